@@ -1,0 +1,38 @@
+"""Segment a sequence of images from one prompt, by the method of MedSAM-2, in napari or headless.
+
+The public names are loaded when first used, so that importing the package is instant and does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_medsam2.models import load_model
+    from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+    from napari_medsam2.session import Session
+
+__version__ = "0.1.0"
+
+__all__ = ["BoxPrompt", "MaskPrompt", "PointPrompt", "Session", "__version__", "load_model"]
+
+_ROOM_OF = {
+    "BoxPrompt": "prompts",
+    "MaskPrompt": "prompts",
+    "PointPrompt": "prompts",
+    "Session": "session",
+    "load_model": "models",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; it offers {', '.join(__all__)}")
+    value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,69 @@
+"""What importing the package brings with it: no Qt below the face, no torch before it is needed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+import napari_medsam2
+
+PACKAGE = Path(napari_medsam2.__file__).parent
+FACE_LIBRARIES = {"magicgui", "napari", "qtpy", "superqt", "PyQt5", "PyQt6", "PySide6"}
+
+
+def core_modules() -> list[str]:
+    """All modules of the package but the face's, whose file names start with an underscore."""
+    names = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        if parts[-1] == "__init__":
+            parts = parts[:-1]
+        if not any(part.startswith("_") for part in parts):
+            names.append(".".join(parts))
+    return names
+
+
+def top_level_modules_after(code: str) -> set[str]:
+    """Names of the top-level modules that a fresh interpreter holds after running ``code``."""
+    code += "\nimport json, sys; print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    return set(json.loads(run.stdout.splitlines()[-1]))
+
+
+def test_the_face_stays_out_of_the_core() -> None:
+    modules = core_modules()
+    assert "napari_medsam2.prompts" in modules
+    # One interpreter for all is faster; one for each names the culprit.
+    if top_level_modules_after("\n".join(f"import {name}" for name in modules)) & FACE_LIBRARIES:
+        culprits = {name: top_level_modules_after(f"import {name}") & FACE_LIBRARIES for name in modules}
+        pytest.fail(f"modules below the face import the face's libraries: { {n: c for n, c in culprits.items() if c} }")
+
+
+@pytest.mark.parametrize("module", ["napari_medsam2", "napari_medsam2.cli", "napari_medsam2.models"])
+def test_importing_needs_no_torch(module: str) -> None:
+    assert "torch" not in top_level_modules_after(f"import {module}")
+
+
+def test_opening_the_dock_needs_no_torch() -> None:
+    assert "torch" not in top_level_modules_after("import napari_medsam2._widget")
+
+
+def test_the_public_names_are_there() -> None:
+    for name in napari_medsam2.__all__:
+        assert getattr(napari_medsam2, name) is not None
+        assert name in dir(napari_medsam2)
+
+
+def test_an_unknown_name_is_refused_with_the_names_on_offer() -> None:
+    with pytest.raises(AttributeError, match=r"no attribute 'Sesion'; it offers .*Session"):
+        napari_medsam2.Sesion  # noqa: B018
+
+
+def test_the_version_is_that_of_the_distribution() -> None:
+    assert napari_medsam2.__version__ == version("napari-medsam2")

@@ -1,0 +1,99 @@
+"""The README and the pages under docs/ tell the truth: their commands and their Python are run as they stand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_medsam2._keys import KEYS
+from napari_medsam2.models import MODELS
+
+ROOT = Path(__file__).parents[1]
+PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
+#: Commands that a test must not run: they open a window, take hours or fetch something.
+NOT_RUN = {("demo",), ("train",), ("bench",), ("models", "download"), ("models", "import")}
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The fenced blocks of a page in one language, in order."""
+    return re.findall(rf"^```{language}\n(.*?)^```", (ROOT / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+
+
+def commands(page: str) -> list[list[str]]:
+    """The `napari-medsam2` commands of a page that can be run here, as argument lists."""
+    lines = "\n".join(blocks(page, "sh")).replace("\\\n", " ").splitlines()
+    calls = [shlex.split(line, comments=True) for line in lines if line.startswith("napari-medsam2 ")]
+    return [call[1:] for call in calls if "--help" in call or not {tuple(call[1:2]), tuple(call[1:3])} & NOT_RUN]
+
+
+def disc(shape: tuple[int, int], y: float, x: float, radius: float) -> np.ndarray:
+    rows, columns = np.indices(shape)
+    return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
+
+
+@pytest.fixture
+def user_files(tmp_path: Path) -> Path:
+    """What the README calls the user's own files: a small stack, a folder of images, a mask, a dataset."""
+    rng = np.random.default_rng(0)
+    shape = (64, 72)
+    masks = np.stack([disc(shape, 32, 34 + t, 10) for t in range(5)])
+    images = (60 + 120 * masks + rng.normal(0, 6, masks.shape)).clip(0, 255).astype(np.uint8)
+    tifffile.imwrite(tmp_path / "scan.tif", images)
+    tifffile.imwrite(tmp_path / "mask.tif", masks[2].astype(np.uint8))
+    np.savez(tmp_path / "dataset.npz", images=images, masks=masks.astype(np.uint8))
+    (tmp_path / "dataset.json").write_text('{"name": "dataset", "kind": "stack"}')
+    (tmp_path / "cells").mkdir()
+    for number in range(3):
+        cell = disc((48, 56), 24, 24 + 4 * number, 9)
+        tifffile.imwrite(tmp_path / "cells" / f"{number}.tif", (40 + 150 * cell).astype(np.uint8))
+    for index, text in enumerate(blocks("docs/prompts.md", "json")):
+        (tmp_path / ("prompts.json" if index == 0 else f"prompts-{index}.json")).write_text(text)
+    return tmp_path
+
+
+def run(arguments: list[str], folder: Path) -> str:
+    environment = {**os.environ, "PYTHONWARNINGS": "error::DeprecationWarning:napari_medsam2"}
+    done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{shlex.join(arguments)}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
+def test_the_commands_run(page: str, user_files: Path) -> None:
+    for arguments in commands(page):
+        run([str(Path(sys.executable).with_name("napari-medsam2")), *arguments], user_files)
+        if "-o" in arguments:
+            labels = tifffile.imread(user_files / arguments[arguments.index("-o") + 1])
+            assert labels.ndim == 3
+            assert labels.any()
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
+def test_the_python_runs(page: str, user_files: Path) -> None:
+    run([sys.executable, "-c", "\n".join(blocks(page, "python"))], user_files)
+
+
+def test_the_models_of_the_table_are_the_models_there_are() -> None:
+    table = (ROOT / "README.md").read_text().partition("## Models")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `([^`]+)` \|", table, flags=re.MULTILINE) == list(MODELS)
+
+
+def test_the_keys_of_the_table_are_the_keys_there_are() -> None:
+    table = (ROOT / "README.md").read_text().partition("| key | does |")[2].partition("\n\n")[0]
+    printed = re.findall(r"`([^`]+)`", table)
+    assert {key.replace("Ctrl", "Control").replace("+", "-") for key in printed} == {*KEYS.values(), "Esc"}
+
+
+@pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
+def test_links_between_pages_lead_somewhere(page: str) -> None:
+    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text())
+    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
+    assert not missing
