@@ -1,0 +1,192 @@
+"""Checkpoint files: read without running what is in them, recognised by names and shapes, fitted or refused."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import warnings
+import zipfile
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+from .config import LAYOUTS, Sam2Config
+
+_PATCHES = "image_encoder.trunk.patch_embed.proj.weight"
+_BLOCK = "image_encoder.trunk.blocks."
+# What torch and pickle raise for a file that is cut short, no checkpoint at all, or made for another reader.
+_UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used; the message says what is wrong with it, in words."""
+
+
+def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
+    """Read the weights of a file, without running any code that it may hold.
+
+    Parameters
+    ----------
+    path
+        A ``.pt`` or ``.pth`` file, with the weights under ``"model"`` (whatever is beside it) or bare, or a
+        ``.safetensors`` file.
+
+    Returns
+    -------
+    dict of str to Tensor
+        On the CPU, with the dtypes of the file.
+
+    Raises
+    ------
+    CheckpointError
+        If the file is missing, unreadable, cut short, holds code, or no weights.
+    """
+    path = Path(path)
+    content = _load_safetensors(path) if _is_safetensors(path) else _load_torch(path)
+    if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
+        content = content["model"]
+    if not isinstance(content, Mapping):
+        raise CheckpointError(f"{path} holds a {type(content).__name__}, not a table of named weights")
+    weights = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    if not weights:
+        raise CheckpointError(f"{path} holds no weights; its entries are {_some(content)}")
+    if all(name.startswith("module.") for name in weights):  # saved from a network wrapped for several devices
+        weights = {name.removeprefix("module."): value for name, value in weights.items()}
+    return weights
+
+
+def load_config(path: str | Path) -> dict[str, Any] | None:
+    """The configuration that a ``.safetensors`` file of this package carries, or ``None`` if the file has none.
+
+    Raises
+    ------
+    CheckpointError
+        If the file cannot be read or its configuration is not a JSON object.
+    """
+    path = Path(path)
+    if not _is_safetensors(path):
+        return None
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get("config")
+        config = None if text is None else json.loads(text)
+    except (SafetensorError, json.JSONDecodeError) as error:
+        raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
+    if config is not None and not isinstance(config, dict):
+        raise CheckpointError(f"the configuration in {path} should be a JSON object; it is {text!r}")
+    return config
+
+
+def recognise(weights: Mapping[str, Tensor], layouts: Mapping[str, Sam2Config] = LAYOUTS) -> Sam2Config:
+    """Tell from names and shapes which SAM 2 network the weights belong to.
+
+    Parameters
+    ----------
+    weights
+        As :func:`load_checkpoint` returns them.
+    layouts
+        The networks to choose from, by name.
+
+    Returns
+    -------
+    Sam2Config
+        Sizes and version. What weights do not show keeps the default: the input size and the behaviour.
+
+    Raises
+    ------
+    CheckpointError
+        If this is no SAM 2, or one of a size that is not known.
+    """
+    if _PATCHES not in weights:
+        raise CheckpointError(f"these are not weights of a SAM 2: {_PATCHES} is missing; there are {_some(weights)}")
+    width = weights[_PATCHES].shape[0]
+    blocks = {int(name.removeprefix(_BLOCK).split(".")[0]) for name in weights if name.startswith(_BLOCK)}
+    starts = sorted(block for block in blocks if f"{_BLOCK}{block}.proj.weight" in weights)
+    edges = [0, *starts, len(blocks)]
+    stages = tuple(after - before for before, after in pairwise(edges))
+    for config in layouts.values():
+        if (config.embed_dim, config.stages) == (width, stages):
+            newer = "obj_ptr_tpos_proj.weight" in weights or "no_obj_embed_spatial" in weights
+            return replace(config, version="2.1" if newer else "2.0")
+    known = "; ".join(f"{name}: {c.embed_dim} channels, blocks {c.stages}" for name, c in layouts.items())
+    raise CheckpointError(f"a SAM 2 with {width} channels and blocks {stages} is not known; known are {known}")
+
+
+def fit(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put weights into a network, all of them and nothing else.
+
+    Raises
+    ------
+    CheckpointError
+        If names or shapes differ; the message lists them.
+    """
+    own = network.state_dict()
+    faults = {
+        "missing": [name for name in own if name not in weights],
+        "unexpected": [name for name in weights if name not in own],
+        "of another shape": [
+            f"{name} {list(weights[name].shape)} instead of {list(own[name].shape)}"
+            for name in own
+            if name in weights and weights[name].shape != own[name].shape
+        ],
+    }
+    if any(faults.values()):
+        told = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in faults.items() if names)
+        raise CheckpointError(f"the weights do not fit the network: {told}")
+    network.load_state_dict(dict(weights))
+
+
+def _head(path: Path) -> bytes:
+    """The first nine bytes, by which the kinds of files are told apart, since files get renamed."""
+    try:
+        with path.open("rb") as file:
+            return file.read(9)
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror or error}") from error
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Eight bytes of length, then a JSON object."""
+    return _head(path)[8:] == b"{" or path.suffix == ".safetensors"
+
+
+def _load_safetensors(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
+
+
+def _load_torch(path: Path) -> object:
+    head = _head(path)
+    if not head.startswith((b"PK", b"\x80")):
+        raise CheckpointError(f"{path} is no checkpoint: it is neither a .pt nor a .safetensors file inside")
+    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+        raise CheckpointError(f"{path} cannot be read, it is cut short: its end is missing")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
+            content: object = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path} was not opened: it holds more than weights (code that would run when it is read), or is damaged"
+        ) from error
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
+    return content
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _some(names: Iterable[object], most: int = 4) -> str:
+    listed = [str(name) for name in names]
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if len(listed) > most else "") or "nothing"

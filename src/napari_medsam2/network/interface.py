@@ -1,0 +1,203 @@
+"""What the session asks of a segmentation network, and the values that go in and out.
+
+A network is stateless: memories are handed to it and handed back. Every tensor lives on the network's device;
+``S`` is the side of the square network input. Pixel coordinates of the network input have the centre of the first
+pixel at ``(0, 0)``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class ImageFeatures:
+    """What the image encoder makes of one network input; shared by all objects on it.
+
+    Attributes
+    ----------
+    levels
+        Feature maps from high to low resolution, each float ``[1, C, H, W]``.
+    descriptor
+        Image descriptor for weighted pick-up, float32 ``[D]`` on the CPU, of unit length.
+    """
+
+    levels: tuple[Tensor, ...]
+    descriptor: Tensor
+
+    @property
+    def nbytes(self) -> int:
+        return sum(level.nbytes for level in self.levels) + self.descriptor.nbytes
+
+
+@dataclass(frozen=True)
+class PromptTensors:
+    """The prompts of one object on one frame, in pixels of the network input.
+
+    Attributes
+    ----------
+    points
+        Clicks ``(x, y)``, float32 ``[N, 2]``; N may be 0.
+    point_labels
+        1 for positive, 0 for negative, int64 ``[N]``.
+    boxes
+        Outer edges ``(x0, y0, x1, y1)`` minus half a pixel as all coordinates here, float32 ``[M, 4]``; M may be 0.
+        Several boxes mean their union.
+    mask
+        The drawn mask as float32 ``[1, 1, S, S]`` in 0..1, or ``None``. A mask is final: the prediction is the mask.
+    """
+
+    points: Tensor
+    point_labels: Tensor
+    boxes: Tensor
+    mask: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer for one object on one network input.
+
+    Attributes
+    ----------
+    logits
+        Mask logits, float32 ``[1, 1, h, w]`` over the whole network input, at the network's own output resolution.
+    iou
+        Predicted IoU with the truth, 0..1.
+    objectness
+        Probability that the object is on this frame, 0..1.
+    pointer
+        Object pointer ``[1, C]``, or ``None`` for networks without one.
+    conditioned
+        Conditioned coarsest features ``[1, C, h, w]``, or ``None``; for memory encoders that want them.
+    """
+
+    logits: Tensor
+    iou: float
+    objectness: float
+    pointer: Tensor | None = None
+    conditioned: Tensor | None = None
+
+    @property
+    def confidence(self) -> float:
+        """Predicted IoU times objectness, 0..1: what the self-sorting memory bank ranks by."""
+        return self.iou * self.objectness
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the memory encoder makes of one segmented frame. Opaque outside its own network.
+
+    Attributes
+    ----------
+    tokens
+        Named tensors, each with leading axis 1 (spatial memory, its positions, object pointer, ...).
+    """
+
+    tokens: dict[str, Tensor]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(t.nbytes for t in self.tokens.values())
+
+
+@dataclass(frozen=True)
+class Recall:
+    """One memory as the bank picked it up for the current frame.
+
+    Attributes
+    ----------
+    memory
+        The memory itself.
+    weight
+        Share of attention, relative to equal shares: 1 for all is plain SAM 2 attention. The networks add
+        ``log(weight)`` to the attention logits of this memory's tokens. Positive.
+    offset
+        Frames since this memory **in the direction of the run**, negative if it lies ahead; ``None`` where order means
+        nothing (flow).
+    pinned
+        True for the memory of a prompted frame (SAM 2's "conditioning frame").
+    slot
+        SAM 2's temporal slot for an unprompted memory: 1 for the nearest, 2 for the next, ...; ``None`` if pinned or in
+        a flow.
+    spatial
+        False if only the object pointer is recalled, not the spatial memory.
+    """
+
+    memory: Memory
+    weight: float = 1.0
+    offset: int | None = None
+    pinned: bool = False
+    slot: int | None = None
+    spatial: bool = True
+
+
+class SegmentationNetwork(nn.Module, ABC):
+    """A promptable network with memory: SAM 2 and its descendants, and the bundled model."""
+
+    #: Side ``S`` of the network input, in pixels.
+    image_size: int
+    #: Side for windows around one object, where that may be smaller; ``None``: the same.
+    region_size: int | None = None
+
+    @abstractmethod
+    def encode_image(self, image: Tensor) -> ImageFeatures:
+        """Encode one network input, float32 ``[1, 3, S, S]`` in 0..1 (the network normalises it itself)."""
+
+    @abstractmethod
+    def segment(
+        self,
+        features: ImageFeatures,
+        prompts: PromptTensors | None,
+        recalls: Sequence[Recall],
+        *,
+        ordered: bool,
+        previous: Tensor | None = None,
+        n_frames: int = 1,
+    ) -> Prediction:
+        """Segment one object.
+
+        Parameters
+        ----------
+        features
+            Of the current network input.
+        prompts
+            The object's prompts on this frame, or ``None``.
+        recalls
+            What the memory bank picked up; empty on the first prompted frame.
+        ordered
+            True in a stack (neighbours in time or space), False in a flow.
+        previous
+            Mask probabilities of the neighbouring frame in this input's pixels, float32 ``[1, 1, S, S]``, or ``None``.
+            A hint that networks without a use for it ignore.
+        n_frames
+            Length of the sequence; SAM 2's pointer time code depends on it.
+        """
+
+    @abstractmethod
+    def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:
+        """Remember a segmented frame.
+
+        Parameters
+        ----------
+        features, prediction
+            Of that frame.
+        mask
+            The mask to remember as logits, float32 ``[1, 1, S, S]``.
+        prompted
+            True if the frame has a prompt (SAM 2 then remembers the binary mask).
+        """
+
+
+def no_prompts(device: torch.device | str = "cpu") -> dict[str, Any]:
+    """Empty tensors for :class:`PromptTensors`, for callers that fill in some of them."""
+    return {
+        "points": torch.zeros((0, 2), device=device),
+        "point_labels": torch.zeros((0,), dtype=torch.int64, device=device),
+        "boxes": torch.zeros((0, 4), device=device),
+    }

@@ -1,0 +1,146 @@
+"""Checkpoint files: all released layouts are known, and whatever cannot be used is refused in words."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from golden.cases import SMALL, build
+from golden.recipe import layouts
+from napari_medsam2.network.checkpoints import CheckpointError, fit, load_checkpoint, load_config, recognise
+from napari_medsam2.network.config import LAYOUTS
+from napari_medsam2.network.sam2 import Sam2
+
+RELEASED = {
+    f"{prefix}_hiera_{short}": (version, size)
+    for prefix, version in (("sam2", "2.0"), ("sam2.1", "2.1"))
+    for short, size in (("t", "tiny"), ("s", "small"), ("b+", "base+"), ("l", "large"))
+}
+
+
+@pytest.fixture(scope="module")
+def weights() -> dict[str, Tensor]:
+    return build("small_128").state_dict()
+
+
+@pytest.mark.parametrize("layout", RELEASED)
+def test_every_released_layout_is_recognised_and_has_our_names_and_shapes(layout: str) -> None:
+    version, size = RELEASED[layout]
+    with torch.device("meta"):
+        published = {name: torch.empty(shape) for name, shape in layouts()[layout].items()}
+        config = recognise(published)
+        own = Sam2(config).state_dict()
+    assert config == replace(LAYOUTS[size], version=version)
+    assert {name: value.shape for name, value in own.items()} == {name: v.shape for name, v in published.items()}
+
+
+@pytest.mark.parametrize("wrap", ["model", "bare", "several devices", "safetensors"])
+def test_weights_are_found_however_they_were_saved(tmp_path: Path, weights: dict[str, Tensor], wrap: str) -> None:
+    path = tmp_path / "weights.pt"
+    if wrap == "safetensors":
+        save_file(weights, path)  # told by content: the name says otherwise
+    elif wrap == "model":
+        torch.save({"model": weights, "epoch": 7, "optimizer": {"lr": 0.1}}, path)
+    elif wrap == "several devices":
+        torch.save({f"module.{name}": value for name, value in weights.items()}, path)
+    else:
+        torch.save(weights, path)
+    loaded = load_checkpoint(path)
+    assert loaded.keys() == weights.keys()
+    network = Sam2(recognise(loaded, {"small": SMALL}))
+    fit(network, loaded)
+    assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+
+
+def test_half_precision_weights_become_full_precision(weights: dict[str, Tensor]) -> None:
+    network = Sam2(SMALL)
+    fit(network, {name: value.bfloat16() for name, value in weights.items()})
+    assert {p.dtype for p in network.parameters()} == {torch.float32}
+
+
+class _Code:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return Path.touch, (Path("ran.txt"),)  # type: ignore[return-value]
+
+
+def test_a_file_that_would_run_code_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    torch.save({"model": _Code()}, tmp_path / "bad.pt")
+    (tmp_path / "worse.pt").write_bytes(pickle.dumps(_Code()))
+    for name in ("bad.pt", "worse.pt"):
+        with pytest.raises(CheckpointError, match=f"{name} was not opened: it holds more than weights"):
+            load_checkpoint(tmp_path / name)
+    assert not (tmp_path / "ran.txt").exists()
+
+
+@pytest.mark.parametrize("keep", [0, 3, 20, 5000, -100])
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_a_file_that_is_cut_short_is_refused(
+    tmp_path: Path, weights: dict[str, Tensor], suffix: str, keep: int
+) -> None:
+    path = tmp_path / f"weights{suffix}"
+    few = dict(list(weights.items())[:40])
+    if suffix == ".pt":
+        torch.save({"model": few}, path)
+    else:
+        save_file(few, path)
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(CheckpointError, match=f"weights{suffix} (cannot be read|is no checkpoint|was not opened)"):
+        load_checkpoint(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ([1, 2], "holds a list, not a table"),
+        ({"epoch": 3}, "holds no weights; its entries are epoch"),
+        ({"model": {}}, "holds no weights; its entries are nothing"),
+    ],
+)
+def test_a_file_without_weights_is_refused(tmp_path: Path, content: object, told: str) -> None:
+    torch.save(content, tmp_path / "odd.pt")
+    with pytest.raises(CheckpointError, match=told):
+        load_checkpoint(tmp_path / "odd.pt")
+
+
+def test_text_and_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "notes.pt").write_text("these are notes\n" * 20)
+    for name, told in (("notes.pt", "no checkpoint"), ("absent.pt", "No such file"), (".", "directory")):
+        with pytest.raises(CheckpointError, match=told):
+            load_checkpoint(tmp_path / name)
+
+
+def test_another_network_is_refused(weights: dict[str, Tensor]) -> None:
+    with pytest.raises(CheckpointError, match=r"not weights of a SAM 2.*there are head\.weight"):
+        recognise({"head.weight": torch.zeros(1)})
+    with pytest.raises(CheckpointError, match=r"16 channels and blocks \(1, 1, 3, 1\) is not known; known are tiny"):
+        recognise(weights)
+
+
+def test_what_does_not_fit_is_listed(weights: dict[str, Tensor]) -> None:
+    changed = dict(weights)
+    del changed["no_mem_embed"]
+    changed["extra.weight"] = torch.zeros(1)
+    changed["no_obj_ptr"] = torch.zeros(1, 3)
+    with pytest.raises(CheckpointError) as error:
+        fit(Sam2(SMALL), changed)
+    assert "1 missing: no_mem_embed; 1 unexpected: extra.weight" in str(error.value)
+    assert "1 of another shape: no_obj_ptr [1, 3] instead of [1, 64]" in str(error.value)
+
+
+def test_a_file_carries_its_configuration(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_file({"x": torch.zeros(1)}, path, {"config": '{"image_size": 64}'})
+    assert load_config(path) == {"image_size": 64}
+    save_file({"x": torch.zeros(1)}, path)
+    assert load_config(path) is None
+    for text in ("[1]", "{"):
+        save_file({"x": torch.zeros(1)}, path, {"config": text})
+        with pytest.raises(CheckpointError):
+            load_config(path)
