@@ -1,0 +1,328 @@
+"""Which segmented frames are remembered, and which of them count for the current frame. Pure logic, no torch.
+
+`Fifo` has the memory rules of SAM 2's video predictor; `SelfSorting` is the confidence-first, self-sorting bank of
+MedSAM-2 (Zhu et al., arXiv 2408.00874) with its weighted pick-up.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+_Bank = TypeVar("_Bank", bound="MemoryBank")
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryEntry:
+    """One remembered frame of one object.
+
+    Attributes
+    ----------
+    frame
+        Index of the frame; a bank holds at most one entry a frame.
+    confidence
+        Predicted IoU times objectness, 0..1.
+    descriptor
+        Image descriptor, float ``(D,)`` of unit length.
+    pinned
+        True for a prompted frame (a template): never evicted.
+    payload
+        The network's memory; opaque here.
+    """
+
+    frame: int
+    confidence: float
+    descriptor: npt.NDArray[np.floating[Any]]
+    pinned: bool
+    payload: Any = None
+
+
+@dataclass(frozen=True, eq=False)
+class Pick:
+    """One entry as picked up for the current frame.
+
+    Attributes
+    ----------
+    entry
+        What is picked up.
+    weight
+        Share of attention relative to equal shares; all 1 is plain SAM 2 attention.
+    slot
+        SAM 2's temporal slot of an unprompted entry (1 nearest); ``None`` for pinned ones.
+    offset
+        Frames since the entry **in the direction of the run**: negative if it lies ahead.
+    spatial
+        False if only the object pointer is recalled.
+    pointer
+        False if only the spatial memory is recalled (SAM 2: a prompted frame that lies ahead).
+    """
+
+    entry: MemoryEntry
+    weight: float = 1.0
+    slot: int | None = None
+    offset: int | None = None
+    spatial: bool = True
+    pointer: bool = True
+
+
+class MemoryBank(ABC):
+    """The remembered frames of one object."""
+
+    def __init__(self) -> None:
+        self._entries: dict[int, MemoryEntry] = {}
+
+    @property
+    def entries(self) -> tuple[MemoryEntry, ...]:
+        """What is remembered, in the order in which it came."""
+        return tuple(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, frame: object) -> bool:
+        return frame in self._entries
+
+    @abstractmethod
+    def add(self, entry: MemoryEntry) -> bool:
+        """Offer an entry; an older one of the same frame goes. True if it is remembered now.
+
+        An unpinned entry never takes the place of a pinned one of the same frame: remove that first.
+        """
+
+    @abstractmethod
+    def pick(
+        self,
+        frame: int,
+        descriptor: npt.NDArray[np.floating[Any]] | None,
+        *,
+        n_frames: int,
+        reverse: bool = False,
+    ) -> list[Pick]:
+        """Pick up what counts for a frame; never the frame's own entry.
+
+        Parameters
+        ----------
+        frame
+            The current frame.
+        descriptor
+            Its image descriptor, float ``(D,)`` of unit length; ``None`` where it is not known.
+        n_frames
+            Length of the sequence.
+        reverse
+            True if the run goes towards lower frames.
+        """
+
+    def remove(self, frame: int) -> None:
+        """Forget a frame, pinned or not; nothing happens if it was not remembered."""
+        self._entries.pop(frame, None)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._entries.clear()
+
+    def copy(self: _Bank) -> _Bank:
+        """The same bank, to be changed apart from this one; the entries themselves are shared."""
+        twin = self.__class__.__new__(self.__class__)
+        twin.__dict__.update(self.__dict__)
+        twin._entries = dict(self._entries)
+        return twin
+
+    def _replaces_pinned(self, entry: MemoryEntry) -> bool:
+        old = self._entries.get(entry.frame)
+        return old is not None and old.pinned and not entry.pinned
+
+
+def _offset(entry: MemoryEntry, frame: int, reverse: bool) -> int:
+    return entry.frame - frame if reverse else frame - entry.frame
+
+
+class Fifo(MemoryBank):
+    """First in, first out, by the rules of SAM 2's video predictor.
+
+    All prompted frames (or the ``max_pinned`` nearest), the frames up to ``slots`` steps behind in the direction of
+    the run with their temporal slot, and from there up to ``pointers`` steps behind their object pointers alone.
+    Prompted frames that lie ahead give their spatial memory but not their pointer.
+
+    Parameters
+    ----------
+    slots
+        Unprompted frames whose spatial memory counts.
+    pointers
+        Frames (the current one included) whose object pointers count, at most the length of the sequence.
+    max_pinned
+        Largest number of prompted frames that count; ``None`` for all.
+    capacity
+        Unprompted frames that are kept at all. The oldest go first, so that a long run needs no more memory.
+    """
+
+    def __init__(
+        self, *, slots: int = 6, pointers: int = 16, max_pinned: int | None = None, capacity: int = 32
+    ) -> None:
+        super().__init__()
+        self.slots = slots
+        self.pointers = pointers
+        self.max_pinned = max_pinned
+        self.capacity = capacity
+
+    def add(self, entry: MemoryEntry) -> bool:
+        if self._replaces_pinned(entry):
+            return False
+        self._entries.pop(entry.frame, None)
+        self._entries[entry.frame] = entry
+        unpinned = [frame for frame, kept in self._entries.items() if not kept.pinned]
+        for frame in unpinned[: max(0, len(unpinned) - self.capacity)]:
+            del self._entries[frame]
+        return entry.frame in self._entries
+
+    def pick(
+        self,
+        frame: int,
+        descriptor: npt.NDArray[np.floating[Any]] | None,
+        *,
+        n_frames: int,
+        reverse: bool = False,
+    ) -> list[Pick]:
+        picks = []
+        for entry in self._nearest_pinned(frame):
+            offset = _offset(entry, frame, reverse)
+            picks.append(Pick(entry, offset=offset, pointer=offset > 0))
+        reach = max(self.slots, min(n_frames, self.pointers) - 1)
+        for steps in range(1, reach + 1):
+            behind = self._entries.get(frame + steps if reverse else frame - steps)
+            if behind is not None and not behind.pinned:
+                picks.append(Pick(behind, slot=steps, offset=steps, spatial=steps <= self.slots))
+        return picks
+
+    def _nearest_pinned(self, frame: int) -> list[MemoryEntry]:
+        pinned = sorted(
+            (entry for entry in self._entries.values() if entry.pinned and entry.frame != frame),
+            key=lambda entry: entry.frame,
+        )
+        if self.max_pinned is None or len(pinned) <= self.max_pinned:
+            return pinned
+        pinned.sort(key=lambda entry: (abs(entry.frame - frame), entry.frame))
+        return sorted(pinned[: self.max_pinned], key=lambda entry: entry.frame)
+
+
+class SelfSorting(MemoryBank):
+    """The confidence-first, self-sorting bank of MedSAM-2.
+
+    While there is room an entry comes in if it is confident enough. When the bank is full, take the member least
+    similar to the candidate, and of the others the one most similar to that member: the most redundant one. The
+    candidate takes its place if the bank becomes more diverse and the candidate's confidence is at least the
+    victim's less a slack (the rule of the authors' released code). Pinned entries always come in and never go.
+
+    Every entry is picked up for every frame, with the weight ``n softmax_i(cos(d_i, d) / temperature)``.
+
+    Parameters
+    ----------
+    capacity
+        Entries that are kept. More prompted frames than this are all kept, and nothing else then.
+    threshold
+        Confidence, 0..1, from which a candidate comes in while there is room.
+    slack
+        How much less confident than its victim a candidate may be.
+    temperature
+        Of the softmax; the larger, the more equal the weights.
+    sample_seed
+        Draw ``n`` entries with replacement by these weights, as the authors do, in place of weighing all. An entry
+        that is drawn k times weighs k. The draw depends on this seed and the frame alone. ``None``: do not draw.
+    slots
+        Temporal slots there are; entries further away share the last. Without a meaning in a flow.
+    """
+
+    def __init__(
+        self,
+        *,
+        capacity: int = 16,
+        threshold: float = 0.5,
+        slack: float = 0.1,
+        temperature: float = 0.25,
+        sample_seed: int | None = None,
+        slots: int = 6,
+    ) -> None:
+        super().__init__()
+        if capacity < 1 or temperature <= 0:
+            raise ValueError(f"capacity and temperature must be positive; got {capacity} and {temperature}")
+        self.capacity = capacity
+        self.threshold = threshold
+        self.slack = slack
+        self.temperature = temperature
+        self.sample_seed = sample_seed
+        self.slots = slots
+
+    def add(self, entry: MemoryEntry) -> bool:
+        if self._replaces_pinned(entry):
+            return False
+        self._entries.pop(entry.frame, None)
+        full = len(self._entries) >= self.capacity
+        if entry.pinned:
+            unpinned = [kept for kept in self._entries.values() if not kept.pinned]
+            if full and unpinned:
+                self.remove(min(unpinned, key=lambda kept: kept.confidence).frame)
+        elif not full:
+            if entry.confidence < self.threshold:
+                return False
+        else:
+            victim = self._victim(entry)
+            if victim is None:
+                return False
+            self.remove(victim.frame)
+        self._entries[entry.frame] = entry
+        return True
+
+    def _victim(self, candidate: MemoryEntry) -> MemoryEntry | None:
+        """The member that the candidate replaces, or ``None`` if the bank is better as it is."""
+        to_candidate = {kept: _cosine(kept.descriptor, candidate.descriptor) for kept in self._entries.values()}
+        least_similar = min(to_candidate, key=lambda kept: to_candidate[kept])
+        to_least = {
+            kept: _cosine(kept.descriptor, least_similar.descriptor)
+            for kept in self._entries.values()
+            if kept is not least_similar and not kept.pinned
+        }
+        if not to_least:
+            return None
+        redundant = max(to_least, key=lambda kept: to_least[kept])
+        more_diverse = to_candidate[least_similar] < to_least[redundant]
+        confident = candidate.confidence >= redundant.confidence - self.slack
+        return redundant if more_diverse and confident else None
+
+    def pick(
+        self,
+        frame: int,
+        descriptor: npt.NDArray[np.floating[Any]] | None,
+        *,
+        n_frames: int,
+        reverse: bool = False,
+    ) -> list[Pick]:
+        entries = [entry for entry in self._entries.values() if entry.frame != frame]
+        picks = []
+        for entry, weight in zip(entries, self._weights(entries, frame, descriptor), strict=True):
+            if weight > 0:
+                offset = _offset(entry, frame, reverse)
+                slot = None if entry.pinned else min(max(1, abs(offset)), self.slots)
+                picks.append(Pick(entry, weight=weight, slot=slot, offset=offset, pointer=offset > 0))
+        return picks
+
+    def _weights(
+        self, entries: list[MemoryEntry], frame: int, descriptor: npt.NDArray[np.floating[Any]] | None
+    ) -> list[float]:
+        if not entries or descriptor is None:
+            return [1.0] * len(entries)
+        logits = np.array([_cosine(entry.descriptor, descriptor) for entry in entries]) / self.temperature
+        shares = np.exp(logits - logits.max())
+        if self.sample_seed is None:
+            # n * share / sum, in this order, gives exactly 1 for equal shares
+            return [float(weight) for weight in len(entries) * shares / shares.sum()]
+        random = np.random.default_rng((self.sample_seed, frame))
+        drawn = random.choice(len(entries), size=len(entries), p=shares / shares.sum())
+        return [float(count) for count in np.bincount(drawn, minlength=len(entries))]
+
+
+def _cosine(a: npt.NDArray[np.floating[Any]], b: npt.NDArray[np.floating[Any]]) -> float:
+    """Cosine similarity of two unit vectors; rounded, so that the order of summation shows in no comparison."""
+    return round(float(np.dot(np.asarray(a, np.float64), np.asarray(b, np.float64))), 9)

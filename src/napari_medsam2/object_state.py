@@ -1,0 +1,265 @@
+"""What a session knows: of each object its prompts, results and memory bank, with undo.
+
+Everything in here is shared between threads and is only touched under the state's lock, which is held for moments.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from .frames import FrameSource
+from .history import History
+from .memory_bank import MemoryBank
+from .planning import Mode, affected_frames
+from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError, masks_of, points_of
+from .results import FrameResult
+from .transforms import Window
+
+#: Unprompted frames whose probability is kept, to track on from: one for each direction, and one to spare.
+_RECENT = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A result with what the session needs of how it came about.
+
+    Attributes
+    ----------
+    result
+        The result.
+    run
+        Number of the propagation that made it; 0 for a preview.
+    recalled
+        Memories that were picked up for it.
+    window
+        Where the object was last looked for.
+    probability
+        Uint8 ``(H, W)``; kept on prompted frames and the latest others, ``None`` elsewhere.
+    """
+
+    result: FrameResult
+    run: int
+    recalled: int
+    window: Window | None
+    probability: npt.NDArray[np.uint8] | None
+
+
+@dataclass
+class ObjectState:
+    """Prompts, results and memory of one object.
+
+    Attributes
+    ----------
+    prompts
+        By frame; no frame without a prompt is a key.
+    kept
+        Results by frame.
+    stale
+        Frames whose result a later change of the prompts can change.
+    followed
+        Frames that were segmented without a prompt: a prompt there is a correction.
+    recent
+        The latest of them.
+    """
+
+    bank: MemoryBank
+    prompts: dict[int, tuple[Prompt, ...]] = field(default_factory=dict)
+    kept: dict[int, Kept] = field(default_factory=dict)
+    stale: set[int] = field(default_factory=set)
+    followed: set[int] = field(default_factory=set)
+    recent: tuple[int, ...] = ()
+
+    def copy(self) -> ObjectState:
+        """To be changed apart from this one; results, prompts and memories are values and shared."""
+        return ObjectState(
+            self.bank.copy(), dict(self.prompts), dict(self.kept), set(self.stale), set(self.followed), self.recent
+        )
+
+    @property
+    def prompted(self) -> list[int]:
+        """Frames with a prompt, in order."""
+        return sorted(self.prompts)
+
+    @property
+    def has_positive_prompt(self) -> bool:
+        return any(_is_positive(prompt) for prompts in self.prompts.values() for prompt in prompts)
+
+    def up_to_date(self, frame: int) -> bool:
+        """True if a prompted frame was segmented with the prompts it has now."""
+        kept = self.kept.get(frame)
+        return kept is not None and kept.result.prompted and frame not in self.stale
+
+    def stands_alone(self, frame: int) -> bool:
+        """True if a prompted frame is segmented from its prompts without memory, as SAM 2 does at first.
+
+        A correction of a frame that was followed before, and clicks that only say where the object is not, need memory.
+        """
+        return frame not in self.followed and any(_is_positive(prompt) for prompt in self.prompts[frame])
+
+    def keep(self, frame: int, kept: Kept) -> None:
+        """Take in a result. Probabilities stay on prompted frames and the latest others, to track on from."""
+        self.kept[frame] = kept
+        self.stale.discard(frame)
+        if kept.result.prompted:
+            return
+        self.followed.add(frame)
+        self.recent = (*(t for t in self.recent if t != frame), frame)
+        for t in self.recent[:-_RECENT]:
+            old = self.kept.get(t)
+            if old is not None and not old.result.prompted:
+                self.kept[t] = replace(old, probability=None)
+        self.recent = self.recent[-_RECENT:]
+
+    def set_prompts(self, frame: int, prompts: Sequence[Prompt], affected: Iterable[int], *, forget: bool) -> None:
+        """Change the prompts of a frame; ``affected`` results become stale, and are forgotten by the bank if asked."""
+        if prompts:
+            self.prompts[frame] = tuple(prompts)
+        else:
+            self.prompts.pop(frame, None)
+            self.bank.remove(frame)
+            self.followed.discard(frame)
+        for t in affected:
+            if t != frame and t in self.prompts:
+                continue
+            if t in self.kept:
+                self.stale.add(t)
+            if forget and t != frame:
+                self.bank.remove(t)
+        if not prompts and frame in self.kept and self.kept[frame].result.prompted:
+            del self.kept[frame]  # without its prompt nothing speaks for it
+            self.stale.discard(frame)
+        if not self.prompts:
+            self.kept.clear()
+            self.stale.clear()
+            self.followed.clear()
+            self.bank.clear()
+
+
+class SessionState:
+    """All objects, with undo and a lock.
+
+    Parameters
+    ----------
+    mode, frames
+        Of the session.
+    make_bank
+        Makes the memory bank of a new object.
+    undo_depth
+        Changes that can be undone.
+
+    Attributes
+    ----------
+    lock
+        Hold it for reading or changing anything in here.
+    objects
+        By number.
+    revision
+        Counts the changes of prompts; work that began at an older one is void.
+    """
+
+    def __init__(self, mode: Mode, frames: FrameSource, make_bank: Callable[[], MemoryBank], undo_depth: int) -> None:
+        self.mode = mode
+        self.frames = frames
+        self.lock = threading.RLock()
+        self.objects: dict[int, ObjectState] = {}
+        self.history: History[dict[int, ObjectState]] = History(undo_depth)
+        self.revision = 0
+        self._make_bank = make_bank
+
+    def prompts_of(self, object_id: int, frame: int) -> tuple[Prompt, ...]:
+        state = self.objects.get(object_id)
+        return state.prompts.get(frame, ()) if state is not None else ()
+
+    def change_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> None:
+        """Make these the prompts of an object on a frame; nothing is changed if they cannot be used."""
+        check_prompts(prompts, self.frames)
+        self.note_change()
+        state = self.objects.setdefault(object_id, ObjectState(self._make_bank()))
+        affected = affected_frames(self.mode, state.prompted, frame, len(self.frames))
+        state.set_prompts(frame, prompts, affected, forget=self.mode == "stack")
+        self.revision += 1
+
+    def note_change(self) -> None:
+        """Make what comes now a change that can be undone."""
+        self.history.push({number: state.copy() for number, state in self.objects.items()})
+
+    def undo(self) -> bool:
+        return self._restore(self.history.undo(self.objects))
+
+    def redo(self) -> bool:
+        return self._restore(self.history.redo(self.objects))
+
+    def _restore(self, objects: dict[int, ObjectState] | None) -> bool:
+        if objects is None:
+            return False
+        self.objects = objects
+        self.revision += 1
+        return True
+
+    def reset(self, object_id: int | None) -> None:
+        self.note_change()
+        for number in list(self.objects) if object_id is None else [object_id]:
+            self.objects.pop(number, None)
+        self.revision += 1
+
+
+def check_prompts(prompts: Sequence[Prompt], frames: FrameSource) -> None:
+    """Check the prompts of one object on one frame, against the images and each other.
+
+    Raises
+    ------
+    PromptError
+        In words, naming what was given and what would be right.
+    """
+    for prompt in prompts:
+        if prompt.frame >= len(frames):
+            raise PromptError(f"there is no frame {prompt.frame}: frames are 0 to {len(frames) - 1}")
+        height, width = frames.shape(prompt.frame)
+        if isinstance(prompt, PointPrompt):
+            if not (-0.5 <= prompt.y <= height - 0.5 and -0.5 <= prompt.x <= width - 0.5):
+                raise PromptError(
+                    f"the click at y={prompt.y:g}, x={prompt.x:g} is outside the image of {height} x {width} pixels "
+                    "(height x width)"
+                )
+        elif isinstance(prompt, BoxPrompt):
+            if prompt.y1 <= -0.5 or prompt.x1 <= -0.5 or prompt.y0 >= height - 0.5 or prompt.x0 >= width - 0.5:
+                raise PromptError(
+                    f"the box from ({prompt.y0:g}, {prompt.x0:g}) to ({prompt.y1:g}, {prompt.x1:g}) is outside the "
+                    f"image of {height} x {width} pixels (height x width)"
+                )
+        else:
+            if prompt.mask.shape != (height, width):
+                raise PromptError(
+                    f"the mask must have the shape of its frame, {(height, width)}; got {prompt.mask.shape}"
+                )
+            if not prompt.mask.any():
+                raise PromptError(f"the mask on frame {prompt.frame} is empty: draw the object, or remove the mask")
+    said: dict[tuple[int, int], bool] = {}
+    for point in points_of(prompts):
+        pixel = (round(point.y), round(point.x))
+        if said.setdefault(pixel, point.positive) != point.positive:
+            raise PromptError(
+                f"a positive and a negative click contradict each other on pixel y={pixel[0]}, x={pixel[1]} of frame "
+                f"{point.frame}: remove one of them"
+            )
+
+
+def same_prompt(a: Prompt, b: Prompt) -> bool:
+    """True if two prompts say the same."""
+    if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt):
+        return (a.frame, a.object_id) == (b.frame, b.object_id) and np.array_equal(a.mask, b.mask)
+    return a is b or (type(a) is type(b) and a == b)
+
+
+def is_drawn(prompts: Sequence[Prompt]) -> bool:
+    """True if the user drew the mask."""
+    return bool(masks_of(prompts))
+
+
+def _is_positive(prompt: Prompt) -> bool:
+    return not isinstance(prompt, PointPrompt) or prompt.positive

@@ -1,0 +1,325 @@
+"""Which object is segmented on which frame, when, and from which memory: previews and propagation over a state."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from .memory_bank import Fifo
+from .object_state import Kept, ObjectState, SessionState
+from .planning import Direction, Step, flow_steps, interleave, stack_steps
+from .prompts import PromptError, boxes_of, masks_of
+from .results import FrameResult
+from .segmenter import FrameSegmenter, Neighbour, Segmented, Task
+
+
+class SessionError(RuntimeError):
+    """Something that a session cannot do; the message says why and what helps."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a propagation covers: ``objects`` (``None``: all) on ``start <= frame < stop``."""
+
+    objects: frozenset[int] | None
+    direction: Direction
+    start: int
+    stop: int
+
+
+@dataclass
+class _Run:
+    """A propagation in progress: which frames it has shown, and which have their second pass to come."""
+
+    number: int
+    span: Span
+    position: int
+    passes_left: int
+    shown: set[tuple[int, int]] = field(default_factory=set)
+    again: set[tuple[int, int]] = field(default_factory=set)
+
+
+class Propagator:
+    """Segments frames of a state, one at a time; the network runs outside the state's lock.
+
+    Parameters
+    ----------
+    state, segmenter
+        What is known, and what does the work on a frame.
+    passes
+        2 segments those frames of a flow again that were seen before the memory bank was full.
+    patience
+        In a stack, the rest of a direction is empty after this many frames in a row without the object; ``None``
+        looks at all frames.
+
+    Attributes
+    ----------
+    steps_left
+        Of the propagation in progress; 0 if there is none.
+    """
+
+    def __init__(self, state: SessionState, segmenter: FrameSegmenter, *, passes: int, patience: int | None) -> None:
+        self.state = state
+        self.segmenter = segmenter
+        self.passes = passes
+        self.patience = patience
+        self.steps_left = 0
+        self._runs = 0
+        self._busy = threading.Lock()
+
+    # ---- one frame -------------------------------------------------------------------------------------------------
+
+    def segment(self, frame: int, object_id: int) -> FrameResult:
+        """Segment one frame now. A prompted frame is remembered; a preview of another frame is not, and is a change of
+        its own that can be undone. Prompted frames that the preview needs are segmented first."""
+        n_frames = len(self.state.frames)
+        if not 0 <= frame < n_frames:
+            raise PromptError(f"there is no frame {frame}: frames are 0 to {n_frames - 1}")
+        while True:
+            with self.state.lock:
+                known = self._promptable(object_id)
+                revision = self.state.revision
+                missing = [] if frame in known.prompts else [t for t in known.prompted if not known.up_to_date(t)]
+                step = Step(object_id, missing[0]) if missing else self._preview_step(known, object_id, frame)
+            result = self._do(step, revision, run=0)
+            if result is not None and step.frame == frame:
+                return result
+
+    def _preview_step(self, known: ObjectState, object_id: int, frame: int) -> Step:
+        source = min(known.prompted, key=lambda t: (abs(t - frame), t))
+        return Step(object_id, frame, reverse=source > frame, source=None if source == frame else source)
+
+    def _promptable(self, object_id: int) -> ObjectState:
+        known = self.state.objects.get(object_id)
+        if known is None or not known.prompts:
+            raise PromptError(f"object {object_id} has no prompt yet: click on it, or draw a box around it")
+        if not known.has_positive_prompt:
+            raise PromptError(f"object {object_id} has only negative clicks: add a positive click, a box or a mask")
+        return known
+
+    # ---- many frames -----------------------------------------------------------------------------------------------
+
+    def plan(self, span: Span) -> list[Step]:
+        """The steps that a propagation would take now."""
+        with self.state.lock:
+            return self._todo(_Run(-1, span, 0, 0))
+
+    def propagate(self, span: Span) -> Iterator[FrameResult]:
+        """Run; see :meth:`napari_medsam2.session.Session.propagate`."""
+        run = self._begin(span)
+        queue: deque[Step] = deque()
+        seen: int | None = None
+        try:
+            while True:
+                with self.state.lock:
+                    if self.state.history.position < run.position:
+                        return  # the run itself was undone
+                    if seen != self.state.revision:
+                        queue, seen = deque(self._todo(run)), self.state.revision
+                    if not queue:
+                        if not self._begin_next_pass(run):
+                            return
+                        seen = None
+                        continue
+                    step = queue.popleft()
+                    self.steps_left = len(queue)
+                result = self._do(step, seen, run=run.number)
+                if result is not None:
+                    run.shown.add((step.object_id, step.frame))
+                    run.again.discard((step.object_id, step.frame))
+                    yield result
+        finally:
+            self.steps_left = 0
+
+    def _begin(self, span: Span) -> _Run:
+        """Note the run as one change, and forget what earlier runs predicted on the frames that this one will do."""
+        with self.state.lock:
+            for object_id in sorted(self._chosen(span)) or [1]:
+                self._promptable(object_id)
+            self.state.note_change()
+            self._runs += 1
+            run = _Run(self._runs, span, self.state.history.position, self.passes - 1)
+            for step in self._todo(run):
+                known = self.state.objects[step.object_id]
+                if step.frame not in known.prompts:
+                    known.bank.remove(step.frame)
+            return run
+
+    def _chosen(self, span: Span) -> set[int]:
+        if span.objects is not None:
+            return set(span.objects)
+        return {object_id for object_id, known in self.state.objects.items() if known.prompts}
+
+    def _todo(self, run: _Run) -> list[Step]:
+        """What is left of a run: prompted frames first, then what they are carried to."""
+        span, n_frames = run.span, len(self.state.frames)
+        prompted: list[list[Step]] = []
+        carried: list[list[Step]] = []
+        for object_id in sorted(self._chosen(span)):
+            known = self.state.objects.get(object_id)
+            if known is None or not known.has_positive_prompt:
+                continue
+            prompted.append(
+                [
+                    Step(object_id, t)
+                    for t in known.prompted
+                    if not known.up_to_date(t) or (object_id, t) not in run.shown
+                ]
+            )
+            start, stop = max(span.start, 0), min(span.stop, n_frames)
+            if self.state.mode == "stack":
+                steps = stack_steps(object_id, known.prompted, span.direction, start, stop)
+            else:
+                steps = flow_steps(object_id, known.prompted, start, stop)
+            carried.append([step for step in steps if not self._is_done(known, step, run)])
+        if self.state.mode == "stack":
+            return interleave(prompted) + interleave(carried)
+        # frames that a late prompt queued again come after those that were not seen yet
+        in_order = sorted(
+            (step for queue in carried for step in queue),
+            key=lambda step: (self._was_seen(step, run), step.frame, step.object_id),
+        )
+        return interleave(prompted) + in_order
+
+    def _was_seen(self, step: Step, run: _Run) -> bool:
+        kept = self.state.objects[step.object_id].kept.get(step.frame)
+        return kept is not None and kept.run == run.number
+
+    def _is_done(self, known: ObjectState, step: Step, run: _Run) -> bool:
+        again = (step.object_id, step.frame) in run.again
+        return self._was_seen(step, run) and step.frame not in known.stale and not again
+
+    def _begin_next_pass(self, run: _Run) -> bool:
+        """Queue the frames again that saw fewer memories than there are now. False if the run is over."""
+        if run.passes_left == 0:
+            return False
+        run.passes_left -= 1
+        for object_id in self._chosen(run.span):
+            known = self.state.objects.get(object_id)
+            if known is None:
+                continue
+            for t, kept in known.kept.items():
+                memories = len(known.bank) - (t in known.bank)
+                if kept.run == run.number and t not in known.prompts and kept.recalled < memories:
+                    run.again.add((object_id, t))
+        return True
+
+    # ---- doing a step ----------------------------------------------------------------------------------------------
+
+    def _do(self, step: Step, revision: int, *, run: int) -> FrameResult | None:
+        """Do a step and keep its result; ``None`` if the prompts were changed meanwhile, which voids it."""
+        with self._busy:
+            with self.state.lock:
+                if self.state.revision != revision:
+                    return None
+                known = self.state.objects[step.object_id]
+                prompted = step.frame in known.prompts
+                if prompted and known.up_to_date(step.frame):
+                    return known.kept[step.frame].result
+                kept = self._after_the_end(known, step, run) if run else None
+                if kept is not None:
+                    known.bank.remove(step.frame)
+                    known.keep(step.frame, kept)
+                    return kept.result
+                task = self._task(known, step)
+            done = self._run_network(task)
+            with self.state.lock:
+                if self.state.revision != revision:
+                    return None
+                self._take_in(known, done, step, run)
+                return done.result
+
+    def _take_in(self, known: ObjectState, done: Segmented, step: Step, run: int) -> None:
+        prompted = done.result.prompted
+        if not prompted and not run:
+            self.state.note_change()
+        elif done.entry is None:
+            known.bank.remove(step.frame)
+        else:
+            known.bank.add(done.entry)
+        probability = done.probability if self.state.mode == "stack" else None
+        known.keep(step.frame, Kept(done.result, run, done.recalled, done.result.window, probability))
+
+    def _task(self, known: ObjectState, step: Step) -> Task:
+        frame = step.frame
+        prompts = known.prompts.get(frame, ())
+        alone = bool(prompts) and known.stands_alone(frame)
+        seen = None
+        if prompts and frame in known.followed and not boxes_of(prompts) and not masks_of(prompts):
+            seen = known.kept[frame].result.mask if frame in known.kept else None
+        return Task(
+            frame=frame,
+            object_id=step.object_id,
+            prompts=prompts,
+            bank=Fifo() if alone else known.bank.copy(),
+            reverse=step.reverse,
+            neighbour=self._neighbour(known, step),
+            seen=seen,
+        )
+
+    def _neighbour(self, known: ObjectState, step: Step) -> Neighbour | None:
+        """The nearest frame with a result on the way to the prompted frame that a step is tracked from."""
+        if step.source is None:
+            return None
+        for t in _back_to(step.source, step):
+            kept = known.kept.get(t)
+            if kept is not None and kept.window is not None:
+                return Neighbour(kept.result.mask, kept.probability, kept.window)
+        return None
+
+    def _after_the_end(self, known: ObjectState, step: Step, run: int) -> Kept | None:
+        """An empty result, if the object was not on the latest frames of a stack."""
+        if self.patience is None or step.source is None or step.frame in known.prompts or self.state.mode != "stack":
+            return None
+        latest = _back_to(step.source, step)[: self.patience]
+        behind = [known.kept[t] for t in latest if t in known.kept]
+        absent = [kept for kept in behind if kept.result.absent and not kept.result.prompted]
+        if len(absent) < self.patience or not absent:
+            return None
+        last = absent[0]
+        result = FrameResult(
+            frame=step.frame,
+            object_id=step.object_id,
+            mask=np.zeros(self.state.frames.shape(step.frame), bool),
+            confidence=last.result.confidence,
+            iou=last.result.iou,
+            objectness=last.result.objectness,
+            prompted=False,
+            seconds=0.0,
+        )
+        return Kept(result, run, 0, last.window, None)
+
+    def _run_network(self, task: Task) -> Segmented:
+        """Run the network; if memory is short, once more with empty caches."""
+        try:
+            return self.segmenter.run(task)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_memory_error(error):
+                raise
+        self.segmenter.drop_caches()
+        try:
+            return self.segmenter.run(task)
+        except (MemoryError, RuntimeError) as error:
+            if not _is_memory_error(error):
+                raise
+            raise SessionError(
+                f"there is not enough memory on {self.segmenter.model.device} to segment frame {task.frame}: close "
+                "other programs, or choose a smaller model or another device"
+            ) from error
+
+
+def _back_to(source: int, step: Step) -> Sequence[int]:
+    """Frames from the one before a step back to its source."""
+    return range(step.frame + 1, source + 1) if step.reverse else range(step.frame - 1, source - 1, -1)
+
+
+def _is_memory_error(error: Exception) -> bool:
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error).lower()
+    return "memory" in said and any(words in said for words in ("out of", "allocate", "not enough"))

@@ -1,0 +1,205 @@
+"""The region of interest: which square window of a frame the network sees. Pure functions.
+
+Small objects are segmented far better from a window around them than from the whole frame; the window is placed by the
+prompts on a prompted frame and follows the object from slice to slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from .prompts import Prompt, boxes_of, masks_of, points_of
+from .transforms import Window
+
+Mask = npt.NDArray[np.bool_]
+#: Outer edges ``(y0, x0, y1, x1)`` in data coordinates.
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class RegionOptions:
+    """How the window is placed and how it follows.
+
+    Attributes
+    ----------
+    scale
+        Side of the window over the longer side of the object's box.
+    click_scale
+        The same where the box is only guessed, from a first look at the whole frame after a click.
+    minimum
+        Shortest side in data pixels.
+    largest
+        Longest side, as a multiple of the frame's longer side.
+    sane_share
+        A first look that finds more than this share of the frame is not believed.
+    centre_smoothing, size_smoothing
+        Share of the previous window's centre and side that is kept when following, 0..1.
+    max_growth
+        Largest factor by which the side grows or shrinks from one frame to the next.
+    regrow
+        Factor for a second look where the object touches the border of the window.
+    border
+        Width of that border, as a share of the window's side.
+    reach
+        How far from the previous slice's mask another part of the object may lie, as a share of the object's width.
+    """
+
+    scale: float = 1.6
+    click_scale: float = 2.0
+    minimum: float = 16.0
+    largest: float = 1.25
+    sane_share: float = 0.6
+    centre_smoothing: float = 0.0
+    size_smoothing: float = 0.5
+    max_growth: float = 1.25
+    regrow: float = 1.5
+    border: float = 0.02
+    reach: float = 0.1
+
+
+def box_of_mask(mask: Mask) -> Box | None:
+    """Outer edges of a mask ``(H, W)``; ``None`` if it is empty."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return None
+    return rows[0] - 0.5, columns[0] - 0.5, rows[-1] + 0.5, columns[-1] + 0.5
+
+
+def union_box(boxes: Sequence[Box]) -> Box | None:
+    """The smallest box around all; ``None`` if there are none."""
+    if not boxes:
+        return None
+    y0, x0, y1, x1 = zip(*boxes, strict=True)
+    return min(y0), min(x0), max(y1), max(x1)
+
+
+def extent_of_prompts(prompts: Sequence[Prompt], seen: Mask | None = None) -> Box | None:
+    """Box around what the prompts say the object covers, positive clicks included.
+
+    Parameters
+    ----------
+    prompts
+        Of one object on one frame.
+    seen
+        A mask of the object on this frame, where there is one already.
+
+    Returns
+    -------
+    Box or None
+        ``None`` if there is nothing that has an extent: clicks alone have none.
+    """
+    boxes = [(p.y0, p.x0, p.y1, p.x1) for p in boxes_of(prompts)]
+    masks = [p.mask for p in masks_of(prompts)]
+    if seen is not None:
+        masks.append(seen)
+    boxes += [box for box in map(box_of_mask, masks) if box is not None]
+    if not boxes:
+        return None
+    clicks = [(p.y - 0.5, p.x - 0.5, p.y + 0.5, p.x + 0.5) for p in points_of(prompts) if p.positive]
+    return union_box(boxes + clicks)
+
+
+def extent_of_first_look(mask: Mask, prompts: Sequence[Prompt], options: RegionOptions) -> Box | None:
+    """Box around what a first look at the whole frame found at the clicks; ``None`` if that is not to be believed.
+
+    Of several separate parts only those that were clicked count, if any was.
+    """
+    share = float(mask.mean())
+    if not 0 < share <= options.sane_share:
+        return None
+    clicks = [(round(p.y), round(p.x)) for p in points_of(prompts) if p.positive]
+    parts, _ = ndimage.label(mask)
+    height, width = mask.shape
+    clicked = {int(parts[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]) for y, x in clicks} - {0}
+    chosen = np.isin(parts, sorted(clicked)) if clicked else mask
+    return extent_of_prompts(prompts, chosen)
+
+
+def connected(mask: Mask, neighbour: Mask, options: RegionOptions) -> Mask:
+    """The parts of a mask that carry on from the neighbouring slice's mask; look-alikes elsewhere are left out.
+
+    A part carries on if it touches the neighbour's mask or is within ``reach`` of it. If none does, the object may have
+    moved: then the nearest part counts, if it is not farther away than the object is wide.
+
+    Parameters
+    ----------
+    mask, neighbour
+        ``(H, W)``; ``neighbour`` may be empty, and then nothing is left out.
+    """
+    if not mask.any() or not neighbour.any():
+        return mask
+    parts, count = ndimage.label(mask)
+    if count == 1 and (mask & neighbour).any():
+        return mask
+    away = ndimage.minimum(ndimage.distance_transform_edt(~neighbour), parts, np.arange(1, count + 1))
+    width = float(np.sqrt(neighbour.sum()))
+    near = np.flatnonzero(away <= max(options.reach * width, 1.0))
+    if not len(near) and away.min() <= width:
+        near = np.array([int(np.argmin(away))])
+    return np.asarray(np.isin(parts, near + 1))
+
+
+def window_around(box: Box, shape: tuple[int, int], scale: float, options: RegionOptions) -> Window:
+    """The square window around a box on a frame of ``shape`` (H, W)."""
+    wanted = Window.square_around(box, scale=scale, minimum=options.minimum)
+    return _placed((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, wanted.size_y, shape, options)
+
+
+def follow(window: Window, mask: Mask, options: RegionOptions) -> Window:
+    """The window for the next frame, from this frame's window and the mask found in it.
+
+    It moves to the object and takes on its size, smoothed; it stays where it is if the mask is empty.
+    """
+    box = box_of_mask(mask)
+    if box is None:
+        return window
+    target = window_around(box, (mask.shape[0], mask.shape[1]), options.scale, options)
+    keep = options.size_smoothing
+    side = keep * window.size_y + (1 - keep) * target.size_y
+    side = min(max(side, window.size_y / options.max_growth), window.size_y * options.max_growth)
+    keep = options.centre_smoothing
+    old_y, old_x = window.y0 + window.size_y / 2, window.x0 + window.size_x / 2
+    y, x = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    shape = (mask.shape[0], mask.shape[1])
+    return _placed(keep * old_y + (1 - keep) * y, keep * old_x + (1 - keep) * x, side, shape, options)
+
+
+def touches_border(mask: Mask, window: Window, options: RegionOptions) -> bool:
+    """True if the object reaches the border of the window where the frame goes on beyond it."""
+    height, width = mask.shape
+    margin_y, margin_x = max(1.0, options.border * window.size_y), max(1.0, options.border * window.size_x)
+    box = box_of_mask(mask)
+    if box is None:
+        return False
+    return (
+        (window.y0 > -0.5 and box[0] < window.y0 + margin_y)
+        or (window.x0 > -0.5 and box[1] < window.x0 + margin_x)
+        or (window.y1 < height - 0.5 and box[2] > window.y1 - margin_y)
+        or (window.x1 < width - 0.5 and box[3] > window.x1 - margin_x)
+    )
+
+
+def grown(window: Window, shape: tuple[int, int], options: RegionOptions) -> Window:
+    """A larger window with the same centre, for a second look."""
+    centre_y, centre_x = window.y0 + window.size_y / 2, window.x0 + window.size_x / 2
+    return _placed(centre_y, centre_x, window.size_y * options.regrow, shape, options)
+
+
+def contains(window: Window, y: float, x: float) -> bool:
+    """True if a point in data coordinates is in the window."""
+    return window.y0 <= y <= window.y1 and window.x0 <= x <= window.x1
+
+
+def _placed(y: float, x: float, side: float, shape: tuple[int, int], options: RegionOptions) -> Window:
+    """A square of at most the largest side; an axis that it covers wholly is centred, so that nothing is left out."""
+    side = min(side, max(options.largest * max(shape), options.minimum))
+    y0, x0 = (
+        (length - 1 - side) / 2 if side >= length else centre - side / 2
+        for centre, length in zip((y, x), shape, strict=True)
+    )
+    return Window(float(y0), float(x0), float(side), float(side))

@@ -1,0 +1,356 @@
+"""One object on one frame: window, features, memory, mask. Holds caches and no results; the session remembers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from . import region
+from .feature_cache import FeatureCache
+from .frames import ContrastLike, FrameSource
+from .memory_bank import MemoryBank, MemoryEntry, Pick
+from .models import Model
+from .network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
+from .prompts import Prompt, boxes_of, masks_of, points_of
+from .region import RegionOptions
+from .results import FrameResult
+from .transforms import Window, crop, crop_mask, paste, to_window
+
+Mask = npt.NDArray[np.bool_]
+
+#: Logit that a drawn mask is remembered with, inside; minus this outside.
+_DRAWN_LOGIT = 10.0
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What can be tuned about segmenting a frame.
+
+    Attributes
+    ----------
+    region
+        Options of the region of interest; ``None`` shows the network whole frames.
+    ordered
+        True in a stack: neighbours in time or space, positions in memory count.
+    remember_absent
+        Remember frames without the object too, as SAM 2 does.
+    hint
+        Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
+    """
+
+    region: RegionOptions | None = None
+    ordered: bool = True
+    remember_absent: bool = False
+    hint: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class Neighbour:
+    """The frame that the current one is tracked from.
+
+    Attributes
+    ----------
+    mask
+        Bool ``(H, W)``.
+    probability
+        Uint8 ``(H, W)``, 255 for certain; ``None`` where only the mask is known.
+    window
+        Where the object was looked for.
+    """
+
+    mask: Mask
+    probability: npt.NDArray[np.uint8] | None
+    window: Window
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What to segment: one object on one frame.
+
+    Attributes
+    ----------
+    prompts
+        The object's prompts on this frame; empty for a frame that is to be predicted.
+    bank
+        Memory to pick up from; empty to segment from the prompts alone.
+    reverse
+        True if the run comes from higher frames.
+    neighbour
+        The frame that this one is tracked from, in a stack.
+    seen
+        The object's mask on this frame from before its prompts, where there is one.
+    """
+
+    frame: int
+    object_id: int
+    prompts: tuple[Prompt, ...]
+    bank: MemoryBank
+    reverse: bool = False
+    neighbour: Neighbour | None = None
+    seen: Mask | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Segmented:
+    """The outcome of a task.
+
+    Attributes
+    ----------
+    result
+        For the user.
+    entry
+        For the memory bank; ``None`` if there is nothing to remember.
+    probability
+        Uint8 ``(H, W)``, 255 for certain; 0 outside the window.
+    recalled
+        How many memories were picked up.
+    """
+
+    result: FrameResult
+    entry: MemoryEntry | None
+    probability: npt.NDArray[np.uint8]
+    recalled: int
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """One run of the network on one window.
+
+    ``logits`` float32 ``(H, W)`` in frame pixels; ``apart`` is where they were lowered because it is not the object.
+    """
+
+    window: Window
+    features: ImageFeatures
+    prediction: Prediction
+    logits: npt.NDArray[np.float32]
+    recalled: int
+    apart: Mask | None = None
+
+    @property
+    def mask(self) -> Mask:
+        return np.asarray(self.logits > 0)
+
+
+class FrameSegmenter:
+    """Runs the network on frames, with the image features shared by all objects.
+
+    Parameters
+    ----------
+    model
+        Network, device.
+    frames, contrast
+        Where pixels come from, and how they become 0..1.
+    options
+        See :class:`SegmentOptions`.
+    cache_bytes
+        Budget for image features.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        frames: FrameSource,
+        contrast: ContrastLike,
+        options: SegmentOptions,
+        cache_bytes: int,
+    ) -> None:
+        self.model = model
+        self.frames = frames
+        self.contrast = contrast
+        self.options = options
+        self.cache = FeatureCache(cache_bytes)
+        network = model.network
+        self._size = network.image_size if options.region is None else network.region_size or network.image_size
+        self._image: tuple[int, npt.NDArray[np.float32]] | None = None
+
+    def drop_caches(self) -> None:
+        """Give back what memory can be given back."""
+        self.cache.clear()
+        self._image = None
+        if self.model.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    @torch.inference_mode()
+    def run(self, task: Task) -> Segmented:
+        """Segment, and make the memory of it."""
+        began = time.perf_counter()
+        drawn = _union(task.prompts)
+        look = self._best_look(task, drawn)
+        prediction = look.prediction
+        probability = np.rint(255 / (1 + np.exp(-np.clip(look.logits, -32, 32)))).astype(np.uint8)
+        if drawn is not None:
+            mask, iou, objectness = drawn, 1.0, 1.0
+            probability = np.where(drawn, np.uint8(255), np.uint8(0))
+        else:
+            mask, iou, objectness = look.mask, float(prediction.iou), float(prediction.objectness)
+            if not task.prompts and objectness < 0.5:
+                mask = np.zeros_like(mask)
+        entry = None
+        if mask.any() or task.prompts or self.options.remember_absent:
+            entry = MemoryEntry(
+                frame=task.frame,
+                confidence=iou * objectness,
+                descriptor=_descriptor(look.features),
+                pinned=bool(task.prompts),
+                payload=self._remember(look, drawn, prompted=bool(task.prompts)),
+            )
+        result = FrameResult(
+            frame=task.frame,
+            object_id=task.object_id,
+            mask=mask,
+            confidence=iou * objectness,
+            iou=iou,
+            objectness=objectness,
+            prompted=bool(task.prompts),
+            seconds=time.perf_counter() - began,
+            window=look.window,
+        )
+        return Segmented(result, entry, probability, look.recalled)
+
+    def view(self, frame: int, window: Window) -> npt.NDArray[np.float32]:
+        """What the network sees of a window of a frame: float32 ``(S, S, 3)`` in 0..1."""
+        return np.asarray(crop(self._prepared(frame), window, self._size)[0].permute(1, 2, 0).numpy())
+
+    # ---- where to look ---------------------------------------------------------------------------------------------
+
+    def _best_look(self, task: Task, drawn: Mask | None) -> _Look:
+        shape = self.frames.shape(task.frame)
+        options = self.options.region
+        if options is None:
+            return self._look(task, Window.whole(shape))
+        window = self._following_window(task, options)
+        if task.prompts:
+            box = region.extent_of_prompts(task.prompts, task.seen)
+            if box is not None:
+                window = region.window_around(box, shape, options.scale, options)
+            else:
+                first = self._look(task, Window.whole(shape))
+                box = region.extent_of_first_look(first.mask, task.prompts, options)
+                if box is None:
+                    return first
+                window = region.window_around(box, shape, options.click_scale, options)
+        look = self._look(task, window)
+        if drawn is None and region.touches_border(look.mask, window, options):
+            larger = region.grown(window, shape, options)
+            if larger != window:
+                look = self._look(task, larger)
+        return look
+
+    def _following_window(self, task: Task, options: RegionOptions) -> Window:
+        shape = self.frames.shape(task.frame)
+        if task.neighbour is None or task.neighbour.mask.shape != shape:
+            return Window.whole(shape)
+        return region.follow(task.neighbour.window, task.neighbour.mask, options)
+
+    # ---- running the network ---------------------------------------------------------------------------------------
+
+    def _look(self, task: Task, window: Window) -> _Look:
+        features = self.cache.get(task.frame, window, lambda: self._encode(task.frame, window))
+        picks = task.bank.pick(task.frame, _descriptor(features), n_frames=len(self.frames), reverse=task.reverse)
+        shape = self.frames.shape(task.frame)
+        prediction = self.model.network.segment(
+            features,
+            self._prompt_tensors(task.prompts, window, shape) if task.prompts else None,
+            [self._recall(pick) for pick in picks],
+            ordered=self.options.ordered,
+            previous=self._previous(task, window, shape),
+            n_frames=len(self.frames),
+        )
+        logits = paste(prediction.logits, window, shape)
+        apart = self._apart(task, logits > 0)
+        if apart is not None:
+            logits[apart] = -_DRAWN_LOGIT
+        return _Look(window, features, prediction, logits, len(picks), apart)
+
+    def _apart(self, task: Task, mask: Mask) -> Mask | None:
+        """Parts that do not carry on from the neighbouring slice; ``None`` where there are none or it is not asked."""
+        if self.options.region is None or task.neighbour is None or task.prompts:
+            return None
+        if task.neighbour.mask.shape != mask.shape:
+            return None
+        apart = mask & ~region.connected(mask, task.neighbour.mask, self.options.region)
+        return apart if apart.any() else None
+
+    def _encode(self, frame: int, window: Window) -> ImageFeatures:
+        image = crop(self._prepared(frame), window, self._size)
+        return self.model.network.encode_image(image.to(self.model.device))
+
+    def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
+        """The frame in 0..1; the latest is kept, because objects take their windows from it in turn."""
+        latest = self._image
+        if latest is not None and latest[0] == frame:
+            return latest[1]
+        image = self.contrast.apply(self.frames[frame])
+        self._image = (frame, image)
+        return image
+
+    def _recall(self, pick: Pick) -> Recall:
+        ordered = self.options.ordered
+        memory: Memory = pick.entry.payload
+        return Recall(
+            memory,
+            weight=pick.weight,
+            offset=pick.offset if ordered else None,
+            pinned=pick.entry.pinned,
+            slot=pick.slot if ordered else None,
+            spatial=pick.spatial,
+        )
+
+    def _previous(self, task: Task, window: Window, shape: tuple[int, int]) -> Tensor | None:
+        neighbour = task.neighbour
+        if neighbour is None or task.prompts or not self.options.hint or neighbour.mask.shape != shape:
+            return None
+        hint: npt.NDArray[Any] = neighbour.mask
+        if neighbour.probability is not None:
+            hint = neighbour.probability.astype(np.float32) / 255
+        return crop_mask(hint, window, self._size).to(self.model.device)
+
+    def _prompt_tensors(self, prompts: Sequence[Prompt], window: Window, shape: tuple[int, int]) -> PromptTensors:
+        """Prompts in network pixels; clicks outside the window say nothing about what the network sees."""
+        height, width = shape
+        points = [p for p in points_of(prompts) if region.contains(window, p.y, p.x)]
+        boxes = [
+            ((max(p.y0, -0.5), max(p.x0, -0.5)), (min(p.y1, height - 0.5), min(p.x1, width - 0.5)))
+            for p in boxes_of(prompts)
+        ]
+        drawn = _union(prompts)
+        xy = to_window(np.array([(p.y, p.x) for p in points], float).reshape(-1, 2), window, self._size)
+        corners = to_window(np.array(boxes, float).reshape(-1, 2, 2), window, self._size)
+        device = self.model.device
+        return PromptTensors(
+            points=torch.as_tensor(xy, dtype=torch.float32, device=device),
+            point_labels=torch.tensor([int(p.positive) for p in points], dtype=torch.int64, device=device),
+            boxes=torch.as_tensor(corners.reshape(-1, 4), dtype=torch.float32, device=device),
+            mask=None if drawn is None else crop_mask(drawn, window, self._size).to(device),
+        )
+
+    def _remember(self, look: _Look, drawn: Mask | None, *, prompted: bool) -> Memory:
+        """Encode the memory from the window that was used."""
+        if drawn is not None:
+            inside = crop_mask(drawn, look.window, self._size).to(self.model.device)
+            logits = (inside * 2 - 1) * _DRAWN_LOGIT
+        else:
+            size = (self._size, self._size)
+            logits = F.interpolate(look.prediction.logits.float(), size, mode="bilinear", align_corners=False)
+            if look.apart is not None:
+                apart = crop_mask(look.apart, look.window, self._size).to(self.model.device)
+                logits = torch.where(apart > 0.5, logits.clamp(max=-_DRAWN_LOGIT), logits)
+        return self.model.network.encode_memory(look.features, look.prediction, logits, prompted=prompted)
+
+
+def _descriptor(features: ImageFeatures) -> npt.NDArray[np.float64]:
+    return np.asarray(features.descriptor.numpy(), np.float64)
+
+
+def _union(prompts: Sequence[Prompt]) -> Mask | None:
+    """The drawn mask, or ``None`` if nothing was drawn."""
+    masks = masks_of(prompts)
+    return np.logical_or.reduce([p.mask for p in masks]) if masks else None

@@ -1,0 +1,339 @@
+"""Prompts, memory banks and a network make results: the synchronous core that the face and scripts drive.
+
+A session joins three parts: a :class:`~napari_medsam2.object_state.SessionState` knows prompts, results and memory, a
+:class:`~napari_medsam2.propagation.Propagator` decides what is segmented when, and a
+:class:`~napari_medsam2.segmenter.FrameSegmenter` does the work on one frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from .frames import ContrastLike, FrameSource, PerFrameContrast, as_frames, estimate_contrast
+from .memory_bank import Fifo, MemoryBank, SelfSorting
+from .models import Model
+from .object_state import SessionState, is_drawn, same_prompt
+from .planning import Direction, Mode
+from .prompts import Prompt, PromptError
+from .propagation import Propagator, SessionError, Span
+from .region import RegionOptions
+from .results import FrameResult
+from .segmenter import FrameSegmenter, SegmentOptions
+
+__all__ = ["Direction", "FrameResult", "Mode", "Session", "SessionError", "SessionOptions"]
+
+BankName = Literal["auto", "fifo", "self-sorting"]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What can be tuned about a session beside its main arguments.
+
+    Attributes
+    ----------
+    region
+        How the region of interest is placed and follows.
+    patience
+        In a stack, the rest of a direction is empty after this many frames in a row without the object; ``None``
+        looks at all frames.
+    remember_absent
+        Remember frames without the object too, as SAM 2 does.
+    hint
+        Show the network the neighbouring frame's mask, in stacks.
+    make_bank
+        Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
+    undo_depth
+        Changes that can be undone.
+    """
+
+    region: RegionOptions = field(default_factory=RegionOptions)
+    patience: int | None = 2
+    remember_absent: bool = False
+    hint: bool = True
+    make_bank: Callable[[], MemoryBank] | None = None
+    undo_depth: int = 30
+
+
+class Session:
+    """Segments a sequence of frames from prompts.
+
+    Prompts may be changed from another thread at any time; a propagation takes them up at its next frame boundary.
+
+    Parameters
+    ----------
+    model
+        From :func:`napari_medsam2.models.load_model`.
+    frames
+        A frame source, or anything that :func:`napari_medsam2.frames.as_frames` takes.
+    mode
+        ``"stack"`` for frames that follow each other, ``"flow"`` for frames without an order.
+    bank
+        Which memories are kept: ``"fifo"`` (SAM 2), ``"self-sorting"`` (MedSAM-2), or ``"auto"``: first in, first
+        out in a stack, self-sorting in a flow.
+    contrast
+        Makes 0..1 of raw frames; ``None`` estimates it, over the sequence in a stack and per frame in a flow.
+    region
+        Run the network on a window that follows the object; ``None`` does so in stacks if the model is made for it.
+    cache_bytes
+        Budget for image features.
+    passes
+        2 segments those frames of a flow again that were seen before the memory bank was full.
+    seed
+        Draw memories at random, as MedSAM-2's authors do, with this seed; ``None`` weighs them instead.
+    options
+        What is rarely changed.
+
+    Examples
+    --------
+    >>> session = Session(load_model("micro"), volume, mode="stack")       # doctest: +SKIP
+    >>> session.add(BoxPrompt(12, 30.5, 40.5, 60.5, 70.5))                 # doctest: +SKIP
+    >>> for result in session.propagate(): ...                             # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        frames: Any,
+        *,
+        mode: Mode = "stack",
+        bank: BankName = "auto",
+        contrast: ContrastLike | None = None,
+        region: bool | None = None,
+        cache_bytes: int = 1 << 30,
+        passes: int = 1,
+        seed: int | None = None,
+        options: SessionOptions | None = None,
+    ) -> None:
+        _check_choice("mode", mode, ("stack", "flow"))
+        _check_choice("bank", bank, ("auto", "fifo", "self-sorting"))
+        if passes not in (1, 2):
+            raise ValueError(f"passes must be 1 or 2; got {passes!r}")
+        options = options or SessionOptions()
+        self.model = model
+        self.frames: FrameSource = as_frames(frames)
+        self.mode: Mode = mode
+        self.bank: BankName = bank if bank != "auto" else ("fifo" if mode == "stack" else "self-sorting")
+        self.options = options
+        self.region = (bool(model.region) and mode == "stack") if region is None else bool(region)
+        self.passes = passes if mode == "flow" else 1
+        self.seed = seed
+        if contrast is None:
+            contrast = estimate_contrast(self.frames) if mode == "stack" else PerFrameContrast()
+        self.segmenter = FrameSegmenter(
+            model,
+            self.frames,
+            contrast,
+            SegmentOptions(
+                region=options.region if self.region else None,
+                ordered=mode == "stack",
+                remember_absent=options.remember_absent,
+                hint=options.hint,
+            ),
+            cache_bytes,
+        )
+        self._state = SessionState(mode, self.frames, self._make_bank, options.undo_depth)
+        self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
+
+    def _make_bank(self) -> MemoryBank:
+        if self.options.make_bank is not None:
+            return self.options.make_bank()
+        return Fifo() if self.bank == "fifo" else SelfSorting(sample_seed=self.seed)
+
+    # ---- prompts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """All prompts, by object and frame."""
+        with self._state.lock:
+            objects = sorted(self._state.objects.items())
+            return tuple(p for _, known in objects for t in known.prompted for p in known.prompts[t])
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """Numbers of the objects that have a prompt."""
+        with self._state.lock:
+            return tuple(sorted(number for number, known in self._state.objects.items() if known.prompts))
+
+    def add(self, prompt: Prompt) -> None:
+        """Add a prompt. A drawn mask is final on its frame: clicks and boxes beside it change nothing there.
+
+        Raises
+        ------
+        PromptError
+            If it is outside the images, is empty, has the wrong shape, or contradicts the prompts there are; nothing
+            is changed then.
+        """
+        with self._state.lock:
+            old = self._state.prompts_of(prompt.object_id, prompt.frame)
+            self._state.change_prompts(prompt.object_id, prompt.frame, (*old, prompt))
+
+    def remove(self, prompt: Prompt) -> None:
+        """Remove a prompt; :class:`PromptError` if there is none like it."""
+        with self._state.lock:
+            old = self._state.prompts_of(prompt.object_id, prompt.frame)
+            left = [p for p in old if not same_prompt(p, prompt)]
+            if len(left) == len(old):
+                raise PromptError(f"object {prompt.object_id} has no such prompt on frame {prompt.frame}: {prompt}")
+            self._state.change_prompts(prompt.object_id, prompt.frame, left)
+
+    def replace_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> None:
+        """Make these the prompts of one object on one frame; none removes them. Raises as :meth:`add`."""
+        for prompt in prompts:
+            if (prompt.object_id, prompt.frame) != (object_id, frame):
+                raise PromptError(
+                    f"a prompt of object {prompt.object_id} on frame {prompt.frame} was given for object {object_id} "
+                    f"on frame {frame}"
+                )
+        with self._state.lock:
+            old = self._state.prompts_of(object_id, frame)
+            if len(old) != len(prompts) or not all(map(same_prompt, old, prompts)):
+                self._state.change_prompts(object_id, frame, prompts)
+
+    def undo(self) -> bool:
+        """Take back the latest change: prompts, results and memory are as before. False if there is none.
+
+        Changes are: adding, removing or replacing prompts (with the segmentation of that frame), a preview of another
+        frame, a whole propagation, a reset. Undoing a propagation that still runs ends it.
+        """
+        with self._state.lock:
+            return self._state.undo()
+
+    def redo(self) -> bool:
+        """Bring back what was undone. False if there is nothing."""
+        with self._state.lock:
+            return self._state.redo()
+
+    def reset(self, object_id: int | None = None) -> None:
+        """Remove prompts, results and memory of one object, or of all. Can be undone."""
+        with self._state.lock:
+            self._state.reset(object_id)
+
+    # ---- segmenting ------------------------------------------------------------------------------------------------
+
+    def segment(self, frame: int, object_id: int = 1) -> FrameResult:
+        """Segment one object on one frame, at once.
+
+        A prompted frame is segmented from its prompts and remembered. Another frame is a preview from whatever is
+        remembered, and is not remembered itself.
+
+        Raises
+        ------
+        PromptError
+            If the object has no prompt that says where it is, or there is no such frame.
+        SessionError
+            If memory is short.
+        """
+        return self._propagator.segment(frame, object_id)
+
+    def propagate(
+        self,
+        *,
+        objects: Sequence[int] | None = None,
+        direction: Direction = "both",
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Iterator[FrameResult]:
+        """Segment the other frames; yields a result for each object and frame, prompted frames first.
+
+        Between two results prompts may be changed, also from another thread: frames already done that they can change
+        come again. In a stack those are the frames on both sides up to the next prompted frame, in a flow all frames
+        done so far. Starting over forgets what earlier runs remembered of the frames that this one does.
+
+        Parameters
+        ----------
+        objects
+            Their numbers; ``None`` for all, those included that get their first prompt during the run.
+        direction
+            In a stack, away from the prompted frames ``"both"`` ways, ``"forward"`` or ``"backward"``.
+        start, stop
+            Only frames ``start <= frame < stop``; prompted frames elsewhere still count.
+
+        Raises
+        ------
+        PromptError
+            If there is no prompt that says where an object is.
+        SessionError
+            If memory is short.
+        """
+        return self._propagator.propagate(self._span(objects, direction, start, stop))
+
+    def plan(
+        self,
+        *,
+        objects: Sequence[int] | None = None,
+        direction: Direction = "both",
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> int:
+        """Number of results that :meth:`propagate` would yield now, second passes not counted."""
+        return len(self._propagator.plan(self._span(objects, direction, start, stop)))
+
+    @property
+    def steps_left(self) -> int:
+        """Results that the propagation in progress has still to yield; 0 if there is none."""
+        return self._propagator.steps_left
+
+    def _span(self, objects: Sequence[int] | None, direction: Direction, start: int | None, stop: int | None) -> Span:
+        _check_choice("direction", direction, ("both", "forward", "backward"))
+        first, last = start or 0, len(self.frames) if stop is None else stop
+        if first >= last or first >= len(self.frames) or last <= 0:
+            raise SessionError(f"no frames from {first} up to {last}; frames are 0 to {len(self.frames) - 1}")
+        return Span(None if objects is None else frozenset(objects), direction, first, last)
+
+    # ---- results ---------------------------------------------------------------------------------------------------
+
+    @property
+    def results(self) -> Mapping[tuple[int, int], FrameResult]:
+        """All results, by ``(frame, object_id)``."""
+        with self._state.lock:
+            return {(t, n): kept.result for n, state in self._state.objects.items() for t, kept in state.kept.items()}
+
+    def result(self, frame: int, object_id: int = 1) -> FrameResult | None:
+        """The result of one object on one frame, or ``None`` if there is none."""
+        with self._state.lock:
+            state = self._state.objects.get(object_id)
+            kept = state.kept.get(frame) if state is not None else None
+            return None if kept is None else kept.result
+
+    def memory(self, object_id: int = 1) -> MemoryBank | None:
+        """A copy of an object's memory bank, to look at."""
+        with self._state.lock:
+            state = self._state.objects.get(object_id)
+            return None if state is None else state.bank.copy()
+
+    def confidences(self, object_id: int = 1) -> npt.NDArray[np.float64]:
+        """Confidence of each frame, float ``(frames,)``; NaN where there is no result."""
+        values = np.full(len(self.frames), np.nan)
+        with self._state.lock:
+            state = self._state.objects.get(object_id)
+            for t, kept in state.kept.items() if state is not None else ():
+                values[t] = kept.result.confidence
+        return values
+
+    def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
+        """Label image ``(H, W)`` of a frame: 0 for background, else the object's number.
+
+        Where objects overlap, drawn masks win, then the more confident one.
+        """
+        with self._state.lock:
+            found = [
+                (is_drawn(state.prompts.get(frame, ())), state.kept[frame].result)
+                for _, state in sorted(self._state.objects.items())
+                if frame in state.kept
+            ]
+        labels = np.zeros(self.frames.shape(frame), dtype)
+        for _, result in sorted(found, key=lambda item: (item[0], item[1].confidence)):
+            if result.object_id > np.iinfo(labels.dtype).max:
+                raise SessionError(f"object {result.object_id} does not fit into labels of type {labels.dtype}")
+            labels[result.mask] = result.object_id
+        return labels
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(choices)}; got {value!r}")

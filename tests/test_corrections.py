@@ -1,0 +1,161 @@
+"""Prompts that come late, and undo: a run takes them up, and everything can be taken back."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from fakes import PLAIN, blob_model, box, click, disc, moving_disc, stack_session, state
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.session import Session, SessionOptions
+
+# ---- corrections -----------------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_in_the_middle_of_a_run_takes_effect_at_the_next_frame():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    seen = [next(run).frame for _ in range(6)]
+    assert seen == [0, 1, 2, 3, 4, 5]
+    drawn = np.roll(masks[3], 1, axis=1)
+    session.add(MaskPrompt(3, drawn))
+    rest = list(run)
+    # the frames on both sides of it up to the next prompted one, and those not done yet
+    assert [r.frame for r in rest] == [3, 1, 4, 5, 6, 7, 2]
+    assert rest[0].prompted
+    np.testing.assert_array_equal(session.result(3).mask, drawn)
+    assert [e.frame for e in session.memory().entries if e.pinned] == [0, 3]
+
+
+def test_a_prompt_from_another_thread():
+    session, masks = stack_session(20)
+    session.add(click(0, masks))
+    added = threading.Event()
+
+    def correct():
+        session.add(MaskPrompt(10, masks[10]))
+        added.set()
+
+    frames = []
+    for result in session.propagate():
+        frames.append((result.frame, result.prompted))
+        if len(frames) == 3:
+            threading.Thread(target=correct).start()
+            assert added.wait(10)
+    assert (10, True) in frames
+    assert frames.index((10, True)) == 3
+    assert {t for t, _ in frames} == set(range(20))
+
+
+def test_frames_beyond_the_next_prompted_frame_are_not_done_again():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    session.add(MaskPrompt(4, masks[4]))
+    run = session.propagate()
+    for result in run:
+        if result.frame == 7:
+            break
+    session.add(MaskPrompt(2, masks[2]))
+    frames = [r.frame for r in run]
+    assert sorted(frames) == [1, 2, 3]
+
+
+def test_a_drawn_mask_is_final_and_feeds_the_memory():
+    session, masks = stack_session()
+    drawn = np.zeros_like(masks[3])
+    drawn[10:13, 20:31] = True
+    drawn[11, 25] = False
+    session.add(MaskPrompt(3, drawn))
+    session.add(PointPrompt(3, 50, 50))
+    list(session.propagate())
+    result = session.result(3)
+    np.testing.assert_array_equal(result.mask, drawn)
+    assert (result.confidence, result.iou, result.objectness) == (1.0, 1.0, 1.0)
+    assert session.memory().entries[0].pinned
+
+
+def test_a_negative_click_on_a_followed_frame_corrects_it_from_memory():
+    frames, masks = moving_disc()
+    frames[4][disc((64, 64), 50, 50, 5)] = 204  # a second blob that looks alike, out of the way
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(hint=False))
+    session.add(click(0, masks))
+    list(session.propagate())
+    assert session.result(4).mask[50, 50]
+    session.add(PointPrompt(4, 50, 50, positive=False))
+    corrected = session.segment(4)
+    np.testing.assert_array_equal(corrected.mask, masks[4])
+    assert session.model.network.calls.segmented[-1].recalls, "a correction needs the memory"
+
+
+def test_prompting_again_replaces_the_entry_of_the_frame():
+    session, masks = stack_session()
+    session.add(click(2, masks))
+    session.segment(2)
+    session.add(box(2, masks))
+    session.segment(2)
+    assert [(e.frame, e.pinned) for e in session.memory().entries] == [(2, True)]
+    assert session.model.network.calls.segmented[-1].recalls == ()
+
+
+# ---- undo ------------------------------------------------------------------------------------------------------------
+
+
+def test_undo_and_redo_restore_prompts_results_and_memory():
+    session, masks = stack_session()
+    states = [state(session)]
+    session.add(click(2, masks))
+    session.segment(2)
+    states.append(state(session))
+    list(session.propagate())
+    states.append(state(session))
+    session.replace_prompts(1, 4, [box(4, masks)])
+    session.segment(4)
+    states.append(state(session))
+    session.reset()
+    states.append(state(session))
+    for expected in reversed(states[:-1]):
+        assert session.undo()
+        assert state(session) == expected
+    assert not session.undo()
+    for expected in states[1:]:
+        assert session.redo()
+        assert state(session) == expected
+    assert not session.redo()
+    session.undo()
+    session.add(click(6, masks))
+    assert not session.redo(), "a new change ends what can be redone"
+
+
+def test_undo_of_a_prompt_during_a_run_goes_on_as_if_it_had_not_been():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    for _ in range(4):
+        next(run)
+    session.add(MaskPrompt(2, masks[2]))
+    assert next(run).frame == 2
+    session.undo()
+    assert [r.frame for r in run] == [4, 5, 6, 7]
+    assert session.objects == (1,) and len(session.prompts) == 1
+
+
+def test_undo_of_the_run_itself_ends_it():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    for _ in range(4):
+        next(run)
+    session.undo()
+    assert list(run) == []
+    assert session.results == {} and len(session.prompts) == 1
+
+
+def test_removing_the_last_prompt_leaves_nothing():
+    session, masks = stack_session()
+    prompt = box(1, masks)
+    session.add(prompt)
+    list(session.propagate())
+    session.remove(BoxPrompt(1, prompt.y0, prompt.x0, prompt.y1, prompt.x1))
+    assert session.results == {} and session.prompts == () and len(session.memory()) == 0

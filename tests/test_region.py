@@ -1,0 +1,158 @@
+"""The region of interest: where the window is put, how it follows, and that small objects profit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fakes import PLAIN, blob_model, disc, moving_disc
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.region import (
+    RegionOptions,
+    box_of_mask,
+    connected,
+    extent_of_first_look,
+    extent_of_prompts,
+    follow,
+    grown,
+    touches_border,
+    window_around,
+)
+from napari_medsam2.session import Session
+from napari_medsam2.transforms import Window
+
+OPTIONS = RegionOptions(scale=2.0)
+
+
+def rectangle(y0, x0, y1, x1, shape=(200, 200)):
+    mask = np.zeros(shape, bool)
+    mask[y0:y1, x0:x1] = True
+    return mask
+
+
+def test_the_box_of_a_mask_has_the_outer_edges_of_its_pixels():
+    assert box_of_mask(rectangle(3, 4, 4, 5)) == (2.5, 3.5, 3.5, 4.5)
+    assert box_of_mask(rectangle(0, 0, 0, 0)) is None
+
+
+def test_the_extent_of_prompts_covers_boxes_masks_and_positive_clicks():
+    prompts = [BoxPrompt(0, 10, 10, 20, 20), BoxPrompt(0, 30, 12, 40, 18), PointPrompt(0, 50, 15)]
+    assert extent_of_prompts(prompts) == (10, 10, 50.5, 20)
+    assert extent_of_prompts([*prompts[:2], PointPrompt(0, 90, 15, positive=False)]) == (10, 10, 40, 20)
+    assert extent_of_prompts([MaskPrompt(0, rectangle(5, 6, 8, 9))]) == (4.5, 5.5, 7.5, 8.5)
+    assert extent_of_prompts(prompts[2:]) is None
+
+
+def test_the_window_is_a_square_twice_the_box():
+    assert window_around((80, 90, 120, 110), (200, 200), 2.0, OPTIONS) == Window(60, 60, 80, 80)
+    assert window_around((80, 90, 84, 94), (200, 200), 2.0, OPTIONS) == Window(74, 84, 16, 16)
+
+
+def test_a_window_as_large_as_the_frame_is_centred_on_it():
+    assert window_around((20, 20, 190, 190), (200, 200), 2.0, OPTIONS) == Window(-25.5, -25.5, 250, 250)
+    window = window_around((10, 10, 60, 60), (64, 200), 2.0, OPTIONS)
+    assert (window.y0, window.size_y) == (-18.5, 100)
+    assert window.x0 == -15
+
+
+def test_following_moves_with_the_object_and_takes_on_its_size_gently():
+    window = Window(60, 60, 80, 80)
+    moved = follow(window, rectangle(90, 100, 130, 140), OPTIONS)
+    assert (moved.y0 + moved.size_y / 2, moved.x0 + moved.size_x / 2) == (109.5, 119.5)
+    assert moved.size_y == 80
+    assert follow(window, rectangle(60, 60, 140, 140), OPTIONS).size_y == 100, "at most a quarter a frame"
+    assert follow(window, rectangle(98, 98, 102, 102), OPTIONS).size_y == 64
+    assert follow(window, rectangle(0, 0, 0, 0), OPTIONS) == window
+
+
+def test_touching_counts_only_where_the_frame_goes_on():
+    window = Window(60, 60, 80, 80)
+    assert touches_border(rectangle(60, 90, 100, 110), window, OPTIONS)
+    assert touches_border(rectangle(90, 90, 110, 140), window, OPTIONS)
+    assert not touches_border(rectangle(90, 90, 110, 110), window, OPTIONS)
+    assert not touches_border(rectangle(0, 0, 200, 200), Window.whole((200, 200)), OPTIONS)
+    assert grown(window, (200, 200), OPTIONS) == Window(40, 40, 120, 120)
+
+
+def test_a_first_look_counts_if_it_is_sane_and_only_the_part_that_was_clicked():
+    mask = rectangle(10, 10, 20, 20) | rectangle(100, 100, 140, 140)
+    assert extent_of_first_look(mask, [PointPrompt(0, 15, 15)], OPTIONS) == (9.5, 9.5, 19.5, 19.5)
+    assert extent_of_first_look(mask, [PointPrompt(0, 60, 60)], OPTIONS) == (9.5, 9.5, 139.5, 139.5)
+    assert extent_of_first_look(rectangle(0, 0, 190, 190), [PointPrompt(0, 15, 15)], OPTIONS) is None
+    assert extent_of_first_look(rectangle(0, 0, 0, 0), [PointPrompt(0, 15, 15)], OPTIONS) is None
+
+
+# ---- in a session ----------------------------------------------------------------------------------------------------
+
+
+def small_disc_in_a_large_frame():
+    """A disc of radius 6 in frames of 400 x 300: four network pixels across when the whole frame is shown."""
+    return moving_disc(6, (400, 300))
+
+
+@pytest.mark.parametrize("kind", ["box", "click", "mask"])
+def test_a_small_object_in_a_large_frame_comes_out_sharp(kind):
+    frames, masks = small_disc_in_a_large_frame()
+    (y0, x0), (y1, x1) = np.argwhere(masks[2]).min(0) - 0.5, np.argwhere(masks[2]).max(0) + 0.5
+    prompt = {
+        "box": BoxPrompt(2, y0, x0, y1, x1),
+        "click": PointPrompt(2, (y0 + y1) / 2, (x0 + x1) / 2),
+        "mask": MaskPrompt(2, masks[2]),
+    }[kind]
+    session = Session(blob_model(region=True), frames, contrast=PLAIN)
+    session.add(prompt)
+    for result in session.propagate():
+        overlap = 2 * (result.mask & masks[result.frame]).sum() / (result.mask.sum() + masks[result.frame].sum())
+        assert overlap > 0.97, f"frame {result.frame}"
+        assert result.window.size_y == result.window.size_x < 40
+        assert abs(result.window.x0 + result.window.size_x / 2 - (100 + result.frame)) <= 1.5
+    looks = len(session.model.network.calls.segmented)
+    assert looks == (7 if kind == "click" else 6), "a click needs a first look at the whole frame"
+
+
+def test_the_window_grows_with_the_object():
+    masks = np.stack([disc((300, 300), 150, 150, 6 + 6 * t) for t in range(8)])
+    session = Session(blob_model(region=True), np.where(masks, 204, 20).astype(np.uint8), contrast=PLAIN)
+    session.add(BoxPrompt(0, 143.5, 143.5, 156.5, 156.5))
+    for result in session.propagate():
+        truth = masks[result.frame]
+        assert 2 * (result.mask & truth).sum() / (result.mask.sum() + truth.sum()) > 0.95, f"frame {result.frame}"
+
+
+def test_the_region_is_a_choice_and_off_in_flows():
+    frames, masks = small_disc_in_a_large_frame()
+    for model_region, mode, region, expected in [
+        (True, "stack", None, True),
+        (False, "stack", None, False),
+        (True, "flow", None, False),
+        (True, "stack", False, False),
+        (False, "stack", True, True),
+    ]:
+        session = Session(blob_model(region=model_region), frames, mode=mode, region=region, contrast=PLAIN)
+        session.add(MaskPrompt(2, masks[2]))
+        assert (session.segment(2).window != Window.whole((400, 300))) == expected
+
+
+def test_look_alikes_elsewhere_do_not_carry_on_from_the_slice_before() -> None:
+    before, now = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    before[10:20, 10:20] = True
+    now[12:22, 11:21] = now[30:38, 30:38] = True
+    kept = connected(now, before, RegionOptions())
+    assert kept[15, 15]
+    assert not kept[34, 34]
+
+
+def test_an_object_that_splits_keeps_both_parts() -> None:
+    before, now = np.zeros((40, 40), bool), np.zeros((40, 40), bool)
+    before[10:20, 10:30] = True
+    now[10:20, 10:17] = now[10:20, 24:30] = True
+    assert np.array_equal(connected(now, before, RegionOptions()), now)
+
+
+def test_an_object_that_moved_is_followed_but_not_across_the_frame() -> None:
+    before, near, far = (np.zeros((60, 60), bool) for _ in range(3))
+    before[10:16, 10:16] = True
+    near[10:16, 19:25] = True
+    far[50:56, 50:56] = True
+    assert connected(near, before, RegionOptions()).any()
+    assert not connected(far, before, RegionOptions()).any()
