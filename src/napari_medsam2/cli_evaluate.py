@@ -1,0 +1,75 @@
+"""``napari-medsam2 evaluate``: the arguments, and the run with its progress in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .console import INTERRUPTED, add_model_options, progress_bar, say, tell
+from .datasets import read_dataset
+from .reports import save_json, scores_table
+
+if TYPE_CHECKING:
+    from .evaluation import Row
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "One prompt per object, made from the truth of one frame; the other frames are scored. A dataset is a .npz "
+        "with images and masks, and a .json beside it that says whether it is a stack or a flow."
+    )
+    parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET.npz")
+    parser.add_argument("--prompt", choices=("point", "box", "mask"), default="box", help="default: box")
+    parser.add_argument("--mode", choices=("stack", "flow"), help="default: what the dataset's json says")
+    parser.add_argument(
+        "--frame", type=int, help="frame to prompt (default: largest object in a stack, first that has it in a flow)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="move clicks and boxes a little at random (default: 0, not)"
+    )
+    parser.add_argument("--object", type=int, action="append", metavar="ID", help="only this object; may be repeated")
+    parser.add_argument("--json", type=Path, help="write the rows and means here")
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate as the arguments say; returns the exit code. Raises ValueError for what cannot be used, in words."""
+    datasets = [read_dataset(path, mode=arguments.mode) for path in arguments.datasets]
+
+    from .evaluation import Plan, as_json, evaluate
+    from .models import load_model
+
+    plan = Plan(
+        prompt=arguments.prompt,
+        bank=arguments.bank,
+        frame=arguments.frame,
+        seed=arguments.seed,
+        objects=tuple(arguments.object) if arguments.object else None,
+        passes=arguments.passes,
+    )
+    model = load_model(arguments.model, device=arguments.device)
+    rows: list[Row] = []
+    interrupted = False
+    try:
+        for dataset in datasets:
+            with progress_bar(None, dataset.name) as bar:
+
+                def progress(done: int, total: int, bar: Any = bar) -> None:
+                    bar.total = total
+                    bar.update(done - bar.n)
+
+                for row in evaluate(model, dataset, plan, progress=progress):
+                    rows.append(row)
+    except KeyboardInterrupt:
+        interrupted = True
+    if rows:
+        banks = " and ".join(dict.fromkeys(row.bank for row in rows))
+        tell(f"model {model.name}, prompt {plan.prompt}, bank {banks}, device {model.device}\n")
+        tell(scores_table(rows))
+    if arguments.json:
+        save_json(arguments.json, as_json(rows))
+    if interrupted:
+        say("stopped before the end; the scores are of what was done")
+    return INTERRUPTED if interrupted else 0

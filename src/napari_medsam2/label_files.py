@@ -1,0 +1,102 @@
+"""Write labels where a user finds them: one compressed tif that napari opens, or a folder with one tif a frame."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .image_files import TIF_SUFFIXES
+
+LabelImage = npt.NDArray[Any]
+
+
+class OutputError(ValueError):
+    """A place that cannot be written to; the message says why."""
+
+
+def prepare_output(path: Path) -> None:
+    """Make sure that labels can be written to ``path``, before a long run and not after it."""
+    is_file = path.suffix.lower() in TIF_SUFFIXES
+    if not is_file and path.suffix:
+        raise OutputError(f"labels are written to a .tif, or to a folder with one tif a frame; got {path.name}")
+    if is_file and path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file in it")
+    if not is_file and path.is_file():
+        raise OutputError(f"{path} is a file; name a .tif or a folder")
+    folder = path.parent if is_file else path
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {folder}: {error}") from error
+    if not os.access(folder, os.W_OK):
+        raise OutputError(f"cannot write to the folder {folder}")
+
+
+def label_dtype(largest: int) -> type[np.unsignedinteger[Any]]:
+    """The smallest type that holds the largest object number."""
+    return next(kind for kind in (np.uint8, np.uint16, np.uint32) if largest <= np.iinfo(kind).max)
+
+
+def write_labels(
+    path: Path,
+    labels: Callable[[int], LabelImage],
+    shapes: Sequence[tuple[int, int]],
+    *,
+    dtype: type[np.unsignedinteger[Any]],
+    names: Sequence[str],
+    ordered: bool,
+) -> None:
+    """Write one label image a frame, zlib-compressed, one frame in memory at a time.
+
+    Parameters
+    ----------
+    path
+        A ``.tif``: all frames in one file with its axes named, (z, y, x) in a stack and (image, y, x) in a flow; frames
+        of differing size are padded with 0 at the bottom and on the right to the largest. Else a folder: one tif a
+        frame, in its own size, named after the frame.
+    labels
+        Label image ``(H, W)`` of a frame.
+    shapes, names
+        Of all frames.
+    """
+    import tifffile
+
+    try:
+        if path.suffix.lower() not in TIF_SUFFIXES:
+            for t, name in enumerate(file_names(names)):
+                _write(tifffile, path / name, labels(t).astype(dtype), metadata={"axes": "YX"})
+            return
+        height, width = (max(shape[side] for shape in shapes) for side in range(2))
+
+        def pages() -> Iterator[LabelImage]:
+            for t, (rows, columns) in enumerate(shapes):
+                yield np.pad(labels(t).astype(dtype), ((0, height - rows), (0, width - columns)))
+
+        metadata = {"axes": "ZYX" if ordered else "IYX"}
+        _write(tifffile, path, pages(), metadata=metadata, shape=(len(shapes), height, width), dtype=dtype)
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def file_names(names: Sequence[str]) -> list[str]:
+    """A tif for each frame: ``img2.png`` becomes ``img2.tif``; where stems repeat, or frames have no files, numbers."""
+    digits = max(3, len(str(len(names) - 1)))
+    stems = [Path(name).stem if Path(name).suffix else "" for name in names]
+    if "" in stems or len(set(stems)) < len(stems):
+        return [f"frame_{t:0{digits}d}.tif" for t in range(len(names))]
+    return [f"{stem}.tif" for stem in stems]
+
+
+def _write(tifffile: Any, path: Path, data: Any, **options: Any) -> None:
+    """A file is there whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        tifffile.imwrite(part, data, compression="zlib", photometric="minisblack", **options)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,0 +1,457 @@
+"""The command line, on a model that finds bright blobs: what it writes, and how it answers bad input."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tifffile
+from PIL import Image
+
+from fakes import blob_model, moving_disc
+from napari_medsam2 import cli, models
+from napari_medsam2.io import open_frames
+from napari_medsam2.label_files import file_names
+from napari_medsam2.prompt_files import parse_box, parse_point, read_prompts
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+
+IMAGES, MASKS = moving_disc(6)
+POINT = "2,32,23"
+BOX = "2,25.5,16.5,38.5,29.5"
+
+
+@pytest.fixture(autouse=True)
+def blobs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Every model that is asked for is the blob model; returns what was asked for."""
+    asked: list[dict[str, Any]] = []
+
+    def load(name: str = "micro", *, device: str = "auto") -> Any:
+        asked.append({"name": name, "device": device})
+        return blob_model()
+
+    monkeypatch.setattr(models, "load_model", load)
+    return asked
+
+
+@pytest.fixture
+def tif(tmp_path: Path) -> Path:
+    tifffile.imwrite(tmp_path / "stack.tif", IMAGES, photometric="minisblack")
+    return tmp_path / "stack.tif"
+
+
+def run(*words: object) -> int:
+    """Exit code of the command."""
+    try:
+        return cli.main([str(word) for word in words])
+    except SystemExit as left:
+        return int(left.code or 0)
+
+
+# ---- segment
+
+
+@pytest.mark.parametrize("prompt", [("--point", POINT), ("--box", BOX), ("--point", POINT, "--point", "2,60,60,0")])
+def test_segment_writes_a_compressed_tif_that_napari_opens(tif: Path, prompt: tuple[str, ...], capsys: Any) -> None:
+    out = tif.with_name("labels.tif")
+    assert run("segment", tif, "--mode", "stack", *prompt, "-o", out) == 0
+    with tifffile.TiffFile(out) as written:
+        assert written.series[0].axes == "ZYX"
+        assert written.pages.first.compression == tifffile.COMPRESSION.ADOBE_DEFLATE
+        labels = written.asarray()
+    assert labels.dtype == np.uint8
+    assert labels.shape == IMAGES.shape
+    assert (labels.astype(bool) ^ MASKS).mean() < 0.002
+    captured = capsys.readouterr()
+    assert "1 object(s), 6 of 6 frames" in captured.out
+    assert "6/6" in captured.err  # the progress bar
+    assert sorted(path.name for path in tif.parent.iterdir()) == ["labels.tif", "stack.tif"]
+
+
+def test_a_drawn_mask_comes_back_pixel_for_pixel(tif: Path) -> None:
+    drawn = np.zeros((64, 64), np.uint8)
+    drawn[30:36, 20:27] = 255
+    Image.fromarray(drawn).save(tif.with_name("drawn.png"))
+    out = tif.with_name("labels.tif")
+    assert run("segment", tif, "--mode", "stack", "--mask", f"2:{tif.with_name('drawn.png')}", "-o", out) == 0
+    np.testing.assert_array_equal(tifffile.imread(out)[2] == 1, drawn > 0)
+
+
+def test_several_objects_come_from_a_json_file(tif: Path) -> None:
+    prompts = {
+        "prompts": [
+            {"type": "box", "frame": 2, "y0": 25.5, "x0": 16.5, "y1": 38.5, "x1": 29.5, "object": 300},
+            {"type": "point", "frame": 0, "y": 5, "x": 5, "object": 2},
+        ]
+    }
+    file = tif.with_name("prompts.json")
+    file.write_text(json.dumps(prompts))
+    out, report = tif.with_name("labels.tif"), tif.with_name("report.json")
+    assert run("segment", tif, "--mode", "stack", "--prompts", file, "-o", out, "--json", report) == 0
+    labels = tifffile.imread(out)
+    assert labels.dtype == np.uint16
+    assert (labels == 300).sum() > 500
+    results = json.loads(report.read_text())["results"]
+    assert len(results) == 12
+    assert {"frame", "object", "confidence", "objectness", "pixels"} <= set(results[0])
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> Path:
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for t, (height, width) in enumerate([(64, 64), (50, 60), (40, 64)]):
+        Image.fromarray(IMAGES[t, :height, :width]).save(folder / f"img{t}.png")
+    (folder / "notes.txt").write_text("not an image")
+    return folder
+
+
+def test_a_flow_of_differing_sizes_is_padded_in_one_tif(images: Path, capsys: Any) -> None:
+    out = images.parent / "labels.tif"
+    assert run("segment", images, "--mode", "flow", "--point", "0,32,21", "-o", out) == 0
+    labels = tifffile.imread(out)
+    assert labels.shape == (3, 64, 64)
+    assert labels[1].any()
+    assert not labels[1, 50:].any()
+    assert not labels[1, :, 60:].any()
+    assert "skipped beside the images: notes.txt" in capsys.readouterr().err
+
+
+def test_a_flow_into_a_folder_keeps_sizes_and_names(images: Path) -> None:
+    out = images.parent / "labels"
+    assert run("segment", images, "--mode", "flow", "--point", "0,32,21", "-o", out) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["img0.tif", "img1.tif", "img2.tif"]
+    assert tifffile.imread(out / "img1.tif").shape == (50, 60)
+
+
+def test_frames_without_names_of_their_own_are_numbered() -> None:
+    assert file_names(["frame 0", "frame 1"]) == ["frame_000.tif", "frame_001.tif"]
+    assert file_names(["a.png", "a.jpg"]) == ["frame_000.tif", "frame_001.tif"]
+    assert file_names(["a.png", "b.tif"]) == ["a.tif", "b.tif"]
+
+
+def test_a_range_and_a_direction(tif: Path) -> None:
+    out = tif.with_name("labels.tif")
+    options = ("--direction", "forward", "--stop", "5")
+    assert run("segment", tif, "--mode", "stack", "--point", POINT, *options, "-o", out) == 0
+    assert tifffile.imread(out).any(axis=(1, 2)).tolist() == [False, False, True, True, True, False]
+
+
+def test_the_model_and_the_device_are_passed_on(tif: Path, blobs: list[dict[str, Any]]) -> None:
+    options = ("--model", "sam2.1-tiny", "--device", "cpu")
+    assert run("segment", tif, "--mode", "stack", "--point", POINT, *options, "-o", tif.with_name("labels.tif")) == 0
+    assert blobs == [{"name": "sam2.1-tiny", "device": "cpu"}]
+
+
+def test_ctrl_c_saves_what_is_there(tif: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    model = blob_model()
+    segment = model.network.segment
+
+    def until_the_third(*arguments: Any, **options: Any) -> Any:
+        if len(model.network.calls.segmented) == 3:
+            raise KeyboardInterrupt
+        return segment(*arguments, **options)
+
+    monkeypatch.setattr(model.network, "segment", until_the_third)
+    monkeypatch.setattr(models, "load_model", lambda name, device: model)
+    out = tif.with_name("labels.tif")
+    assert run("segment", tif, "--mode", "stack", "--point", POINT, "-o", out) == cli.INTERRUPTED
+    assert tifffile.imread(out).any(axis=(1, 2)).sum() == 3
+    assert "holds what was done, 3 of 6 frames" in capsys.readouterr().err
+
+
+def test_a_damaged_image_in_the_middle_loses_nothing_that_was_done(tmp_path: Path, capsys: Any) -> None:
+    for t in range(4):
+        tifffile.imwrite(tmp_path / f"img{t}.tif", IMAGES[t], compression="zlib")
+    file = tmp_path / "img3.tif"
+    content = bytearray(file.read_bytes())
+    content[-40:] = bytes(40)
+    file.write_bytes(content)
+    out = tmp_path / "out" / "labels.tif"
+    assert run("segment", tmp_path, "--mode", "stack", "--point", "0,32,21", "-o", out) == cli.BAD_INPUT
+    assert tifffile.imread(out).any(axis=(1, 2)).tolist() == [True, True, True, False]
+    assert "img3.tif" in capsys.readouterr().err.splitlines()[-1]
+
+
+BAD_SEGMENT = {
+    "no prompt": ([], "at least one prompt"),
+    "a point of two numbers": (["--point", "1,2"], "a point is F,Y,X"),
+    "a point of words": (["--point", "a,b,c"], "a point is F,Y,X"),
+    "a point on half a frame": (["--point", "1.5,2,3"], "whole number"),
+    "a point that is maybe": (["--point", "1,2,3,0.5"], "1 (on the object) or 0"),
+    "a point outside": (["--point", "1,200,3"], "200"),
+    "a frame outside": (["--point", "9,2,3"], "9"),
+    "a negative frame": (["--point=-1,2,3"], "0 or more"),
+    "a box without area": (["--box", "1,2,3,2,9"], "area"),
+    "a mask without a file": (["--mask", "1:nowhere.png"], "nowhere.png"),
+    "a mask without a frame": (["--mask", "drawn.png"], "FRAME:FILE"),
+    "prompts that are not there": (["--prompts", "nowhere.json"], "no file nowhere.json"),
+    "no frames in the range": (["--point", POINT, "--start", "4", "--stop", "2"], "no frames from 4 up to 2"),
+    "an output of another kind": (["--point", POINT, "-o", "labels.png"], "labels are written to a .tif"),
+    "contrast upside down": (["--point", POINT, "--contrast", "nan", "1"], "finite"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_SEGMENT)
+def test_bad_input_is_a_sentence_and_exit_code_2(
+    case: str, tif: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words, sentence = BAD_SEGMENT[case]
+    monkeypatch.chdir(tif.parent)
+    assert run("segment", tif, "--mode", "stack", "-o", "labels.tif", *words) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("napari-medsam2: ")
+    assert sentence in error
+    assert not Path("labels.tif").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "sentence"),
+    [
+        ("nowhere", None, "no file or folder"),
+        ("empty", "folder", "no images in the folder"),
+        ("text.txt", b"words", "text.txt is not an image"),
+        ("bad.tif", b"II*\0", "bad.tif"),
+        ("bad.npz", b"PK", "bad.npz"),
+        ("bad.npy", b"words", "bad.npy"),
+        ("bad.nii", b"words", "bad.nii"),
+        ("bad.nii.gz", b"words", "bad.nii.gz"),
+        ("bad.dcm", b"words", "bad.dcm"),
+        ("bad.zarr", "folder", "bad.zarr"),
+    ],
+)
+def test_input_that_cannot_be_read_is_named(
+    tmp_path: Path, name: str, content: bytes | str | None, sentence: str, capsys: Any
+) -> None:
+    path = tmp_path / name
+    if content == "folder":
+        path.mkdir()
+    elif isinstance(content, bytes):
+        path.write_bytes(content)
+    assert run("segment", path, "--mode", "stack", "--point", POINT, "-o", tmp_path / "o.tif") == 2
+    error = capsys.readouterr().err
+    assert sentence in error
+    assert "Traceback" not in error
+
+
+def test_running_out_of_memory_is_said_in_words(tif: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    def load(name: str, device: str) -> Any:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(models, "load_model", load)
+    assert run("segment", tif, "--mode", "stack", "--point", POINT, "-o", tif.with_name("o.tif")) == 2
+    assert "out of memory" in capsys.readouterr().err
+
+
+def test_a_fault_of_the_program_is_not_dressed_up(tif: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def load(name: str, device: str) -> Any:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(models, "load_model", load)
+    with pytest.raises(RuntimeError, match="a bug"):
+        run("segment", tif, "--mode", "stack", "--point", POINT, "-o", tif.with_name("o.tif"))
+
+
+def test_the_traceback_is_there_when_asked_for(tif: Path, capsys: Any) -> None:
+    assert run("--traceback", "segment", tif, "--mode", "stack", "-o", tif.with_name("o.tif")) == 2
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_unknown_options_are_answered_by_the_parser(capsys: Any) -> None:
+    assert run("segment", "x", "--mode", "film", "-o", "o.tif") == 2
+    assert "stack" in capsys.readouterr().err
+
+
+# ---- prompts in writing
+
+
+def test_prompts_as_text() -> None:
+    assert parse_point("3,1.5,2") == PointPrompt(3, 1.5, 2)
+    assert parse_point("3,1,2,0") == PointPrompt(3, 1, 2, False)
+    assert parse_box("3,9,8,1,2") == BoxPrompt(3, 1, 2, 9, 8)
+
+
+def test_prompts_as_json(tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "drawn.tif", np.array([[0, 3], [4, 3]], np.uint8))
+    (tmp_path / "prompts.json").write_text(
+        json.dumps(
+            {
+                "prompts": [
+                    {"type": "point", "frame": 1, "y": 2, "x": 3, "positive": False},
+                    {"type": "mask", "frame": 0, "file": "drawn.tif", "label": 3, "object": 2},
+                ]
+            }
+        )
+    )
+    point, mask = read_prompts(tmp_path / "prompts.json")
+    assert point == PointPrompt(1, 2, 3, False, 1)
+    assert isinstance(mask, MaskPrompt)
+    assert (mask.mask.tolist(), mask.object_id) == ([[False, True], [False, True]], 2)
+
+
+@pytest.mark.parametrize(
+    ("item", "sentence"),
+    [
+        ({"type": "scribble"}, '"type" must be one of point, box, mask'),
+        ({"type": "point", "frame": 0, "y": 1}, "also needs x"),
+        ({"type": "point", "frame": 0, "y": 1, "x": 2, "z": 3}, "has no z"),
+        ({"type": "point", "frame": 0, "y": "1", "x": 2}, "must be a number"),
+        ({"type": "point", "frame": 0, "y": 1, "x": 2, "positive": 1}, "true or false"),
+        ({"type": "point", "frame": "0", "y": 1, "x": 2}, "whole number"),
+        ({"type": "point", "frame": 0, "y": 1, "x": 2, "object": 0}, "must be 1 or more"),
+        ({"type": "mask", "frame": 0, "file": 3}, "name of an image"),
+        ({"type": "mask", "frame": 0, "file": "empty.tif"}, "is empty"),
+        ("box", '"type" must be'),
+    ],
+)
+def test_a_prompt_that_cannot_be_used_is_named(tif: Path, item: Any, sentence: str, capsys: Any) -> None:
+    file = tif.with_name("prompts.json")
+    tifffile.imwrite(tif.with_name("empty.tif"), np.zeros((64, 64), np.uint8))
+    file.write_text(json.dumps({"prompts": [item]}))
+    assert run("segment", tif, "--mode", "stack", "--prompts", file, "-o", tif.with_name("o.tif")) == 2
+    error = capsys.readouterr().err
+    assert "prompt 0 of prompts.json" in error
+    assert sentence in error
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"prompts": []}', "{", '{"prompts": 3}'])
+def test_a_json_file_without_prompts(tif: Path, content: str, capsys: Any) -> None:
+    file = tif.with_name("prompts.json")
+    file.write_text(content)
+    assert run("segment", tif, "--mode", "stack", "--prompts", file, "-o", tif.with_name("o.tif")) == 2
+    assert "prompts.json" in capsys.readouterr().err
+
+
+# ---- other inputs
+
+
+def test_nifti_becomes_axial_slices(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    volume = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)  # x, y, z
+    for name in ("scan.nii", "scan.nii.gz"):
+        nibabel.save(nibabel.Nifti1Image(volume[..., None], np.eye(4)), tmp_path / name)
+        frames = open_frames(tmp_path / name)
+        assert len(frames) == 6
+        np.testing.assert_array_equal(frames[2], volume[:, :, 2].T)
+    sagittal = open_frames(tmp_path / "scan.nii", axis=2)
+    assert len(sagittal) == 4
+    np.testing.assert_array_equal(sagittal[1], volume[1].T)
+
+
+def test_ome_zarr_is_opened_at_its_finest_level(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(tmp_path / "scan.zarr"), mode="w")
+    for level, data in (("0", IMAGES), ("1", IMAGES[:, ::2, ::2])):
+        array = group.create_array(level, shape=(1, 1, *data.shape), dtype=data.dtype)
+        array[:] = data[None, None]
+    group.attrs["multiscales"] = [{"datasets": [{"path": "0"}, {"path": "1"}]}]
+    frames = open_frames(tmp_path / "scan.zarr")
+    assert len(frames) == 6
+    np.testing.assert_array_equal(frames[3], IMAGES[3])
+
+
+def test_dicom_frames_and_series(tmp_path: Path) -> None:
+    data = pytest.importorskip("pydicom.data")
+    clip = open_frames(Path(data.get_testdata_file("examples_ybr_color.dcm")))
+    assert len(clip) == 30
+    assert clip[3].shape == (*clip.shape(3), 3)
+    single = Path(data.get_testdata_file("CT_small.dcm"))
+    for name in ("b.dcm", "a.dcm"):
+        (tmp_path / name).write_bytes(single.read_bytes())
+    series = open_frames(tmp_path)
+    assert [series.name(t) for t in range(len(series))] == ["a.dcm", "b.dcm"]
+    assert series[0].min() < 0  # Hounsfield units
+
+
+def test_a_missing_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    monkeypatch.setitem(sys.modules, "nibabel", None)
+    (tmp_path / "scan.nii.gz").write_bytes(b"")
+    assert run("segment", tmp_path / "scan.nii.gz", "--mode", "stack", "--point", POINT, "-o", tmp_path / "o.tif") == 2
+    assert "pip install nibabel" in capsys.readouterr().err
+
+
+# ---- evaluate, models, bench
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    path = tmp_path / "discs.npz"
+    np.savez_compressed(path, images=IMAGES, masks=MASKS.astype(np.uint8))
+    path.with_suffix(".json").write_text('{"kind": "stack", "objects": {"1": "disc"}}')
+    return path
+
+
+def test_evaluate_prints_a_table_and_writes_rows(dataset: Path, capsys: Any) -> None:
+    out = dataset.with_name("scores.json")
+    assert run("evaluate", dataset, "--prompt", "point", "--json", out) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("model blobs, prompt point")
+    assert lines[2].split()[:2] == ["dataset", "object"]
+    assert lines[-1].startswith("all stacks")
+    found = json.loads(out.read_text())
+    assert found["rows"][0]["dataset"] == "discs"
+    assert found["means"]["stack"]["dice"] > 0.95
+
+
+def test_evaluate_of_the_same_images_as_a_flow(dataset: Path, capsys: Any) -> None:
+    assert run("evaluate", dataset, "--mode", "flow", "--bank", "fifo", "--frame", "1") == 0
+    assert "all flows" in capsys.readouterr().out
+
+
+def test_evaluate_refuses_what_is_not_there(dataset: Path, capsys: Any) -> None:
+    assert run("evaluate", dataset, "--object", "9") == 2
+    assert "no object 9" in capsys.readouterr().err
+    assert run("evaluate", dataset, dataset.with_name("none.npz")) == 2
+    assert "none.npz" in capsys.readouterr().err
+
+
+def test_input_may_be_a_dataset(dataset: Path) -> None:
+    out = dataset.with_name("labels.tif")
+    assert run("segment", dataset, "--mode", "stack", "--point", POINT, "-o", out) == 0
+    assert tifffile.imread(out).any(axis=(1, 2)).all()
+
+
+def test_bench_times_the_stages(capsys: Any, tmp_path: Path) -> None:
+    assert run("bench", "--repeats", "1", "--memories", "2", "--json", tmp_path / "b.json") == 0
+    assert "segment from 2 memories" in capsys.readouterr().out
+    assert json.loads((tmp_path / "b.json").read_text())["encode image"]["median_seconds"] > 0
+    assert run("bench", "--repeats", "0") == 2
+
+
+def test_models_are_listed_and_described(capsys: Any) -> None:
+    assert run("models", "list") == 0
+    listed = capsys.readouterr().out
+    assert all(name in listed for name in models.MODELS)
+    assert run("models", "info", "medsam2") == 0
+    assert "arXiv 2504.03600" in capsys.readouterr().out
+    assert run("models", "info", "medsam3") == 2
+    assert "the models are micro" in capsys.readouterr().err
+
+
+def test_the_command_needs_no_torch_to_list_models_or_explain_itself() -> None:
+    code = (
+        "import sys; from napari_medsam2.cli import main; main(['models', 'list']); main([]);"
+        "sys.exit(bool({'torch', 'napari'} & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
+
+
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "napari_medsam2", "--version"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "COLUMNS": "120"},
+    )
+    assert (done.returncode, done.stdout.split()[0]) == (0, "napari-medsam2")
+
+
+def test_train_has_the_options_of_the_training_room(capsys: Any) -> None:
+    assert run("train", "--help") == 0
+    assert "--resume" in capsys.readouterr().out
