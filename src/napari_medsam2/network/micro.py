@@ -1,0 +1,437 @@
+"""The bundled network: a small convolutional relative of SAM 2 that reads its memory by explicit matching.
+
+The roles are SAM 2's (image encoder, memory read, mask decoder with prompts, memory encoder); the parts are chosen for
+learning fast from synthetic data alone and for running on one CPU core. Memory is read in two ways, both weighted per
+entry: a ridge regression from pixel features to the remembered masks, solved in closed form from per-entry moments
+(the idea of closed-form few-shot heads, Bertinetto et al. 2019, arXiv 1805.08136), and a cosine attention that carries
+remembered masks and features to pixels that look alike (Oh et al. 2019, arXiv 1904.00607).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall, SegmentationNetwork
+
+#: Order of the dense prompt maps: clicks, boxes, the neighbouring frame's mask, and three constant flags.
+PROMPT_MAPS = ("positive", "negative", "box", "previous", "has prompt", "has previous", "ordered")
+
+
+@dataclass(frozen=True)
+class MicroConfig:
+    """Sizes of the network. Saved with the weights, so that a file says what it is.
+
+    Attributes
+    ----------
+    image_size
+        Side of the network input in pixels for whole frames; a multiple of 16. The network takes any such size.
+    region_size
+        The same for windows around one object.
+    widths
+        Channels at strides 2, 4, 8, 16.
+    match_dim
+        Dimensions of the pixel features that the ridge regression works on.
+    heads, head_dim
+        Of the cosine attention to memory.
+    """
+
+    image_size: int = 256
+    region_size: int = 128
+    widths: tuple[int, int, int, int] = (24, 48, 80, 128)
+    match_dim: int = 32
+    heads: int = 4
+    head_dim: int = 16
+
+
+@dataclass(frozen=True)
+class MicroFeatures:
+    """Image features of a batch: ``s2``, ``s4``, ``s8`` maps and ``match`` ``[B, match_dim + 1, H/4, W/4]``."""
+
+    s2: Tensor
+    s4: Tensor
+    s8: Tensor
+    match: Tensor
+
+
+@dataclass(frozen=True)
+class MicroMemory:
+    """Remembered frames of a batch, ``n`` entries each.
+
+    ``gram [B, n, D, D]`` and ``corr [B, n, D]`` are the moments of the ridge regression, normalised by weight;
+    ``keys [B, n, heads, N, head_dim]`` are of unit length, ``values [B, n, heads, N, 1 + head_dim]`` begin with the
+    mask.
+    """
+
+    gram: Tensor
+    corr: Tensor
+    keys: Tensor
+    values: Tensor
+
+    @staticmethod
+    def cat(memories: Sequence[MicroMemory]) -> MicroMemory:
+        """Join entries of the same batch."""
+        return MicroMemory(
+            torch.cat([m.gram for m in memories], 1),
+            torch.cat([m.corr for m in memories], 1),
+            torch.cat([m.keys for m in memories], 1),
+            torch.cat([m.values for m in memories], 1),
+        )
+
+
+def _pooled(mask: Tensor, like: Tensor) -> Tensor:
+    """A mask ``[B, 1, H, W]`` averaged down to the resolution of a feature map."""
+    return F.adaptive_avg_pool2d(mask, (like.shape[-2], like.shape[-1]))
+
+
+def _norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(max(1, channels // 8), channels)
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions with a shortcut, pre-activation free: conv-norm-act-conv-norm, add, act."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = _norm(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = _norm(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.relu(self.norm1(self.conv1(x)))
+        return F.relu(x + self.norm2(self.conv2(y)))
+
+
+def _down(inputs: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), _norm(outputs), nn.ReLU())
+
+
+class GlobalAttention(nn.Module):
+    """One transformer block over all positions of a small map; positions come from the convolutions around it."""
+
+    def __init__(self, channels: int, heads: int = 4) -> None:
+        super().__init__()
+        self.heads = heads
+        self.norm1 = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        t = x.flatten(2).transpose(1, 2)
+        q, k, v = self.qkv(self.norm1(t)).view(b, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        a = F.scaled_dot_product_attention(q, k, v)
+        t = t + self.proj(a.transpose(1, 2).reshape(b, h * w, c))
+        t = torch.add(t, self.mlp(self.norm2(t)))
+        return t.transpose(1, 2).reshape(b, c, h, w)
+
+
+def _up(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+class Trunk(nn.Module):
+    """Image encoder: strides 2 to 16 with global attention at the coarsest, then a feature pyramid back to stride 2."""
+
+    def __init__(self, widths: tuple[int, int, int, int]) -> None:
+        super().__init__()
+        w2, w4, w8, w16 = widths
+        self.stage2 = nn.Sequential(_down(3, w2), ResidualBlock(w2))
+        self.stage4 = nn.Sequential(_down(w2, w4), ResidualBlock(w4), ResidualBlock(w4))
+        self.stage8 = nn.Sequential(_down(w4, w8), ResidualBlock(w8), ResidualBlock(w8))
+        self.stage16 = nn.Sequential(
+            _down(w8, w16), ResidualBlock(w16), GlobalAttention(w16), ResidualBlock(w16), GlobalAttention(w16)
+        )
+        self.to8 = nn.Conv2d(w16, w8, 1)
+        self.to4 = nn.Conv2d(w8, w4, 1)
+        self.to2 = nn.Conv2d(w4, w2, 1)
+        self.smooth8 = ResidualBlock(w8)
+        self.smooth4 = ResidualBlock(w4)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        x2 = self.stage2(image)
+        x4 = self.stage4(x2)
+        x8 = self.stage8(x4)
+        x16 = self.stage16(x8)
+        f8 = self.smooth8(x8 + _up(self.to8(x16)))
+        f4 = self.smooth4(x4 + _up(self.to4(f8)))
+        f2 = x2 + _up(self.to2(f4))
+        return f2, f4, f8, x16
+
+
+class MemoryReader(nn.Module):
+    """Keys, values and moments of a remembered frame, and how the current frame reads them."""
+
+    def __init__(self, config: MicroConfig) -> None:
+        super().__init__()
+        w8 = config.widths[2]
+        self.heads, self.head_dim = config.heads, config.head_dim
+        inner = config.heads * config.head_dim
+        self.key = nn.Conv2d(w8, inner, 1)
+        self.value = nn.Sequential(nn.Conv2d(w8 + 1, w8, 3, padding=1), nn.ReLU(), nn.Conv2d(w8, inner, 1))
+        self.sharpness = nn.Parameter(torch.full((config.heads,), math.log(12.0)))
+        # How much farther apart costs, per head, in stacks only: from "no matter" to "stay close".
+        self.closeness = nn.Parameter(torch.linspace(0.0, 3.0, config.heads))
+        self.log_ridge = nn.Parameter(torch.tensor(math.log(0.02)))
+
+    def remember(self, features: MicroFeatures, mask: Tensor) -> MicroMemory:
+        """Remember a batch of frames with their masks, probabilities ``[B, 1, S, S]``; one entry each."""
+        b = mask.shape[0]
+        x = features.match.flatten(2)  # [B, D, P]
+        y = _pooled(mask, features.match).flatten(1)  # [B, P]
+        pixels = y.shape[1]
+        inside, outside = y.sum(1, keepdim=True), (1 - y).sum(1, keepdim=True)
+        balanced = 0.5 * y / inside.clamp(min=1.0) + 0.5 * (1 - y) / outside.clamp(min=1.0)
+        weight = 0.5 * balanced + 0.5 / pixels
+        xw = x * weight[:, None]
+        gram = xw @ x.transpose(1, 2)
+        corr = (xw * (2 * y - 1)[:, None]).sum(2)
+        mask8 = _pooled(mask, features.s8)
+        keys = self._split(F.avg_pool2d(self.key(features.s8), 2))
+        value = self.value(torch.cat([features.s8, mask8], 1))
+        mask16 = F.avg_pool2d(mask8, 2).flatten(2).transpose(1, 2)  # [B, N, 1]
+        values = torch.cat(
+            [mask16[:, None].expand(b, self.heads, -1, 1), self._split(F.avg_pool2d(value, 2))],
+            -1,
+        )
+        return MicroMemory(gram[:, None], corr[:, None], F.normalize(keys, dim=-1)[:, None], values[:, None])
+
+    def _split(self, x: Tensor) -> Tensor:
+        """``[B, heads * dim, H, W]`` to ``[B, heads, H * W, dim]``."""
+        b = x.shape[0]
+        return x.flatten(2).view(b, self.heads, self.head_dim, -1).transpose(2, 3)
+
+    def ridge(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor) -> Tensor:
+        """Score of each pixel by the ridge regression over all entries, ``[B, 1, H/4, W/4]``, about -1..1."""
+        share = weights / weights.sum(1, keepdim=True)
+        gram = (memory.gram * share[:, :, None, None]).sum(1)
+        corr = (memory.corr * share[:, :, None]).sum(1)
+        eye = torch.eye(gram.shape[-1], device=gram.device, dtype=gram.dtype)
+        solution = torch.linalg.solve(gram + self.log_ridge.exp() * eye, corr)
+        return torch.einsum("bd,bdhw->bhw", solution, features.match)[:, None]
+
+    def attend(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor, ordered: bool) -> Tensor:
+        """Carry values to where the current frame looks alike, ``[B, heads * (1 + head_dim), H/8, W/8]``."""
+        b, _, h, w = features.s8.shape
+        n, tokens = memory.keys.shape[1], memory.keys.shape[3]
+        query = F.normalize(self._split(self.key(features.s8)), dim=-1) * self.sharpness.exp()[None, :, None, None]
+        keys = memory.keys.permute(0, 2, 1, 3, 4).flatten(2, 3)
+        values = memory.values.permute(0, 2, 1, 3, 4).flatten(2, 3)
+        bias = weights.log()[:, :, None].expand(b, n, tokens).flatten(1)[:, None, None]
+        if ordered:
+            far = _squared_distances((h, w), (h // 2, w // 2), query.device)  # [h*w, tokens]
+            cost = far * F.softplus(self.closeness)[:, None, None] * 8.0
+            bias = bias - cost.repeat(1, 1, n)
+        read = F.scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=1.0)
+        return read.transpose(2, 3).reshape(b, -1, h, w)
+
+
+def _squared_distances(fine: tuple[int, int], coarse: tuple[int, int], device: torch.device) -> Tensor:
+    """Squared distances in frame sides between the centres of two grids over the same frame, ``[fine, coarse]``."""
+
+    def centres(shape: tuple[int, int]) -> Tensor:
+        y = (torch.arange(shape[0], device=device) + 0.5) / shape[0]
+        x = (torch.arange(shape[1], device=device) + 0.5) / shape[1]
+        return torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).flatten(0, 1)
+
+    return (centres(fine)[:, None] - centres(coarse)[None]).square().sum(-1)
+
+
+class MaskDecoder(nn.Module):
+    """Features, prompt maps and what memory says, to mask logits at stride 2, predicted IoU and objectness."""
+
+    def __init__(self, config: MicroConfig) -> None:
+        super().__init__()
+        w2, w4, w8, _ = config.widths
+        d4, d8 = w4 + 16, w8 + 16
+        read = config.heads * (1 + config.head_dim)
+        self.prompt2 = nn.Sequential(nn.Conv2d(len(PROMPT_MAPS), 16, 3, padding=1), nn.ReLU())
+        self.prompt4 = nn.Sequential(nn.Conv2d(16, 16, 3, stride=2, padding=1), nn.ReLU())
+        self.in4 = nn.Sequential(nn.Conv2d(w4 + 16 + 1, d4, 3, padding=1), _norm(d4), nn.ReLU(), ResidualBlock(d4))
+        self.down = _down(d4, d8)
+        self.in8 = nn.Sequential(nn.Conv2d(d8 + w8 + read, d8, 1), _norm(d8), nn.ReLU(), ResidualBlock(d8))
+        self.mix = nn.Sequential(GlobalAttention(d8), ResidualBlock(d8), GlobalAttention(d8))
+        self.up4 = nn.Conv2d(d8, d4, 1)
+        self.out4 = nn.Sequential(ResidualBlock(d4), ResidualBlock(d4))
+        self.up2 = nn.Conv2d(d4, w2 + 8, 1)
+        self.skip2 = nn.Conv2d(w2 + 16, w2 + 8, 3, padding=1)
+        self.out2 = nn.Sequential(ResidualBlock(w2 + 8), nn.Conv2d(w2 + 8, 1, 1))
+        self.judge = nn.Sequential(nn.Linear(2 * d8 + d4 + 2, 64), nn.ReLU(), nn.Linear(64, 2))
+
+    def forward(self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+        p2 = self.prompt2(maps)
+        p4 = self.prompt4(p2)
+        x4 = self.in4(torch.cat([features.s4, p4, score], 1))
+        x8 = self.mix(self.in8(torch.cat([self.down(x4), features.s8, read], 1)))
+        y4 = self.out4(x4 + _up(self.up4(x8)))
+        y2 = F.relu(_up(self.up2(y4)) + self.skip2(torch.cat([features.s2, p2], 1)))
+        logits = self.out2(y2)
+        return logits, self.judge(self._summary(x8, y4, logits))
+
+    @staticmethod
+    def _summary(x8: Tensor, y4: Tensor, logits: Tensor) -> Tensor:
+        """What the judging head looks at: the frame, the inside of the mask, and how sure the mask is."""
+        prob = logits.sigmoid()
+        p8 = _pooled(prob, x8)
+        p4 = _pooled(prob, y4)
+        inside8 = (x8 * p8).sum((2, 3)) / (p8.sum((2, 3)) + 1.0)
+        inside4 = (y4 * p4).sum((2, 3)) / (p4.sum((2, 3)) + 1.0)
+        doubt = (prob * (1 - prob)).sum((1, 2, 3)) / (prob.sum((1, 2, 3)) + 1.0)
+        area = prob.mean((1, 2, 3)).sqrt()
+        return torch.cat([x8.mean((2, 3)), inside8, inside4, doubt[:, None], area[:, None]], 1)
+
+
+class MicroNetwork(SegmentationNetwork):
+    """The bundled network; see the module's docstring. Batched parts for training, the interface for the session."""
+
+    def __init__(self, config: MicroConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or MicroConfig()
+        self.image_size = config.image_size
+        self.region_size = config.region_size
+        w4 = config.widths[1]
+        self.trunk = Trunk(config.widths)
+        self.match = nn.Conv2d(w4 + 3, config.match_dim, 1)
+        self.memory = MemoryReader(config)
+        self.decoder = MaskDecoder(config)
+
+    # ---- batched parts
+
+    def encode(self, image: Tensor) -> tuple[MicroFeatures, Tensor]:
+        """Encode images ``[B, 3, S, S]`` in 0..1; also returns image descriptors ``[B, D]`` of unit length."""
+        image = (image - 0.5) / 0.25
+        f2, f4, f8, x16 = self.trunk(image)
+        colour = F.avg_pool2d(image, 4)
+        match = self.match(torch.cat([f4, colour], 1))
+        match = match / match.square().mean(1, keepdim=True).add(1e-4).sqrt()
+        match = torch.cat([match, torch.ones_like(match[:, :1])], 1)
+        return MicroFeatures(f2, f4, f8, match), F.normalize(x16.mean((2, 3)), dim=1)
+
+    def decode(
+        self, features: MicroFeatures, maps: Tensor, memory: MicroMemory | None, weights: Tensor | None, ordered: bool
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Segment a batch.
+
+        Parameters
+        ----------
+        features
+            Of ``B`` network inputs.
+        maps
+            Prompt maps ``[B, len(PROMPT_MAPS), S/2, S/2]``, see :func:`prompt_maps`.
+        memory, weights
+            ``n`` entries and their weights ``[B, n]`` (1 is an equal share), or ``None`` for no memory.
+        ordered
+            True for stacks, False for flows.
+
+        Returns
+        -------
+        tuple
+            Mask logits ``[B, 1, S/2, S/2]``, predicted IoU logit ``[B]``, objectness logit ``[B]``, and the two
+            matching maps: ridge score ``[B, 1, S/4, S/4]`` and carried masks ``[B, heads, S/8, S/8]``.
+        """
+        b, _, h, w = features.s8.shape
+        heads, dim = self.config.heads, self.config.head_dim
+        if memory is None or weights is None:
+            score = features.match.new_zeros(b, 1, *features.match.shape[-2:])
+            read = features.s8.new_zeros(b, heads * (1 + dim), h, w)
+        else:
+            score = self.memory.ridge(features, memory, weights)
+            read = self.memory.attend(features, memory, weights, ordered)
+        logits, judged = self.decoder(features, maps, score, read)
+        carried = read.view(b, heads, 1 + dim, h, w)[:, :, 0]
+        return logits, judged[:, 0], judged[:, 1], score, carried
+
+    # ---- the session's interface
+
+    def encode_image(self, image: Tensor) -> ImageFeatures:
+        features, descriptor = self.encode(image)
+        return ImageFeatures((features.s2, features.s4, features.s8, features.match), descriptor[0].float().cpu())
+
+    def segment(
+        self,
+        features: ImageFeatures,
+        prompts: PromptTensors | None,
+        recalls: Sequence[Recall],
+        *,
+        ordered: bool,
+        previous: Tensor | None = None,
+        n_frames: int = 1,
+    ) -> Prediction:
+        own = MicroFeatures(*features.levels)
+        if prompts is not None and prompts.mask is not None:
+            return Prediction((prompts.mask - 0.5) * 40.0, iou=1.0, objectness=1.0)
+        side = own.s2.shape[-1]
+        maps = prompt_maps(prompts, previous, ordered=ordered, side=side, device=own.s2.device)
+        memory = weights = None
+        spatial = [r for r in recalls if r.spatial]
+        if spatial:
+            memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
+            weights = own.s2.new_tensor([[r.weight for r in spatial]])
+        logits, iou, objectness, _, _ = self.decode(own, maps, memory, weights, ordered)
+        if prompts is not None and not ordered:
+            # Second look: in a flow a prompt stands for a kind of object, and the frame itself shows more of that kind.
+            size = 2 * logits.shape[-1]
+            first = F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False).sigmoid()
+            seen = self.memory.remember(own, first)
+            memory = seen if memory is None else MicroMemory.cat([memory, seen])
+            one = logits.new_ones(1, 1)
+            weights = one if weights is None else torch.cat([weights, one], 1)
+            logits, iou, objectness, _, _ = self.decode(own, maps, memory, weights, ordered)
+        return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()))
+
+    def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:
+        made = self.memory.remember(MicroFeatures(*features.levels), mask.sigmoid())
+        return Memory({"gram": made.gram, "corr": made.corr, "keys": made.keys, "values": made.values})
+
+
+def prompt_maps(
+    prompts: PromptTensors | None, previous: Tensor | None, *, ordered: bool, side: int, device: torch.device | str
+) -> Tensor:
+    """Draw prompts as maps, at half the network input's resolution.
+
+    Parameters
+    ----------
+    prompts
+        Clicks and boxes in pixels of the network input.
+    previous
+        Mask probabilities of the neighbouring frame ``[1, 1, 2 * side, 2 * side]``.
+    ordered
+        Stack or flow.
+    side
+        Of the maps.
+
+    Returns
+    -------
+    Tensor
+        ``[1, len(PROMPT_MAPS), side, side]``: clicks as soft discs, boxes as coverage of each pixel, and flags.
+    """
+    maps = torch.zeros(1, len(PROMPT_MAPS), side, side, device=device)
+    if prompts is not None and len(prompts.points):
+        centre = (torch.arange(side, device=device) * 2.0 + 0.5)[None]
+        x, y = prompts.points[:, :1], prompts.points[:, 1:]
+        spread = 2.0 * (side / 40.0) ** 2 * 4.0
+        discs = torch.exp(-((centre - y) ** 2)[:, :, None] / spread) * torch.exp(-((centre - x) ** 2)[:, None] / spread)
+        for channel, label in ((0, 1), (1, 0)):
+            chosen = discs[prompts.point_labels == label]
+            if len(chosen):
+                maps[0, channel] = chosen.amax(0)
+    if prompts is not None and len(prompts.boxes):
+        edge = torch.arange(side, device=device)[None] * 2.0 - 0.5  # lower edge of each map pixel
+        x0, y0, x1, y1 = prompts.boxes.split(1, 1)
+        across = ((torch.minimum(x1, edge + 2) - torch.maximum(x0, edge)) / 2).clamp(0, 1)
+        along = ((torch.minimum(y1, edge + 2) - torch.maximum(y0, edge)) / 2).clamp(0, 1)
+        maps[0, 2] = (along[:, :, None] * across[:, None]).amax(0)
+    if previous is not None:
+        maps[:, 3:4] = F.avg_pool2d(previous, 2)
+    maps[:, 4] = float(prompts is not None and bool(len(prompts.points) or len(prompts.boxes)))
+    maps[:, 5] = float(previous is not None)
+    maps[:, 6] = float(ordered)
+    return maps

@@ -1,0 +1,184 @@
+"""How synthetic labels look: random colours, textures, membranes, blur, shading and noise per class and sequence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import ndimage
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Look:
+    """The look of every class in one sequence.
+
+    Attributes
+    ----------
+    colour
+        Mean colour of each class, ``[n_classes, 3]`` in 0..1; equal channels where grey.
+    texture, grain
+        Amplitude of each class's texture, and which of three grain sizes it has, ``[n_classes]``.
+    membrane, membrane_width
+        Brightness added on borders between instances (0: none), and its width in pixels.
+    individual
+        Spread of brightness between instances of one class.
+    blur, noise, speckle, shading
+        Point spread in pixels, additive noise, multiplicative noise, and strength of the smooth bias field.
+    gamma
+        Exponent applied at the end.
+    coarse
+        How many times coarser the acquisition was than the pixels, as when a small object is magnified.
+    span
+        Share of the intensity range that the picture uses; less than 1 where only a part of a larger image is seen.
+    grey
+        One channel repeated.
+    """
+
+    colour: Array
+    texture: Array
+    grain: npt.NDArray[np.int64]
+    membrane: float
+    membrane_width: float
+    individual: float
+    blur: float
+    noise: float
+    speckle: float
+    shading: float
+    gamma: float
+    coarse: float
+    span: float
+    grey: bool
+
+    @classmethod
+    def random(cls, rng: np.random.Generator, classes: int, *, ordered: bool, tissue: bool = False) -> Look:
+        """Draw a look. Neighbouring classes may be alike: low contrast is part of the task.
+
+        In ``tissue`` the cells are mostly told apart by their walls alone.
+        """
+        grey = bool(rng.random() < (0.9 if ordered else 0.5))
+        contrast = rng.choice([0.3, 0.7, 1.1], p=[0.15, 0.35, 0.5])
+        centre = rng.uniform(0.2, 0.8)
+        level = np.clip(centre + contrast * rng.uniform(-0.6, 0.6, (classes, 1)), 0, 1)
+        tint = np.zeros((classes, 3)) if grey else rng.normal(0, rng.choice([0.08, 0.2, 0.35]), (classes, 3))
+        if not ordered and rng.random() < 0.5:  # bright field or dark field: background at one end
+            level[:6] = rng.uniform(0.8, 1.0) if rng.random() < 0.55 else rng.uniform(0.0, 0.12)
+            level[:6] += rng.normal(0, 0.06, (6, 1))[: len(level[:6])]
+            tint[:6] *= 0.4
+        return cls(
+            colour=np.clip(level + tint, 0, 1).astype(np.float32),
+            texture=(rng.uniform(0, rng.choice([0.04, 0.12]), classes) * (rng.random(classes) < 0.6)).astype(
+                np.float32
+            ),
+            grain=rng.integers(0, 3, classes),
+            membrane=_membrane(rng, tissue=tissue),
+            membrane_width=float(rng.uniform(0.5, 5.0 if tissue else 1.6)),
+            individual=float(rng.choice([0.0, 0.03, 0.1])),
+            blur=float(rng.choice([0.0, rng.uniform(0.3, 2.0), rng.uniform(1.0, 3.0)])),
+            noise=float(rng.choice([0.0, rng.uniform(0, 0.03), rng.uniform(0, 0.08)])),
+            speckle=float(rng.uniform(0.1, 0.5)) if rng.random() < 0.08 else 0.0,
+            shading=float(rng.choice([0.0, rng.uniform(0, 0.4)])),
+            gamma=float(np.exp(rng.normal(0, 0.3))),
+            coarse=float(rng.uniform(1.5, 6.0)) if ordered and rng.random() < 0.4 else 1.0,
+            span=float(rng.uniform(0.25, 1.0)) if rng.random() < (0.6 if ordered else 0.25) else 1.0,
+            grey=grey,
+        )
+
+    def set_apart(self, wanted: set[int], rng: np.random.Generator) -> Look:
+        """The same look with the wanted classes told apart from all others: what cannot be seen cannot be learned."""
+        colour = self.colour.copy()
+        distance = rng.uniform(0.1, 0.35)
+        targets = colour[sorted(wanted)]
+        for c in sorted(set(range(len(colour))) - wanted):
+            for _ in range(20):
+                if np.abs(targets - colour[c]).max(1).min() >= distance:
+                    break
+                shift = rng.uniform(-0.5, 0.5, 1 if self.grey else 3)
+                colour[c] = np.clip(self.colour[c] + shift, 0, 1)
+        return replace(self, colour=colour)
+
+    def varied(self, rng: np.random.Generator) -> Look:
+        """The same look as another acquisition would show it: a little gain, cast and gamma."""
+        cast = rng.normal(0, 0.04, (1, 3 if not self.grey else 1))
+        gain = np.exp(rng.normal(0, 0.08))
+        colour = np.clip(self.colour * gain + cast, 0, 1).astype(np.float32)
+        return replace(self, colour=colour, gamma=self.gamma * float(np.exp(rng.normal(0, 0.1))))
+
+
+def _membrane(rng: np.random.Generator, *, tissue: bool) -> float:
+    """Brightness of the borders; in tissue there always are some, more often bright than dark."""
+    if tissue:
+        return float(rng.uniform(0.2, 0.8) * rng.choice([1, -1], p=[0.75, 0.25]))
+    return float(rng.normal(0, 0.4)) if rng.random() < 0.3 else 0.0
+
+
+def _grains(rng: np.random.Generator, shape: tuple[int, ...]) -> list[Array]:
+    """Three textures of unit size, fine to coarse, alike on neighbouring slices."""
+    grains = []
+    for sigma in (0.6, 1.6, 4.0):
+        step = 1 if sigma < 1 else 2
+        small = (shape[0], -(-shape[1] // step), -(-shape[2] // step))
+        noise = rng.standard_normal(small, dtype=np.float32)
+        noise = ndimage.gaussian_filter(noise, (0.7 if shape[0] > 1 else 0, sigma / step, sigma / step))
+        noise = noise.repeat(step, 1).repeat(step, 2)[:, : shape[1], : shape[2]]
+        grains.append((noise / (noise.std() + 1e-6)).astype(np.float32))
+    return grains
+
+
+def _shading(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
+    coarse = rng.normal(size=(4, 4))
+    fine = ndimage.zoom(coarse, (shape[0] / 4, shape[1] / 4), order=3)[: shape[0], : shape[1]]
+    return np.asarray(fine, np.float32)
+
+
+def _coarsened(image: Array, factor: float) -> Array:
+    """Pixels of ``[T, H, W, C]`` averaged over ``factor`` and drawn again at full size."""
+    h, w = image.shape[1:3]
+    small = torch.nn.functional.interpolate(
+        torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 1), np.float32)),
+        size=(max(8, int(h / factor)), max(8, int(w / factor))),
+        mode="area",
+    )
+    large = torch.nn.functional.interpolate(small, size=(h, w), mode="bilinear", align_corners=False)
+    return np.asarray(np.moveaxis(large.numpy(), 1, -1), np.float32)
+
+
+def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Look, rng: np.random.Generator) -> Array:
+    """Paint instance ids ``[T, H, W]`` as images ``[T, 3, H, W]`` in 0..1, stretched as contrast limits would."""
+    classes = class_of[ids]
+    individual = rng.normal(0, look.individual, len(class_of)).astype(np.float32) if look.individual else None
+    channels = 1 if look.grey else 3
+    image = look.colour[classes][..., :channels]
+    plain = np.zeros(ids.shape, np.float32)
+    grains = _grains(rng, ids.shape)
+    amplitude, grain = look.texture[classes], look.grain[classes]
+    for g, noise in enumerate(grains):
+        plain += np.where(grain == g, amplitude, 0) * noise
+    if individual is not None:
+        plain += individual[ids]
+    if look.membrane:
+        border = np.zeros(ids.shape, np.float32)
+        border[:, 1:] = ids[:, 1:] != ids[:, :-1]
+        border[:, :, 1:] = np.maximum(border[:, :, 1:], ids[:, :, 1:] != ids[:, :, :-1])
+        border = ndimage.gaussian_filter(border, (0, look.membrane_width, look.membrane_width))
+        plain += look.membrane * np.minimum(border * 1.6 * max(look.membrane_width, 1.0), 1.0)
+    image = image + plain[..., None]
+    if look.blur:
+        image = ndimage.gaussian_filter(image, (0, look.blur, look.blur, 0))
+    if look.shading:
+        image = image * (1 + look.shading * _shading(rng, ids.shape[1:])[None, :, :, None])
+    if look.speckle:
+        image = image * (1 + look.speckle * grains[0][..., None])
+    if look.noise:
+        image = image + look.noise * rng.standard_normal(image.shape, dtype=np.float32)
+    low, high = np.percentile(image[:, ::2, ::2], (rng.uniform(0, 2), rng.uniform(98, 100)))
+    if look.coarse > 1:
+        image = _coarsened(image, look.coarse)
+    image = np.clip((image - low) / max(high - low, 0.05), 0, 1) ** look.gamma
+    if look.span < 1:
+        image = image * look.span + rng.uniform(0, 1 - look.span)
+    image = np.broadcast_to(image, (*ids.shape, 3))
+    return np.ascontiguousarray(np.moveaxis(image, -1, 1), np.float32)

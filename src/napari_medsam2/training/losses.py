@@ -1,0 +1,53 @@
+"""Losses: masks by balanced cross-entropy and Dice, objectness, and the calibration of the predicted IoU."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy a frame ``[B]``, half of it with object and background weighing the same.
+
+    Plain cross-entropy collapses to "no object" early in training, because most pixels are background.
+
+    Parameters
+    ----------
+    logits, target
+        ``[B, 1, H, W]``; the target in 0..1.
+    """
+    loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    inside = target.sum((1, 2, 3))
+    outside = (1 - target).sum((1, 2, 3))
+    per_class = 0.5 * (loss * target).sum((1, 2, 3)) / inside.clamp(min=1.0)
+    per_class = per_class + 0.5 * (loss * (1 - target)).sum((1, 2, 3)) / outside.clamp(min=1.0)
+    return 0.5 * per_class + 0.5 * loss.mean((1, 2, 3))
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """One minus the soft Dice a frame ``[B]``; 0 where the target is empty."""
+    prob = logits.sigmoid()
+    overlap = (prob * target).sum((1, 2, 3))
+    total = prob.sum((1, 2, 3)) + target.sum((1, 2, 3))
+    present = (target.sum((1, 2, 3)) > 0).float()
+    return (1 - (2 * overlap + 1.0) / (total + 1.0)) * present
+
+
+def true_iou(logits: Tensor, target: Tensor) -> Tensor:
+    """IoU of the mask as it would be shown, ``[B]``; 1 where both are empty."""
+    shown, truth = logits > 0, target > 0.5
+    union = (shown | truth).sum((1, 2, 3)).float()
+    overlap = (shown & truth).sum((1, 2, 3)).float()
+    return torch.where(union > 0, overlap / union.clamp(min=1.0), torch.ones_like(union))
+
+
+def calibration_loss(iou_logit: Tensor, logits: Tensor, target: Tensor) -> Tensor:
+    """Cross-entropy between predicted and true IoU a frame ``[B]``: a proper score, so its minimum tells the truth.
+
+    Only frames that have the object count; whether it is there at all is the objectness' matter. After the calibration
+    loss of MedSAM-2 (arXiv 2408.00874), which follows Ji et al. 2021.
+    """
+    truth = true_iou(logits.detach(), target)
+    present = (target.sum((1, 2, 3)) > 0).float()
+    return F.binary_cross_entropy_with_logits(iou_logit, truth, reduction="none") * present

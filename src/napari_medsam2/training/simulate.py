@@ -1,0 +1,82 @@
+"""Simulated prompts: what a user might have clicked, boxed or drawn, given the true mask."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+#: At most this many parts of one object get a click or a box each; the evaluation does the same.
+MAX_PARTS = 10
+
+
+@dataclass(frozen=True)
+class SimulatedPrompt:
+    """Prompts of one frame in pixels, centre of the first pixel at (0, 0).
+
+    ``points [N, 2]`` as (x, y) with ``labels [N]``, ``boxes [M, 4]`` as (x0, y0, x1, y1) outer edges; ``mask`` says
+    that the true mask itself is given.
+    """
+
+    points: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.int64]
+    boxes: npt.NDArray[np.float32]
+    mask: bool = False
+
+
+def largest_parts(mask: npt.NDArray[np.bool_], limit: int = MAX_PARTS) -> list[npt.NDArray[np.bool_]]:
+    """The connected parts of a mask ``(H, W)`` in order of size, at most ``limit``."""
+    parts, count = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
+    return [parts == 1 + i for i in np.argsort(-sizes, kind="stable")[:limit]]
+
+
+def tight_box(mask: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """Outer edges (x0, y0, x1, y1) of the object."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
+
+
+def most_interior(mask: npt.NDArray[np.bool_]) -> tuple[int, int]:
+    """The pixel (y, x) farthest from the outside of the mask."""
+    distance = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    y, x = np.unravel_index(int(np.argmax(distance)), mask.shape)
+    return int(y), int(x)
+
+
+def simulate_prompt(
+    mask: npt.NDArray[np.bool_], rng: np.random.Generator, shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
+) -> SimulatedPrompt:
+    """Draw a prompt for a mask ``(H, W)`` that is not empty; ``shares`` are those of box, clicks and mask."""
+    none = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
+    kind = rng.choice(3, p=np.array(shares) / sum(shares))
+    if kind == 2:
+        return SimulatedPrompt(*none, mask=True)
+    parts = largest_parts(mask)
+    parts = [p for p in parts if p.sum() >= 4] or parts[:1]
+    if kind == 0:
+        boxes = np.array([tight_box(p) for p in parts], np.float32)
+        if rng.random() < 0.6:
+            side = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True)
+            boxes = boxes + rng.normal(0, 0.03, boxes.shape).astype(np.float32) * side
+        return SimulatedPrompt(none[0], none[1], boxes)
+    points, labels = [], []
+    for part in parts:
+        clicks = 1 if len(parts) > 1 or rng.random() < 0.7 else int(rng.integers(2, 4))
+        for k in range(clicks):
+            if k == 0 and rng.random() < 0.5:
+                y, x = most_interior(part)
+            else:
+                inside = np.argwhere(part)
+                y, x = inside[rng.integers(len(inside))]
+            points.append((x, y))
+            labels.append(1)
+    if rng.random() < 0.2:
+        outside = np.argwhere(~mask)
+        for _ in range(int(rng.integers(1, 3))):
+            y, x = outside[rng.integers(len(outside))]
+            points.append((x, y))
+            labels.append(0)
+    return SimulatedPrompt(np.array(points, np.float32), np.array(labels, np.int64), none[2])

@@ -1,0 +1,449 @@
+"""Synthetic sequences with ground truth, by domain randomisation: nobody's images are in the bundled model.
+
+A *scene* is an analytic description of labelled regions that can be evaluated at any coordinates: smooth-noise regions,
+cell tissue, blobs with nested parts, tubes, all warped by smooth noise. A **stack** moves through one scene slice by
+slice, so objects shift, shrink and end; a **flow** draws a new scene for each frame and keeps the look of each class.
+The idea is that of SynthSeg (Billot et al. 2023, arXiv 2107.09559) and UniverSeg (Butoi et al. 2023, arXiv 2304.06131).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+from .appearance import Look, render
+
+Array = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int32]
+#: (points [N, 3] as (z, y, x), ids so far [N]) -> ids [N]
+Layer = Callable[[Array, Ids], Ids]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One training sequence.
+
+    Attributes
+    ----------
+    images
+        float32 ``[T, 3, S, S]`` in 0..1.
+    masks
+        bool ``[T, S, S]``, the target object; may be empty on some frames, never on frame 0.
+    ordered
+        True for a stack, whose frames follow each other from frame 0 on; False for a flow.
+    bridge
+        With it, frame 1 of the stack lies farther on, and this is the mask, bool ``[S, S]``, that a long propagation
+        might have left there: not quite right, or still there where the object has ended.
+    """
+
+    images: Array
+    masks: npt.NDArray[np.bool_]
+    ordered: bool
+    bridge: npt.NDArray[np.bool_] | None = None
+
+
+class Smooth:
+    """A smooth random function of space: a few plane waves around one wavelength, roughly zero mean and unit size."""
+
+    def __init__(self, rng: np.random.Generator, wavelength: float, waves: int = 6) -> None:
+        direction = rng.normal(size=(waves, 3))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        length = wavelength * np.exp(rng.normal(0, 0.35, size=(waves, 1)))
+        self.vectors = (2 * np.pi * direction / length).astype(np.float32)
+        self.phases = rng.uniform(0, 2 * np.pi, waves).astype(np.float32)
+        self.gain = np.float32(np.sqrt(2.0 / waves))
+
+    def __call__(self, points: Array) -> Array:
+        return np.asarray(np.cos(points @ self.vectors.T + self.phases).sum(1) * self.gain, np.float32)
+
+
+class Scene:
+    """Layers painted over each other. ``class_of[i]`` is the class of instance ``i``; instance 0 is background."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.class_of: list[int] = [0]
+        self.parent: list[int] = [0]
+        self.layers: list[Layer] = []
+        self.tissue = False
+        amplitude = rng.choice([0.0, 0.02, 0.05, 0.09])
+        wavelength = rng.uniform(0.3, 0.9)
+        self.warps = [(Smooth(rng, wavelength), amplitude) for _ in range(3)] if amplitude else []
+
+    def new_instance(self, class_id: int, parent: int = 0) -> int:
+        self.class_of.append(class_id)
+        self.parent.append(parent)
+        return len(self.class_of) - 1
+
+    def __call__(self, points: Array) -> Ids:
+        """Instance ids at points ``[N, 3]``, (z, y, x) in frame sides."""
+        if self.warps:
+            points = points + np.stack([f(points) * a for f, a in self.warps], 1).astype(np.float32)
+        ids = np.zeros(len(points), np.int32)
+        for layer in self.layers:
+            ids = layer(points, ids)
+        return ids
+
+    def add_regions(self, classes: list[int], wavelength: float) -> None:
+        """Organ-like regions that fill the frame: where one of several smooth functions is largest."""
+        functions = [(self.new_instance(c), Smooth(self.rng, wavelength)) for c in classes]
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            values = np.stack([f(points) for _, f in functions])
+            own = np.array([i for i, _ in functions], np.int32)
+            return np.asarray(own[values.argmax(0)], np.int32)
+
+        self.layers.append(layer)
+
+    def add_tissue(self, class_id: int, count: int, gap: float = 0.0) -> None:
+        """Cells that fill space and touch each other (a Voronoi tessellation); ``gap`` leaves room between them."""
+        self.tissue = True
+        rng = self.rng
+        seeds = rng.uniform(-0.3, 1.3, size=(count, 3)).astype(np.float32)
+        tree = cKDTree(seeds)
+        first = len(self.class_of)
+        for _ in range(count):
+            self.new_instance(class_id)
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            distance, index = tree.query(points, k=2, workers=1)
+            own = (first + index[:, 0]).astype(np.int32)
+            inside = distance[:, 1] - distance[:, 0] > gap
+            return np.where(inside, own, ids)
+
+        self.layers.append(layer)
+
+    def add_blobs(
+        self,
+        class_id: int,
+        count: int,
+        radius: float,
+        *,
+        spread: float = 0.35,
+        roughness: float = 0.15,
+        inner_class: int | None = None,
+        inner: float = 0.5,
+        centre: tuple[float, float] | None = None,
+        touching: bool = False,
+        within: int | None = None,
+    ) -> None:
+        """Star-convex blobs of about ``radius``; with ``inner_class`` each holds a smaller part of that class."""
+        rng = self.rng
+        radii = radius * np.exp(rng.normal(0, spread, count)).clip(0.4, 2.5)
+        centres = np.empty((count, 3))
+        for k in range(count):
+            for _ in range(12):
+                c = rng.uniform((-0.25, -0.05, -0.05), (0.25, 1.05, 1.05))
+                if centre is not None:
+                    c = np.array([rng.normal(0, 0.03), *centre]) + rng.normal(0, 0.02, 3)
+                apart = 0.95 if touching else 1.25
+                near = np.linalg.norm(centres[:k] - c, axis=1) < apart * (radii[:k] + radii[k])
+                if not near.any():
+                    break
+            else:
+                radii[k] = 0.0
+            centres[k] = c
+        keep = radii > 0
+        centres, radii = centres[keep], radii[keep]
+        shapes = []
+        for c, r in zip(centres, radii, strict=True):
+            axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+            stretch = np.exp(rng.normal(0, 0.3, 3).clip(-0.6, 0.6))
+            offset = rng.uniform(-0.3, 0.3, 3) * r
+            size = inner * np.exp(rng.normal(0, 0.2))
+            outer_id = self.new_instance(class_id)
+            inner_id = self.new_instance(inner_class, outer_id) if inner_class is not None else 0
+            matrix = (axes / (r * stretch)).astype(np.float32)
+            shapes.append((c.astype(np.float32), r, matrix, offset.astype(np.float32), size, outer_id, inner_id))
+        rough = Smooth(rng, max(radius * rng.uniform(0.8, 2.0), 0.03))
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            ids = ids.copy()
+            for c, r, matrix, offset, size, outer_id, inner_id in shapes:
+                near = np.flatnonzero((np.abs(points - c) < 2.4 * r).all(1))
+                if not len(near):
+                    continue
+                local = points[near] - c
+                wobble = 1 + roughness * rough(points[near])
+                inside = np.linalg.norm(local @ matrix, axis=1) < wobble
+                if within is not None:
+                    inside &= np.isin(ids[near], np.flatnonzero(np.array(self.class_of) == within))
+                ids[near[inside]] = outer_id
+                if inner_id:
+                    part = np.linalg.norm((local - offset) @ matrix, axis=1) < size * (2 - wobble)
+                    ids[near[part & inside]] = inner_id
+            return ids
+
+        self.layers.append(layer)
+
+    def add_tube(self, class_id: int, radius: float) -> None:
+        """A vessel: points near a smooth random curve."""
+        rng = self.rng
+        knots = np.cumsum(rng.normal(0, 0.16, (9, 3)), 0)
+        knots[:, 0] = knots[:, 0] * rng.uniform(0.5, 3.0)
+        knots += (0, 0.5, 0.5) - knots[rng.integers(9)] + rng.normal(0, 0.12, 3)
+        curve = ndimage.zoom(knots, (14, 1), order=3, mode="nearest")
+        tree = cKDTree(curve)
+        own = self.new_instance(class_id)
+        wide = Smooth(rng, 0.5)
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            distance, _ = tree.query(points, k=1, distance_upper_bound=radius * 2, workers=1)
+            return np.where(distance < radius * (1 + 0.25 * wide(points)), own, ids).astype(np.int32)
+
+        self.layers.append(layer)
+
+
+def _grid(z: float, size: int, window: tuple[float, float, float]) -> Array:
+    """Points of one slice seen through a square window (y0, x0, side), ``[size * size, 3]``."""
+    y0, x0, side = window
+    centres = ((np.arange(size) + 0.5) / size * side).astype(np.float32)
+    y, x = np.meshgrid(y0 + centres, x0 + centres, indexing="ij")
+    return np.stack([np.full(y.size, z, np.float32), y.ravel(), x.ravel()], 1)
+
+
+def _at(scene: Scene, z: float, size: int, window: tuple[float, float, float] = (0.0, 0.0, 1.0)) -> Ids:
+    return scene(_grid(z, size, window)).reshape(size, size)
+
+
+# ---------------------------------------------------------------- stacks
+
+
+def _stack_scene(rng: np.random.Generator) -> Scene:
+    scene = Scene(rng)
+    kind = rng.choice(["organs", "tissue", "lesion", "cells", "vessels"], p=[0.3, 0.28, 0.22, 0.12, 0.08])
+    if kind == "tissue":
+        gap = rng.choice([0.0, 0.0, rng.uniform(0.005, 0.03)])
+        scene.add_tissue(1, int(rng.integers(60, 900)), gap)
+        if rng.random() < 0.25:
+            scene.add_blobs(2, int(rng.integers(2, 8)), rng.uniform(0.03, 0.08), roughness=0.1)
+        return scene
+    background = [int(c) for c in rng.permutation(np.arange(1, 7))[: rng.integers(2, 7)]]
+    if kind == "cells":
+        if rng.random() < 0.4:
+            scene.add_regions(background, rng.uniform(0.3, 1.5))
+        inner = 8 if rng.random() < 0.5 else None
+        scene.add_blobs(
+            7, int(rng.integers(5, 40)), rng.uniform(0.05, 0.14), inner_class=inner, touching=rng.random() < 0.6
+        )
+        return scene
+    scene.add_regions(background, rng.uniform(0.25, 1.4))
+    for _ in range(rng.integers(1, 4) if kind != "lesion" else rng.integers(0, 2)):
+        organs = int(rng.integers(1, 5))
+        scene.add_blobs(int(rng.integers(7, 10)), organs, rng.uniform(0.08, 0.25), roughness=rng.uniform(0.05, 0.3))
+    if kind == "vessels" or rng.random() < 0.2:
+        for _ in range(rng.integers(1, 5)):
+            scene.add_tube(int(rng.integers(7, 10)), rng.uniform(0.015, 0.06))
+    if kind == "lesion":
+        inner = int(rng.integers(1, 10)) if rng.random() < 0.5 else None
+        scene.add_blobs(
+            10,
+            int(rng.integers(1, 3)),
+            rng.uniform(0.05, 0.2),
+            roughness=rng.uniform(0.1, 0.4),
+            inner_class=inner,
+            inner=rng.uniform(0.3, 0.8),
+        )
+    return scene
+
+
+def make_stack(rng: np.random.Generator, length: int, size: int, *, bridged: bool = False) -> Sample:
+    """A stack that starts on a slice with the object and moves away from it, seen through a window around it.
+
+    With ``bridged`` some slices between the first two frames are left out; see :attr:`Sample.bridge`.
+    """
+    while True:
+        scene = _stack_scene(rng)
+        coarse = 48
+        start = float(rng.normal(0, 0.05))
+        ids = _at(scene, start, coarse)
+        areas = np.bincount(ids.ravel(), minlength=len(scene.class_of))
+        fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= 0.4 * coarse**2]
+        if not fits:
+            continue
+        target = int(rng.choice(fits))
+        parts, _ = ndimage.label(ids == target)
+        sizes = np.bincount(parts.ravel())[1:]
+        if len(sizes) > 3 or sizes.max() < 0.6 * sizes.sum():
+            continue
+        members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
+        chosen = members if rng.random() < 0.7 else {target}
+        wanted = np.array(sorted(chosen), np.int32)
+        rows, columns = np.nonzero(np.isin(ids, wanted))
+        y0, y1, x0, x1 = (v / coarse for v in (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1))
+        extent = max(y1 - y0, x1 - x0)
+        if rng.random() < 0.12:
+            window = (0.0, 0.0, 1.0)
+        else:
+            side = extent * rng.uniform(1.3, 2.6)
+            shift = rng.uniform(-0.12, 0.12, 2) * side
+            window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
+        step = extent * rng.choice([-1, 1]) * np.exp(rng.uniform(np.log(0.03), np.log(0.35)))
+        jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
+        skipped = int(rng.integers(0, 9)) if bridged else 0
+        slices = []
+        for t in range(length):
+            if t == 1 and bridged:
+                window = _follow(scene, start + (skipped + 1) * float(step), window, wanted)
+            moved = (window[0] + jitter[t, 0], window[1] + jitter[t, 1], window[2])
+            slices.append(_at(scene, start + (t + skipped * (t > 0)) * float(step), size, moved))
+        volume = np.stack(slices)
+        masks = np.isin(volume, wanted)
+        if masks[0].sum() < 20:
+            continue
+        look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
+        if not scene.tissue:
+            look = look.set_apart({scene.class_of[i] for i in wanted}, rng)
+        images = render(volume, np.array(scene.class_of), look, rng)
+        bridge = _worn(masks[1] if masks[1].any() else _shrunk(masks[0], rng), rng) if bridged else None
+        return _augment(Sample(images, masks, True, bridge), rng)
+
+
+def _follow(scene: Scene, z: float, window: tuple[float, float, float], wanted: Ids) -> tuple[float, float, float]:
+    """The window moved onto the object as it is on another slice, as the region of interest would have followed it."""
+    rows, columns = np.nonzero(np.isin(_at(scene, z, 32, window), wanted))
+    if not len(rows):
+        return window
+    y0, x0, side = window
+    centre_y, centre_x = (rows.min() + rows.max() + 1) / 64, (columns.min() + columns.max() + 1) / 64
+    return y0 + (centre_y - 0.5) * side, x0 + (centre_x - 0.5) * side, side
+
+
+def _shrunk(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """What might be left of an object where it has ended: the middle of where it was."""
+    depth = ndimage.distance_transform_edt(mask)
+    return np.asarray(depth > rng.uniform(0.2, 0.9) * depth.max())
+
+
+def _worn(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """A mask with the errors that propagation gathers: grown, shrunk, shifted, ragged."""
+    if rng.random() < 0.25:
+        return mask
+    inside = ndimage.distance_transform_edt(mask)
+    signed = inside - ndimage.distance_transform_edt(~mask)
+    radius = max(float(inside.max()), 2.0)
+    field = ndimage.zoom(rng.normal(size=(6, 6)), mask.shape[0] / 6, order=3)
+    threshold = rng.normal(0, 0.22) * radius + field * rng.uniform(0, 0.4) * radius
+    shifted = ndimage.shift(signed, rng.normal(0, 0.12, 2) * radius, order=1, mode="nearest")
+    return np.asarray(shifted > threshold)
+
+
+# ---------------------------------------------------------------- flows
+
+
+@dataclass(frozen=True)
+class _FlowRecipe:
+    """What stays the same over the frames of a flow: which kinds of things there are, how many, how large."""
+
+    kind: str
+    radius: float
+    counts: tuple[int, int]
+    inner: float
+    distractors: tuple[tuple[int, float, int], ...]
+    backgrounds: tuple[int, ...]
+    wavelength: float
+    roughness: float
+    scale_spread: float
+    touching: bool
+    target: str
+
+
+def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
+    kind = str(rng.choice(["crowd", "single", "regions"], p=[0.5, 0.38, 0.12]))
+    crowd = kind == "crowd"
+    low = int(rng.integers(2, 25)) if crowd else 1
+    radius = rng.uniform(0.02, 0.09) if crowd else rng.uniform(0.1, 0.3)
+    distractors = tuple(
+        (int(rng.integers(20, 24)), float(rng.uniform(0.02, 0.15)), int(rng.integers(1, 14)))
+        for _ in range(rng.integers(0, 3))
+    )
+    backgrounds = tuple(int(c) for c in rng.integers(1, 5, size=rng.integers(1, 5)))
+    return _FlowRecipe(
+        kind=kind,
+        radius=float(radius),
+        counts=(low, low * int(rng.integers(2, 4)) if crowd else 1),
+        inner=float(rng.uniform(0.35, 0.8)),
+        distractors=distractors,
+        backgrounds=backgrounds if rng.random() < 0.6 else (1,),
+        wavelength=float(rng.uniform(0.3, 1.2)),
+        roughness=float(rng.uniform(0.03, 0.3)),
+        scale_spread=float(rng.choice([0.05, 0.2, 0.35])),
+        touching=bool(rng.random() < 0.5),
+        target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.25, 0.1, 0.45])),
+    )
+
+
+def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> tuple[Scene, set[int]]:
+    """One frame of a flow and the classes of its target."""
+    scene = Scene(rng)
+    if len(recipe.backgrounds) > 1:
+        scene.add_regions(list(recipe.backgrounds), recipe.wavelength * float(np.exp(rng.normal(0, 0.2))))
+    if recipe.kind == "regions":
+        scene.add_regions([10, *recipe.backgrounds], recipe.wavelength)
+        return scene, {10}
+    for class_id, radius, count in recipe.distractors:
+        scene.add_blobs(class_id, int(rng.integers(0, count + 1)), radius, touching=recipe.touching)
+    count = int(rng.integers(recipe.counts[0], recipe.counts[1] + 1))
+    radius = recipe.radius * float(np.exp(rng.normal(0, recipe.scale_spread)))
+    centre = None
+    if recipe.kind == "single":
+        y, x = rng.uniform(0.25, 0.75, 2)
+        centre = (float(y), float(x))
+    nested = recipe.target != "plain"
+    scene.add_blobs(
+        10,
+        count,
+        radius,
+        roughness=recipe.roughness,
+        inner_class=11 if nested else None,
+        inner=recipe.inner,
+        centre=centre,
+        touching=recipe.touching,
+    )
+    return scene, _target_classes(recipe)
+
+
+def _target_classes(recipe: _FlowRecipe) -> set[int]:
+    if recipe.kind == "regions":
+        return {10}
+    return {"whole": {10, 11}, "inner": {11}, "rim": {10}, "plain": {10}}[recipe.target]
+
+
+def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
+    """Unrelated frames of the same kind of object: new shapes, places and backgrounds, the same look of each class."""
+    while True:
+        recipe = _flow_recipe(rng)
+        look = Look.random(rng, 24, ordered=False).set_apart(_target_classes(recipe), rng)
+        images, masks = [], []
+        for t in range(length):
+            scene, wanted = _flow_scene(recipe, rng)
+            if t and rng.random() < 0.06:
+                wanted = set()
+            ids = _at(scene, 0.0, size)
+            classes = np.array(scene.class_of)
+            mask = np.isin(classes[ids], list(wanted)) & (ids > 0)
+            if not wanted:
+                classes = np.where(np.isin(classes, (10, 11)), recipe.backgrounds[0], classes)
+            images.append(render(ids[None], classes, look.varied(rng), rng)[0])
+            masks.append(mask)
+        truth = np.stack(masks)
+        if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
+            return _augment(Sample(np.stack(images), truth, False), rng)
+
+
+def _augment(sample: Sample, rng: np.random.Generator) -> Sample:
+    """Flip and transpose the whole sequence."""
+    images, masks, bridge = sample.images, sample.masks, sample.bridge
+    if rng.random() < 0.5:
+        images, masks = images[..., ::-1], masks[..., ::-1]
+        bridge = bridge[..., ::-1] if bridge is not None else None
+    if rng.random() < 0.5:
+        images, masks = images.swapaxes(-1, -2), masks.swapaxes(-1, -2)
+        bridge = bridge.swapaxes(-1, -2) if bridge is not None else None
+    bridge = np.ascontiguousarray(bridge) if bridge is not None else None
+    return Sample(np.ascontiguousarray(images), np.ascontiguousarray(masks), sample.ordered, bridge)

@@ -1,0 +1,103 @@
+"""The bundled network: prompts as maps, memory that matches by appearance, and the session's interface."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from napari_medsam2.network.interface import ImageFeatures, Memory, PromptTensors, Recall, no_prompts
+from napari_medsam2.network.micro import MicroConfig, MicroMemory, MicroNetwork, prompt_maps
+
+SIZE = 64
+
+
+@pytest.fixture(scope="module")
+def network() -> MicroNetwork:
+    torch.manual_seed(0)
+    return MicroNetwork(MicroConfig(image_size=SIZE)).eval().requires_grad_(False)
+
+
+def _frame(colour: float, row: int, column: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """A dark noisy frame with a square of one brightness, and the square's mask."""
+    generator = torch.Generator().manual_seed(row * 100 + column)
+    image = 0.2 + 0.02 * torch.rand((1, 3, SIZE, SIZE), generator=generator)
+    mask = torch.zeros(1, 1, SIZE, SIZE)
+    image[..., row : row + 16, column : column + 16] = colour
+    mask[..., row : row + 16, column : column + 16] = 1
+    return image, mask
+
+
+def _remember(network: MicroNetwork, image: torch.Tensor, mask: torch.Tensor) -> Memory:
+    features = network.encode_image(image)
+    prediction = network.segment(features, PromptTensors(**no_prompts(), mask=mask), [], ordered=False)
+    return network.encode_memory(features, prediction, prediction.logits, prompted=True)
+
+
+def test_ridge_finds_the_remembered_look_elsewhere_even_untrained(network: MicroNetwork) -> None:
+    memory = MicroMemory(**_remember(network, *_frame(0.9, 8, 8)).tokens)
+    image, mask = _frame(0.9, 36, 40)
+    features, _ = network.encode(image)
+    score = network.memory.ridge(features, memory, torch.ones(1, 1))
+    small = torch.nn.functional.avg_pool2d(mask, 4)
+    assert score[small == 1].mean() > score[small == 0].mean() + 0.5
+
+
+def test_equal_weights_read_memory_as_if_unweighted_and_unequal_ones_do_not(network: MicroNetwork) -> None:
+    memories = MicroMemory.cat([MicroMemory(**_remember(network, *_frame(c, 8, 8)).tokens) for c in (0.9, 0.5)])
+    features, _ = network.encode(_frame(0.9, 30, 30)[0])
+    maps = prompt_maps(None, None, ordered=False, side=SIZE // 2, device="cpu")
+
+    def logits(*weights: float) -> torch.Tensor:
+        return network.decode(features, maps, memories, torch.tensor([weights]), ordered=False)[0]
+
+    assert torch.allclose(logits(1, 1), logits(2, 2), atol=1e-4)
+    assert not torch.allclose(logits(1, 1), logits(1.9, 0.1), atol=1e-3)
+
+
+def test_a_vanishing_weight_forgets_the_entry(network: MicroNetwork) -> None:
+    first, second = (MicroMemory(**_remember(network, *_frame(c, 8, 8)).tokens) for c in (0.9, 0.5))
+    features, _ = network.encode(_frame(0.9, 30, 30)[0])
+    maps = prompt_maps(None, None, ordered=False, side=SIZE // 2, device="cpu")
+    alone = network.decode(features, maps, first, torch.ones(1, 1), ordered=False)[0]
+    both = network.decode(features, maps, MicroMemory.cat([first, second]), torch.tensor([[2.0, 1e-7]]), ordered=False)[
+        0
+    ]
+    assert torch.allclose(alone, both, atol=1e-3)
+
+
+def test_order_of_memories_does_not_matter_in_a_flow(network: MicroNetwork) -> None:
+    features = network.encode_image(_frame(0.9, 30, 30)[0])
+    recalls = [Recall(_remember(network, *_frame(c, 8, 8)), weight=w) for c, w in ((0.9, 1.2), (0.5, 0.8))]
+    forward = network.segment(features, None, recalls, ordered=False)
+    backward = network.segment(features, None, recalls[::-1], ordered=False)
+    assert torch.allclose(forward.logits, backward.logits, atol=1e-4)
+
+
+def test_a_drawn_mask_is_the_answer(network: MicroNetwork) -> None:
+    image, mask = _frame(0.9, 8, 8)
+    features = network.encode_image(image)
+    prediction = network.segment(features, PromptTensors(**no_prompts(), mask=mask), [], ordered=True)
+    assert torch.equal(prediction.logits > 0, mask > 0.5)
+    assert prediction.confidence == 1.0
+
+
+def test_box_map_covers_partial_pixels() -> None:
+    box = PromptTensors(torch.zeros(0, 2), torch.zeros(0, dtype=torch.long), torch.tensor([[-0.5, -0.5, 2.5, 1.5]]))
+    drawn = prompt_maps(box, None, ordered=True, side=4, device="cpu")[0, 2]
+    expected = torch.zeros(4, 4)
+    expected[0, :2] = torch.tensor([1.0, 0.5])  # three input pixels wide: one map pixel and a half; two high: one
+    assert torch.allclose(drawn, expected)
+
+
+def test_clicks_are_drawn_where_they_were_made() -> None:
+    clicks = PromptTensors(torch.tensor([[20.5, 8.5], [50.5, 40.5]]), torch.tensor([1, 0]), torch.zeros(0, 4))
+    maps = prompt_maps(clicks, None, ordered=True, side=32, device="cpu")[0]
+    assert divmod(int(maps[0].argmax()), 32) == (4, 10)
+    assert divmod(int(maps[1].argmax()), 32) == (20, 25)
+
+
+def test_takes_other_sizes_than_its_own(network: MicroNetwork) -> None:
+    features = network.encode_image(torch.rand(1, 3, 96, 96))
+    assert isinstance(features, ImageFeatures)
+    assert network.segment(features, None, [], ordered=True).logits.shape == (1, 1, 48, 48)
+    assert features.descriptor.norm() == pytest.approx(1, abs=1e-5)

@@ -1,0 +1,128 @@
+"""Training: synthetic data with truth in it, prompts that fit, and runs that learn and resume."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from napari_medsam2.training.config import TrainConfig, describe_options
+from napari_medsam2.training.data import make_batch
+from napari_medsam2.training.losses import balanced_bce, calibration_loss, dice_loss, true_iou
+from napari_medsam2.training.simulate import simulate_prompt
+from napari_medsam2.training.synthetic import make_flow, make_stack
+from napari_medsam2.training.trainer import WEIGHTS, Trainer, TrainingError
+
+TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)
+
+
+@pytest.mark.parametrize("make", [make_stack, make_flow])
+def test_synthetic_sequences_have_an_object_to_find(make) -> None:
+    sample = make(np.random.default_rng(3), 4, 64)
+    assert sample.images.shape == (4, 3, 64, 64) and sample.masks.shape == (4, 64, 64)
+    assert sample.images.min() >= 0 and sample.images.max() <= 1
+    assert 20 <= sample.masks[0].sum() < 0.7 * 64 * 64
+
+
+def test_stack_neighbours_overlap_and_flows_move() -> None:
+    def overlap(make) -> float:
+        found = []
+        for seed in range(12):
+            masks = make(np.random.default_rng(seed), 2, 64).masks
+            found.append((masks[0] & masks[1]).sum() / max((masks[0] | masks[1]).sum(), 1))
+        return float(np.mean(found))
+
+    assert overlap(make_stack) > overlap(make_flow) + 0.2
+
+
+def test_objects_end_in_some_stacks() -> None:
+    ended = [not make_stack(np.random.default_rng(seed), 6, 64).masks[-1].any() for seed in range(30)]
+    assert 2 < sum(ended) < 28
+
+
+def test_the_same_step_makes_the_same_batch() -> None:
+    first, second = make_batch(TINY, 7), make_batch(TINY, 7)
+    assert torch.equal(first.images, second.images) and torch.equal(first.masks, second.masks)
+    assert not torch.equal(first.images[0], make_batch(TINY, 8).images[0])
+
+
+def test_simulated_prompts_point_at_the_object() -> None:
+    mask = np.zeros((40, 50), bool)
+    mask[5:15, 10:30] = mask[20:35, 35:45] = True
+    for seed in range(20):
+        prompt = simulate_prompt(mask, np.random.default_rng(seed))
+        for (x, y), label in zip(prompt.points, prompt.labels, strict=True):
+            assert mask[int(y), int(x)] == bool(label)
+        for x0, y0, x1, y1 in prompt.boxes:
+            assert mask[int((y0 + y1) / 2), int((x0 + x1) / 2)]
+    boxes = simulate_prompt(mask, np.random.default_rng(1), (1, 0, 0)).boxes
+    assert len(boxes) == 2
+
+
+def test_losses_prefer_the_truth() -> None:
+    target = torch.zeros(1, 1, 8, 8)
+    target[..., 2:6, 2:6] = 1
+    right, wrong = 10 * (2 * target - 1), -10 * (2 * target - 1)
+    for loss in (balanced_bce, dice_loss):
+        assert loss(right, target) < 0.01 < loss(wrong, target)
+    assert true_iou(right, target) == 1 and true_iou(wrong, target) == 0
+    sure, unsure = torch.tensor([4.0]), torch.tensor([-4.0])
+    assert calibration_loss(sure, right, target) < calibration_loss(unsure, right, target)
+    assert calibration_loss(unsure, wrong, target) < calibration_loss(sure, wrong, target)
+
+
+def test_training_lowers_the_loss_on_one_batch() -> None:
+    from napari_medsam2.network.micro import MicroNetwork
+    from napari_medsam2.training.trainer import sequence_loss
+
+    torch.manual_seed(0)
+    network, batch = MicroNetwork(), make_batch(TINY, 0)
+    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    losses = []
+    for _ in range(12):
+        loss, _ = sequence_loss(network, batch, teacher=1.0)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_resuming_gives_what_an_unbroken_run_gives(tmp_path: Path) -> None:
+    whole = Trainer(tmp_path / "whole", TINY, torch.device("cpu"))
+    whole.run(lambda *_: None)
+    broken = Trainer(tmp_path / "broken", TINY, torch.device("cpu"))
+
+    def stop_after_two(step: int, _: dict[str, float]) -> None:
+        if step == 2:
+            broken.save()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        broken.run(stop_after_two)
+    again = Trainer(tmp_path / "broken", TINY, torch.device("cpu"))
+    again.resume()
+    again.run(lambda *_: None)
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.allclose(tensor, again.network.state_dict()[name], atol=1e-5), name
+    assert (tmp_path / "broken" / WEIGHTS).exists()
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_state(tmp_path: Path) -> None:
+    trainer = Trainer(tmp_path, TINY, torch.device("cpu"))
+    trainer.save()
+    with torch.no_grad():
+        trainer.network.match.weight.fill_(float("nan"))
+    with pytest.raises(TrainingError, match="step 0"):
+        trainer.run(lambda *_: None)
+    trainer.resume()
+    assert bool(torch.isfinite(trainer.network.match.weight).all())
+
+
+def test_every_option_is_described_and_bad_ones_are_refused() -> None:
+    assert all(describe_options().values())
+    with pytest.raises(ValueError, match="multiple of 64"):
+        replace(TINY, size=100)
