@@ -1,0 +1,241 @@
+"""What the user can do in the dock: every action of a button or a key is one short method."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels, Layer
+
+from ._hub import Hub
+from ._output import OutputError, keep_result, new_labels_layer, save_labels
+from ._state import worst_frame
+from ._tools import Tool, place_below
+
+Direction = Literal["both", "forward", "backward"]
+
+
+class Controller(Hub):
+    """State and actions of one dock in one viewer. Parameters as :class:`~napari_medsam2._hub.Hub`."""
+
+    direction: Direction = "both"
+
+    # ---- choices -------------------------------------------------------------------------------------------------
+
+    def choose_image(self, image: Image | None) -> None:
+        """Take another image layer; prompts and labels of the last one stay in their layers."""
+        if image is not self.image:
+            self._watch_image(image)
+
+    def choose_axis(self, axis: int) -> None:
+        """Propagate along this axis, and give it a slider in the viewer."""
+        work = self.workspace
+        if work is not None and axis != work.sequence.layout.axis:
+            self._axis = axis
+            self._start()
+            self.viewer.dims.order = work.sequence.order_with_slider(axis)
+
+    def choose_mode(self, mode: str) -> None:
+        if mode != self._state.mode:
+            layout = self.workspace.sequence.describe(mode) if self.workspace else ""
+            self._set(mode=mode, layout=layout, reason="as you chose")
+            self._reopen()
+
+    def choose_contrast(self, as_shown: bool) -> None:
+        """Show the network the layer's contrast limits, or limits estimated over the whole sequence."""
+        if as_shown != self._contrast_as_shown:
+            self._contrast_as_shown = as_shown
+            self._reopen()
+
+    def choose_model(self, name: str, device: str) -> None:
+        """Take another model or device. Labels that are there stay until they are segmented again."""
+        self._device = device
+        self._set(model=name, device="")
+        if self._loaded is not None:
+            self._load_model()
+
+    def choose_output(self, layer: Labels | None, *, keep: bool) -> bool:
+        """Write results to a layer of the user's, or to one of ours (``None``); false if it does not fit."""
+        work = self.workspace
+        if work is None:
+            return layer is None
+        try:
+            work.choose_output(layer, keep=keep)
+        except OutputError as error:
+            self.say(str(error))
+            return False
+        self._set(problem="", note="")
+        self.flush()
+        return True
+
+    def choose_preview(self, at_once: bool) -> None:
+        """Segment the frame after each prompt, or only when asked."""
+        self.preview_while_drawing = at_once
+
+    def choose_direction(self, direction: Direction) -> None:
+        self.direction = direction
+
+    def choose_object(self, number: int) -> None:
+        self._set(current=number)
+        self._aim()
+
+    # ---- prompts -------------------------------------------------------------------------------------------------
+
+    def use_tool(self, tool: Tool) -> None:
+        """Make or select the tool's layer and start drawing."""
+        work = self._ready()
+        if work is None:
+            return
+        try:
+            work.use(tool, self._state.current, self._state.positive)
+            self._set(problem="", note="")
+        except OutputError as error:
+            self.say(str(error))
+
+    def toggle_sign(self) -> None:
+        """Switch between "this is the object" and "this is not"; boxes have no minus, so that takes up the point."""
+        tool, positive = self.state.tool, not self._state.positive
+        self._set(positive=positive)
+        if tool == "box" and not positive:
+            self.use_tool("point")
+        self._aim()
+
+    def new_object(self) -> None:
+        """Start another object: prompts now go to it."""
+        work = self.workspace
+        used = {0} if work is None else {*work.book.objects, *(number for _, number in work.results.results)}
+        number = max(max(used) + 1, min(self._state.objects))
+        self._set(objects=(min(number, *self._state.objects), number), current=number, positive=True)
+        self._aim()
+
+    def next_thing(self) -> None:
+        """Go to the next image of a flow; in a stack start another object."""
+        state = self.state
+        if state.mode == "flow" and len(state.columns) > 1:
+            self.go_to_frame((state.frame + 1) % len(state.columns))
+        else:
+            self.new_object()
+
+    def adopt_layer(self, layer: Layer) -> None:
+        """Take a Points, Shapes or Labels layer of the user's as prompts; it is never changed."""
+        work = self._ready()
+        if work is not None and work.book.source_of(layer) is None:
+            work.adopt(layer, self._state.current)
+            self._send_prompts()
+
+    def _aim(self) -> None:
+        if self.workspace is not None:
+            self.workspace.aim(self._state.current, self._state.positive)
+
+    # ---- runs ----------------------------------------------------------------------------------------------------
+
+    def segment_frame(self) -> None:
+        """Preview the current object on the frame in view."""
+        work = self._ready()
+        if work is None:
+            return
+        if not work.book.frames(self._state.current):
+            self.say(f"Object {self._state.current} has no prompt yet: draw a box around it, or click on it.")
+            return
+        self.engine.preview(work.sequence.frame_in_view(), self._state.current)
+
+    def propagate(self) -> None:
+        """Carry all objects' prompts to the other frames."""
+        work = self._ready()
+        if work is None:
+            return
+        if not work.book.objects:
+            self.say("There is no prompt yet: draw a box around one object, or click on it, on any frame.")
+            return
+        self._set(problem="", note="")
+        self.engine.propagate(direction=self.direction)
+
+    def pause_or_resume(self) -> None:
+        if self._state.status.state == "paused":
+            self.engine.resume()
+        elif self._state.running:
+            self.engine.pause()
+
+    def cancel(self) -> None:
+        self.engine.cancel()
+
+    def undo(self) -> None:
+        if self._opened:
+            self.engine.undo()
+
+    def redo(self) -> None:
+        if self._opened:
+            self.engine.redo()
+
+    def clear(self) -> None:
+        """Remove all prompts and results of this image; undo brings them back."""
+        if self._opened and self.workspace is not None:
+            self.say(note="Cleared. Ctrl+Z brings it back.")
+            self.engine.cancel()
+            self.engine.reset()
+
+    def go_to_frame(self, frame: int) -> None:
+        if self.workspace is not None:
+            self.workspace.sequence.go_to(frame)
+
+    def go_to_worst(self) -> None:
+        frame = worst_frame(self.state.columns)
+        if frame is not None:
+            self.go_to_frame(frame)
+
+    # ---- keeping -------------------------------------------------------------------------------------------------
+
+    def commit(self) -> None:
+        """Copy the result to a kept layer (never over labels there), then make room for the next objects."""
+        work = self.workspace
+        if work is None or not work.results.results:
+            self.say("There is no result to keep yet: draw a prompt and press Shift+S.")
+            return
+        self.flush()
+        output = work.results.labels()
+        next_object = max(self.state.objects) + 1
+        if output.ours:
+            name = f"{work.image.name} kept"
+            kept = next((la for la in self.viewer.layers if la.name == name and isinstance(la, Labels)), None)
+            if kept is None or kept.data.shape != output.layer.data.shape:
+                kept = new_labels_layer(work.image, work.sequence.layout, name)
+                place_below(self.viewer, kept, [output.layer])
+            keep_result(output.layer.data, kept.data)
+            kept.refresh()
+            where = name
+        else:
+            work.results.forget()
+            where = output.layer.name
+        self.engine.cancel()
+        self.engine.reset()
+        self._set(objects=(next_object,), current=next_object, positive=True)
+        self._aim()
+        self.say(note=f"Kept in '{where}'. The next prompt starts object {next_object}.")
+
+    def save(self, path: Path) -> None:
+        """Write the labels to a compressed tif, beside the interface thread."""
+        work = self.workspace
+        layer = work.output_layer if work is not None else None
+        kept = next((la for la in self.viewer.layers if work and la.name == f"{work.image.name} kept"), None)
+        if layer is None and kept is None:
+            self.say("There are no labels to save yet.")
+            return
+        self.flush()
+        parts = [np.asarray(la.data) for la in (kept, layer) if la is not None]
+        path = path if path.suffix.lower() in (".tif", ".tiff") else path.with_name(path.name + ".tif")
+        self.say(note=f"Saving {path.name} ...")
+        threading.Thread(target=self._write, args=(path, parts), name="napari-medsam2 save", daemon=True).start()
+
+    def _write(self, path: Path, parts: list[npt.NDArray[Any]]) -> None:
+        try:
+            labels = parts[0].copy()
+            for part in parts[1:]:
+                keep_result(part, labels)
+            save_labels(path, labels)
+        except (OSError, MemoryError) as error:
+            self.saved.emit(f"The labels could not be saved: {error}", "")
+        else:
+            self.saved.emit("", f"Saved {path}")

@@ -1,0 +1,273 @@
+"""Between the viewer and the engine: layer edits become prompts, results become labels, state becomes words.
+
+Nothing here waits for the model: requests go to the engine's worker thread, its events come back through a Qt signal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from napari.utils.events import Event as NapariEvent
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from ._bridge import EngineBridge, idle_gpu_advice
+from ._layout import LayoutError
+from ._output import OutputError
+from ._sequence import ImageSequence
+from ._state import DockState
+from ._workspace import Workspace
+from .contrast import Contrast
+from .engine import Engine
+from .engine_events import Event, Failed, Finished, ModelLoaded, Restored, ResultReady, StatusChanged
+
+#: Labels are redrawn at most this often.
+REFRESH_MS = 100
+
+
+class Hub(QObject):
+    """State of one dock in one viewer; :class:`~napari_medsam2._controller.Controller` adds what the user can do.
+
+    Parameters
+    ----------
+    viewer
+        The viewer that the dock belongs to.
+    make_engine
+        Makes the engine from its event callback; another one in tests.
+    """
+
+    changed = Signal()
+    #: A layer of ours was made (True) or let go (False).
+    layer_made = Signal(object, bool)
+    #: Saving has ended: the problem, or the good news.
+    saved = Signal(str, str)
+
+    def __init__(self, viewer: ViewerModel, make_engine: Callable[..., Engine] = Engine) -> None:
+        super().__init__()
+        self.viewer = viewer
+        self.image: Image | None = None
+        self.workspace: Workspace | None = None
+        self.preview_while_drawing = True
+        self._device = "auto"
+        self._contrast_as_shown = False
+        self._contrast: Contrast | None = None  # as the session has it
+        self._axis: int | None = None
+        self._loaded: tuple[str, str] | None = None
+        self._opened = False
+        self._state = DockState()
+        self._bridge = EngineBridge(make_engine)
+        self._bridge.arrived.connect(self._on_event)
+        self.saved.connect(lambda problem, note: self.say(problem, note=note))
+        self._timer = QTimer(self)
+        self._timer.setInterval(REFRESH_MS)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.flush)
+        viewer.layers.events.removed.connect(self._on_layer_removed)
+        viewer.layers.selection.events.active.connect(self._on_view_changed)
+        viewer.dims.events.current_step.connect(self._on_view_changed)
+        viewer.dims.events.order.connect(self._on_view_changed)
+
+    def stop_engine(self) -> None:
+        """Stop the worker after the frame it is at, when the window is gone."""
+        self._bridge.close()
+
+    def close(self, timeout: float = 0.0) -> None:
+        """Stop the engine and let go of the viewer; all layers stay."""
+        self._timer.stop()
+        self._bridge.close(timeout)
+        self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
+        self.viewer.layers.selection.events.active.disconnect(self._on_view_changed)
+        self.viewer.dims.events.current_step.disconnect(self._on_view_changed)
+        self.viewer.dims.events.order.disconnect(self._on_view_changed)
+        if self.image is not None:
+            self.image.events.data.disconnect(self._start)
+        if self.workspace is not None:
+            self.workspace.close()
+            self.workspace = None
+
+    # ---- state ---------------------------------------------------------------------------------------------------
+
+    @property
+    def engine(self) -> Engine:
+        return self._bridge.engine
+
+    @property
+    def state(self) -> DockState:
+        """What the dock shows, now."""
+        state, work = self._state, self.workspace
+        if work is None or not work.sequence.is_shown():
+            return state
+        numbers = {*work.book.objects, *(number for _, number in work.results.results), *state.objects}
+        return replace(
+            state,
+            image=work.image.name,
+            objects=tuple(sorted(numbers)),
+            columns=work.results.columns(state.current, work.book.frames(state.current)),
+            frame=work.sequence.frame_in_view(),
+            tool=work.tool,
+            aside=work.sequence.is_aside(),
+            has_prompts=bool(work.book.objects),
+            has_results=bool(work.results.results),
+        )
+
+    def _set(self, **changes: Any) -> None:
+        self._state = replace(self._state, **changes)
+        self.changed.emit()
+
+    def say(self, problem: str = "", *, report: str = "", note: str = "") -> None:
+        """Show an error in words (with a report to copy), or good news."""
+        self._set(problem=problem, report=report or problem, note=note)
+
+    # ---- the sequence --------------------------------------------------------------------------------------------
+
+    def _start(self, event: NapariEvent | None = None) -> None:
+        """Begin with the image as the viewer shows it now."""
+        if self.engine.status.state in ("running", "paused"):
+            self.engine.cancel()
+        if self.workspace is not None:
+            self.workspace.close()
+            self.workspace = None
+        self._opened = False
+        kept = self._state
+        self._state = DockState(model=kept.model, device=kept.device, status=kept.status)
+        if self.image is not None:
+            try:
+                sequence = ImageSequence(self.viewer, self.image, self._axis)
+                mode, reason = sequence.guess_mode()
+            except LayoutError as error:
+                self.say(f"'{self.image.name}' cannot be segmented: {error}")
+                return
+            self.workspace = Workspace(sequence, self._send_prompts, self.layer_made.emit)
+            axis = sequence.layout.axis
+            self._set(layout=sequence.describe(mode), axes=sequence.axes(), axis=axis, mode=mode, reason=reason)
+        self.changed.emit()
+
+    def _watch_image(self, image: Image | None) -> None:
+        """Begin with another image layer, and again when its pixels are replaced."""
+        if self.image is not None:
+            self.image.events.data.disconnect(self._start)
+        self.image, self._axis = image, None
+        if image is not None:
+            image.events.data.connect(self._start)
+        self._start()
+
+    def _load_model(self) -> None:
+        wanted = (self._state.model, self._device)
+        if self._loaded != wanted:
+            self._loaded = wanted
+            self._set(device=f"loading {Path(wanted[0]).name} ...")
+            self.engine.load_model(wanted[0], device=wanted[1])
+
+    def _ready(self) -> Workspace | None:
+        """Load the model and open the sequence, unless that is done; ``None`` without an image."""
+        work = self.workspace
+        if work is None:
+            if not self._state.problem:
+                self.say("There is no image to segment: open one first.")
+            return None
+        self._load_model()
+        contrast = work.sequence.shown_contrast() if self._contrast_as_shown else None
+        if not self._opened or contrast != self._contrast:
+            self._opened, self._contrast = True, contrast
+            mode: Any = self._state.mode
+            self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast)
+            for (number, frame), group in work.book.groups.items():
+                self.engine.replace_prompts(number, frame, group)
+        return work
+
+    def _reopen(self) -> None:
+        """Open the sequence again with other settings; the prompts are sent again, the labels stay."""
+        if self._opened:
+            self._opened = False
+            self._ready()
+
+    def _send_prompts(self, problem: str = "") -> None:
+        work = self._ready()
+        if work is None:
+            return
+        changes = work.book.changes()
+        for (number, frame), group in changes:
+            self.engine.replace_prompts(number, frame, group)
+            if group and self.preview_while_drawing and len(changes) <= 4:
+                self.engine.preview(frame, number)
+        self.say(" ".join(filter(None, (problem, *work.book.problems))))
+        self._later()
+
+    # ---- what comes back -------------------------------------------------------------------------------------------
+
+    def _on_event(self, event: Event) -> None:
+        work = self.workspace
+        if isinstance(event, StatusChanged):
+            self._state = replace(self._state, status=event.status)
+            self._later()
+        elif isinstance(event, ResultReady) and work is not None:
+            work.results.add(event.result)
+            self._later()
+        elif isinstance(event, Restored) and work is not None:
+            work.restore(event)
+            if event.cause != "reset":
+                self.say(note="" if event.changed else f"Nothing to {event.cause}.")
+            self.flush()
+        elif isinstance(event, ModelLoaded):
+            self._set(device=f"{event.name} runs on {event.device}. {idle_gpu_advice(event.device)}".strip())
+        elif isinstance(event, Finished):
+            if event.reason == "cancelled" and not self._state.note:
+                self.say(note="Cancelled; what was done stays.")
+            self.flush()
+        elif isinstance(event, Failed):
+            if event.during not in ("load the model", "open the images") and not self._opened:
+                return  # what failed before this has been told
+            if event.during == "load the model":
+                self._loaded = None
+                self._set(device="no model")
+            if event.during in ("load the model", "open the images"):
+                self._opened = False  # tried again, with all prompts, by the next action
+            self.say(event.message, report=event.report)
+
+    def _later(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def flush(self) -> None:
+        """Write late results to the output layer and show the state."""
+        work = self.workspace
+        if work is not None and work.busy:
+            self._later()
+        elif work is not None and work.sequence.is_shown():
+            in_view = work.sequence.frame_in_view() if self.viewer.dims.ndisplay == 2 else None
+            try:
+                work.show_results(in_view)
+            except OutputError as error:
+                self.say(str(error))
+        self.changed.emit()
+
+    def _on_view_changed(self) -> None:
+        work = self.workspace
+        if work is not None and not work.sequence.is_shown():
+            return
+        if work is not None and not work.book.objects:  # nothing drawn yet: follow the sliders
+            if self._axis is not None and not work.sequence.has_slider(self._axis):
+                self._axis = None
+            if not work.sequence.is_current(self._axis):
+                self._start()
+        self.changed.emit()
+
+    def _on_layer_removed(self, event: NapariEvent) -> None:
+        work, layer = self.workspace, event.value
+        if work is None:
+            return
+        if layer is work.image:
+            running = self._state.running
+            self._watch_image(None)
+            self.say(f"The image '{layer.name}' was removed{', so the run was stopped' if running else ''}.")
+            return
+        what = work.let_go(layer)
+        if what == "output" and self._state.running:
+            self.engine.cancel()
+            self.say(f"'{layer.name}' was removed, so the run was stopped. Press Shift+S for a new one.")
+        elif what == "prompts":
+            self._send_prompts()

@@ -1,0 +1,271 @@
+"""napari layers <-> prompts: transforms between layers, our prompt layers, and reading prompts from any layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels, Layer, Points, Shapes
+
+from ._layout import Layout
+from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError
+
+POSITIVE = "#1fd45f"
+NEGATIVE = "#ff3b3b"
+#: Colours of objects 1, 2, ...; they repeat. Neither the green nor the red of clicks.
+PALETTE = ("#3fa7ff", "#ffb000", "#c77dff", "#ffe14d", "#00d5c8", "#ff7ab8", "#b8a07a", "#8ea2ff", "#ff8652", "#a6e3ff")
+
+
+def object_colour(object_id: int) -> str:
+    return PALETTE[(object_id - 1) % len(PALETTE)]
+
+
+def affine_of(layer: Layer) -> npt.NDArray[np.float64]:
+    """Return the matrix ``(ndim + 1, ndim + 1)`` from the layer's data to world coordinates.
+
+    It is probed through :meth:`data_to_world`, so scale, translate, rotate, shear and affine are all in it.
+    """
+    n = layer.ndim
+    origin = np.asarray(layer.data_to_world(np.zeros(n)), dtype=float)
+    matrix = np.eye(n + 1)
+    matrix[:n, n] = origin
+    for axis, unit in enumerate(np.eye(n)):
+        matrix[:n, axis] = np.asarray(layer.data_to_world(unit), dtype=float) - origin
+    return matrix
+
+
+def map_points(
+    points: npt.ArrayLike, source: Layer, target: Layer, viewer_point: Sequence[float]
+) -> npt.NDArray[np.float64]:
+    """Map data coordinates of one layer to those of another, through the world.
+
+    Parameters
+    ----------
+    points
+        ``(N, source.ndim)``.
+    source, target
+        Layers; they share their last axes, as in the viewer.
+    viewer_point
+        The viewer's position in world coordinates: fills axes that the source does not have.
+
+    Returns
+    -------
+    float ``(N, target.ndim)``
+    """
+    points = np.atleast_2d(np.asarray(points, dtype=float))
+    forward = affine_of(source)
+    world = points @ forward[:-1, :-1].T + forward[:-1, -1]
+    missing = target.ndim - source.ndim
+    if missing > 0:
+        lead = np.asarray(viewer_point, dtype=float)[-target.ndim :][:missing]
+        world = np.hstack([np.tile(lead, (len(world), 1)), world])
+    elif missing < 0:
+        world = world[:, -missing:]
+    back = np.linalg.inv(affine_of(target))
+    return np.asarray(world @ back[:-1, :-1].T + back[:-1, -1])
+
+
+def placed_like(image: Layer, layout: Layout) -> dict[str, Any]:
+    """Arguments that put a new layer exactly on the image's used level."""
+    factors = np.asarray(layout.factors) if layout.factors else np.ones(image.ndim)
+    return {
+        "scale": np.asarray(image.scale) * factors,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine,
+        "units": image.units,
+        "axis_labels": image.axis_labels,
+    }
+
+
+def new_points_layer(image: Image, layout: Layout) -> Points:
+    """Make an empty layer for clicks, with features ``object`` and ``positive``."""
+    size = float(np.clip(min(layout.frame_shape) / 50, 1.5, 20))
+    layer = Points(
+        ndim=image.ndim,
+        name=f"{image.name} points",
+        features={"object": np.zeros(0, int), "positive": np.zeros(0, bool)},
+        size=size,
+        border_width=0.15,
+        out_of_slice_display=False,
+        **placed_like(image, layout),
+    )
+    arm(layer, 1, True)
+    return layer
+
+
+def new_boxes_layer(image: Image, layout: Layout) -> Shapes:
+    """Make an empty layer for boxes, with the feature ``object``."""
+    layer = Shapes(
+        ndim=image.ndim,
+        name=f"{image.name} boxes",
+        features={"object": np.zeros(0, int)},
+        face_color="transparent",
+        edge_width=max(0.5, min(layout.frame_shape) / 200),
+        **placed_like(image, layout),
+    )
+    arm(layer, 1, True)
+    return layer
+
+
+def arm(layer: Layer, object_id: int, positive: bool) -> None:
+    """Make a prompt layer of ours give its next prompt to this object."""
+    if isinstance(layer, Points):
+        layer.selected_data = set()
+        layer.feature_defaults = {"object": object_id, "positive": positive}
+        layer.current_face_color = POSITIVE if positive else NEGATIVE
+        layer.current_border_color = object_colour(object_id)
+    elif isinstance(layer, Shapes):
+        layer.selected_data = set()
+        layer.feature_defaults = {"object": object_id}
+        layer.current_edge_color = object_colour(object_id)
+        layer.current_face_color = "transparent"
+
+
+def fill_prompt_layer(layer: Layer, prompts: Sequence[Prompt], layout: Layout) -> None:
+    """Make a prompt layer of ours show exactly these prompts (after an undo)."""
+    unscaled = Layout(layout.shape, layout.axis, layout.fixed, layout.rgb)
+    if isinstance(layer, Points):
+        points = [p for p in prompts if isinstance(p, PointPrompt)]
+        layer.selected_data = set()
+        layer.data = unscaled.from_frames(np.array([(p.frame, p.y, p.x) for p in points]).reshape(-1, 3))
+        layer.features = {"object": [p.object_id for p in points], "positive": [p.positive for p in points]}
+        if points:
+            layer.face_color = [POSITIVE if p.positive else NEGATIVE for p in points]
+            layer.border_color = [object_colour(p.object_id) for p in points]
+    elif isinstance(layer, Shapes):
+        boxes = [p for p in prompts if isinstance(p, BoxPrompt)]
+        layer.selected_data = set()
+        layer.data = []
+        for box in boxes:
+            y, x = np.array([box.y0, box.y0, box.y1, box.y1]), np.array([box.x0, box.x1, box.x1, box.x0])
+            corners = unscaled.from_frames(np.column_stack([np.full(4, box.frame), y, x]))
+            edge = object_colour(box.object_id)
+            layer.add(corners, shape_type="rectangle", edge_color=edge, face_color="transparent")
+        layer.features = {"object": [box.object_id for box in boxes]}
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a layer says as prompts, and what of it cannot be used, in words."""
+
+    prompts: tuple[Prompt, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_prompts(
+    layer: Layer, image: Image, layout: Layout, *, viewer_point: Sequence[float], object_id: int
+) -> Reading:
+    """Read all prompts of a Points, Shapes or Labels layer, through the transforms of both layers.
+
+    Features ``object`` and ``positive`` are used where the layer has them; else ``object_id`` and positive. In a
+    Labels layer the label is the object's number. Rectangles and ellipses are boxes; polygons are masks.
+    """
+    if isinstance(layer, Points):
+        return _read_points(layer, image, layout, viewer_point, object_id)
+    if isinstance(layer, Shapes):
+        return _read_shapes(layer, image, layout, viewer_point, object_id)
+    if isinstance(layer, Labels):
+        return _read_labels(layer, image, layout, viewer_point)
+    return Reading(problems=(f"'{layer.name}' is not a Points, Shapes or Labels layer",))
+
+
+def _objects(layer: Points | Shapes, object_id: int) -> list[int]:
+    column = layer.features.get("object")
+    return [object_id] * len(layer.data) if column is None else [int(v) for v in column]
+
+
+def _outside(frame: float, y: float, x: float, layout: Layout) -> bool:
+    height, width = layout.frame_shape
+    return not (-0.5 <= frame <= layout.n_frames - 0.5 and -0.5 <= y <= height - 0.5 and -0.5 <= x <= width - 0.5)
+
+
+def _frame(value: float, layout: Layout) -> int:
+    return int(np.clip(np.round(value), 0, layout.n_frames - 1))
+
+
+def _read_points(layer: Points, image: Image, layout: Layout, viewer_point: Sequence[float], object_id: int) -> Reading:
+    if len(layer.data) == 0:
+        return Reading()
+    data = map_points(layer.data, layer, image, viewer_point)
+    column = layer.features.get("positive")
+    signs = [True] * len(data) if column is None else [bool(v) for v in column]
+    prompts: list[Prompt] = []
+    problems = []
+    rows = zip(layout.to_frames(data), layout.is_here(data), signs, _objects(layer, object_id), strict=True)
+    for (frame, y, x), here, sign, number in rows:
+        if not here:
+            continue
+        if _outside(frame, y, x, layout):
+            problems.append(f"a point of '{layer.name}' lies outside the image (y={y:.0f}, x={x:.0f}); it is not used")
+            continue
+        prompts.append(PointPrompt(_frame(frame, layout), float(y), float(x), sign, number))
+    return Reading(tuple(prompts), tuple(problems))
+
+
+def _read_shapes(layer: Shapes, image: Image, layout: Layout, viewer_point: Sequence[float], object_id: int) -> Reading:
+    height, width = layout.frame_shape
+    prompts: list[Prompt] = []
+    problems = []
+    for vertices, kind, number in zip(layer.data, layer.shape_type, _objects(layer, object_id), strict=True):
+        data = map_points(vertices, layer, image, viewer_point)
+        if not layout.is_here(data).all():
+            continue
+        corners = layout.to_frames(data)
+        frame = float(corners[:, 0].mean())
+        (y0, x0), (y1, x1) = corners[:, 1:].min(axis=0), corners[:, 1:].max(axis=0)
+        low_y, high_y = np.clip((y0, y1), -0.5, height - 0.5)
+        low_x, high_x = np.clip((x0, x1), -0.5, width - 0.5)
+        if kind in ("line", "path"):
+            problems.append(f"a {kind} in '{layer.name}' is not used: draw a rectangle or a polygon")
+        elif min(high_y - low_y, high_x - low_x) < 0.5 or _outside(frame, low_y, low_x, layout):
+            flat = min(y1 - y0, x1 - x0) < 0.5
+            why = "has no area: drag from corner to corner" if flat else "lies outside the image"
+            problems.append(f"a box of '{layer.name}' {why}; it is not used")
+        elif kind == "polygon":
+            from skimage.draw import polygon2mask
+
+            mask = polygon2mask((height, width), corners[:, 1:])
+            if mask.any():
+                prompts.append(MaskPrompt(_frame(frame, layout), mask, number))
+            else:
+                problems.append(f"a polygon of '{layer.name}' covers no pixel; it is not used")
+        else:
+            try:
+                box = (float(low_y), float(low_x), float(high_y), float(high_x))
+                prompts.append(BoxPrompt(_frame(frame, layout), *box, object_id=number))
+            except PromptError as error:
+                problems.append(str(error))
+    return Reading(tuple(prompts), tuple(problems))
+
+
+def _read_labels(layer: Labels, image: Image, layout: Layout, viewer_point: Sequence[float]) -> Reading:
+    """Sample the labels at every pixel of the image's frames (nearest neighbour)."""
+    height, width = layout.frame_shape
+    grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1).reshape(-1, 2)
+    data: Any = layer.data[0] if layer.multiscale else layer.data
+    probe = layout.from_frames(np.array([(0.0, 0.0, 0.0), (1.0, 0.0, 0.0)]))
+    step = map_points(map_points(probe, image, layer, viewer_point), layer, image, viewer_point)
+    # A layer without the propagation axis (2D labels on a stack) speaks of the slice in view alone.
+    here = _frame(float(layout.to_frames(step)[0, 0]), layout)
+    follows = layout.n_frames > 1 and not np.allclose(step[0], step[1])
+    prompts: list[Prompt] = []
+    for frame in range(layout.n_frames) if follows else (here,):
+        points = layout.from_frames(np.column_stack([np.full(len(grid), float(frame)), grid]))
+        at = np.round(map_points(points, image, layer, viewer_point)).astype(int)
+        inside = np.all((at >= 0) & (at < np.array(data.shape)), axis=1)
+        values = np.zeros(len(grid), dtype=int)
+        if inside.any():
+            # Only the slab that this frame touches is read, so a lazy layer stays lazy.
+            low, high = at[inside].min(axis=0), at[inside].max(axis=0) + 1
+            slab = np.asarray(data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
+            values[inside] = slab[tuple((at[inside] - low).T)]
+        labels = values.reshape(height, width)
+        prompts += [MaskPrompt(frame, labels == k, int(k)) for k in np.unique(labels) if k > 0]
+    if not prompts:
+        return Reading(problems=(f"'{layer.name}' has no label on this image: it is empty there",))
+    return Reading(tuple(prompts))

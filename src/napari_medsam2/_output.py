@@ -1,0 +1,177 @@
+"""Results -> a Labels layer, frame by frame and in place; strokes in that layer -> corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from ._layers import affine_of, object_colour, placed_like
+from ._layout import Layout
+
+Masks = Mapping[int, npt.NDArray[np.bool_]]
+
+
+class OutputError(ValueError):
+    """A Labels layer that cannot take the result; the message says why."""
+
+
+def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
+    """Make an empty Labels layer on the image's grid; memory is only taken where something is written.
+
+    Raises
+    ------
+    OutputError
+        If the memory is not there.
+    """
+    colours: dict[int | None, Any] = {None: "#bbbbbb", 0: "transparent"}
+    colours.update({k: object_colour(k) for k in range(1, 256)})
+    try:
+        empty = np.zeros(layout.shape, dtype=np.uint16)
+    except MemoryError as error:
+        gigabytes = 2 * np.prod(layout.shape, dtype=float) / 1e9
+        raise OutputError(f"labels for this image need {gigabytes:.1f} GB of memory, which is not there") from error
+    layer = Labels(
+        empty,
+        name=name,
+        opacity=0.55,
+        colormap=DirectLabelColormap(color_dict=colours),
+        **placed_like(image, layout),
+    )
+    layer.brush_size = max(1, round(min(layout.frame_shape) / 25))
+    return layer
+
+
+class OutputLabels:
+    """One Labels layer that results are written to.
+
+    Parameters
+    ----------
+    layer
+        A layer of ours, or the user's: then its labels are kept where they are, or overwritten if ``keep`` is false.
+    layout
+        Of the image; the layer must have the same shape.
+    keep
+        Whether labels that were there before win over results.
+    """
+
+    def __init__(self, layer: Labels, layout: Layout, *, ours: bool, keep: bool = True) -> None:
+        self.layer = layer
+        self.layout = layout
+        self.ours = ours
+        self.keep = keep
+        self._before: dict[int, npt.NDArray[Any]] = {}
+
+    @staticmethod
+    def of_user(layer: Labels, image: Image, layout: Layout, *, keep: bool) -> OutputLabels:
+        """Take the user's layer.
+
+        Raises
+        ------
+        OutputError
+            If it is not on the image's pixel grid, or not in memory.
+        """
+        if tuple(layer.data.shape) != layout.shape:
+            raise OutputError(
+                f"'{layer.name}' has the shape {tuple(layer.data.shape)}, the image {layout.shape}: choose a Labels "
+                "layer of the same shape, or a new layer"
+            )
+        if not isinstance(layer.data, np.ndarray):
+            raise OutputError(f"'{layer.name}' is not in memory, so it cannot be painted; choose a new layer")
+        expected = affine_of(image)
+        if layout.factors:
+            expected = expected @ np.diag([*layout.factors, 1.0])
+        if not np.allclose(affine_of(layer), expected, rtol=1e-4, atol=1e-6):
+            raise OutputError(f"'{layer.name}' does not lie on the image: its scale or position differs")
+        return OutputLabels(layer, layout, ours=False, keep=keep)
+
+    def frame(self, frame: int) -> npt.NDArray[Any]:
+        """Return the labels of one frame, a view ``(H, W)``."""
+        return np.asarray(self.layer.data[self.layout.index(frame)])
+
+    def compose(self, frame: int, masks: Masks) -> npt.NDArray[Any]:
+        """Put masks over what was there before: ``(H, W)``. Where objects overlap the higher number wins."""
+        dtype = self.layer.data.dtype
+        labels = np.zeros(self.layout.frame_shape, dtype=dtype)
+        for object_id in sorted(masks):
+            if object_id > np.iinfo(dtype).max:
+                raise OutputError(f"'{self.layer.name}' holds {dtype} and cannot hold object number {object_id}")
+            labels[masks[object_id]] = object_id
+        before = self._before.get(frame)
+        if before is None:
+            return labels
+        return np.where(before != 0, before, labels) if self.keep else np.where(labels != 0, labels, before)
+
+    def show(self, frame: int, masks: Masks) -> None:
+        """Write one frame. What a user's layer held there before is remembered."""
+        view = self.frame(frame)
+        if not self.ours and frame not in self._before:
+            self._before[frame] = view.copy()
+        view[...] = self.compose(frame, masks)
+
+    def settle(self) -> None:
+        """Make what is there now part of the layer: later results go over or under it, as ``keep`` says."""
+        self._before.clear()
+
+    def set_keep(self, keep: bool) -> None:
+        self.keep = keep
+
+    def strokes(self, frames: Iterable[int], masks_of: Mapping[int, Masks], known: set[int]) -> list[tuple[int, int]]:
+        """Find what the user painted: ``(frame, object)`` whose pixels are no longer what was written.
+
+        Labels that are no object of ours (``known``) are taken as the user's own and kept.
+        """
+        found = []
+        for frame in frames:
+            view = self.frame(frame)
+            expected = self.compose(frame, masks_of.get(frame, {}))
+            changed = view != expected
+            if not changed.any():
+                continue
+            lost = changed & ((view == 0) | (view < expected))  # elsewhere the painted object lies on top anyway
+            touched = {int(v) for v in np.unique(view[changed])} | {int(v) for v in np.unique(expected[lost])}
+            found += [(frame, object_id) for object_id in sorted(touched & known)]
+            foreign = changed & (view != 0) & ~np.isin(view, sorted(known))
+            if foreign.any() or not touched & known:
+                before = self._before.setdefault(frame, np.zeros_like(view))
+                before[foreign] = view[foreign]
+        return found
+
+    def painted_frames(self, item: Any, current: int) -> set[int]:
+        """Say which frames a paint event touched: the one in view, and those that its edits name."""
+        frames = {current}
+        axis = self.layout.axis
+        if axis is None or not isinstance(item, list):
+            return frames
+        for edit in item:
+            where = edit[0] if isinstance(edit, tuple) else getattr(edit, "slice_key", None)
+            if not isinstance(where, tuple) or len(where) <= axis:
+                continue
+            along = where[axis]
+            if isinstance(along, slice):
+                frames |= set(range(*along.indices(self.layout.n_frames)))
+            else:
+                frames |= {int(v) for v in np.unique(np.asarray(along))}
+        return {f for f in frames if 0 <= f < self.layout.n_frames}
+
+
+def keep_result(result: npt.NDArray[Any], kept: npt.NDArray[Any]) -> int:
+    """Copy labels into a kept layer's data, never over labels that are there; return how many pixels were new."""
+    new = (result != 0) & (kept == 0)
+    kept[new] = result[new]
+    return int(np.count_nonzero(new))
+
+
+def save_labels(path: Path, labels: npt.NDArray[Any]) -> None:
+    """Write labels as a compressed tif that napari and Fiji open."""
+    import tifffile
+
+    big = labels.nbytes > 2**31
+    smallest = np.uint8 if labels.size and labels.max() < 256 else labels.dtype
+    values = labels.astype(smallest, copy=False)
+    tifffile.imwrite(path, values, compression="zlib", photometric="minisblack", bigtiff=big)

@@ -1,0 +1,114 @@
+"""The results on show: keeps them, writes them to the output layer at a gentle pace, and sums them up for the strip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from napari.layers import Image, Labels
+
+from ._layout import Layout
+from ._output import Masks, OutputLabels, new_labels_layer
+from ._state import Column
+from .results import FrameResult
+
+
+class ResultView:
+    """Results of one sequence and the Labels layer that shows them.
+
+    Parameters
+    ----------
+    image, layout
+        The sequence.
+    place
+        Puts a new layer of ours into the viewer, without taking the selection from the user.
+    """
+
+    def __init__(self, image: Image, layout: Layout, place: Callable[[Labels], None]) -> None:
+        self.image = image
+        self.layout = layout
+        self.output: OutputLabels | None = None
+        self.results: dict[tuple[int, int], FrameResult] = {}
+        self._place = place
+        self._late: set[int] = set()
+
+    def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
+        """Write to the user's layer from now on, or to one of ours (``None``, made when first needed).
+
+        Raises
+        ------
+        OutputError
+            If the layer does not fit the image.
+        """
+        current = self.output
+        if layer is None:
+            if current is not None and not current.ours:
+                current.settle()
+                self.output = None
+        elif current is not None and current.layer is layer:
+            current.set_keep(keep)
+        else:
+            self.output = OutputLabels.of_user(layer, self.image, self.layout, keep=keep)
+        self._late |= {frame for frame, _ in self.results}
+
+    def labels(self) -> OutputLabels:
+        """Return the output; one of ours is made if there is none."""
+        if self.output is None:
+            layer = new_labels_layer(self.image, self.layout, f"{self.image.name} segmentation")
+            self.output = OutputLabels(layer, self.layout, ours=True)
+            self._place(layer)
+        return self.output
+
+    def masks(self, frame: int) -> Masks:
+        return {number: r.mask for (t, number), r in self.results.items() if t == frame and r.mask.any()}
+
+    def add(self, result: FrameResult) -> None:
+        self.results[(result.frame, result.object_id)] = result
+        self._late.add(result.frame)
+
+    def show_again(self, frame: int) -> None:
+        """Write a frame once more, over a stroke that cannot be used."""
+        self._late.add(frame)
+
+    def replace(self, results: Mapping[tuple[int, int], FrameResult]) -> None:
+        """Show exactly these, as after an undo."""
+        self._late |= {frame for frame, _ in (*self.results, *results)}
+        self.results = dict(results)
+
+    def flush(self, in_view: int | None) -> None:
+        """Write what is late; the canvas is redrawn only if a written frame is in view (``None``: always).
+
+        Raises
+        ------
+        OutputError
+            If the layer cannot hold an object's number.
+        """
+        late, self._late = self._late, set()
+        if not late or (self.output is None and not self.results):
+            return
+        output = self.labels()
+        by_frame: dict[int, dict[int, FrameResult]] = {frame: {} for frame in late}
+        for (frame, number), result in self.results.items():
+            if frame in by_frame:
+                by_frame[frame][number] = result
+        for frame, found in by_frame.items():
+            output.show(frame, {number: r.mask for number, r in found.items()})
+        if in_view is None or in_view in late:
+            output.layer.refresh(extent=False, thumbnail=False)
+
+    def forget(self) -> None:
+        """Drop the results but leave the labels in the layer (a commit to the user's layer)."""
+        if self.output is not None:
+            self.output.settle()
+        self.results, self._late = {}, set()
+
+    def columns(self, object_id: int, prompted: frozenset[int]) -> tuple[Column, ...]:
+        """Sum up one object for the confidence strip."""
+        found = {t: r for (t, number), r in self.results.items() if number == object_id}
+        return tuple(
+            Column(
+                confidence=found[t].confidence if t in found else None,
+                prompted=t in prompted,
+                absent=t in found and found[t].absent,
+            )
+            for t in range(self.layout.n_frames)
+        )

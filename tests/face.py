@@ -1,0 +1,59 @@
+"""Helpers for tests through the dock: an engine that is real, with a double for a model, or a double itself."""
+
+from __future__ import annotations
+
+import time
+from unittest.mock import MagicMock
+
+import numpy as np
+
+from fakes import blob_model
+from napari_medsam2._controller import Controller
+from napari_medsam2._widget import MedSamDock
+from napari_medsam2.engine import Engine
+from napari_medsam2.engine_events import RunStatus
+
+
+def mocked(viewer):
+    """A dock on a double of the engine; returns the dock, the double, and a function that delivers an event.
+
+    The viewer may be a model alone, without a window, which is quick.
+    """
+    engine = MagicMock(spec=Engine)
+    engine.status = RunStatus()
+    receivers = []
+
+    def make(on_event):
+        receivers.append(on_event)
+        return engine
+
+    return MedSamDock(viewer, Controller(viewer, make)), engine, receivers[0]
+
+
+def blob_engine(on_event, seconds: float = 0.0):
+    """A real engine whose model is the blob network; it takes this long for an image."""
+
+    def load(name, *, device):
+        model = blob_model()
+        encode = model.network.encode_image
+
+        def slowly(image):
+            time.sleep(seconds)
+            return encode(image)
+
+        model.network.encode_image = slowly
+        return model
+
+    return Engine(on_event, load_model=load)
+
+
+def running(viewer, seconds: float = 0.0) -> MedSamDock:
+    """A dock on a real engine, in the window of a real viewer."""
+    dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, seconds)))
+    viewer.window.add_dock_widget(dock, name="MedSAM-2")
+    return dock
+
+
+def draw_box(layer, frame: int, y0: float, x0: float, y1: float, x1: float) -> None:
+    """Add a rectangle to a Shapes layer of three axes."""
+    layer.add(np.array([(frame, y0, x0), (frame, y0, x1), (frame, y1, x1), (frame, y1, x0)]), shape_type="rectangle")

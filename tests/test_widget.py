@@ -1,0 +1,523 @@
+"""The dock as its user meets it; the engine is a double that follows the spec of the real one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import dask.array as da
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+
+from face import draw_box
+from face import mocked as mocked_dock
+from napari_medsam2._keys import KEYS
+from napari_medsam2._state import Column, DockState, next_step, time_left, worst_frame
+from napari_medsam2.engine_events import Failed, ModelLoaded, Restored, ResultReady, RunStatus, StatusChanged
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.results import FrameResult
+
+SHAPE = (5, 40, 60)
+
+
+@pytest.fixture
+def viewer():
+    return ViewerModel()
+
+
+@pytest.fixture
+def mocked(qtbot):
+    """Docks on doubles of the engine; they are closed at the end."""
+    docks = []
+
+    def make(viewer):
+        dock, engine, send = mocked_dock(viewer)
+        qtbot.addWidget(dock)
+        docks.append(dock)
+        return dock, engine, send
+
+    yield make
+    for dock in docks:
+        dock.close_dock()
+
+
+@pytest.fixture
+def stack(viewer):
+    return viewer.add_image(np.random.default_rng(0).integers(0, 200, SHAPE).astype(np.uint8), name="scan")
+
+
+def result(frame, number=1, *, confidence=0.9, where=slice(10, 20), prompted=False):
+    mask = np.zeros(SHAPE[1:], bool)
+    mask[where, 10:20] = True
+    return FrameResult(frame, number, mask, confidence, confidence, 1.0, prompted, 0.01)
+
+
+def deliver(qtbot, send, *events):
+    for event in events:
+        send(event)
+    qtbot.wait(150)  # the labels are redrawn ten times a second
+
+
+# ---- opening ---------------------------------------------------------------------------------------------------------
+
+
+def test_opening_the_dock_does_not_import_torch():
+    code = (
+        "import napari, sys; v = napari.Viewer(show=False)\n"
+        "import numpy as np; v.add_image(np.zeros((5, 40, 60)))\n"
+        "from napari_medsam2._widget import MedSamDock\n"
+        "d = MedSamDock(v); v.window.add_dock_widget(d)\n"
+        "assert 'torch' not in sys.modules\n"
+        "d.close_dock(5); v.close()\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=100)
+
+
+def test_an_empty_viewer_says_how_to_begin(viewer, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    assert "Open an image" in dock.hint.text()
+    dock.controller.propagate()
+    assert "no image" in dock.message.text().lower()
+    engine.propagate.assert_not_called()
+    viewer.add_image(np.zeros(SHAPE))
+    assert "Draw a box" in dock.hint.text()
+
+
+def test_the_axes_are_said_in_words_and_the_guess_is_shown(viewer, stack, mocked, qtbot):
+    dock, _, _ = mocked(viewer)
+    assert "5 images along axis 0, 40 x 60 pixels" in dock.image.words.text()
+    assert "Flow: neighbours differ" in dock.image.words.text()
+    assert dock.image.flow.isChecked()
+    dock.image.stack.click()
+    assert dock.image.stack.isChecked() and "as you chose" in dock.image.words.text()
+
+
+def test_the_dock_fits_a_small_window(viewer, stack, mocked, qtbot):
+    dock, _, _ = mocked(viewer)
+    assert dock.sizeHint().height() < 900 and dock.minimumSizeHint().width() <= 320
+
+
+def test_a_chosen_axis_gets_the_slider(viewer, stack, mocked, qtbot):
+    dock, _, _ = mocked(viewer)
+    dock.image.axis_requested.emit(2)
+    assert viewer.dims.order == (2, 0, 1)
+    assert dock.controller.workspace.sequence.layout.n_frames == 60
+
+
+def test_turning_the_sliders_turns_the_sequence_until_something_is_drawn(viewer, stack, mocked, qtbot):
+    dock, _, _ = mocked(viewer)
+    viewer.dims.order = (1, 0, 2)
+    assert dock.controller.workspace.sequence.layout.axis == 1
+    viewer.dims.order = (0, 1, 2)
+    dock.prompt.tools["box"].click()
+    draw_box(viewer.layers.selection.active, 1, 5, 5, 20, 20)
+    viewer.dims.order = (1, 0, 2)
+    assert dock.controller.workspace.sequence.layout.axis == 0
+
+
+def test_turning_the_sliders_after_a_choice_turns_the_sequence_too(viewer, stack, mocked, qtbot):
+    dock, _, _ = mocked(viewer)
+    dock.image.axis_requested.emit(2)
+    viewer.dims.order = (0, 1, 2)
+    assert dock.controller.workspace.sequence.layout.axis == 0
+
+
+def test_more_axes_stay_where_they_are(viewer, mocked, qtbot):
+    viewer.add_image(np.zeros((3, 5, 40, 60)))
+    viewer.dims.set_current_step(0, 2)
+    dock, _, _ = mocked(viewer)
+    assert "axis 0 stays at 2" in dock.image.words.text()
+    dock.prompt.tools["point"].click()
+    viewer.layers.selection.active.add((2, 1, 5, 5))
+    viewer.dims.set_current_step(0, 0)
+    assert "another position" in dock.hint.text()
+
+
+@pytest.mark.parametrize(
+    ("data", "kwargs"),
+    [
+        (np.zeros((40, 60)), {}),
+        (np.full(SHAPE, np.nan), {"contrast_limits": (0, 1)}),
+        (np.zeros(SHAPE, bool), {}),
+        (np.zeros((*SHAPE, 3), np.uint8), {"rgb": True}),
+        (da.zeros(SHAPE, chunks=(1, 40, 60)), {"contrast_limits": (0, 1)}),
+        ([da.zeros(SHAPE), da.zeros((5, 20, 30))], {"multiscale": True, "contrast_limits": (0, 1)}),
+        (-np.ones(SHAPE), {}),
+    ],
+    ids=["2d", "nan", "bool", "rgb", "dask", "multiscale", "negative"],
+)
+def test_all_kinds_of_images_are_taken(viewer, mocked, data, kwargs):
+    viewer.add_image(data, **kwargs)
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["box"].click()
+    assert dock.controller.state.problem == ""
+    assert engine.open.call_args.kwargs["rgb"] is bool(kwargs.get("rgb"))
+
+
+# ---- prompts ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_drawn_box_is_sent_and_previewed(viewer, stack, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["box"].click()
+    layer = viewer.layers.selection.active
+    assert (layer.name, layer.mode) == ("scan boxes", "add_rectangle") and dock.prompt.tools["box"].isChecked()
+    engine.load_model.assert_called_once_with("micro", device="auto")
+    draw_box(layer, 2, 5, 6, 20, 30)
+    engine.replace_prompts.assert_called_once_with(1, 2, (BoxPrompt(2, 5, 6, 20, 30),))
+    engine.preview.assert_called_once_with(2, 1)
+    layer.selected_data = {0}
+    layer.remove_selected()
+    assert engine.replace_prompts.call_args.args == (1, 2, ())
+
+
+def test_green_says_yes_and_red_says_no(viewer, stack, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["point"].click()
+    layer = viewer.layers.selection.active
+    layer.add((1, 5, 5))
+    dock.prompt.sign.click()
+    assert dock.prompt.sign.text().startswith("-")
+    layer.add((1, 9, 9))
+    assert engine.replace_prompts.call_args.args == (1, 1, (PointPrompt(1, 5, 5), PointPrompt(1, 9, 9, positive=False)))
+    green, red = layer.face_color[:, :3]
+    assert green.argmax() == 1 and red.argmax() == 0
+
+
+def test_n_goes_to_the_next_image_of_a_flow(viewer, stack, mocked, qtbot):
+    dock, _, _ = mocked(viewer)
+    assert dock.image.flow.isChecked() and not dock.run.next.isHidden()
+    viewer.dims.set_current_step(0, 4)
+    dock.run.next.click()
+    assert viewer.dims.current_step[0] == 0
+    dock.image.stack.click()
+    assert dock.run.next.isHidden() and dock.prompt.new_object.text() == "New object (N)"
+
+
+def test_another_object_gets_its_own_number_and_colour(viewer, stack, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["box"].click()
+    draw_box(viewer.layers.selection.active, 2, 5, 6, 20, 30)
+    dock.prompt.new_object.click()
+    assert dock.prompt.object.currentText() == "Object 2"
+    draw_box(viewer.layers.selection.active, 2, 5, 36, 20, 50)
+    assert engine.replace_prompts.call_args.args[:2] == (2, 2)
+    dock.prompt.object.activated.emit(0)
+    assert dock.controller.state.current == 1
+
+
+def test_painting_in_the_segmentation_is_a_mask_for_that_object_and_frame(viewer, stack, mocked, qtbot):
+    dock, engine, _send = mocked(viewer)
+    dock.prompt.tools["mask"].click()
+    layer = viewer.layers.selection.active
+    assert (layer.name, layer.mode, layer.selected_label) == ("scan segmentation", "paint", 1)
+    viewer.dims.set_current_step(0, 3)
+    layer.paint((3, 20, 20), 1)
+    qtbot.waitUntil(lambda: engine.replace_prompts.called)
+    number, frame, (prompt,) = engine.replace_prompts.call_args.args
+    assert (number, frame) == (1, 3) and isinstance(prompt, MaskPrompt)
+    np.testing.assert_array_equal(prompt.mask, layer.data[3] == 1)
+
+
+def test_the_user_s_layer_can_be_the_prompt_and_is_not_touched(viewer, stack, mocked, qtbot):
+    points = viewer.add_points([(2, 8, 8)], ndim=3, name="mine")
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.adopt.activated.emit(dock.prompt.adopt.findText("mine"))
+    engine.replace_prompts.assert_called_once_with(1, 2, (PointPrompt(2, 8, 8),))
+    points.add((3, 9, 9))
+    assert engine.replace_prompts.call_args.args == (1, 3, (PointPrompt(3, 9, 9),))
+    assert points.name == "mine" and len(points.data) == 2 and not points.keymap
+
+
+def test_a_prompt_outside_the_image_is_explained(viewer, stack, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["point"].click()
+    viewer.layers.selection.active.add((1, 500, 5))
+    assert "outside the image" in dock.message.text() and not dock.message.isHidden()
+    engine.replace_prompts.assert_not_called()
+    dock.controller.propagate()
+    assert "no prompt yet" in dock.message.text()
+
+
+# ---- results ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def prompted(viewer, stack, mocked, qtbot):
+    dock, engine, send = mocked(viewer)
+    dock.prompt.tools["box"].click()
+    draw_box(viewer.layers.selection.active, 2, 5, 6, 20, 30)
+    return dock, engine, send
+
+
+def test_results_are_painted_and_the_selection_stays(viewer, prompted, qtbot):
+    _dock, _, send = prompted
+    first, second = result(2, prompted=True), result(3)
+    deliver(qtbot, send, ResultReady(1, 0, first, "preview"), ResultReady(2, 0, second, "preview"))
+    labels = viewer.layers["scan segmentation"]
+    assert labels.data[2, 12, 12] == 1 and labels.data[3].sum() == 100 and labels.data[0].sum() == 0
+    assert viewer.layers.selection.active.name == "scan boxes"
+    assert [layer.name for layer in viewer.layers] == ["scan", "scan segmentation", "scan boxes"]
+
+
+def test_the_strip_shows_confidence_and_goes_to_frames(viewer, prompted, qtbot):
+    dock, _, send = prompted
+    deliver(
+        qtbot,
+        send,
+        ResultReady(1, 0, result(2, confidence=0.3, prompted=True), "propagate"),
+        ResultReady(1, 0, result(3, confidence=0.8), "propagate"),
+        ResultReady(1, 0, result(4, confidence=0.5), "propagate"),
+        ResultReady(1, 0, result(0, confidence=0.1, where=slice(0)), "propagate"),
+    )
+    columns = dock.controller.state.columns
+    assert columns[2].prompted and columns[0].absent and columns[1].confidence is None
+    dock.run.worst.click()
+    assert viewer.dims.current_step[0] == 4, "the least sure frame with the object and without a prompt"
+    strip = dock.run.strip
+    dock.run.frame_requested.emit(strip.frame_at(0.0))
+    assert viewer.dims.current_step[0] == 0
+
+
+def test_progress_pause_and_cancel(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    dock.run.propagate.click()
+    engine.propagate.assert_called_once_with(direction="both")
+    deliver(qtbot, send, StatusChanged(RunStatus("running", 3, 5, 12.0)))
+    assert dock.run.progress.format() == "3 / 5   12 s left" and dock.run.pause.isEnabled()
+    dock.run.pause.click()
+    engine.pause.assert_called_once()
+    deliver(qtbot, send, StatusChanged(RunStatus("paused", 3, 5)))
+    assert dock.run.pause.text() == "Resume (Esc)" and "Paused" in dock.hint.text()
+    dock.run.pause.click()
+    engine.resume.assert_called_once()
+    dock.run.cancel.click()
+    engine.cancel.assert_called_once()
+
+
+def test_undo_brings_layers_and_labels_back(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    dock.run.undo.click()
+    engine.undo.assert_called_once()
+    calls = engine.replace_prompts.call_count
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, "undo"))
+    assert len(viewer.layers["scan boxes"].data) == 0 and viewer.layers["scan segmentation"].data.sum() == 0
+    deliver(qtbot, send, Restored(3, 0, True, (BoxPrompt(2, 5, 6, 20, 30),), {(2, 1): result(2)}, "redo"))
+    assert len(viewer.layers["scan boxes"].data) == 1 and viewer.layers["scan segmentation"].data.sum() == 100
+    assert engine.replace_prompts.call_count == calls, "what the engine said is not sent back to it"
+
+
+def test_commit_keeps_the_result_and_starts_the_next_object(viewer, prompted, qtbot):
+    dock, _engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    dock.run.commit.click()
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    assert viewer.layers["scan kept"].data.sum() == 100 and viewer.layers["scan segmentation"].data.sum() == 0
+    assert dock.controller.state.current == 2
+
+
+def test_results_go_to_the_user_s_layer_and_keep_its_labels(viewer, prompted, qtbot):
+    dock, _, send = prompted
+    data = np.zeros(SHAPE, np.uint8)
+    data[2, 12, 12] = 9
+    viewer.add_labels(data, name="mine")
+    dock.output.output.activated.emit(dock.output.output.findText("mine"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    assert data[2, 12, 12] == 9 and data[2, 12, 13] == 1
+    assert "scan segmentation" not in viewer.layers
+    dock.output.keep.setCurrentIndex(1)
+    dock.output.keep.activated.emit(1)
+    assert data[2, 12, 12] == 1
+
+
+def test_labels_are_saved(viewer, prompted, qtbot, tmp_path):
+    import tifffile
+
+    dock, _, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    dock.output.save_requested.emit(str(tmp_path / "out"))
+    qtbot.waitUntil(lambda: "Saved" in dock.message.text())
+    assert tifffile.imread(tmp_path / "out.tif").shape == SHAPE
+    dock.output.save_requested.emit(str(tmp_path / "no such folder" / "out.tif"))
+    qtbot.waitUntil(lambda: "could not be saved" in dock.message.text())
+
+
+def test_errors_come_in_words_with_a_report(viewer, prompted, qtbot, qapp):
+    dock, _, send = prompted
+    deliver(qtbot, send, Failed(3, 0, "The GPU is out of memory.", "Traceback ...", "propagate", True))
+    assert dock.message.text() == "The GPU is out of memory." and not dock.copy.isHidden()
+    dock.copy.click()
+    assert "Traceback" in qapp.clipboard().text()
+
+
+def test_the_device_is_said(viewer, prompted, qtbot):
+    dock, _, send = prompted
+    deliver(qtbot, send, ModelLoaded(1, "micro", "cuda", True))
+    assert dock.model.words.text() == "micro runs on cuda."
+
+
+# ---- layers come and go ----------------------------------------------------------------------------------------------
+
+
+def test_removing_the_image_during_a_run_stops_it_and_keeps_the_labels(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2), "propagate"), StatusChanged(RunStatus("running", 1, 5)))
+    engine.status = RunStatus("running", 1, 5)
+    viewer.layers.remove("scan")
+    engine.cancel.assert_called_once()
+    assert "was removed" in dock.message.text() and viewer.layers["scan segmentation"].data.sum() == 100
+    deliver(qtbot, send, ResultReady(1, 0, result(3), "propagate"))
+    assert viewer.layers["scan segmentation"].data[3].sum() == 0
+
+
+def test_renaming_the_image_changes_nothing(viewer, prompted, stack, qtbot):
+    dock, engine, _send = prompted
+    stack.name = "other"
+    assert dock.image.picker.currentText() == "other" and dock.controller.state.has_prompts
+    engine.cancel.assert_not_called()
+
+
+def test_removing_the_prompt_layer_removes_its_prompts(viewer, prompted, qtbot):
+    dock, engine, _ = prompted
+    viewer.layers.remove("scan boxes")
+    assert engine.replace_prompts.call_args.args == (1, 2, ())
+    dock.prompt.tools["box"].click()
+    assert viewer.layers.selection.active.name == "scan boxes"
+
+
+def test_closing_the_dock_gives_everything_back(make_napari_viewer, mocked, qtbot):
+    viewer = make_napari_viewer()
+    viewer.add_image(np.zeros(SHAPE), name="scan")
+    dock, engine, _ = mocked(viewer)
+    viewer.window.add_dock_widget(dock)
+    dock.prompt.tools["box"].click()
+    draw_box(viewer.layers.selection.active, 2, 5, 6, 20, 30)
+    boxes = viewer.layers["scan boxes"]
+    assert len(viewer.keymap) == len(KEYS) == len(boxes.keymap)
+    viewer.window.remove_dock_widget(dock)
+    engine.close.assert_called_once()
+    assert not viewer.keymap and not boxes.keymap
+    draw_box(boxes, 3, 5, 6, 20, 30)  # nobody listens any more
+    assert engine.replace_prompts.call_count == 1
+
+
+def test_keys_that_someone_bound_come_back(viewer, stack, mocked, qtbot):
+    def theirs(viewer):
+        return None
+
+    viewer.bind_key("S", theirs)
+    dock, _, _ = mocked(viewer)
+    dock.close_dock()
+    assert list(viewer.keymap.values()) == [theirs]
+
+
+def test_after_a_model_that_fails_to_load_everything_is_sent_again(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(
+        qtbot,
+        send,
+        Failed(1, 0, "There is no such file.", "report", "load the model", True),
+        Failed(2, 1, "no model is loaded yet", "report", "change the prompts", True),
+    )
+    assert dock.message.text() == "There is no such file."
+    engine.reset_mock()
+    dock.model.model_requested.emit("micro", "cpu")
+    dock.run.propagate.click()
+    engine.load_model.assert_called_once_with("micro", device="cpu")
+    engine.open.assert_called_once()
+    engine.replace_prompts.assert_called_once_with(1, 2, (BoxPrompt(2, 5, 6, 20, 30),))
+
+
+def test_the_network_sees_what_the_user_sees_if_asked_to(viewer, prompted, stack, qtbot):
+    dock, engine, _ = prompted
+    assert engine.open.call_args.kwargs["contrast"] is None
+    dock.image.contrast_requested.emit(True)
+    stack.contrast_limits = (20, 90)
+    dock.run.segment.click()
+    contrast = engine.open.call_args.kwargs["contrast"]
+    assert (contrast.low, contrast.high) == ((20,), (90,))
+
+
+def test_replaced_pixels_begin_anew(viewer, prompted, stack, qtbot):
+    dock, _, _ = prompted
+    stack.data = np.zeros((7, 30, 30), np.uint8)
+    assert len(dock.controller.state.columns) == 7 and not dock.controller.state.has_prompts
+
+
+def test_a_click_with_the_box_tool_is_explained(viewer, prompted, qtbot):
+    dock, engine, _ = prompted
+    draw_box(viewer.layers["scan boxes"], 1, 5, 6, 5.2, 6.2)
+    assert "drag from corner to corner" in dock.message.text()
+    assert engine.replace_prompts.call_count == 1
+
+
+def test_erasing_all_of_an_object_is_explained_and_loses_nothing(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(0), "propagate"))
+    viewer.dims.set_current_step(0, 0)
+    dock.prompt.tools["mask"].click()
+    layer = viewer.layers["scan segmentation"]
+    engine.reset_mock()
+    layer.data_setitem(tuple(np.nonzero(layer.data)), 0)
+    qtbot.waitUntil(lambda: "empty mask" in dock.message.text())
+    qtbot.waitUntil(lambda: layer.data[0].sum() == 100)
+    engine.replace_prompts.assert_not_called()
+
+
+def test_painting_one_object_over_another_leaves_the_lower_one_as_it_is(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(0), "propagate"))
+    dock.prompt.new_object.click()
+    viewer.dims.set_current_step(0, 0)
+    dock.prompt.tools["mask"].click()
+    engine.reset_mock()
+    viewer.layers["scan segmentation"].paint((0, 15, 15), 2)
+    qtbot.waitUntil(lambda: engine.replace_prompts.called)
+    assert [call.args[:2] for call in engine.replace_prompts.call_args_list] == [(2, 0)]
+
+
+def test_escape_is_napari_s_unless_something_runs(viewer, prompted, qtbot):
+    _, _, send = prompted
+    keys = len(viewer.keymap)
+    deliver(qtbot, send, StatusChanged(RunStatus("running", 1, 5)))
+    assert len(viewer.keymap) == keys + 1
+    deliver(qtbot, send, StatusChanged(RunStatus("idle", 5, 5, None, "done")))
+    assert len(viewer.keymap) == keys
+
+
+def test_keys_do_what_is_printed(viewer, prompted, qtbot):
+    _dock, engine, _ = prompted
+    boxes = viewer.layers["scan boxes"]
+    for target, kind in ((viewer, viewer), (boxes, boxes)):
+        by_key = {str(key): action for key, action in target.keymap.items()}
+        by_key["Shift+S"](kind)
+        by_key["S"](kind)
+        by_key["Ctrl+Z"](kind)
+    assert engine.propagate.call_count == engine.undo.call_count == 2
+    assert engine.preview.call_args.args == (2, 1)
+
+
+# ---- words -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_next_step_is_always_said():
+    columns = (Column(), Column())
+    prompted = DockState(image="scan", columns=columns, has_prompts=True)
+    assert "Shift+S carries it to all 2 slices" in next_step(prompted)
+    done = DockState(image="scan", columns=(Column(0.3), Column(0.9)), has_prompts=True)
+    assert "red column" in next_step(done)
+    sure = DockState(image="scan", columns=(Column(0.8), Column(0.9)), has_prompts=True)
+    assert "Scroll to check" in next_step(sure)
+    assert next_step(DockState(image="scan", columns=(Column(),))) == "Draw a box around one object on any slice."
+
+
+def test_the_worst_frame_has_the_object_and_no_prompt():
+    assert worst_frame((Column(0.1, prompted=True), Column(0.2, absent=True), Column(0.6), Column(0.9))) == 2
+    assert worst_frame((Column(), Column())) is None
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(None, ""), (0.2, "less than 1 s left"), (45, "45 s left")])
+def test_time_left_is_said_as_people_say_it(seconds, words):
+    assert time_left(seconds) == words
