@@ -250,6 +250,20 @@ def test_a_change_of_model_keeps_the_prompts(desk):
     assert desk.loaded == ["blobs", "other blobs"]
 
 
+def test_a_change_of_model_keeps_erased_frames(desk):
+    desk.open()
+    desk.engine.add_prompt(MaskPrompt(1, np.zeros_like(MASKS[1])))
+    desk.engine.replace_prompts(1, 0, ())
+    desk.engine.undo()
+    desk.wait_for(Restored)
+    before = desk.engine.session.prompts
+    desk.engine.add_prompt(PointPrompt(3, *np.argwhere(MASKS[3]).mean(axis=0)))
+    desk.engine.replace_prompts(1, 0, ())
+    desk.engine.load_model("other blobs")
+    desk.wait_for(SequenceOpened)
+    assert len(before) == 2 and [prompt.frame for prompt in desk.engine.session.prompts] == [1, 3]
+
+
 # ---- failures --------------------------------------------------------------------------------------------------------
 
 

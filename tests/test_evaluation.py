@@ -12,8 +12,9 @@ import pytest
 
 from fakes import blob_model, disc, moving_disc
 from napari_medsam2.datasets import Dataset, DatasetError, read_dataset
-from napari_medsam2.evaluation import Plan, Row, as_json, evaluate, largest_parts, make_prompts, means, prompt_frame
+from napari_medsam2.evaluation import Plan, Row, as_json, evaluate, make_prompts, means, prompt_frame
 from napari_medsam2.frames import as_frames
+from napari_medsam2.parts import largest_parts
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 
@@ -154,6 +155,7 @@ def test_each_of_the_ten_largest_parts_gets_a_prompt() -> None:
 
 def test_parts_that_touch_at_a_corner_are_one() -> None:
     assert len(largest_parts(np.eye(4, dtype=bool))) == 1
+    assert len(largest_parts(np.eye(4, dtype=bool), corners=False)) == 4
 
 
 @pytest.mark.parametrize("kind", ["point", "box"])

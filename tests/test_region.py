@@ -17,6 +17,7 @@ from napari_medsam2.region import (
     grown,
     touches_border,
     window_around,
+    windows_around_clicks,
 )
 from napari_medsam2.session import Session
 from napari_medsam2.transforms import Window
@@ -76,10 +77,19 @@ def test_touching_counts_only_where_the_frame_goes_on():
 
 def test_a_first_look_counts_if_it_is_sane_and_only_the_part_that_was_clicked():
     mask = rectangle(10, 10, 20, 20) | rectangle(100, 100, 140, 140)
-    assert extent_of_first_look(mask, [PointPrompt(0, 15, 15)], OPTIONS) == (9.5, 9.5, 19.5, 19.5)
-    assert extent_of_first_look(mask, [PointPrompt(0, 60, 60)], OPTIONS) == (9.5, 9.5, 139.5, 139.5)
-    assert extent_of_first_look(rectangle(0, 0, 190, 190), [PointPrompt(0, 15, 15)], OPTIONS) is None
-    assert extent_of_first_look(rectangle(0, 0, 0, 0), [PointPrompt(0, 15, 15)], OPTIONS) is None
+    whole = Window.whole((200, 200))
+    assert extent_of_first_look(mask, whole, [PointPrompt(0, 15, 15)], OPTIONS) == (9.5, 9.5, 19.5, 19.5)
+    assert extent_of_first_look(mask, whole, [PointPrompt(0, 60, 60)], OPTIONS) == (9.5, 9.5, 139.5, 139.5)
+    assert extent_of_first_look(rectangle(0, 0, 190, 190), whole, [PointPrompt(0, 15, 15)], OPTIONS) is None
+    assert extent_of_first_look(rectangle(0, 0, 0, 0), whole, [PointPrompt(0, 15, 15)], OPTIONS) is None
+
+
+def test_a_click_is_looked_at_in_windows_of_several_sizes_that_hold_all_clicks():
+    clicks = [PointPrompt(0, 20, 30), PointPrompt(0, 60, 30), PointPrompt(0, 190, 190, positive=False)]
+    windows = windows_around_clicks(clicks, (200, 200), OPTIONS)
+    sides = [w.size_y for w in windows]
+    assert sides == sorted(sides, reverse=True) and sides[0] >= 200
+    assert all(w.y0 <= 19 and w.y1 >= 61 for w in windows)
 
 
 # ---- in a session ----------------------------------------------------------------------------------------------------
@@ -107,7 +117,7 @@ def test_a_small_object_in_a_large_frame_comes_out_sharp(kind):
         assert result.window.size_y == result.window.size_x < 40
         assert abs(result.window.x0 + result.window.size_x / 2 - (100 + result.frame)) <= 1.5
     looks = len(session.model.network.calls.segmented)
-    assert looks == (7 if kind == "click" else 6), "a click needs a first look at the whole frame"
+    assert looks == 6 + (len(OPTIONS.click_sides) if kind == "click" else 0), "a click says nothing about the size"
 
 
 def test_the_window_grows_with_the_object():

@@ -264,7 +264,7 @@ def test_a_result_keeps_only_the_part_with_the_object():
         (PointPrompt(0, 64, 3), "outside the image of 64 x 64"),
         (PointPrompt(0, -0.6, 3), "outside"),
         (BoxPrompt(0, 70, 70, 80, 80), "box .* outside"),
-        (MaskPrompt(0, np.zeros((64, 64))), "empty"),
+        (MaskPrompt(2, np.zeros((64, 64))), "empty"),
         (MaskPrompt(0, np.ones((32, 64))), r"shape of its frame, \(64, 64\); got \(32, 64\)"),
         (PointPrompt(2, 32.2, 23.4, positive=False), "contradict .* y=32, x=23"),
     ],

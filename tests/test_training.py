@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 
 from napari_medsam2.training.config import TrainConfig, describe_options
 from napari_medsam2.training.data import make_batch
-from napari_medsam2.training.losses import balanced_bce, calibration_loss, dice_loss, true_iou
+from napari_medsam2.training.losses import calibration_loss, dice_loss, mask_bce, true_iou
 from napari_medsam2.training.simulate import simulate_prompt
 from napari_medsam2.training.synthetic import make_flow, make_stack
 from napari_medsam2.training.trainer import WEIGHTS, Trainer, TrainingError
@@ -66,7 +67,7 @@ def test_losses_prefer_the_truth() -> None:
     target = torch.zeros(1, 1, 8, 8)
     target[..., 2:6, 2:6] = 1
     right, wrong = 10 * (2 * target - 1), -10 * (2 * target - 1)
-    for loss in (balanced_bce, dice_loss):
+    for loss in (partial(mask_bce, balance=0.5), partial(mask_bce, balance=0.0), dice_loss):
         assert loss(right, target) < 0.01 < loss(wrong, target)
     assert true_iou(right, target) == 1 and true_iou(wrong, target) == 0
     sure, unsure = torch.tensor([4.0]), torch.tensor([-4.0])

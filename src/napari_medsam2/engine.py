@@ -27,7 +27,7 @@ from .engine_events import (
     StatusChanged,
     failure_of,
 )
-from .prompts import Prompt
+from .prompts import Prompt, is_erased
 from .results import FrameResult
 from .worker import Request, Worker
 
@@ -325,7 +325,7 @@ class Engine(Worker):
         prompts = self._session.prompts if self._session is not None else ()
         self._set(state="loading", detail="opening the images")
         session = self._open_session(self._model, data, options)
-        for prompt in prompts:
+        for prompt in sorted(prompts, key=lambda prompt: is_erased([prompt])):  # "not here" needs a "here" before it
             session.add(prompt)
         self._session = session
         frames = session.frames

@@ -13,8 +13,6 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import numpy.typing as npt
-from scipy.ndimage import distance_transform_edt, find_objects, label
 
 from .datasets import Dataset, DatasetError
 from .metrics import (
@@ -26,17 +24,16 @@ from .metrics import (
     volumetric_dice,
     volumetric_iou,
 )
+from .parts import Mask, depth, largest_parts, most_interior
 from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from .region import box_of_mask
 
 if TYPE_CHECKING:
     from .models import Model
     from .results import FrameResult
 
 PromptKind = Literal["point", "box", "mask"]
-Mask = npt.NDArray[np.bool_]
 
-#: Parts of an object on the prompted frame that get a click or a box.
-MAX_PARTS = 10
 #: Jitter: a box's edges move by up to this share of its sides.
 BOX_JITTER = 0.1
 #: What is averaged over objects, datasets and kinds of datasets.
@@ -209,31 +206,22 @@ def make_prompts(truth: Mask, kind: PromptKind, *, frame: int = 0, object_id: in
     return prompts
 
 
-def largest_parts(mask: Mask, n: int = MAX_PARTS) -> list[Mask]:
-    """The ``n`` largest separate parts of a mask, largest first; pixels that touch at a corner belong together."""
-    labels, count = label(mask, structure=np.ones((3, 3)))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    order = np.argsort(-sizes, kind="stable")[:n]
-    return [labels == index + 1 for index in order]
-
-
 def _interior_pixel(part: Mask, rng: np.random.Generator | None) -> tuple[float, float]:
-    """The pixel farthest from the outside; the border of the image counts as outside."""
-    depth = distance_transform_edt(np.pad(part, 1))[1:-1, 1:-1]
+    """The most interior pixel (y, x), or with ``rng`` one of those at least half as deep."""
     if rng is None:
-        y, x = np.unravel_index(int(np.argmax(depth)), depth.shape)
-        return float(y), float(x)
-    inner = np.argwhere(depth >= depth.max() / 2)
-    y, x = inner[rng.integers(len(inner))]
+        y, x = most_interior(part)
+    else:
+        deep = depth(part)
+        inner = np.argwhere(deep >= deep.max() / 2)
+        y, x = inner[rng.integers(len(inner))]
     return float(y), float(x)
 
 
 def _tight_box(part: Mask, rng: np.random.Generator | None) -> tuple[float, float, float, float]:
     """Outer edges (y0, x0, y1, x1) around a part."""
-    rows, columns = find_objects(part.astype(np.uint8))[0]
-    box = np.array([rows.start, columns.start, rows.stop, columns.stop]) - 0.5
+    box = np.array(box_of_mask(part))
     if rng is not None:
-        sides = np.array([rows.stop - rows.start, columns.stop - columns.start] * 2)
+        sides = np.tile(box[2:] - box[:2], 2)
         box += rng.uniform(-BOX_JITTER, BOX_JITTER, 4) * sides
         height, width = part.shape
         box = np.clip(box, -0.5, np.array([height, width] * 2) - 0.5)

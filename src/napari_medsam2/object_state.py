@@ -16,7 +16,7 @@ from .frames import FrameSource
 from .history import History
 from .memory_bank import MemoryBank
 from .planning import Mode, affected_frames
-from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError, masks_of, points_of
+from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError, is_erased, masks_of, points_of
 from .results import FrameResult
 from .transforms import Window
 
@@ -86,8 +86,17 @@ class ObjectState:
         return sorted(self.prompts)
 
     @property
+    def sources(self) -> list[int]:
+        """Frames that the object is tracked from, in order: those with a prompt, but not those where it was erased."""
+        return [frame for frame in self.prompted if not is_erased(self.prompts[frame])]
+
+    @property
     def has_positive_prompt(self) -> bool:
-        return any(_is_positive(prompt) for prompts in self.prompts.values() for prompt in prompts)
+        return self.is_shown_beside(None)
+
+    def is_shown_beside(self, frame: int | None) -> bool:
+        """True if a prompt on another frame than this one says where the object is."""
+        return any(_is_positive(prompt) for t in self.sources if t != frame for prompt in self.prompts[t])
 
     def up_to_date(self, frame: int) -> bool:
         """True if a prompted frame was segmented with the prompts it has now."""
@@ -130,9 +139,11 @@ class ObjectState:
                 self.stale.add(t)
             if forget and t != frame:
                 self.bank.remove(t)
-        if not prompts and frame in self.kept and self.kept[frame].result.prompted:
-            del self.kept[frame]  # without its prompt nothing speaks for it
-            self.stale.discard(frame)
+        if not self.has_positive_prompt:  # then "not here" says nothing
+            self.prompts = {t: given for t, given in self.prompts.items() if not is_erased(given)}
+        for t in [t for t, kept in self.kept.items() if kept.result.prompted and t not in self.prompts]:
+            del self.kept[t]  # without its prompt nothing speaks for it
+            self.stale.discard(t)
         if not self.prompts:
             self.kept.clear()
             self.stale.clear()
@@ -178,9 +189,15 @@ class SessionState:
     def change_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> None:
         """Make these the prompts of an object on a frame; nothing is changed if they cannot be used."""
         check_prompts(prompts, self.frames)
+        known = self.objects.get(object_id)
+        if is_erased(prompts) and (known is None or not known.is_shown_beside(frame)):
+            raise PromptError(
+                f"the mask on frame {frame} is empty, and object {object_id} has no prompt on another frame that says "
+                "where it is: draw the object, or remove the mask"
+            )
         self.note_change()
         state = self.objects.setdefault(object_id, ObjectState(self._make_bank()))
-        affected = affected_frames(self.mode, state.prompted, frame, len(self.frames))
+        affected = affected_frames(self.mode, state.sources, frame, len(self.frames))
         state.set_prompts(frame, prompts, affected, forget=self.mode == "stack")
         self.revision += 1
 
@@ -232,13 +249,8 @@ def check_prompts(prompts: Sequence[Prompt], frames: FrameSource) -> None:
                     f"the box from ({prompt.y0:g}, {prompt.x0:g}) to ({prompt.y1:g}, {prompt.x1:g}) is outside the "
                     f"image of {height} x {width} pixels (height x width)"
                 )
-        else:
-            if prompt.mask.shape != (height, width):
-                raise PromptError(
-                    f"the mask must have the shape of its frame, {(height, width)}; got {prompt.mask.shape}"
-                )
-            if not prompt.mask.any():
-                raise PromptError(f"the mask on frame {prompt.frame} is empty: draw the object, or remove the mask")
+        elif prompt.mask.shape != (height, width):
+            raise PromptError(f"the mask must have the shape of its frame, {(height, width)}; got {prompt.mask.shape}")
     said: dict[tuple[int, int], bool] = {}
     for point in points_of(prompts):
         pixel = (round(point.y), round(point.x))

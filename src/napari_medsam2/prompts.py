@@ -74,7 +74,11 @@ class BoxPrompt:
 
 @dataclass(frozen=True, eq=False)
 class MaskPrompt:
-    """A drawn mask, bool ``(H, W)`` of the whole frame. It is final on its frame, pixel for pixel."""
+    """A drawn mask, bool ``(H, W)`` of the whole frame. It is final on its frame, pixel for pixel.
+
+    An empty one means that the object is not on this frame; it says nothing about where the object is, so it only
+    counts beside a prompt on another frame.
+    """
 
     frame: int
     mask: npt.NDArray[np.bool_]
@@ -103,3 +107,9 @@ def boxes_of(prompts: Sequence[Prompt]) -> list[BoxPrompt]:
 
 def masks_of(prompts: Sequence[Prompt]) -> list[MaskPrompt]:
     return [p for p in prompts if isinstance(p, MaskPrompt)]
+
+
+def is_erased(prompts: Sequence[Prompt]) -> bool:
+    """True if prompts of one object on one frame say that it is not there: what was drawn is empty."""
+    masks = masks_of(prompts)
+    return bool(masks) and not any(mask.mask.any() for mask in masks)

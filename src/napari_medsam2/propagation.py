@@ -13,7 +13,7 @@ import torch
 from .memory_bank import Fifo
 from .object_state import Kept, ObjectState, SessionState
 from .planning import Direction, Step, flow_steps, interleave, stack_steps
-from .prompts import PromptError, boxes_of, masks_of
+from .prompts import PromptError, boxes_of, is_erased, masks_of
 from .results import FrameResult
 from .segmenter import FrameSegmenter, Neighbour, Segmented, Task
 
@@ -91,8 +91,8 @@ class Propagator:
                 return result
 
     def _preview_step(self, known: ObjectState, object_id: int, frame: int) -> Step:
-        source = min(known.prompted, key=lambda t: (abs(t - frame), t))
-        return Step(object_id, frame, reverse=source > frame, source=None if source == frame else source)
+        source = min(known.sources, key=lambda t: (abs(t - frame), t))
+        return Step(object_id, frame, reverse=source > frame, source=None if frame in known.prompts else source)
 
     def _promptable(self, object_id: int) -> ObjectState:
         known = self.state.objects.get(object_id)
@@ -173,10 +173,10 @@ class Propagator:
             )
             start, stop = max(span.start, 0), min(span.stop, n_frames)
             if self.state.mode == "stack":
-                steps = stack_steps(object_id, known.prompted, span.direction, start, stop)
+                steps = stack_steps(object_id, known.sources, span.direction, start, stop)
             else:
                 steps = flow_steps(object_id, known.prompted, start, stop)
-            carried.append([step for step in steps if not self._is_done(known, step, run)])
+            carried.append([s for s in steps if s.frame not in known.prompts and not self._is_done(known, s, run)])
         if self.state.mode == "stack":
             return interleave(prompted) + interleave(carried)
         # frames that a late prompt queued again come after those that were not seen yet
@@ -263,12 +263,15 @@ class Propagator:
         )
 
     def _neighbour(self, known: ObjectState, step: Step) -> Neighbour | None:
-        """The nearest frame with a result on the way to the prompted frame that a step is tracked from."""
+        """The nearest frame with a result on the way to the prompted frame that a step is tracked from.
+
+        A frame where the object was erased is stepped over.
+        """
         if step.source is None:
             return None
         for t in _back_to(step.source, step):
             kept = known.kept.get(t)
-            if kept is not None and kept.window is not None:
+            if kept is not None and kept.window is not None and not is_erased(known.prompts.get(t, ())):
                 return Neighbour(kept.result.mask, kept.probability, kept.window)
         return None
 
@@ -278,7 +281,11 @@ class Propagator:
             return None
         latest = _back_to(step.source, step)[: self.patience]
         behind = [known.kept[t] for t in latest if t in known.kept]
-        absent = [kept for kept in behind if kept.result.absent and not kept.result.prompted]
+        absent = [
+            kept
+            for kept in behind
+            if kept.result.absent and (not kept.result.prompted or is_erased(known.prompts.get(kept.result.frame, ())))
+        ]
         if len(absent) < self.patience or not absent:
             return None
         last = absent[0]

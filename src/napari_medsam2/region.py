@@ -36,7 +36,9 @@ class RegionOptions:
     largest
         Longest side, as a multiple of the frame's longer side.
     sane_share
-        A first look that finds more than this share of the frame is not believed.
+        A first look that finds more than this share of its window is not believed.
+    click_sides
+        Sides of the windows for the first looks after a click, as shares of the frame's longer side.
     centre_smoothing, size_smoothing
         Share of the previous window's centre and side that is kept when following, 0..1.
     max_growth
@@ -49,11 +51,12 @@ class RegionOptions:
         How far from the previous slice's mask another part of the object may lie, as a share of the object's width.
     """
 
-    scale: float = 1.6
-    click_scale: float = 2.0
+    scale: float = 1.9
+    click_scale: float = 1.9
     minimum: float = 16.0
     largest: float = 1.25
-    sane_share: float = 0.6
+    sane_share: float = 0.7
+    click_sides: tuple[float, ...] = (1.0, 0.6, 0.35, 0.2, 0.12)
     centre_smoothing: float = 0.0
     size_smoothing: float = 0.5
     max_growth: float = 1.25
@@ -104,17 +107,37 @@ def extent_of_prompts(prompts: Sequence[Prompt], seen: Mask | None = None) -> Bo
     return union_box(boxes + clicks)
 
 
-def extent_of_first_look(mask: Mask, prompts: Sequence[Prompt], options: RegionOptions) -> Box | None:
-    """Box around what a first look at the whole frame found at the clicks; ``None`` if that is not to be believed.
+def windows_around_clicks(prompts: Sequence[Prompt], shape: tuple[int, int], options: RegionOptions) -> list[Window]:
+    """Windows of several sizes around the positive clicks: a click says where, but not how large.
+
+    Parameters
+    ----------
+    prompts
+        At least one positive click.
+    shape
+        Of the frame, (H, W).
+    """
+    clicks = [(p.y - 0.5, p.x - 0.5, p.y + 0.5, p.x + 0.5) for p in points_of(prompts) if p.positive]
+    box = union_box(clicks)
+    if box is None:
+        return [Window.whole(shape)]
+    y, x, extent = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, max(box[2] - box[0], box[3] - box[1])
+    shortest = max(options.minimum, options.scale * extent)
+    sides = {max(share * max(shape), shortest) for share in options.click_sides}
+    return [_placed(y, x, side, shape, options) for side in sorted(sides, reverse=True)]
+
+
+def extent_of_first_look(mask: Mask, window: Window, prompts: Sequence[Prompt], options: RegionOptions) -> Box | None:
+    """Box around what a first look found at the clicks; ``None`` if that is not to be believed.
 
     Of several separate parts only those that were clicked count, if any was.
     """
-    share = float(mask.mean())
-    if not 0 < share <= options.sane_share:
+    height, width = mask.shape
+    seen = (min(window.y1, height - 0.5) - max(window.y0, -0.5)) * (min(window.x1, width - 0.5) - max(window.x0, -0.5))
+    if not 0 < mask.sum() <= options.sane_share * seen:
         return None
     clicks = [(round(p.y), round(p.x)) for p in points_of(prompts) if p.positive]
     parts, _ = ndimage.label(mask)
-    height, width = mask.shape
     clicked = {int(parts[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]) for y, x in clicks} - {0}
     chosen = np.isin(parts, sorted(clicked)) if clicked else mask
     return extent_of_prompts(prompts, chosen)

@@ -27,7 +27,7 @@ class FrameResult:
     shape
         ``(H, W)`` of the frame.
     confidence
-        Predicted IoU times objectness, 0..1; 1 for a drawn mask.
+        Predicted IoU times objectness, 0..1; 1 for a drawn mask, an empty one too.
     iou
         Predicted IoU with the truth, 0..1.
     objectness

@@ -183,18 +183,19 @@ class FrameSegmenter:
         """Segment, and make the memory of it."""
         began = time.perf_counter()
         drawn = _union(task.prompts)
+        erased = drawn is not None and not drawn.any()
         look = self._best_look(task, drawn)
         prediction = look.prediction
         probability = np.rint(255 / (1 + np.exp(-np.clip(look.logits, -32, 32)))).astype(np.uint8)
         if drawn is not None:
-            mask, iou, objectness = drawn, 1.0, 1.0
+            mask, iou, objectness = drawn, 1.0, float(drawn.any())
             probability = np.where(drawn, np.uint8(255), np.uint8(0))
         else:
             mask, iou, objectness = look.mask, float(prediction.iou), float(prediction.objectness)
             if not task.prompts and objectness < 0.5:
                 mask = np.zeros_like(mask)
         entry = None
-        if mask.any() or task.prompts or self.options.remember_absent:
+        if mask.any() or (task.prompts and not erased) or self.options.remember_absent:
             entry = MemoryEntry(
                 frame=task.frame,
                 confidence=iou * objectness,
@@ -206,7 +207,7 @@ class FrameSegmenter:
             frame=task.frame,
             object_id=task.object_id,
             mask=mask,
-            confidence=iou * objectness,
+            confidence=1.0 if erased else iou * objectness,
             iou=iou,
             objectness=objectness,
             prompted=bool(task.prompts),
@@ -227,13 +228,13 @@ class FrameSegmenter:
         if options is None:
             return self._look(task, Window.whole(shape))
         window = self._following_window(task, options)
-        if task.prompts:
+        if task.prompts and (drawn is None or drawn.any()):
             box = region.extent_of_prompts(task.prompts, task.seen)
             if box is not None:
                 window = region.window_around(box, shape, options.scale, options)
             else:
-                first = self._look(task, Window.whole(shape))
-                box = region.extent_of_first_look(first.mask, task.prompts, options)
+                first = self._first_look(task, options)
+                box = region.extent_of_first_look(first.mask, first.window, task.prompts, options)
                 if box is None:
                     return first
                 window = region.window_around(box, shape, options.click_scale, options)
@@ -243,6 +244,20 @@ class FrameSegmenter:
             if larger != window:
                 look = self._look(task, larger)
         return look
+
+    def _first_look(self, task: Task, options: RegionOptions) -> _Look:
+        """Of looks at windows of several sizes around the clicks, the one that the network is surest of."""
+        shape = self.frames.shape(task.frame)
+        best: _Look | None = None
+        worth = -1.0
+        for window in region.windows_around_clicks(task.prompts, shape, options):
+            look = self._look(task, window)
+            believed = region.extent_of_first_look(look.mask, window, task.prompts, options) is not None
+            cut = region.touches_border(look.mask, window, options)
+            sure = look.prediction.confidence * (0.3 if cut or not believed else 1.0)
+            if best is None or sure > worth:
+                best, worth = look, sure
+        return best if best is not None else self._look(task, Window.whole(shape))
 
     def _following_window(self, task: Task, options: RegionOptions) -> Window:
         shape = self.frames.shape(task.frame)

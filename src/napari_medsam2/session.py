@@ -162,6 +162,8 @@ class Session:
     def add(self, prompt: Prompt) -> None:
         """Add a prompt. A drawn mask is final on its frame: clicks and boxes beside it change nothing there.
 
+        An empty mask erases the object from its frame; it goes with the last prompt that says where the object is.
+
         Raises
         ------
         PromptError

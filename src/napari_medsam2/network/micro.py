@@ -376,8 +376,9 @@ class MicroNetwork(SegmentationNetwork):
             memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
             weights = own.s2.new_tensor([[r.weight for r in spatial]])
         logits, iou, objectness, _, _ = self.decode(own, maps, memory, weights, ordered)
-        if prompts is not None and not ordered:
-            # Second look: in a flow a prompt stands for a kind of object, and the frame itself shows more of that kind.
+        if prompts is not None:
+            # Second look: what looks like the inside of the first answer, and what like its outside? It brings masks to
+            # edges, gives a click its extent, and in a flow finds what else on the frame is of the same kind.
             size = 2 * logits.shape[-1]
             first = F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False).sigmoid()
             seen = self.memory.remember(own, first)

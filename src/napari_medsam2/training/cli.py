@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
 
+from ..console import INTERRUPTED, add_device_option
 from .config import TrainConfig, describe_options
 
 CONFIG = "config.json"
@@ -17,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder, the options of every field of :class:`TrainConfig`, and how to go on."""
     parser.add_argument("folder", type=Path, help="folder of the run: state, weights, configuration and curve")
     parser.add_argument("--resume", action="store_true", help="go on from the state in the folder")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add_device_option(parser)
     told = describe_options()
     for field in fields(TrainConfig):
         parser.add_argument(
@@ -77,6 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             trainer.save()
             tqdm.write(f"stopped at step {trainer.step}; --resume goes on from there", file=sys.stderr)
-            return 130
+            return INTERRUPTED
     tqdm.write(f"weights: {arguments.folder / WEIGHTS}", file=sys.stderr)
     return 0

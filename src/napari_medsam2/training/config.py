@@ -20,14 +20,20 @@ class TrainConfig:
         Pixels in a step; decides how many sequences fit.
     size
         Usual side of the frames; some steps use three quarters of it and some three halves. A multiple of 64.
-    first_length, length
-        Frames in a sequence during the first fifth of the steps, and after it.
+    first_length
+        Frames in a sequence during the first fifth of the steps.
+    length
+        Frames in a sequence after that.
     flows
         Share of the steps that train on flows, 0 to 1; the others train on stacks.
+    balanced
+        Steps in which object and background weigh the same in half of the cross-entropy; plain cross-entropy after.
     bridges
         Share of the stacks in which slices are left out after the prompted one, and propagation goes on from a mask
         with errors in it, as late in a long stack.
-    learning_rate, weight_decay
+    learning_rate
+        Highest learning rate of AdamW.
+    weight_decay
         Of AdamW.
     warmup
         Steps over which the learning rate rises.
@@ -44,11 +50,12 @@ class TrainConfig:
     """
 
     steps: int = 5000
-    pixels: int = 400_000
+    pixels: int = 450_000
     size: int = 128
     first_length: int = 4
-    length: int = 5
+    length: int = 7
     flows: float = 0.35
+    balanced: int = 1500
     bridges: float = 0.6
     learning_rate: float = 8e-4
     weight_decay: float = 0.02

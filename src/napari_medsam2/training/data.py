@@ -50,9 +50,12 @@ def make_batch(config: TrainConfig, step: int) -> Batch:
     size = int(rng.choice([config.size * 3 // 4, config.size, config.size * 3 // 2], p=[0.2, 0.55, 0.25])) // 16 * 16
     count = max(2, round(config.pixels / (length * size * size)))
     bridged = ordered and bool(rng.random() < config.bridges) and length > 2
+    any_scale = ordered and not bridged and bool(rng.random() < 0.6)
     shares = (0.55, 0.3, 0.15) if ordered else (0.5, 0.25, 0.25)
+    if any_scale:
+        shares = (0.2, 0.8, 0.0)
     samples = [
-        make_stack(rng, length, size, bridged=bridged) if ordered else make_flow(rng, length, size)
+        make_stack(rng, length, size, bridged=bridged, any_scale=any_scale) if ordered else make_flow(rng, length, size)
         for _ in range(count)
     ]
     bridges = [s.bridge for s in samples if s.bridge is not None]

@@ -7,22 +7,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 
-def balanced_bce(logits: Tensor, target: Tensor) -> Tensor:
-    """Cross-entropy a frame ``[B]``, half of it with object and background weighing the same.
+def mask_bce(logits: Tensor, target: Tensor, balance: float) -> Tensor:
+    """Cross-entropy a frame ``[B]``, partly with object and background weighing the same.
 
-    Plain cross-entropy collapses to "no object" early in training, because most pixels are background.
+    Plain cross-entropy collapses to "no object" early in training, because most pixels are background. Balanced
+    cross-entropy makes masks too large, and in a stack each slice makes the next one larger.
 
     Parameters
     ----------
     logits, target
         ``[B, 1, H, W]``; the target in 0..1.
+    balance
+        Share of the balanced part, 0 to 1.
     """
     loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     inside = target.sum((1, 2, 3))
     outside = (1 - target).sum((1, 2, 3))
     per_class = 0.5 * (loss * target).sum((1, 2, 3)) / inside.clamp(min=1.0)
     per_class = per_class + 0.5 * (loss * (1 - target)).sum((1, 2, 3)) / outside.clamp(min=1.0)
-    return 0.5 * per_class + 0.5 * loss.mean((1, 2, 3))
+    return balance * per_class + (1 - balance) * loss.mean((1, 2, 3))
 
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:

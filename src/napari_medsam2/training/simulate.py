@@ -6,10 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import ndimage
 
-#: At most this many parts of one object get a click or a box each; the evaluation does the same.
-MAX_PARTS = 10
+from ..parts import largest_parts, most_interior
+from ..region import box_of_mask
 
 
 @dataclass(frozen=True)
@@ -26,26 +25,6 @@ class SimulatedPrompt:
     mask: bool = False
 
 
-def largest_parts(mask: npt.NDArray[np.bool_], limit: int = MAX_PARTS) -> list[npt.NDArray[np.bool_]]:
-    """The connected parts of a mask ``(H, W)`` in order of size, at most ``limit``."""
-    parts, count = ndimage.label(mask)
-    sizes = np.bincount(parts.ravel(), minlength=count + 1)[1:]
-    return [parts == 1 + i for i in np.argsort(-sizes, kind="stable")[:limit]]
-
-
-def tight_box(mask: npt.NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """Outer edges (x0, y0, x1, y1) of the object."""
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    return columns[0] - 0.5, rows[0] - 0.5, columns[-1] + 0.5, rows[-1] + 0.5
-
-
-def most_interior(mask: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """The pixel (y, x) farthest from the outside of the mask."""
-    distance = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
-    y, x = np.unravel_index(int(np.argmax(distance)), mask.shape)
-    return int(y), int(x)
-
-
 def simulate_prompt(
     mask: npt.NDArray[np.bool_], rng: np.random.Generator, shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
 ) -> SimulatedPrompt:
@@ -54,10 +33,10 @@ def simulate_prompt(
     kind = rng.choice(3, p=np.array(shares) / sum(shares))
     if kind == 2:
         return SimulatedPrompt(*none, mask=True)
-    parts = largest_parts(mask)
+    parts = largest_parts(mask, corners=False)
     parts = [p for p in parts if p.sum() >= 4] or parts[:1]
     if kind == 0:
-        boxes = np.array([tight_box(p) for p in parts], np.float32)
+        boxes = np.array([box_of_mask(p) for p in parts], np.float32)[:, [1, 0, 3, 2]]
         if rng.random() < 0.6:
             side = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True)
             boxes = boxes + rng.normal(0, 0.03, boxes.shape).astype(np.float32) * side

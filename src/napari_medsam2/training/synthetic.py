@@ -252,10 +252,13 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
     return scene
 
 
-def make_stack(rng: np.random.Generator, length: int, size: int, *, bridged: bool = False) -> Sample:
+def make_stack(
+    rng: np.random.Generator, length: int, size: int, *, bridged: bool = False, any_scale: bool = False
+) -> Sample:
     """A stack that starts on a slice with the object and moves away from it, seen through a window around it.
 
-    With ``bridged`` some slices between the first two frames are left out; see :attr:`Sample.bridge`.
+    With ``bridged`` some slices between the first two frames are left out; see :attr:`Sample.bridge`. With
+    ``any_scale`` the window may be far larger than the object, or a little smaller, as on a first look after a click.
     """
     while True:
         scene = _stack_scene(rng)
@@ -280,8 +283,8 @@ def make_stack(rng: np.random.Generator, length: int, size: int, *, bridged: boo
         if rng.random() < 0.12:
             window = (0.0, 0.0, 1.0)
         else:
-            side = extent * rng.uniform(1.3, 2.6)
-            shift = rng.uniform(-0.12, 0.12, 2) * side
+            side = extent * (np.exp(rng.uniform(np.log(0.8), np.log(7))) if any_scale else rng.uniform(1.3, 2.6))
+            shift = rng.uniform(-0.12, 0.12, 2) * min(side, 2 * extent)
             window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
         step = extent * rng.choice([-1, 1]) * np.exp(rng.uniform(np.log(0.03), np.log(0.35)))
         jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
@@ -301,7 +304,8 @@ def make_stack(rng: np.random.Generator, length: int, size: int, *, bridged: boo
             look = look.set_apart({scene.class_of[i] for i in wanted}, rng)
         images = render(volume, np.array(scene.class_of), look, rng)
         bridge = _worn(masks[1] if masks[1].any() else _shrunk(masks[0], rng), rng) if bridged else None
-        return _augment(Sample(images, masks, True, bridge), rng)
+        sample = Sample(images, masks, True, bridge)
+        return _augment(_at_the_border(sample, rng) if rng.random() < 0.3 else sample, rng)
 
 
 def _follow(scene: Scene, z: float, window: tuple[float, float, float], wanted: Ids) -> tuple[float, float, float]:
@@ -321,14 +325,14 @@ def _shrunk(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArra
 
 
 def _worn(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """A mask with the errors that propagation gathers: grown, shrunk, shifted, ragged."""
-    if rng.random() < 0.25:
+    """A mask with the errors that propagation gathers: mostly grown, also shrunk, shifted, ragged."""
+    if rng.random() < 0.2:
         return mask
     inside = ndimage.distance_transform_edt(mask)
     signed = inside - ndimage.distance_transform_edt(~mask)
     radius = max(float(inside.max()), 2.0)
     field = ndimage.zoom(rng.normal(size=(6, 6)), mask.shape[0] / 6, order=3)
-    threshold = rng.normal(0, 0.22) * radius + field * rng.uniform(0, 0.4) * radius
+    threshold = rng.normal(-0.15, 0.25) * radius + field * rng.uniform(0, 0.4) * radius
     shifted = ndimage.shift(signed, rng.normal(0, 0.12, 2) * radius, order=1, mode="nearest")
     return np.asarray(shifted > threshold)
 
@@ -434,6 +438,24 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
         truth = np.stack(masks)
         if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
             return _augment(Sample(np.stack(images), truth, False), rng)
+
+
+def _at_the_border(sample: Sample, rng: np.random.Generator) -> Sample:
+    """A window that reaches beyond the frame, on one or two sides: there the border's pixels are repeated."""
+    images, masks = sample.images.copy(), sample.masks.copy()
+    bridge = sample.bridge.copy() if sample.bridge is not None else None
+    size = images.shape[-1]
+    for flip in (slice(None), slice(None, None, -1)):
+        if flip.step and rng.random() < 0.6:
+            continue
+        beyond = int(rng.uniform(0.02, 0.35) * size)
+        images[..., flip][..., :beyond] = images[..., flip][..., beyond : beyond + 1]
+        for mask in (masks, bridge):
+            if mask is not None:
+                mask[..., flip][..., :beyond] = False
+    if masks[0].sum() < max(20, 0.4 * sample.masks[0].sum()):
+        return sample
+    return Sample(images, masks, sample.ordered, bridge)
 
 
 def _augment(sample: Sample, rng: np.random.Generator) -> Sample:

@@ -21,7 +21,7 @@ from ..network.interface import PromptTensors
 from ..network.micro import MicroConfig, MicroFeatures, MicroMemory, MicroNetwork, prompt_maps
 from .config import TrainConfig
 from .data import Batch, batches
-from .losses import balanced_bce, calibration_loss, dice_loss, true_iou
+from .losses import calibration_loss, dice_loss, mask_bce, true_iou
 
 STATE, WEIGHTS, CURVE = "state.pt", "weights.safetensors", "curve.csv"
 
@@ -34,7 +34,9 @@ class TrainingError(RuntimeError):
     """Training cannot go on; the last good state is kept on disk."""
 
 
-def sequence_loss(network: MicroNetwork, batch: Batch, teacher: float) -> tuple[Tensor, dict[str, float]]:
+def sequence_loss(
+    network: MicroNetwork, batch: Batch, *, teacher: float, balance: float = 0.5
+) -> tuple[Tensor, dict[str, float]]:
     """Run a batch of sequences as inference would, frame by frame, and judge every frame.
 
     Parameters
@@ -45,6 +47,8 @@ def sequence_loss(network: MicroNetwork, batch: Batch, teacher: float) -> tuple[
         Frame 0 is prompted, the others are reached through memory alone.
     teacher
         Chance that a remembered mask is the true one.
+    balance
+        See :func:`.losses.mask_bce`.
 
     Returns
     -------
@@ -76,24 +80,24 @@ def sequence_loss(network: MicroNetwork, batch: Batch, teacher: float) -> tuple[
             bank = MicroMemory.cat(kept)
             weights = _weights(b, len(kept), batch.ordered, device)
         logits2, iou, objectness, score, carried = network.decode(frame(t), maps, bank, weights, batch.ordered)
-        if t == 0 and not batch.ordered:
+        if t == 0:
             # Second look, as in inference: what the prompts alone gave is remembered, and finds what else is alike.
             bank = network.memory.remember(frame(t), _full(logits2, size).sigmoid().detach())
             weights = torch.ones(b, 1, device=device)
-            total = total + 0.5 * ((balanced_bce(_full(logits2, size), target)) * (~drawn)).sum() / (b * length)
+            total = total + 0.5 * ((mask_bce(_full(logits2, size), target, balance)) * (~drawn)).sum() / (b * length)
             logits2, iou, objectness, score, carried = network.decode(frame(t), maps, bank, weights, batch.ordered)
         logits = _full(logits2, size)
         counts = torch.ones(b, device=device)
         if t == 0:
             counts = (~drawn).float()
         present = (target.sum((1, 2, 3)) > 0).float()
-        loss = balanced_bce(logits, target) + dice_loss(logits, target)
+        loss = mask_bce(logits, target, balance) + dice_loss(logits, target)
         loss = loss + 0.3 * F.binary_cross_entropy_with_logits(objectness, present, reduction="none")
         loss = loss + 0.3 * calibration_loss(iou, logits, target)
         if bank is not None:
             small4 = _reduced(target, score)
             small8 = _reduced(target, carried)
-            loss = loss + 0.2 * present * balanced_bce(4.0 * score, small4)
+            loss = loss + 0.2 * present * mask_bce(4.0 * score, small4, 0.5)
             loss = loss + 0.2 * present * ((carried - small8).square().mean((1, 2, 3)) * 4)
         total = total + (loss * counts).sum() / (b * length)
         with torch.no_grad():
@@ -222,7 +226,9 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         self.network.train()
-        loss, figures = sequence_loss(self.network, batch, self.config.teacher)
+        loss, figures = sequence_loss(
+            self.network, batch, teacher=self.config.teacher, balance=0.5 if self.step < self.config.balanced else 0.0
+        )
         if not bool(torch.isfinite(loss)):
             raise TrainingError(
                 f"the loss became {loss.item()} at step {self.step}; the state before it is in {self.folder / STATE}. "
