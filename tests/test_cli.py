@@ -193,7 +193,9 @@ BAD_SEGMENT = {
     "prompts that are not there": (["--prompts", "nowhere.json"], "no file nowhere.json"),
     "no frames in the range": (["--point", POINT, "--start", "4", "--stop", "2"], "no frames from 4 up to 2"),
     "an output of another kind": (["--point", POINT, "-o", "labels.png"], "labels are written to a .tif"),
-    "contrast upside down": (["--point", POINT, "--contrast", "nan", "1"], "finite"),
+    "contrast without a number": (["--point", POINT, "--contrast", "nan", "1"], "finite"),
+    "contrast upside down": (["--point", POINT, "--contrast", "9", "5"], "LOW is less than HIGH; got 9 5"),
+    "an axis that is not there": (["--point", POINT, "--axis", "7"], "axis must be one of"),
 }
 
 
@@ -431,6 +433,16 @@ def test_models_are_listed_and_described(capsys: Any) -> None:
     assert "arXiv 2504.03600" in capsys.readouterr().out
     assert run("models", "info", "medsam3") == 2
     assert "the models are micro" in capsys.readouterr().err
+
+
+def test_files_of_models_are_fetched_and_taken_in(capsys: Any, tif: Path) -> None:
+    assert run("models", "download", "micro") == 0
+    told = capsys.readouterr()
+    assert told.out.strip().endswith("micro.safetensors") and "Apache-2.0" in told.err
+    assert run("models", "import", tif) == 2
+    assert "--as" in capsys.readouterr().err
+    assert run("models", "import", tif, "--as", "micro") == 2
+    assert "inside the package" in capsys.readouterr().err
 
 
 def test_the_command_needs_no_torch_to_list_models_or_explain_itself() -> None:

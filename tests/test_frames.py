@@ -39,6 +39,19 @@ def test_an_array_is_a_sequence_of_views() -> None:
     assert as_frames(frames) is frames
 
 
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("axis", [0, 1, 2, -1, -3])
+def test_frames_of_a_tif_follow_the_axis_asked_for(axis: int, compression: str | None, tmp_path: Path) -> None:
+    tifffile.imwrite(tmp_path / "stack.tif", STACK, compression=compression, photometric="minisblack")
+    frames = as_frames(tmp_path / "stack.tif", axis=axis)
+    assert len(frames) == STACK.shape[axis]
+    np.testing.assert_array_equal(frames[3], np.take(STACK, 3, axis=axis))
+    with pytest.raises(FrameError, match="axis must be one of"):
+        as_frames(tmp_path / "stack.tif", axis=3)
+    with pytest.raises(FrameError, match="no axis to choose; got axis 1"):
+        as_frames(tmp_path, axis=1)
+
+
 @pytest.mark.parametrize("axis", [0, 1, 2, -1])
 def test_frames_follow_the_axis_asked_for(axis: int) -> None:
     frames = as_frames(STACK, axis=axis)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 
 from golden.cases import build
 from napari_medsam2 import models
+from napari_medsam2.model_files import download_model, import_model
 from napari_medsam2.models import MODELS, ModelError, choose_device, load_model, local_file
 from napari_medsam2.network import checkpoints
 from napari_medsam2.network.config import LAYOUTS
@@ -51,6 +52,55 @@ def test_a_published_model_that_is_not_here_says_where_to_get_it(folder: Path) -
     assert MODELS["medsam2"].source in told
     assert str(folder / "MedSAM2_latest.pt") in told
     assert "--model FILE" in told
+
+
+@pytest.fixture
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file as the authors of MedSAM2 publish it, of a small network; the table points at it in place of the web."""
+    small = build("small_128")
+    monkeypatch.setattr(checkpoints, "recognise", lambda weights: small.config)
+    path = tmp_path / "server" / "MedSAM2_latest.pt"
+    path.parent.mkdir()
+    torch.save({"model": small.state_dict()}, path)
+    entry = replace(MODELS["medsam2"], source=path.as_uri())
+    monkeypatch.setattr(models, "MODELS", {**MODELS, "medsam2": entry})
+    return path
+
+
+def test_a_published_model_is_fetched_once_and_found_by_its_name(folder: Path, published: Path) -> None:
+    told: list[tuple[int, int]] = []
+    path = download_model("MedSAM2", progress=lambda done, total: told.append((done, total)))
+    assert path == folder / "MedSAM2_latest.pt"
+    assert told[-1] == (published.stat().st_size,) * 2
+    assert load_model("medsam2", device="cpu").name == "medsam2"
+    published.unlink()
+    assert download_model("medsam2") == path
+    assert download_model("micro") == local_file(MODELS["micro"])
+
+
+def test_what_cannot_be_fetched_or_loaded_leaves_nothing_behind(folder: Path, published: Path) -> None:
+    published.write_bytes(b"<html>not found</html>")
+    with pytest.raises(checkpoints.CheckpointError, match="no checkpoint"):
+        download_model("medsam2")
+    published.unlink()
+    with pytest.raises(ModelError, match="could not be fetched"):
+        download_model("medsam2")
+    with pytest.raises(ModelError, match=r"no model named 'medsm2' \(did you mean medsam2\?\)"):
+        download_model("medsm2")
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_at_hand_is_taken_in_under_the_name_of_its_model(folder: Path, published: Path) -> None:
+    assert import_model(published) == import_model(folder / published.name) == folder / published.name
+    other = published.rename(published.with_name("mine.pt"))
+    with pytest.raises(ModelError, match="--as"):
+        import_model(other)
+    assert import_model(other, "medsam2-2411") == folder / "MedSAM2_2411.pt"
+    assert other.is_file()
+    with pytest.raises(ModelError, match="inside the package"):
+        import_model(other, "micro")
+    with pytest.raises(ModelError, match="no file"):
+        import_model(other.with_name("gone.pt"))
 
 
 def test_an_unknown_model_says_what_there_is() -> None:

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__, cli_evaluate, cli_segment
-from .console import INTERRUPTED, say, tell
+from .console import INTERRUPTED, add_model_options, progress_bar, say, tell
 
 BAD_INPUT = 2
 
@@ -69,7 +69,7 @@ def build_parser(*, training: bool = False) -> argparse.ArgumentParser:
     _add_demo(commands.add_parser("demo", help="do the main job on sample images, in napari or off screen"))
     cli_segment.add_arguments(commands.add_parser("segment", help="segment a sequence from prompts, write labels"))
     cli_evaluate.add_arguments(commands.add_parser("evaluate", help="measure a model on labelled sequences"))
-    _add_models(commands.add_parser("models", help="which models there are"))
+    _add_models(commands.add_parser("models", help="which models there are, and where to get them"))
     train = commands.add_parser("train", help="train the bundled model on synthetic data")
     if training:
         from .training.cli import add_arguments, run
@@ -112,6 +112,13 @@ def _add_models(parser: argparse.ArgumentParser) -> None:
     info = actions.add_parser("info", help="all there is to know about one")
     info.add_argument("name")
     info.set_defaults(run=_models_info)
+    download = actions.add_parser("download", help="fetch a published one from its authors")
+    download.add_argument("name")
+    download.set_defaults(run=_models_download)
+    take = actions.add_parser("import", help="copy a file that you have to where it is found by its name")
+    take.add_argument("file", type=Path)
+    take.add_argument("--as", dest="name", metavar="NAME", help="which model it is (default: told from the file name)")
+    take.set_defaults(run=_models_import)
     parser.set_defaults(run=_models_list)
 
 
@@ -128,12 +135,10 @@ def _models_list(arguments: argparse.Namespace) -> int:
 
 
 def _models_info(arguments: argparse.Namespace) -> int:
-    from .models import MODELS, ModelError, local_file
+    from .models import find_entry, local_file
     from .reports import table
 
-    entry = MODELS.get(arguments.name.lower())
-    if entry is None:
-        raise ModelError(f"there is no model named {arguments.name!r}; the models are {', '.join(MODELS)}")
+    entry = find_entry(arguments.name)
     path = local_file(entry)
     facts = {
         "name": entry.name,
@@ -150,9 +155,32 @@ def _models_info(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _models_download(arguments: argparse.Namespace) -> int:
+    from .model_files import download_model
+    from .models import find_entry
+
+    entry = find_entry(arguments.name)
+    say(f"{entry.title}, licence: {entry.licence}; please cite {entry.citation}")
+    with progress_bar(None, entry.file, unit="B") as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total or None
+            bar.update(done - bar.n)
+
+        path = download_model(entry.name, progress=progress)
+    tell(str(path))
+    return 0
+
+
+def _models_import(arguments: argparse.Namespace) -> int:
+    from .model_files import import_model
+
+    tell(str(import_model(arguments.file, arguments.name)))
+    return 0
+
+
 def _add_bench(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--model", default="micro", help="a name from `models list`, or a file (default: micro)")
-    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+    add_model_options(parser)
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each stage (default: 5)")
     parser.add_argument("--memories", type=int, default=7, help="memories that a frame looks at (default: 7)")
     parser.add_argument("--json", type=Path, help="write the timings here")

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import INTERRUPTED, add_model_options, progress_bar, say, tell
+from .console import INTERRUPTED, add_bank_options, add_model_options, progress_bar, say, tell
 from .datasets import read_dataset
 from .reports import save_json, scores_table
 
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--object", type=int, action="append", metavar="ID", help="only this object; may be repeated")
     parser.add_argument("--json", type=Path, help="write the rows and means here")
     add_model_options(parser)
+    add_bank_options(parser)
     parser.set_defaults(run=run)
 
 

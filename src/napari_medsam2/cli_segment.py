@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import INTERRUPTED, add_model_options, progress_bar, say, tell
+from .console import INTERRUPTED, add_bank_options, add_model_options, progress_bar, say, tell
 from .frames import Contrast, FrameError
 from .io import open_frames
 from .label_files import label_dtype, prepare_output, write_labels
@@ -45,6 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '{"type": "mask", "frame": 0, "file": "drawn.tif", "object": 3}]}',
     )
     add_model_options(parser)
+    add_bank_options(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="default: both")
     parser.add_argument("--start", type=int, default=None, help="first frame to segment (default: the first)")
     parser.add_argument("--stop", type=int, default=None, help="frame to stop before (default: after the last)")
@@ -76,6 +77,9 @@ def run(arguments: argparse.Namespace) -> int:
         For arguments that cannot be used, in words.
     """
     prompts = _prompts(arguments)
+    if arguments.contrast and arguments.contrast[0] >= arguments.contrast[1]:
+        low, high = arguments.contrast
+        raise ValueError(f"--contrast is LOW HIGH, and LOW is less than HIGH; got {low:g} {high:g}")
     frames = open_frames(arguments.input, axis=arguments.axis, rgb=arguments.rgb)
     if frames.skipped:
         say(f"skipped beside the images: {', '.join(frames.skipped[:5])}{' ...' if len(frames.skipped) > 5 else ''}")

@@ -20,17 +20,26 @@ def say(sentence: str) -> None:
     sys.stderr.write(f"napari-medsam2: {sentence}\n")
 
 
-def progress_bar(total: int | None, title: str) -> Any:
-    """A tqdm bar over frames, on stderr."""
+def progress_bar(total: int | None, title: str, unit: str = "frame") -> Any:
+    """A tqdm bar over frames, or over bytes with the unit "B", on stderr."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=title, unit="frame", file=sys.stderr, dynamic_ncols=True)
+    return tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", file=sys.stderr, dynamic_ncols=True)
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    """The options of every command that runs a session."""
+    """Which network, and where it runs."""
     parser.add_argument("--model", default="micro", help="a name from `models list`, or a file (default: micro)")
+    add_device_option(parser)
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Where the network runs."""
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+
+
+def add_bank_options(parser: argparse.ArgumentParser) -> None:
+    """How a session remembers."""
     parser.add_argument(
         "--bank",
         choices=("auto", "fifo", "self-sorting"),

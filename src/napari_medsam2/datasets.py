@@ -12,14 +12,14 @@ import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from .frames import FrameError, FrameSource, as_frames
+from .planning import Mode
 
-Mode = Literal["stack", "flow"]
 AnyArray = npt.NDArray[Any]
 
 

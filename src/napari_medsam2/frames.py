@@ -277,6 +277,8 @@ def _from_path(path: Path, axis: int, rgb: bool | None, cache_bytes: int) -> Fra
     if not path.exists():
         raise FrameError(f"there is no file or folder {path}")
     if path.is_dir():
+        if axis != 0:
+            raise FrameError(f"the frames of a folder are its files, there is no axis to choose; got axis {axis}")
         images, skipped = list_images(path)
         if not images:
             held = f"it holds {len(skipped)} other entries" if skipped else "it is empty"
@@ -284,7 +286,9 @@ def _from_path(path: Path, axis: int, rgb: bool | None, cache_bytes: int) -> Fra
         return _FileFrames(images, skipped, cache_bytes)
     if path.suffix.lower() in TIF_SUFFIXES:
         pages = TifPages(path)
-        return _from_array(pages, 0, pages.colour, None, cache_bytes)
+        n_axes = pages.ndim - pages.colour
+        along_pages = n_axes == 2 or axis in (0, -n_axes)
+        return _from_array(pages if along_pages else pages.whole(), axis, pages.colour, None, cache_bytes)
     if path.suffix.lower() == ".npy":
         return _from_array(read_image(path), axis, rgb, None, cache_bytes)
     return _FileFrames(as_paths([path]), [], cache_bytes)

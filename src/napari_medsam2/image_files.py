@@ -147,6 +147,16 @@ class TifPages:
     def __len__(self) -> int:
         return self.shape[0]
 
+    def whole(self) -> AnyArray:
+        """All pages, for frames that cut across them; they stay on the disk where the file is not compressed."""
+        import tifffile
+
+        if not self._contiguous:
+            return np.stack([self[t] for t in range(len(self))])
+        with _in_words(self.path):
+            pixels: AnyArray = tifffile.memmap(self.path, series=0, mode="r")
+            return pixels.reshape(self.shape)
+
     def __getitem__(self, key: Any) -> AnyArray:
         """Frame ``t`` for ``[t]``; the only frame of a single image for ``[...]``."""
         if isinstance(key, tuple):

@@ -186,6 +186,20 @@ def local_file(entry: ModelEntry) -> Path:
     return (_PACKAGE / "weights" if entry.bundled else models_folder()) / entry.file
 
 
+def find_entry(name: str) -> ModelEntry:
+    """The model of this name, in whatever case.
+
+    Raises
+    ------
+    ModelError
+        If there is none.
+    """
+    entry = MODELS.get(name.lower())
+    if entry is None:
+        raise ModelError(f"there is no model named {name!r}{_near(name)}; the models are {', '.join(MODELS)}")
+    return entry
+
+
 def choose_device(name: str = "auto") -> torch.device:
     """The device to run on.
 
@@ -293,12 +307,16 @@ def _how_to_get(entry: ModelEntry, path: Path) -> str:
     if entry.bundled:
         return f"the bundled model is missing from this installation ({path}); installing napari-medsam2 again helps"
     return (
-        f"{entry.title} is not on this computer. It can be fetched from {entry.source} ({entry.size_mb:g} MB, licence: "
-        f"{entry.licence}) and put at {path}, or used from anywhere with --model FILE"
+        f"{entry.title} is not on this computer. `napari-medsam2 models download {entry.name}` fetches it from "
+        f"{entry.source} ({entry.size_mb:g} MB, licence: {entry.licence}) to {path}; a file that you have is used from "
+        "anywhere with --model FILE"
     )
 
 
 def _no_such_model(name: str) -> str:
+    return f"there is no model and no file named {name!r}{_near(name)}; the models are {', '.join(MODELS)}"
+
+
+def _near(name: str) -> str:
     near = difflib.get_close_matches(name.lower(), MODELS, n=1)
-    hint = f" (did you mean {near[0]}?)" if near else ""
-    return f"there is no model and no file named {name!r}{hint}; the models are {', '.join(MODELS)}"
+    return f" (did you mean {near[0]}?)" if near else ""
