@@ -21,6 +21,7 @@ def mocked(viewer):
     """
     engine = MagicMock(spec=Engine)
     engine.status = RunStatus()
+    engine.generation = 0
     receivers = []
 
     def make(on_event):

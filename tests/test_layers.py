@@ -313,3 +313,20 @@ def test_saved_labels_are_compressed_and_read_back(tmp_path):
     save_labels(tmp_path / "labels.tif", labels)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), labels)
     assert (tmp_path / "labels.tif").stat().st_size < 20_000
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_labels_in_another_place_are_sampled_pixel_by_pixel(turned):
+    image = Image(np.zeros(SHAPE), scale=(4, 0.5, 0.5), translate=(3, -10, 20))
+    values = np.random.default_rng(0).integers(0, 3, (4, 30, 50)).astype(np.uint8)
+    rotate = [[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]] if turned else np.eye(3)
+    labels = Labels(values, scale=(4, 0.7, 0.6), translate=(7, -8.03, 25.017), rotate=rotate)
+    expected = np.zeros(SHAPE, int)
+    for index in np.ndindex(SHAPE):
+        at = np.round(labels.world_to_data(image.data_to_world(index))).astype(int)
+        if all(0 <= a < n for a, n in zip(at, values.shape, strict=True)):
+            expected[index] = values[tuple(at)]
+    found = np.zeros(SHAPE, int)
+    for prompt in read(labels, image, stack_layout()).prompts:
+        found[prompt.frame][prompt.mask] = prompt.object_id
+    np.testing.assert_array_equal(found, expected)

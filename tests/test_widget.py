@@ -9,6 +9,9 @@ import dask.array as da
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import QApplication
 
 from face import draw_box
 from face import mocked as mocked_dock
@@ -81,7 +84,7 @@ def test_an_empty_viewer_says_how_to_begin(viewer, mocked, qtbot):
     assert "no image" in dock.message.text().lower()
     engine.propagate.assert_not_called()
     viewer.add_image(np.zeros(SHAPE))
-    assert "Draw a box" in dock.hint.text()
+    assert "drag a box" in dock.hint.text()
 
 
 def test_the_axes_are_said_in_words_and_the_guess_is_shown(viewer, stack, mocked, qtbot):
@@ -96,6 +99,17 @@ def test_the_axes_are_said_in_words_and_the_guess_is_shown(viewer, stack, mocked
 def test_the_dock_fits_a_small_window(viewer, stack, mocked, qtbot):
     dock, _, _ = mocked(viewer)
     assert dock.sizeHint().height() < 900 and dock.minimumSizeHint().width() <= 320
+    assert dock.minimumSizeHint().height() < 500  # it scrolls
+
+
+def test_a_wheel_over_the_dock_scrolls_and_changes_nothing(viewer, stack, mocked, qtbot):
+    dock, _, _ = mocked(viewer)
+    wheel = QWheelEvent(
+        QPointF(5, 5), QPointF(5, 5), QPoint(0, -120), QPoint(0, -120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(dock.model.model, wheel)
+    assert not wheel.isAccepted() and dock.model.model.currentIndex() == 0
 
 
 def test_a_chosen_axis_gets_the_slider(viewer, stack, mocked, qtbot):
@@ -453,16 +467,37 @@ def test_a_click_with_the_box_tool_is_explained(viewer, prompted, qtbot):
     assert engine.replace_prompts.call_count == 1
 
 
-def test_erasing_all_of_an_object_is_explained_and_loses_nothing(viewer, prompted, qtbot):
-    dock, engine, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(0), "propagate"))
-    viewer.dims.set_current_step(0, 0)
+def erase(viewer, dock, frame):
+    viewer.dims.set_current_step(0, frame)
     dock.prompt.tools["mask"].click()
     layer = viewer.layers["scan segmentation"]
+    layer.data_setitem((np.full(100, frame), *np.nonzero(layer.data[frame])), 0)
+    return layer
+
+
+def test_erasing_all_of_an_object_on_a_frame_says_that_it_is_not_there(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(0), "propagate"))
     engine.reset_mock()
-    layer.data_setitem(tuple(np.nonzero(layer.data)), 0)
+    layer = erase(viewer, dock, 0)
+    qtbot.waitUntil(lambda: engine.replace_prompts.called)
+    number, frame, (prompt,) = engine.replace_prompts.call_args.args
+    assert (number, frame) == (1, 0) and not prompt.mask.any() and not layer.data[0].any()
+    assert dock.message.text() == ""
+    boxes = viewer.layers["scan boxes"]
+    boxes.selected_data = {0}
+    boxes.remove_selected()
+    calls = {call.args for call in engine.replace_prompts.call_args_list[1:]}
+    assert calls == {(1, 2, ()), (1, 0, ())}, "without the box there is nothing that could be absent"
+
+
+def test_erasing_the_only_prompted_frame_is_explained_and_loses_nothing(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2, prompted=True), "preview"))
+    engine.reset_mock()
+    layer = erase(viewer, dock, 2)
     qtbot.waitUntil(lambda: "empty mask" in dock.message.text())
-    qtbot.waitUntil(lambda: layer.data[0].sum() == 100)
+    qtbot.waitUntil(lambda: layer.data[2].sum() == 100)
     engine.replace_prompts.assert_not_called()
 
 
@@ -503,14 +538,17 @@ def test_keys_do_what_is_printed(viewer, prompted, qtbot):
 
 
 def test_the_next_step_is_always_said():
-    columns = (Column(), Column())
-    prompted = DockState(image="scan", columns=columns, has_prompts=True)
-    assert "Shift+S carries it to all 2 slices" in next_step(prompted)
+    prompted = DockState(image="scan", columns=(Column(prompted=True), Column()), has_prompts=True)
+    assert "Shift+S for all 2 slices" in next_step(prompted)
+    seen = DockState(image="scan", columns=(Column(0.9, prompted=True), Column()), has_prompts=True)
+    assert "Shift+S finds it on all 2 slices" in next_step(seen)
+    second = DockState(image="scan", columns=(Column(), Column()), has_prompts=True, current=2, tool="box")
+    assert next_step(second) == "Drag a box around one object on any slice, then press Shift+S."
     done = DockState(image="scan", columns=(Column(0.3), Column(0.9)), has_prompts=True)
-    assert "red column" in next_step(done)
+    assert "Go to the worst slice" in next_step(done)
     sure = DockState(image="scan", columns=(Column(0.8), Column(0.9)), has_prompts=True)
     assert "Scroll to check" in next_step(sure)
-    assert next_step(DockState(image="scan", columns=(Column(),))) == "Draw a box around one object on any slice."
+    assert next_step(DockState(image="scan", columns=(Column(),))) == "Press Box (B) and drag a box around one object."
 
 
 def test_the_worst_frame_has_the_object_and_no_prompt():

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,8 +15,7 @@ from ._hub import Hub
 from ._output import OutputError, keep_result, new_labels_layer, save_labels
 from ._state import worst_frame
 from ._tools import Tool, place_below
-
-Direction = Literal["both", "forward", "backward"]
+from .planning import Direction
 
 
 class Controller(Hub):
@@ -27,8 +27,11 @@ class Controller(Hub):
 
     def choose_image(self, image: Image | None) -> None:
         """Take another image layer; prompts and labels of the last one stay in their layers."""
+        removed, self._removed = self._removed, ""
         if image is not self.image:
             self._watch_image(image)
+            if removed:
+                self.say(removed)
 
     def choose_axis(self, axis: int) -> None:
         """Propagate along this axis, and give it a slider in the viewer."""
@@ -40,8 +43,11 @@ class Controller(Hub):
 
     def choose_mode(self, mode: str) -> None:
         if mode != self._state.mode:
-            layout = self.workspace.sequence.describe(mode) if self.workspace else ""
-            self._set(mode=mode, layout=layout, reason="as you chose")
+            self._mode = mode
+            self._set(mode=mode, reason="as you chose")
+            if self.workspace is not None:
+                sequence = self.workspace.sequence
+                self._set(layout=sequence.describe(mode), noun=sequence.noun(mode))
             self._reopen()
 
     def choose_contrast(self, as_shown: bool) -> None:
@@ -67,6 +73,7 @@ class Controller(Hub):
         except OutputError as error:
             self.say(str(error))
             return False
+        self._output = None if layer is None else (layer, keep)
         self._set(problem="", note="")
         self.flush()
         return True
@@ -194,15 +201,19 @@ class Controller(Hub):
         if work is None or not work.results.results:
             self.say("There is no result to keep yet: draw a prompt and press Shift+S.")
             return
-        self.flush()
-        output = work.results.labels()
         next_object = max(self.state.objects) + 1
-        if output.ours:
+        try:
+            output = work.results.labels()
+            self.flush()
             name = f"{work.image.name} kept"
-            kept = next((la for la in self.viewer.layers if la.name == name and isinstance(la, Labels)), None)
-            if kept is None or kept.data.shape != output.layer.data.shape:
+            kept = self._kept_layer(work.image) if output.ours else None
+            if output.ours and kept is None:
                 kept = new_labels_layer(work.image, work.sequence.layout, name)
                 place_below(self.viewer, kept, [output.layer])
+        except OutputError as error:
+            self.say(str(error))
+            return
+        if kept is not None:
             keep_result(output.layer.data, kept.data)
             kept.refresh()
             where = name
@@ -215,27 +226,35 @@ class Controller(Hub):
         self._aim()
         self.say(note=f"Kept in '{where}'. The next prompt starts object {next_object}.")
 
+    def _kept_layer(self, image: Image) -> Labels | None:
+        """Find the layer that results are committed to."""
+        shape = self.workspace.sequence.layout.shape if self.workspace is not None else ()
+        named = (layer for layer in self.viewer.layers if layer.name == f"{image.name} kept")
+        return next((la for la in named if isinstance(la, Labels) and la.data.shape == shape), None)
+
     def save(self, path: Path) -> None:
         """Write the labels to a compressed tif, beside the interface thread."""
+        self.flush()
         work = self.workspace
         layer = work.output_layer if work is not None else None
-        kept = next((la for la in self.viewer.layers if work and la.name == f"{work.image.name} kept"), None)
+        kept = self._kept_layer(work.image) if work is not None else None
         if layer is None and kept is None:
             self.say("There are no labels to save yet.")
             return
-        self.flush()
         parts = [np.asarray(la.data) for la in (kept, layer) if la is not None]
         path = path if path.suffix.lower() in (".tif", ".tiff") else path.with_name(path.name + ".tif")
         self.say(note=f"Saving {path.name} ...")
-        threading.Thread(target=self._write, args=(path, parts), name="napari-medsam2 save", daemon=True).start()
+        # No daemon: closing napari waits for the file.
+        threading.Thread(target=self._write, args=(path, parts), name="napari-medsam2 save").start()
 
     def _write(self, path: Path, parts: list[npt.NDArray[Any]]) -> None:
+        problem = ""
         try:
             labels = parts[0].copy()
             for part in parts[1:]:
                 keep_result(part, labels)
             save_labels(path, labels)
-        except (OSError, MemoryError) as error:
-            self.saved.emit(f"The labels could not be saved: {error}", "")
-        else:
-            self.saved.emit("", f"Saved {path}")
+        except (OSError, MemoryError, ValueError) as error:
+            problem = f"The labels could not be saved: {error}"
+        with suppress(RuntimeError):  # the window was closed meanwhile
+            self.saved.emit(problem, "" if problem else f"Saved {path}")

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image
+from napari.layers import Image, Labels
 from napari.utils.events import Event as NapariEvent
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -24,6 +24,7 @@ from ._workspace import Workspace
 from .contrast import Contrast
 from .engine import Engine
 from .engine_events import Event, Failed, Finished, ModelLoaded, Restored, ResultReady, StatusChanged
+from .prompts import is_erased
 
 #: Labels are redrawn at most this often.
 REFRESH_MS = 100
@@ -55,7 +56,11 @@ class Hub(QObject):
         self._device = "auto"
         self._contrast_as_shown = False
         self._contrast: Contrast | None = None  # as the session has it
-        self._axis: int | None = None
+        self._axis: int | None = None  # as chosen, like the next two; None for a guess
+        self._mode: Any = None
+        self._output: tuple[Labels, bool] | None = None
+        self._generation = -1  # of the sequence whose results are awaited
+        self._removed = ""  # that the image was removed, to be said again beside the next one
         self._loaded: tuple[str, str] | None = None
         self._opened = False
         self._state = DockState()
@@ -114,6 +119,11 @@ class Hub(QObject):
             has_results=bool(work.results.results),
         )
 
+    @property
+    def user_output(self) -> Labels | None:
+        """The user's layer that results are written to; ``None`` if it is one of ours."""
+        return self._output[0] if self._output is not None else None
+
     def _set(self, **changes: Any) -> None:
         self._state = replace(self._state, **changes)
         self.changed.emit()
@@ -131,26 +141,38 @@ class Hub(QObject):
         if self.workspace is not None:
             self.workspace.close()
             self.workspace = None
-        self._opened = False
+        self._opened, self._generation = False, -1
         kept = self._state
         self._state = DockState(model=kept.model, device=kept.device, status=kept.status)
         if self.image is not None:
             try:
                 sequence = ImageSequence(self.viewer, self.image, self._axis)
-                mode, reason = sequence.guess_mode()
+                mode, reason = (self._mode, "as you chose") if self._mode else sequence.guess_mode()
             except LayoutError as error:
                 self.say(f"'{self.image.name}' cannot be segmented: {error}")
                 return
             self.workspace = Workspace(sequence, self._send_prompts, self.layer_made.emit)
             axis = sequence.layout.axis
-            self._set(layout=sequence.describe(mode), axes=sequence.axes(), axis=axis, mode=mode, reason=reason)
+            words = {"layout": sequence.describe(mode), "noun": sequence.noun(mode), "reason": reason}
+            self._set(axes=sequence.axes(), axis=axis, mode=mode, **words)
+            self._take_output_again()
         self.changed.emit()
+
+    def _take_output_again(self) -> None:
+        if self.workspace is None or self._output is None:
+            return
+        layer, keep = self._output
+        try:
+            self.workspace.choose_output(layer, keep=keep)
+        except OutputError as error:
+            self._output = None
+            self.say(str(error))
 
     def _watch_image(self, image: Image | None) -> None:
         """Begin with another image layer, and again when its pixels are replaced."""
         if self.image is not None:
             self.image.events.data.disconnect(self._start)
-        self.image, self._axis = image, None
+        self.image, self._axis, self._mode, self._output = image, None, None, None
         if image is not None:
             image.events.data.connect(self._start)
         self._start()
@@ -170,12 +192,15 @@ class Hub(QObject):
                 self.say("There is no image to segment: open one first.")
             return None
         self._load_model()
+        work.results.withdrawn = False
         contrast = work.sequence.shown_contrast() if self._contrast_as_shown else None
         if not self._opened or contrast != self._contrast:
             self._opened, self._contrast = True, contrast
             mode: Any = self._state.mode
             self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast)
-            for (number, frame), group in work.book.groups.items():
+            self._generation = self.engine.generation
+            # "Not here" (an empty mask) needs a "here" before it.
+            for (number, frame), group in sorted(work.book.groups.items(), key=lambda item: is_erased(item[1])):
                 self.engine.replace_prompts(number, frame, group)
         return work
 
@@ -185,13 +210,15 @@ class Hub(QObject):
             self._opened = False
             self._ready()
 
-    def _send_prompts(self, problem: str = "") -> None:
+    def _send_prompts(self, problem: str = "", *, keep_labels: bool = False) -> None:
         work = self._ready()
         if work is None:
             return
         changes = work.book.changes()
         for (number, frame), group in changes:
             self.engine.replace_prompts(number, frame, group)
+            if not group and not keep_labels:
+                work.results.drop(frame, number)
             if group and self.preview_while_drawing and len(changes) <= 4:
                 self.engine.preview(frame, number)
         self.say(" ".join(filter(None, (problem, *work.book.problems))))
@@ -201,12 +228,16 @@ class Hub(QObject):
 
     def _on_event(self, event: Event) -> None:
         work = self.workspace
+        if isinstance(event, ResultReady | Restored | Finished) and event.generation != self._generation:
+            return  # of an image that was left meanwhile
         if isinstance(event, StatusChanged):
             self._state = replace(self._state, status=event.status)
             self._later()
         elif isinstance(event, ResultReady) and work is not None:
-            work.results.add(event.result)
-            self._later()
+            result = event.result
+            if not result.prompted or result.frame in work.book.frames(result.object_id):  # else just deleted
+                work.results.add(result)
+                self._later()
         elif isinstance(event, Restored) and work is not None:
             work.restore(event)
             if event.cause != "reset":
@@ -215,7 +246,7 @@ class Hub(QObject):
         elif isinstance(event, ModelLoaded):
             self._set(device=f"{event.name} runs on {event.device}. {idle_gpu_advice(event.device)}".strip())
         elif isinstance(event, Finished):
-            if event.reason == "cancelled" and not self._state.note:
+            if event.reason == "cancelled" and not (self._state.note or self._state.problem):
                 self.say(note="Cancelled; what was done stays.")
             self.flush()
         elif isinstance(event, Failed):
@@ -263,11 +294,16 @@ class Hub(QObject):
         if layer is work.image:
             running = self._state.running
             self._watch_image(None)
-            self.say(f"The image '{layer.name}' was removed{', so the run was stopped' if running else ''}.")
+            self._removed = f"The image '{layer.name}' was removed{', so the run was stopped' if running else ''}."
+            self.say(self._removed)
             return
         what = work.let_go(layer)
+        if what == "output":
+            self._output = None
         if what == "output" and self._state.running:
             self.engine.cancel()
             self.say(f"'{layer.name}' was removed, so the run was stopped. Press Shift+S for a new one.")
         elif what == "prompts":
-            self._send_prompts()
+            withdrawn = work.results.withdrawn
+            self._send_prompts(keep_labels=True)
+            work.results.withdrawn = withdrawn

@@ -15,6 +15,8 @@ from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError
 
 POSITIVE = "#1fd45f"
 NEGATIVE = "#ff3b3b"
+#: Labels layers of ours hold 16 bit.
+LARGEST_LABEL = 65535
 #: Colours of objects 1, 2, ...; they repeat. Neither the green nor the red of clicks.
 PALETTE = ("#3fa7ff", "#ffb000", "#c77dff", "#ffe14d", "#00d5c8", "#ff7ab8", "#b8a07a", "#8ea2ff", "#ff8652", "#a6e3ff")
 
@@ -174,9 +176,26 @@ def read_prompts(
     return Reading(problems=(f"'{layer.name}' is not a Points, Shapes or Labels layer",))
 
 
-def _objects(layer: Points | Shapes, object_id: int) -> list[int]:
+def _objects(layer: Points | Shapes, object_id: int) -> tuple[list[int], list[str]]:
+    """Object numbers by the layer's feature; values that are none count as ``object_id``, which is said in words."""
     column = layer.features.get("object")
-    return [object_id] * len(layer.data) if column is None else [int(v) for v in column]
+    if column is None:
+        return [object_id] * len(layer.data), []
+    numbers = [_object_number(value) for value in column]
+    odd = sorted({str(value) for value, number in zip(column, numbers, strict=True) if number is None})
+    problem = (
+        f"'{layer.name}' has the feature 'object' with values that are no object's number (1, 2, ...): "
+        f"{', '.join(odd[:3])}; these count as object {object_id}"
+    )
+    return [number or object_id for number in numbers], [problem] if odd else []
+
+
+def _object_number(value: Any) -> int | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if 1 <= number <= LARGEST_LABEL and number.is_integer() else None
 
 
 def _outside(frame: float, y: float, x: float, layout: Layout) -> bool:
@@ -195,8 +214,8 @@ def _read_points(layer: Points, image: Image, layout: Layout, viewer_point: Sequ
     column = layer.features.get("positive")
     signs = [True] * len(data) if column is None else [bool(v) for v in column]
     prompts: list[Prompt] = []
-    problems = []
-    rows = zip(layout.to_frames(data), layout.is_here(data), signs, _objects(layer, object_id), strict=True)
+    numbers, problems = _objects(layer, object_id)
+    rows = zip(layout.to_frames(data), layout.is_here(data), signs, numbers, strict=True)
     for (frame, y, x), here, sign, number in rows:
         if not here:
             continue
@@ -210,8 +229,8 @@ def _read_points(layer: Points, image: Image, layout: Layout, viewer_point: Sequ
 def _read_shapes(layer: Shapes, image: Image, layout: Layout, viewer_point: Sequence[float], object_id: int) -> Reading:
     height, width = layout.frame_shape
     prompts: list[Prompt] = []
-    problems = []
-    for vertices, kind, number in zip(layer.data, layer.shape_type, _objects(layer, object_id), strict=True):
+    numbers, problems = _objects(layer, object_id)
+    for vertices, kind, number in zip(layer.data, layer.shape_type, numbers, strict=True):
         data = map_points(vertices, layer, image, viewer_point)
         if not layout.is_here(data).all():
             continue
@@ -245,27 +264,49 @@ def _read_shapes(layer: Shapes, image: Image, layout: Layout, viewer_point: Sequ
 
 def _read_labels(layer: Labels, image: Image, layout: Layout, viewer_point: Sequence[float]) -> Reading:
     """Sample the labels at every pixel of the image's frames (nearest neighbour)."""
-    height, width = layout.frame_shape
-    grid = np.stack(np.meshgrid(np.arange(height), np.arange(width), indexing="ij"), axis=-1).reshape(-1, 2)
     data: Any = layer.data[0] if layer.multiscale else layer.data
-    probe = layout.from_frames(np.array([(0.0, 0.0, 0.0), (1.0, 0.0, 0.0)]))
-    step = map_points(map_points(probe, image, layer, viewer_point), layer, image, viewer_point)
+    probe = layout.from_frames(np.vstack([np.zeros(3), np.eye(3)]))
+    at = map_points(probe, image, layer, viewer_point)
+    back = map_points(at[:2], layer, image, viewer_point)
     # A layer without the propagation axis (2D labels on a stack) speaks of the slice in view alone.
-    here = _frame(float(layout.to_frames(step)[0, 0]), layout)
-    follows = layout.n_frames > 1 and not np.allclose(step[0], step[1])
+    here = _frame(float(layout.to_frames(back)[0, 0]), layout)
+    follows = layout.n_frames > 1 and not np.allclose(back[0], back[1])
+    origin, (along, down, right) = at[0], at[1:] - at[0]
     prompts: list[Prompt] = []
     for frame in range(layout.n_frames) if follows else (here,):
-        points = layout.from_frames(np.column_stack([np.full(len(grid), float(frame)), grid]))
-        at = np.round(map_points(points, image, layer, viewer_point)).astype(int)
-        inside = np.all((at >= 0) & (at < np.array(data.shape)), axis=1)
-        values = np.zeros(len(grid), dtype=int)
-        if inside.any():
-            # Only the slab that this frame touches is read, so a lazy layer stays lazy.
-            low, high = at[inside].min(axis=0), at[inside].max(axis=0) + 1
-            slab = np.asarray(data[tuple(slice(a, b) for a, b in zip(low, high, strict=True))])
-            values[inside] = slab[tuple((at[inside] - low).T)]
-        labels = values.reshape(height, width)
-        prompts += [MaskPrompt(frame, labels == k, int(k)) for k in np.unique(labels) if k > 0]
+        labels = _sample(data, origin + frame * along, down, right, layout.frame_shape)
+        if labels.any():
+            prompts += [MaskPrompt(frame, labels == k, int(k)) for k in np.unique(labels) if k > 0]
     if not prompts:
         return Reading(problems=(f"'{layer.name}' has no label on this image: it is empty there",))
     return Reading(tuple(prompts))
+
+
+def _sample(
+    data: Any,
+    origin: npt.NDArray[np.float64],
+    down: npt.NDArray[np.float64],
+    right: npt.NDArray[np.float64],
+    shape: tuple[int, int],
+) -> npt.NDArray[np.int64]:
+    """Values of ``data`` at ``origin + y * down + x * right``, ``(H, W)``; 0 outside it.
+
+    Only the slab that is touched is read, so a lazy layer stays lazy.
+    """
+    rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
+    # Where an axis of the data does not change along y or x it stays a column, a row or a number: that is quick.
+    at = [
+        np.round(start + (rows * step_y if abs(step_y) > 1e-9 else 0) + (columns * step_x if abs(step_x) > 1e-9 else 0))
+        for start, step_y, step_x in zip(origin, down, right, strict=True)
+    ]
+    index = [np.atleast_2d(np.asarray(a)).astype(int) for a in at]
+    inside = np.ones(shape, bool)
+    for where, length in zip(index, data.shape, strict=True):
+        inside &= (where >= 0) & (where < length)
+    if not inside.any():
+        return np.zeros(shape, np.int64)
+    clipped = [np.clip(where, 0, length - 1) for where, length in zip(index, data.shape, strict=True)]
+    low = [int(where.min()) for where in clipped]
+    slab = np.asarray(data[tuple(slice(a, int(where.max()) + 1) for a, where in zip(low, clipped, strict=True))])
+    values = slab[tuple(where - a for where, a in zip(clipped, low, strict=True))]
+    return np.where(inside, np.broadcast_to(values, shape), 0).astype(np.int64)

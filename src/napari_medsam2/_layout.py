@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ._samples import MODE_KEY
-
-Mode = Literal["stack", "flow"]
+from .planning import Mode
 
 #: A level of a multiscale image is used if its frames have at most this many pixels; else the next smaller one.
 LARGEST_FRAME = 4096 * 4096
@@ -160,10 +159,18 @@ def axis_name(labels: Sequence[str], axis: int) -> str:
     return f"axis {axis}" if unnamed else f"axis {axis} ({label})"
 
 
+def noun_of(layout: Layout, labels: Sequence[str], mode: str) -> str:
+    """What people call one frame: an image (alone or in a flow), a frame in time, or a slice."""
+    if mode == "flow" or layout.axis is None:
+        return "image"
+    label = str(labels[layout.axis]) if layout.axis is not None and layout.axis < len(labels) else ""
+    return "frame" if label.lower() in ("t", "time") else "slice"
+
+
 def describe(layout: Layout, labels: Sequence[str], mode: str = "stack") -> str:
     """Say in words what the axes are."""
     y, x = layout.frame_shape
-    noun = ("slice" if mode == "stack" else "image") + ("" if layout.n_frames == 1 else "s")
+    noun = noun_of(layout, labels, mode) + ("" if layout.n_frames == 1 else "s")
     words = [f"{y} x {x} pixels" + (", RGB" if layout.rgb else "")]
     if layout.axis is not None:
         words.insert(0, f"{layout.n_frames} {noun} along {axis_name(labels, layout.axis)}")

@@ -137,9 +137,10 @@ class OutputLabels:
             touched = {int(v) for v in np.unique(view[changed])} | {int(v) for v in np.unique(expected[lost])}
             found += [(frame, object_id) for object_id in sorted(touched & known)]
             foreign = changed & (view != 0) & ~np.isin(view, sorted(known))
-            if foreign.any() or not touched & known:
+            if foreign.any() or frame in self._before:
+                # What was there before is gone where the user painted over it.
                 before = self._before.setdefault(frame, np.zeros_like(view))
-                before[foreign] = view[foreign]
+                before[changed] = np.where(foreign, view, 0)[changed]
         return found
 
     def painted_frames(self, item: Any, current: int) -> set[int]:
@@ -174,4 +175,9 @@ def save_labels(path: Path, labels: npt.NDArray[Any]) -> None:
     big = labels.nbytes > 2**31
     smallest = np.uint8 if labels.size and labels.max() < 256 else labels.dtype
     values = labels.astype(smallest, copy=False)
-    tifffile.imwrite(path, values, compression="zlib", photometric="minisblack", bigtiff=big)
+    part = path.with_name(f".{path.name}.part")  # a file is there whole or not at all
+    try:
+        tifffile.imwrite(part, values, compression="zlib", photometric="minisblack", bigtiff=big)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

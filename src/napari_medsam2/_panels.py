@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFileDialog, QProgressBar, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QVBoxLayout, QWidget
 
 from ._keys import printed
 from ._layers import NEGATIVE, POSITIVE, object_colour
-from ._pickers import LayerPicker, button, caption, line, quiet, row
+from ._pickers import Choice, LayerPicker, button, caption, line, row
 from ._state import DockState, time_left, worst_frame
 from ._strip import ConfidenceStrip
 from .models import MODELS
 
 FROM_FILE = "From file..."
+MAIN_BUTTON = (
+    "QPushButton { background-color: #1f6feb; color: white; font-weight: bold; padding: 6px 2px; }"
+    "QPushButton:disabled { background-color: #2b3b52; color: #8a93a0; }"
+)
 
 
 class Panel(QWidget):
@@ -45,13 +49,13 @@ class ImagePanel(Panel):
         self.picker = LayerPicker(viewer, (Image,))
         self.stack = button("Stack", "The frames follow each other: z-slices or time points", checkable=True)
         self.flow = button("Flow", "The frames show the same kind of object and have no order", checkable=True)
-        self.axis = QComboBox()
-        self.axis.setToolTip("The axis to propagate along; the viewer shows a slider for it")
-        self.contrast = QComboBox()
-        self.contrast.addItems(["Contrast: automatic", "Contrast: as shown"])
-        self.contrast.setToolTip("What the network sees: robust limits over all frames, or the layer's own limits")
+        self.axis = Choice(tip="The axis to propagate along; the viewer shows a slider for it")
+        self.contrast = Choice(
+            "Contrast: automatic",
+            "Contrast: as shown",
+            tip="What the network sees: robust limits over all frames, or the layer's own limits",
+        )
         self.words = line(small=True)
-        quiet(self.axis), quiet(self.contrast)
         self.column.addWidget(caption("Image"))
         self.column.addWidget(self.picker)
         self.column.addLayout(row(self.stack, self.flow, self.axis, stretch=(1, 1, 2)))
@@ -89,16 +93,15 @@ class ModelPanel(Panel):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = QComboBox()
+        self.model = Choice()
         for entry in MODELS.values():
             self.model.addItem(entry.title, entry.name)
             self.model.setItemData(self.model.count() - 1, f"{entry.purpose}. {entry.licence}.", 3)
         self.model.addItem(FROM_FILE, "")
-        self.device = QComboBox()
-        self.device.addItems(["auto", "cpu", "cuda", "mps"])
-        self.device.setToolTip("Where the network runs; auto takes the fastest there is")
+        self.device = Choice(
+            "auto", "cpu", "cuda", "mps", tip="Where the network runs; auto takes the fastest there is"
+        )
         self.words = line(small=True)
-        quiet(self.model), quiet(self.device)
         self.column.addWidget(caption("Model"))
         self.column.addLayout(row(self.model, self.device, stretch=(3, 1)))
         self.column.addWidget(self.words)
@@ -140,8 +143,7 @@ class PromptPanel(Panel):
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
-        self.object = QComboBox()
-        self.object.setToolTip("Prompts go to this object; its number is its label")
+        self.object = Choice(tip="Prompts go to this object; its number is its label")
         self.new_object = button("", "Start another object")
         self.tools = {
             "point": button(f"Point ({printed('point')})", "Click on the object", checkable=True),
@@ -153,7 +155,7 @@ class PromptPanel(Panel):
         self.adopt.setToolTip("Take prompts from a Points, Shapes or Labels layer of yours; it is never changed")
         self.preview = QCheckBox("Preview while drawing")
         self.preview.setChecked(True)
-        quiet(self.object), quiet(self.preview)
+        self.preview.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.column.addWidget(caption("Object and prompt"))
         self.column.addLayout(row(self.object, self.new_object))
         self.column.addLayout(row(*self.tools.values()))
@@ -180,7 +182,7 @@ class PromptPanel(Panel):
         stack = state.mode == "stack" or len(state.columns) < 2
         self.new_object.setText(f"New object ({printed('next')})" if stack else "New object")
         colour = POSITIVE if state.positive else NEGATIVE
-        self.sign.setText(f"{'+  object' if state.positive else '-  not object'} ({printed('sign')})")
+        self.sign.setText(f"{'+  on object' if state.positive else '-  not on it'} ({printed('sign')})")
         self.sign.setStyleSheet(f"background-color: {colour}; color: black; font-weight: bold;")
 
     def _on_adopt(self, layer: Layer | None) -> None:
@@ -209,10 +211,8 @@ class RunPanel(Panel):
         super().__init__()
         self.segment = button(f"Segment this frame ({printed('segment')})", "Look at the current object on this frame")
         self.propagate = button(f"Propagate ({printed('propagate')})", "Carry all objects to the other frames")
-        self.propagate.setStyleSheet("background-color: #1f6feb; color: white; font-weight: bold; padding: 6px;")
-        self.direction = QComboBox()
-        self.direction.addItems(["both", "forward", "backward"])
-        self.direction.setToolTip("Which way from the prompted frames")
+        self.propagate.setStyleSheet(MAIN_BUTTON)
+        self.direction = Choice("both", "forward", "backward", tip="Which way from the prompted frames")
         self.progress = QProgressBar()
         self.progress.setFixedHeight(18)
         self.pause = button("Pause (Esc)", "Stop at the next frame, correct, and go on from there")
@@ -223,9 +223,8 @@ class RunPanel(Panel):
         self.clear = button(f"Clear ({printed('clear')})", "Remove all prompts and results of this image")
         self.strip = ConfidenceStrip()
         self.strip.setToolTip("One column per frame: green is sure, red is not; a triangle marks a prompt")
-        self.worst = button("Go to worst frame", "Show the frame that the network is least sure of")
+        self.worst = button("", "Show where the network is least sure")
         self.next = button(f"Next image ({printed('next')})", "Show the next image of the flow")
-        quiet(self.direction)
         self.column.addWidget(caption("Run"))
         self.column.addWidget(self.segment)
         self.column.addLayout(row(self.propagate, self.direction, stretch=(3, 1)))
@@ -253,7 +252,7 @@ class RunPanel(Panel):
     def apply(self, state: DockState) -> None:
         status = state.status
         several = len(state.columns) > 1
-        self.segment.setText(f"Segment this {'slice' if state.mode == 'stack' else 'image'} ({printed('segment')})")
+        self.segment.setText(f"Segment this {state.noun} ({printed('segment')})")
         self.segment.setEnabled(bool(state.image))
         self.propagate.setEnabled(bool(state.image) and several)
         self.direction.setEnabled(state.mode == "stack" and several)
@@ -267,10 +266,12 @@ class RunPanel(Panel):
         left = time_left(status.seconds_left) if status.state == "running" else resting
         self.progress.setFormat(f"{status.done} / {status.total}   {left}" if status.total else "")
         self.strip.set_columns(state.columns, state.frame)
+        self.worst.setText(f"Go to worst {state.noun}")
         self.worst.setEnabled(worst_frame(state.columns) is not None)
         self.next.setVisible(state.mode == "flow" and several)
-        for each in (self.undo, self.redo, self.clear):
-            each.setEnabled(bool(state.image))
+        self.undo.setEnabled(bool(state.image))
+        self.redo.setEnabled(bool(state.image))
+        self.clear.setEnabled(state.has_prompts or state.has_results)
         self.commit.setEnabled(state.has_results)
 
 
@@ -284,11 +285,12 @@ class OutputPanel(Panel):
         super().__init__()
         self.output = LayerPicker(viewer, (Labels,), "New layer")
         self.output.setToolTip("The Labels layer that results are written to: one of ours, or one of yours")
-        self.keep = QComboBox()
-        self.keep.addItems(["keep labels", "overwrite"])
-        self.keep.setToolTip("In a layer of yours: which wins where a result meets a label that was there")
+        self.keep = Choice(
+            "keep labels",
+            "overwrite",
+            tip="In a layer of yours: which wins where a result meets a label that was there",
+        )
         self.save = button("Save labels...", "Write the labels to a compressed tif")
-        quiet(self.keep)
         self.column.addWidget(caption("Labels go to"))
         self.column.addLayout(row(self.output, self.keep))
         self.column.addWidget(self.save)

@@ -1,4 +1,4 @@
-"""Small widgets that the dock is made of: a picker for layers, quiet buttons, lines of text."""
+"""Small widgets that the dock is made of. None takes the keyboard: the keys belong to the viewer."""
 
 from __future__ import annotations
 
@@ -6,11 +6,40 @@ from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Layer
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QHBoxLayout, QLabel, QLayout, QPushButton, QSizePolicy, QWidget
+from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtGui import QWheelEvent
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QScrollArea,
+    QSizePolicy,
+    QVBoxLayout,
+    QWidget,
+)
 
 
-class LayerPicker(QComboBox):
+class Choice(QComboBox):
+    """A list to choose from that may shrink, and that a mouse wheel scrolls past instead of changing it."""
+
+    def __init__(self, *texts: str, tip: str = "") -> None:
+        super().__init__()
+        self.addItems(texts)
+        self.setToolTip(tip)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self.setMinimumContentsLength(6)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+
+    def wheelEvent(self, event: QWheelEvent | None) -> None:
+        if event is not None:
+            event.ignore()
+
+
+class LayerPicker(Choice):
     """Lists the viewer's layers of some types, in their order, and follows renaming and removal.
 
     Parameters
@@ -31,7 +60,6 @@ class LayerPicker(QComboBox):
         self._hidden: set[Layer] = set()
         self._layers: list[Layer | None] = []
         self._picked: Layer | None = None
-        quiet(self)
         for emitter in self._emitters():
             emitter.connect(self.refill)
         viewer.layers.events.renamed.connect(self.refill)
@@ -82,22 +110,12 @@ class LayerPicker(QComboBox):
         self.layer_picked.emit(self._picked)
 
 
-def quiet(widget: QWidget) -> QWidget:
-    """Let a widget not take the keyboard: the keys belong to the viewer. Combo boxes may shrink."""
-    widget.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-    if isinstance(widget, QComboBox):
-        widget.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        widget.setMinimumContentsLength(6)
-        widget.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    return widget
-
-
 def button(text: str, tip: str, *, checkable: bool = False) -> QPushButton:
     made = QPushButton(text)
     made.setToolTip(tip)
     made.setCheckable(checkable)
     made.setMinimumWidth(20)
-    quiet(made)
+    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
     return made
 
 
@@ -124,3 +142,28 @@ def row(*widgets: QWidget, stretch: tuple[int, ...] = ()) -> QLayout:
     for i, widget in enumerate(widgets):
         layout.addWidget(widget, stretch[i] if i < len(stretch) else 1)
     return layout
+
+
+class ScrolledColumn(QScrollArea):
+    """Parts in a column that scrolls where the window is too low for them; it is never too narrow for them."""
+
+    def __init__(self, *parts: QWidget) -> None:
+        super().__init__()
+        inside = QWidget()
+        column = QVBoxLayout(inside)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(5)
+        for part in parts:
+            column.addWidget(part)
+        column.addStretch(1)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setWidgetResizable(True)
+        self.setWidget(inside)
+
+    def minimumSizeHint(self) -> QSize:
+        inside, bar = self.widget(), self.verticalScrollBar()
+        width = inside.minimumSizeHint().width() if inside is not None else 0
+        borders = 4
+        return QSize(width + (bar.sizeHint().width() if bar is not None else 0) + borders, 60)

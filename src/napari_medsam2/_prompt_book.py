@@ -9,7 +9,7 @@ from napari.layers import Image, Layer
 
 from ._layers import Reading, fill_prompt_layer, read_prompts
 from ._layout import Layout
-from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, is_erased
 
 Key = tuple[int, int]  # object number, frame
 Signature = tuple[object, ...]
@@ -96,8 +96,15 @@ class PromptBook:
         self._readings.pop(layer, None)
 
     def add_stroke(self, prompt: MaskPrompt) -> None:
-        """Take a painted mask; it is final on its frame until a click or a box comes there."""
+        """Take a painted mask; it is final on its frame until a click or a box comes there.
+
+        An empty one (the object was erased) goes with the last prompt that says where the object is.
+        """
         self._strokes[(prompt.object_id, prompt.frame)] = prompt
+
+    def is_shown_beside(self, object_id: int, frame: int) -> bool:
+        """True if a prompt on another frame says where the object is."""
+        return any(n == object_id and t != frame and not is_erased(group) for (n, t), group in self._sent.items())
 
     def _read(self, source: Source) -> tuple[Prompt, ...]:
         reading = self._readings.get(source.layer)
@@ -121,6 +128,9 @@ class PromptBook:
         now = {key: group for key, group in drawn.items() if key not in self._strokes}
         for key, stroke in self._strokes.items():
             now[key] = (*_clicks_and_boxes(drawn.get(key, ())), stroke)
+        shown = {number for (number, _), group in now.items() if not is_erased(group)}
+        now = {key: group for key, group in now.items() if key[0] in shown}
+        self._strokes = {key: stroke for key, stroke in self._strokes.items() if key in now}
         keys = [*now, *(key for key in self._sent if key not in now)]
         changed = [(key, now.get(key, ())) for key in keys if not _same(now.get(key, ()), self._sent.get(key, ()))]
         self._sent = now

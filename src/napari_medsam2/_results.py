@@ -28,8 +28,10 @@ class ResultView:
         self.layout = layout
         self.output: OutputLabels | None = None
         self.results: dict[tuple[int, int], FrameResult] = {}
+        self.withdrawn = False  # the user removed the layer: the next action makes another one
         self._place = place
         self._late: set[int] = set()
+        self._shown: dict[int, dict[int, FrameResult]] = {}  # by frame and object, as written to the layer
 
     def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
         """Write to the user's layer from now on, or to one of ours (``None``, made when first needed).
@@ -43,27 +45,47 @@ class ResultView:
         if layer is None:
             if current is not None and not current.ours:
                 current.settle()
-                self.output = None
+                self._change_output(None)
         elif current is not None and current.layer is layer:
             current.set_keep(keep)
+            self._late |= {frame for frame, _ in self.results}
         else:
-            self.output = OutputLabels.of_user(layer, self.image, self.layout, keep=keep)
-        self._late |= {frame for frame, _ in self.results}
+            self._change_output(OutputLabels.of_user(layer, self.image, self.layout, keep=keep))
 
     def labels(self) -> OutputLabels:
         """Return the output; one of ours is made if there is none."""
         if self.output is None:
             layer = new_labels_layer(self.image, self.layout, f"{self.image.name} segmentation")
-            self.output = OutputLabels(layer, self.layout, ours=True)
+            output = OutputLabels(layer, self.layout, ours=True)
+            self._change_output(output)
             self._place(layer)
+            return output
         return self.output
 
-    def masks(self, frame: int) -> Masks:
-        return {number: r.mask for (t, number), r in self.results.items() if t == frame and r.mask.any()}
+    def withdraw(self) -> None:
+        """Take note that the layer was removed. The results are kept, for the layer that the next action makes."""
+        self._change_output(None)
+        self.withdrawn = True
+
+    def _change_output(self, output: OutputLabels | None) -> None:
+        self.output, self.withdrawn = output, False
+        self._shown.clear()
+        self._late |= {frame for frame, _ in self.results}
+
+    def masks_shown(self, frame: int) -> Masks:
+        """Return what the layer shows on a frame, which later results may not be part of yet."""
+        return {number: r.mask for number, r in self._shown.get(frame, {}).items() if not r.absent}
 
     def add(self, result: FrameResult) -> None:
         self.results[(result.frame, result.object_id)] = result
         self._late.add(result.frame)
+
+    def drop(self, frame: int, object_id: int) -> None:
+        """Forget what a prompt was answered with, after it was deleted."""
+        known = self.results.get((frame, object_id))
+        if known is not None and known.prompted:
+            del self.results[(frame, object_id)]
+            self._late.add(frame)
 
     def show_again(self, frame: int) -> None:
         """Write a frame once more, over a stroke that cannot be used."""
@@ -72,7 +94,7 @@ class ResultView:
     def replace(self, results: Mapping[tuple[int, int], FrameResult]) -> None:
         """Show exactly these, as after an undo."""
         self._late |= {frame for frame, _ in (*self.results, *results)}
-        self.results = dict(results)
+        self.results, self.withdrawn = dict(results), False
 
     def flush(self, in_view: int | None) -> None:
         """Write what is late; the canvas is redrawn only if a written frame is in view (``None``: always).
@@ -82,16 +104,17 @@ class ResultView:
         OutputError
             If the layer cannot hold an object's number.
         """
-        late, self._late = self._late, set()
-        if not late or (self.output is None and not self.results):
+        if not self._late or self.withdrawn or (self.output is None and not self.results):
             return
         output = self.labels()
+        late, self._late = self._late, set()
         by_frame: dict[int, dict[int, FrameResult]] = {frame: {} for frame in late}
         for (frame, number), result in self.results.items():
             if frame in by_frame:
                 by_frame[frame][number] = result
         for frame, found in by_frame.items():
             output.show(frame, {number: r.mask for number, r in found.items()})
+            self._shown[frame] = found
         if in_view is None or in_view in late:
             output.layer.refresh(extent=False, thumbnail=False)
 
@@ -100,6 +123,7 @@ class ResultView:
         if self.output is not None:
             self.output.settle()
         self.results, self._late = {}, set()
+        self._shown.clear()
 
     def columns(self, object_id: int, prompted: frozenset[int]) -> tuple[Column, ...]:
         """Sum up one object for the confidence strip."""

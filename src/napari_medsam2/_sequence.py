@@ -10,8 +10,9 @@ from napari.components import ViewerModel
 from napari.layers import Image
 
 from . import _layout
-from ._layout import Layout, Mode
+from ._layout import Layout
 from .contrast import Contrast
+from .planning import Mode
 
 
 class ImageSequence:
@@ -55,6 +56,9 @@ class ImageSequence:
 
     def describe(self, mode: str) -> str:
         return _layout.describe(self.layout, self.image.axis_labels, mode)
+
+    def noun(self, mode: str) -> str:
+        return _layout.noun_of(self.layout, self.image.axis_labels, mode)
 
     def axes(self) -> tuple[tuple[int, str], ...]:
         """The axes one may propagate along, with their names; none for a single image."""

@@ -27,6 +27,8 @@ class DockState:
     ----------
     image, layout, reason
         Name of the image, its axes in words, and why stack or flow was guessed. ``image`` is empty without one.
+    noun
+        What people call one of its frames: "slice", "image" or "frame".
     axes, axis
         ``(axis, words)`` that can be chosen as the propagation axis, and the chosen one.
     device
@@ -47,6 +49,7 @@ class DockState:
     layout: str = ""
     reason: str = ""
     mode: str = "stack"
+    noun: str = "slice"
     axes: tuple[tuple[int, str], ...] = ()
     axis: int | None = None
     model: str = "micro"
@@ -70,9 +73,17 @@ class DockState:
         return self.status.state in ("running", "paused", "stopping")
 
 
+_FIRST_STEP = {
+    "": "Press Box (B) and drag a box around one object",
+    "box": "Drag a box around one object",
+    "point": "Click on one object",
+    "mask": "Paint one object",
+}
+
+
 def next_step(state: DockState) -> str:
     """Say what to do next, in one sentence."""
-    word = "slice" if state.mode == "stack" else "image"
+    noun = state.noun
     several = len(state.columns) > 1
     if not state.image:
         return "Open an image, or try File > Open Sample > MedSAM-2."
@@ -84,18 +95,23 @@ def next_step(state: DockState) -> str:
         return "Paused. Correct with a click, a box or the brush, then Resume (Esc)."
     if state.status.state in ("running", "stopping"):
         return "Running. Esc pauses; you may draw corrections meanwhile."
-    if not state.has_prompts:
-        then = ", then press Shift+S." if several else "."
-        return f"Draw a box around one object on any {word}{then}"
-    if not several:
-        return "Click to correct (T: + / -), C keeps the result."
     done = sum(column.confidence is not None for column in state.columns)
+    if not state.has_prompts or not (done or any(column.prompted for column in state.columns)):
+        where = f" on any {noun}, then press Shift+S." if several else "."
+        return f"{_FIRST_STEP[state.tool]}{where}"
+    if not several:
+        return "Click to correct it (P; T switches + and -). C keeps the result."
+    if not done:
+        return f"Press S to segment this {noun}, or Shift+S for all {len(state.columns)} {noun}s."
     if done < len(state.columns):
-        return f"Shift+S carries it to all {len(state.columns)} {word}s. S looks at this {word} alone."
+        return (
+            f"If this is right, Shift+S finds it on all {len(state.columns)} {noun}s. "
+            "If not, click to correct it (P; T switches + and -)."
+        )
     worst = worst_frame(state.columns)
     if worst is not None and (state.columns[worst].confidence or 0) < UNSURE:
-        return f"Click a red column to check that {word}; correct there and press Shift+S again. C keeps the result."
-    return f"Done. Scroll to check; correct any {word} and press Shift+S again. C keeps the result."
+        return f"Go to the worst {noun}, correct it there and press Shift+S again. C keeps the result."
+    return f"Done. Scroll to check; correct any {noun} and press Shift+S again. C keeps the result."
 
 
 def worst_frame(columns: tuple[Column, ...]) -> int | None:

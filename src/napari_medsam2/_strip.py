@@ -16,9 +16,9 @@ _MARK = 7
 
 
 def colour_of(confidence: float) -> QColor:
-    """Red for unsure over yellow to green for sure; ``confidence`` is 0..1."""
+    """Red for unsure over orange (0.5) and yellow to green for sure; ``confidence`` is 0..1."""
     sure = min(max(confidence, 0.0), 1.0)
-    return QColor.fromHsvF(0.36 * sure**1.3, 0.78, 0.88)
+    return QColor.fromHsvF(0.36 * sure**2, 0.78, 0.88)
 
 
 def words_of(frame: int, column: Column) -> str:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 from ._controller import Controller
 from ._keys import KeyBindings
 from ._panels import ImagePanel, ModelPanel, OutputPanel, PromptPanel, RunPanel
-from ._pickers import button, line
+from ._pickers import ScrolledColumn, button, line
 from ._state import next_step
 
 MESSAGE = "background: {}; color: white; padding: 6px; border-radius: 3px;"
@@ -51,9 +51,8 @@ class MedSamDock(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(5)
-        for part in (self.hint, *self._panels, self.message, self.copy):
+        for part in (self.hint, ScrolledColumn(*self._panels), self.message, self.copy):
             column.addWidget(part)
-        column.addStretch(1)
         self.setMinimumWidth(300)
         self._connect()
         self.keys = KeyBindings(viewer, self._actions())
@@ -128,6 +127,8 @@ class MedSamDock(QWidget):
 
     def _on_changed(self) -> None:
         state = self.controller.state
+        if self.output.output.layer is not self.controller.user_output:
+            self.output.output.pick(self.controller.user_output)
         for panel in self._panels:
             panel.apply(state)
         self.hint.setText(next_step(state))
@@ -143,8 +144,8 @@ class MedSamDock(QWidget):
         (self.keys.bind if made else self.keys.release)(layer)
 
     def _on_output(self, layer: Labels | None, keep: bool) -> None:
-        if not self.controller.choose_output(layer, keep=keep):
-            self.output.output.pick(None)
+        self.controller.choose_output(layer, keep=keep)
+        self._on_changed()  # if it does not fit, the list goes back to the layer that is in use
 
     def _on_copy(self) -> None:
         clipboard = QApplication.clipboard()

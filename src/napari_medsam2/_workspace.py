@@ -105,7 +105,7 @@ class Workspace:
             return "prompts"
         if layer is self.output_layer:
             self.unwatch_output()
-            self.results.output = None
+            self.results.withdraw()
             return "output"
         return ""
 
@@ -149,7 +149,7 @@ class Workspace:
         if self._watched is not None:
             self._watched.events.paint.disconnect(self._on_painted)
             self._watched.mouse_drag_callbacks.remove(self._on_drag)
-            self._watched = None
+            self._watched, self._dragging = None, False
 
     # ---- what the user does in them --------------------------------------------------------------------------------
 
@@ -176,8 +176,8 @@ class Workspace:
 
     def _on_prompts(self, event: Event) -> None:
         action = str(getattr(event, "action", "changed")).lower()
-        if self._quiet or action.endswith("ing"):
-            return
+        if self._quiet or action.endswith("ing") or event.source is self.output_layer:
+            return  # in an output layer results are painted too: there only strokes are prompts
         self.book.touch(event.source)
         if isinstance(event.source, Labels):
             QTimer.singleShot(0, lambda: self._edited(""))  # napari tells of some strokes before it writes them
@@ -186,10 +186,12 @@ class Workspace:
 
     def _on_drag(self, layer: Labels, event: Any) -> Iterator[None]:
         self._dragging = True
-        yield
-        while event.type == "mouse_move":
+        try:
             yield
-        self._dragging = False
+            while event.type == "mouse_move":
+                yield
+        finally:
+            self._dragging = False
 
     def _on_painted(self, event: Event) -> None:
         output = self.results.output
@@ -205,17 +207,17 @@ class Workspace:
         if output is None or self._watched is None:
             return
         known = {*self.book.objects, *(n for _, n in self.results.results), self._object_in_hand(output)}
-        masks = {frame: self.results.masks(frame) for frame in frames}
+        masks = {frame: self.results.masks_shown(frame) for frame in frames}
         problem = ""
         for frame, number in output.strokes(frames, masks, known - {0}):
             mask = output.frame(frame) == number
-            if mask.any():
+            if mask.any() or self.book.is_shown_beside(number, frame):
                 self.book.add_stroke(MaskPrompt(frame, mask, number))
             else:
                 self.results.show_again(frame)
                 problem = (
-                    f"Nothing of object {number} would be left on frame {frame}, and an empty mask is no prompt. "
-                    "Undo the prompt there, or click on what is wrong with the minus sign (T)."
+                    f"Nothing of object {number} would be left, and an empty mask is no prompt: no other frame says "
+                    "where it is. Undo the prompt, or click on what is wrong with the minus sign (T)."
                 )
         self._edited(problem)
 

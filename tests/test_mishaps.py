@@ -1,0 +1,246 @@
+"""What goes wrong around a run: layers that vanish, choices that change, odd layers. Nothing is lost, all is said."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from napari.components import ViewerModel
+
+from face import mocked as mocked_dock
+from face import running
+from fakes import moving_disc
+from napari_medsam2.engine_events import Finished, ResultReady, RunStatus, StatusChanged
+from napari_medsam2.prompts import PointPrompt
+from napari_medsam2.results import FrameResult
+
+IMAGES, TRUTH = moving_disc(6, (40, 60))
+
+
+@pytest.fixture
+def viewer():
+    viewer = ViewerModel()
+    viewer.add_image(IMAGES, name="scan")
+    return viewer
+
+
+@pytest.fixture
+def start(viewer, qtbot):
+    docks = []
+
+    def make():
+        dock, engine, send = mocked_dock(viewer)
+        qtbot.addWidget(dock)
+        docks.append(dock)
+        dock.controller.choose_mode("stack")
+        return dock, engine, send
+
+    yield make
+    for dock in docks:
+        dock.close_dock()
+
+
+@pytest.fixture
+def clicked(viewer, start):
+    dock, engine, send = start()
+    dock.prompt.tools["point"].click()
+    viewer.layers["scan points"].add((2, 20, 22))
+    return dock, engine, send
+
+
+def answer(frame, number=1, *, generation=0, prompted=False):
+    result = FrameResult(frame, number, TRUTH[frame], 0.9, 0.9, 1.0, prompted, 0.01)
+    return ResultReady(1, generation, result, "propagate")
+
+
+def deliver(qtbot, send, *events):
+    for event in events:
+        send(event)
+    qtbot.wait(150)  # the labels are redrawn ten times a second
+
+
+def paint(layer, frame, where, label):
+    y, x = np.nonzero(where)
+    layer.data_setitem((np.full(len(y), frame), y, x), label)
+
+
+SQUARE = np.zeros((40, 60), bool)
+SQUARE[:8, :8] = True
+
+
+# ---- layers that vanish ----------------------------------------------------------------------------------------------
+
+
+def test_results_of_an_image_that_was_left_are_not_shown_on_the_next(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    viewer.add_image(IMAGES[:, :30, :50].copy(), name="other")
+    viewer.add_image(moving_disc(40)[0], name="scan")
+    dock = running(viewer, seconds=0.02)
+    do = dock.controller
+    do.choose_image(viewer.layers["scan"])
+    do.choose_mode("stack")
+    do.use_tool("point")
+    viewer.layers.selection.active.add((1, 32, 22))
+    do.propagate()
+    qtbot.waitUntil(lambda: do.state.status.done > 3, timeout=20_000)
+    do.choose_image(viewer.layers["other"])
+    qtbot.wait(400)
+    assert not do.state.has_results and do.state.problem == do.state.note == ""
+    assert do.engine.status.state == "idle"
+    dock.close_dock(timeout=10.0)
+
+
+@pytest.mark.parametrize("another", [False, True])
+def test_an_image_removed_during_a_run_stops_it_and_this_is_said(viewer, clicked, qtbot, another):
+    dock, _, send = clicked
+    if another:
+        viewer.add_image(IMAGES, name="another")
+    deliver(qtbot, send, answer(0), StatusChanged(RunStatus("running", 1, 5)))
+    viewer.layers.remove("scan")
+    deliver(qtbot, send, Finished(1, 0, "cancelled"))
+    assert "'scan' was removed, so the run was stopped" in dock.message.text()
+    assert viewer.layers["scan segmentation"].data.any(), "its labels stay"
+
+
+def test_a_removed_segmentation_stays_away_until_the_next_action_and_is_whole_then(viewer, clicked, qtbot):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(0), answer(1), StatusChanged(RunStatus("running", 2, 5)))
+    viewer.layers.remove("scan segmentation")
+    deliver(qtbot, send, answer(2, prompted=True), Finished(1, 0, "cancelled"))
+    assert "so the run was stopped" in dock.message.text() and "scan segmentation" not in viewer.layers
+    dock.run.segment.click()
+    deliver(qtbot, send, answer(2, prompted=True))
+    np.testing.assert_array_equal(viewer.layers["scan segmentation"].data[:3] == 1, TRUTH[:3])
+
+
+def test_a_deleted_prompt_takes_its_preview_with_it_and_a_removed_layer_takes_nothing(viewer, clicked, qtbot):
+    _, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    points, labels = viewer.layers["scan points"], viewer.layers["scan segmentation"]
+    points.selected_data = {0}
+    points.remove_selected()
+    deliver(qtbot, send, answer(2, prompted=True))  # was on its way
+    assert not labels.data.any()
+    points.add((2, 20, 22))
+    deliver(qtbot, send, answer(2, prompted=True))
+    viewer.layers.remove(points)
+    qtbot.wait(150)
+    assert labels.data.any()
+
+
+# ---- choices ---------------------------------------------------------------------------------------------------------
+
+
+def test_moving_a_fixed_axis_keeps_what_was_chosen(viewer, start, qtbot):
+    viewer.layers.clear()
+    viewer.add_image(np.stack([IMAGES, IMAGES]), name="scans")
+    viewer.add_labels(np.zeros((2, *IMAGES.shape), np.uint8), name="mine")
+    dock, _, _ = start()
+    dock.image.flow.click()
+    dock.output.output.setCurrentIndex(1)
+    dock.output.output.activated.emit(1)
+    viewer.dims.set_current_step(0, 1 - viewer.dims.current_step[0])
+    assert dock.image.flow.isChecked() and "as you chose" in dock.image.words.text()
+    assert dock.output.output.currentText() == "mine"
+    assert dock.controller.workspace.output_layer is viewer.layers["mine"]
+
+
+def test_the_output_list_shows_the_layer_in_use(viewer, start, qtbot):
+    viewer.add_labels(np.zeros(IMAGES.shape, np.uint8), name="mine")
+    viewer.add_labels(np.zeros((3, 3, 3), np.uint8), name="small")
+    dock, _, _ = start()
+    for number, name in ((1, "mine"), (2, "small")):
+        dock.output.output.setCurrentIndex(number)
+        assert dock.output.output.currentText() == name
+        dock.output.output.activated.emit(number)
+    assert "'small' has the shape" in dock.message.text() and dock.output.output.currentText() == "mine"
+
+
+# ---- layers of the user's --------------------------------------------------------------------------------------------
+
+
+def test_what_the_user_paints_over_his_own_labels_stays(viewer, start, qtbot):
+    data = np.zeros(IMAGES.shape, np.uint8)
+    data[:, SQUARE] = 9
+    mine = viewer.add_labels(data, name="mine")
+    dock, _, send = start()
+    dock.controller.choose_output(mine, keep=True)
+    dock.prompt.tools["point"].click()
+    viewer.layers["scan points"].add((2, 20, 22))
+    deliver(qtbot, send, *(answer(t) for t in range(6)))
+    assert (data[:, SQUARE] == 9).all() and (data[3] == 1).sum() == TRUTH[3].sum()
+    viewer.dims.set_current_step(0, 3)
+    paint(mine, 3, SQUARE, 0)
+    viewer.dims.set_current_step(0, 4)
+    paint(mine, 4, SQUARE, 1)
+    qtbot.wait(100)
+    deliver(qtbot, send, answer(3))
+    assert not data[3, SQUARE].any() and (data[4, SQUARE] == 1).all() and (data[5, SQUARE] == 9).all()
+
+
+def test_one_layer_may_be_prompt_and_output(viewer, start, qtbot):
+    data = np.zeros(IMAGES.shape, np.uint8)
+    data[2][TRUTH[2]] = 1
+    mine = viewer.add_labels(data, name="mine")
+    dock, engine, send = start()
+    dock.controller.choose_output(mine, keep=True)
+    dock.controller.adopt_layer(mine)
+    deliver(qtbot, send, *(answer(t, prompted=t == 2) for t in range(6)))
+    engine.reset_mock()
+    viewer.dims.set_current_step(0, 4)
+    paint(mine, 4, SQUARE, 1)
+    qtbot.waitUntil(lambda: engine.replace_prompts.called)
+    qtbot.wait(50)
+    assert [call.args[:2] for call in engine.replace_prompts.call_args_list] == [(1, 4)], "results are no prompts"
+
+
+def test_a_stroke_says_nothing_about_results_that_are_not_painted_yet(viewer, clicked, qtbot):
+    dock, engine, send = clicked
+    deliver(qtbot, send, answer(3))
+    layer = viewer.layers["scan segmentation"]
+    dock.prompt.new_object.click()
+    viewer.dims.set_current_step(0, 3)
+    dock.prompt.tools["mask"].click()
+    engine.reset_mock()
+    moved = FrameResult(3, 1, np.roll(TRUTH[3], 2, axis=1), 0.9, 0.9, 1.0, False, 0.01)
+    dock.controller.workspace.results.add(moved)
+    paint(layer, 3, SQUARE, 2)
+    qtbot.waitUntil(lambda: engine.replace_prompts.called)
+    assert [call.args[:2] for call in engine.replace_prompts.call_args_list] == [(2, 3)]
+
+
+def test_features_that_are_no_object_numbers_are_explained(viewer, start, qtbot):
+    dock, engine, _ = start()
+    odd = viewer.add_points([(2, 8, 8), (2, 9, 20)], features={"object": ["cell", "2"]}, name="odd")
+    dock.controller.adopt_layer(odd)
+    sent = {call.args[0]: call.args[2] for call in engine.replace_prompts.call_args_list}
+    assert sent == {1: (PointPrompt(2, 8, 8),), 2: (PointPrompt(2, 9, 20, object_id=2),)}
+    assert "no object's number (1, 2, ...): cell" in dock.message.text()
+
+
+# ---- saving ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_image_named_like_the_kept_labels_is_not_saved_as_labels(viewer, clicked, qtbot, tmp_path):
+    dock, _, send = clicked
+    viewer.add_image(np.ones((6, 5, 5)), name="scan kept")
+    deliver(qtbot, send, answer(2, prompted=True))
+    dock.controller.save(tmp_path / "labels.tif")
+    qtbot.waitUntil(lambda: dock.message.text().startswith("Saved"))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif")[2] == 1, TRUTH[2])
+
+
+def test_a_save_that_fails_says_so_and_leaves_the_old_file(viewer, clicked, qtbot, tmp_path, monkeypatch):
+    dock, _, send = clicked
+    file = tmp_path / "labels.tif"
+    file.write_text("old")
+    deliver(qtbot, send, answer(2, prompted=True))
+
+    def fill_the_disk(path, *args, **options):
+        path.write_text("half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(tifffile, "imwrite", fill_the_disk)
+    dock.controller.save(file)
+    qtbot.waitUntil(lambda: "no space left" in dock.message.text())
+    assert file.read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["labels.tif"]
