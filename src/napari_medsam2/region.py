@@ -38,7 +38,8 @@ class RegionOptions:
     sane_share
         A first look that finds more than this share of its window is not believed.
     click_sides
-        Sides of the windows for the first looks after a click, as shares of the frame's longer side.
+        Sides of the windows for the first looks after a click, as shares of the frame's longer side. Not the whole
+        frame: there a click on a part finds the body.
     centre_smoothing, size_smoothing
         Share of the previous window's centre and side that is kept when following, 0..1.
     max_growth
@@ -56,7 +57,7 @@ class RegionOptions:
     minimum: float = 16.0
     largest: float = 1.25
     sane_share: float = 0.7
-    click_sides: tuple[float, ...] = (1.0, 0.6, 0.35, 0.2, 0.12)
+    click_sides: tuple[float, ...] = (0.75, 0.55, 0.4, 0.28, 0.2, 0.14, 0.1)
     centre_smoothing: float = 0.0
     size_smoothing: float = 0.5
     max_growth: float = 1.25
