@@ -1,25 +1,20 @@
 """The main job through a real viewer and a real engine: open, prompt, propagate, pause, correct, resume, undo, save.
 
-The bundled model is used where its weights are there; a double that segments bright blobs takes its place elsewhere.
+A double that segments bright blobs stands for the model where the test is about the dock.
 """
 
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-import napari_medsam2
 from face import draw_box, running
 from fakes import moving_disc
 from napari_medsam2 import _demo
 from napari_medsam2._samples import synthetic_frames
-
-WEIGHTS = Path(napari_medsam2.__file__).parent / "weights" / "micro.safetensors"
-needs_weights = pytest.mark.skipif(not WEIGHTS.exists(), reason="the bundled model is not trained yet")
 
 
 @pytest.fixture
@@ -159,7 +154,7 @@ def test_the_dock_from_the_plugins_menu_works(viewer, qtbot):
 def test_closing_the_viewer_during_a_run_is_quiet(make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     viewer.add_image(moving_disc(40, (256, 256))[0], name="scan")
-    dock = running(viewer)
+    dock = running(viewer, seconds=0.2)
     dock.prompt.tools["point"].click()
     viewer.layers.selection.active.add((0, 128, 85))
     dock.controller.propagate()
@@ -186,7 +181,6 @@ def test_a_flow_of_unrelated_images(viewer, started, qtbot):
     assert viewer.dims.current_step[0] == do.state.frame != 0
 
 
-@needs_weights
 def test_the_demo_covers_the_brain_with_the_bundled_model(tmp_path, qapp):
     result = _demo.run(tmp_path, headless=True)
     labels = tifffile.imread(tmp_path / "labels.tif")
