@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from napari_medsam2.network.interface import ImageFeatures, Memory, PromptTensors, Recall, no_prompts
-from napari_medsam2.network.micro import MicroConfig, MicroMemory, MicroNetwork, prompt_maps
+from napari_medsam2.network.micro import MicroConfig, MicroMemory, MicroNetwork
+from napari_medsam2.network.prompt_maps import prompt_maps
 
 SIZE = 64
 

@@ -18,9 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall, SegmentationNetwork
-
-#: Order of the dense prompt maps: clicks, boxes, the neighbouring frame's mask, and three constant flags.
-PROMPT_MAPS = ("positive", "negative", "box", "previous", "has prompt", "has previous", "ordered")
+from .prompt_maps import PROMPT_MAPS, prompt_maps
 
 
 @dataclass(frozen=True)
@@ -391,48 +389,3 @@ class MicroNetwork(SegmentationNetwork):
     def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:
         made = self.memory.remember(MicroFeatures(*features.levels), mask.sigmoid())
         return Memory({"gram": made.gram, "corr": made.corr, "keys": made.keys, "values": made.values})
-
-
-def prompt_maps(
-    prompts: PromptTensors | None, previous: Tensor | None, *, ordered: bool, side: int, device: torch.device | str
-) -> Tensor:
-    """Draw prompts as maps, at half the network input's resolution.
-
-    Parameters
-    ----------
-    prompts
-        Clicks and boxes in pixels of the network input.
-    previous
-        Mask probabilities of the neighbouring frame ``[1, 1, 2 * side, 2 * side]``.
-    ordered
-        Stack or flow.
-    side
-        Of the maps.
-
-    Returns
-    -------
-    Tensor
-        ``[1, len(PROMPT_MAPS), side, side]``: clicks as soft discs, boxes as coverage of each pixel, and flags.
-    """
-    maps = torch.zeros(1, len(PROMPT_MAPS), side, side, device=device)
-    if prompts is not None and len(prompts.points):
-        centre = (torch.arange(side, device=device) * 2.0 + 0.5)[None]
-        x, y = prompts.points[:, :1], prompts.points[:, 1:]
-        spread = 2.0 * (side / 40.0) ** 2 * 4.0
-        discs = torch.exp(-((centre - y) ** 2)[:, :, None] / spread) * torch.exp(-((centre - x) ** 2)[:, None] / spread)
-        for channel, label in ((0, 1), (1, 0)):
-            chosen = discs[prompts.point_labels == label]
-            if len(chosen):
-                maps[0, channel] = chosen.amax(0)
-    if prompts is not None and len(prompts.boxes):
-        edge = torch.arange(side, device=device)[None] * 2.0 - 0.5  # lower edge of each map pixel
-        x0, y0, x1, y1 = prompts.boxes.split(1, 1)
-        across = ((torch.minimum(x1, edge + 2) - torch.maximum(x0, edge)) / 2).clamp(0, 1)
-        along = ((torch.minimum(y1, edge + 2) - torch.maximum(y0, edge)) / 2).clamp(0, 1)
-        maps[0, 2] = (along[:, :, None] * across[:, None]).amax(0)
-    if previous is not None:
-        maps[:, 3:4] = F.avg_pool2d(previous, 2)
-    maps[:, 4] = float(prompts is not None and bool(len(prompts.points) or len(prompts.boxes)))
-    maps[:, 5] = float(previous is not None)
-    maps[:, 6] = float(ordered)
-    return maps

@@ -1,0 +1,1 @@
+"""Training the bundled model: synthetic data, simulated prompts, losses and the loop."""

@@ -18,7 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..network.interface import PromptTensors
-from ..network.micro import MicroConfig, MicroFeatures, MicroMemory, MicroNetwork, prompt_maps
+from ..network.micro import MicroConfig, MicroFeatures, MicroMemory, MicroNetwork
+from ..network.prompt_maps import prompt_maps
 from .config import TrainConfig
 from .data import Batch, batches
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou

@@ -1,0 +1,183 @@
+"""Scenes: analytic descriptions of labelled regions that can be evaluated at any coordinates.
+
+Regions like organs, tissue of cells, blobs with nested parts and tubes are painted over each other as layers, all of
+them warped by smooth noise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+from scipy.spatial import cKDTree
+
+Array = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int32]
+#: (points [N, 3] as (z, y, x), ids so far [N]) -> ids [N]
+Layer = Callable[[Array, Ids], Ids]
+
+
+class Smooth:
+    """A smooth random function of space: a few plane waves around one wavelength, roughly zero mean and unit size."""
+
+    def __init__(self, rng: np.random.Generator, wavelength: float, waves: int = 6) -> None:
+        direction = rng.normal(size=(waves, 3))
+        direction /= np.linalg.norm(direction, axis=1, keepdims=True)
+        length = wavelength * np.exp(rng.normal(0, 0.35, size=(waves, 1)))
+        self.vectors = (2 * np.pi * direction / length).astype(np.float32)
+        self.phases = rng.uniform(0, 2 * np.pi, waves).astype(np.float32)
+        self.gain = np.float32(np.sqrt(2.0 / waves))
+
+    def __call__(self, points: Array) -> Array:
+        return np.asarray(np.cos(points @ self.vectors.T + self.phases).sum(1) * self.gain, np.float32)
+
+
+class Scene:
+    """Layers painted over each other. ``class_of[i]`` is the class of instance ``i``; instance 0 is background."""
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self.rng = rng
+        self.class_of: list[int] = [0]
+        self.parent: list[int] = [0]
+        self.layers: list[Layer] = []
+        self.tissue = False
+        amplitude = rng.choice([0.0, 0.02, 0.05, 0.09])
+        wavelength = rng.uniform(0.3, 0.9)
+        self.warps = [(Smooth(rng, wavelength), amplitude) for _ in range(3)] if amplitude else []
+
+    def new_instance(self, class_id: int, parent: int = 0) -> int:
+        self.class_of.append(class_id)
+        self.parent.append(parent)
+        return len(self.class_of) - 1
+
+    def __call__(self, points: Array) -> Ids:
+        """Instance ids at points ``[N, 3]``, (z, y, x) in frame sides."""
+        if self.warps:
+            points = points + np.stack([f(points) * a for f, a in self.warps], 1).astype(np.float32)
+        ids = np.zeros(len(points), np.int32)
+        for layer in self.layers:
+            ids = layer(points, ids)
+        return ids
+
+    def add_regions(self, classes: list[int], wavelength: float) -> None:
+        """Organ-like regions that fill the frame: where one of several smooth functions is largest."""
+        functions = [(self.new_instance(c), Smooth(self.rng, wavelength)) for c in classes]
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            values = np.stack([f(points) for _, f in functions])
+            own = np.array([i for i, _ in functions], np.int32)
+            return np.asarray(own[values.argmax(0)], np.int32)
+
+        self.layers.append(layer)
+
+    def add_tissue(self, class_id: int, count: int, gap: float = 0.0) -> None:
+        """Cells that fill space and touch each other (a Voronoi tessellation); ``gap`` leaves room between them."""
+        self.tissue = True
+        rng = self.rng
+        seeds = rng.uniform(-0.3, 1.3, size=(count, 3)).astype(np.float32)
+        tree = cKDTree(seeds)
+        first = len(self.class_of)
+        for _ in range(count):
+            self.new_instance(class_id)
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            distance, index = tree.query(points, k=2, workers=1)
+            own = (first + index[:, 0]).astype(np.int32)
+            inside = distance[:, 1] - distance[:, 0] > gap
+            return np.where(inside, own, ids)
+
+        self.layers.append(layer)
+
+    def add_blobs(
+        self,
+        class_id: int,
+        count: int,
+        radius: float,
+        *,
+        spread: float = 0.35,
+        roughness: float = 0.15,
+        inner_class: int | None = None,
+        inner: float = 0.5,
+        centre: tuple[float, float] | None = None,
+        touching: bool = False,
+        within: int | None = None,
+    ) -> None:
+        """Star-convex blobs of about ``radius``; with ``inner_class`` each holds a smaller part of that class."""
+        rng = self.rng
+        radii = radius * np.exp(rng.normal(0, spread, count)).clip(0.4, 2.5)
+        centres = np.empty((count, 3))
+        for k in range(count):
+            for _ in range(12):
+                c = rng.uniform((-0.25, -0.05, -0.05), (0.25, 1.05, 1.05))
+                if centre is not None:
+                    c = np.array([rng.normal(0, 0.03), *centre]) + rng.normal(0, 0.02, 3)
+                apart = 0.95 if touching else 1.25
+                near = np.linalg.norm(centres[:k] - c, axis=1) < apart * (radii[:k] + radii[k])
+                if not near.any():
+                    break
+            else:
+                radii[k] = 0.0
+            centres[k] = c
+        keep = radii > 0
+        centres, radii = centres[keep], radii[keep]
+        shapes = []
+        for c, r in zip(centres, radii, strict=True):
+            axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+            stretch = np.exp(rng.normal(0, 0.3, 3).clip(-0.6, 0.6))
+            offset = rng.uniform(-0.3, 0.3, 3) * r
+            size = inner * np.exp(rng.normal(0, 0.2))
+            outer_id = self.new_instance(class_id)
+            inner_id = self.new_instance(inner_class, outer_id) if inner_class is not None else 0
+            matrix = (axes / (r * stretch)).astype(np.float32)
+            shapes.append((c.astype(np.float32), r, matrix, offset.astype(np.float32), size, outer_id, inner_id))
+        rough = Smooth(rng, max(radius * rng.uniform(0.8, 2.0), 0.03))
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            ids = ids.copy()
+            for c, r, matrix, offset, size, outer_id, inner_id in shapes:
+                near = np.flatnonzero((np.abs(points - c) < 2.4 * r).all(1))
+                if not len(near):
+                    continue
+                local = points[near] - c
+                wobble = 1 + roughness * rough(points[near])
+                inside = np.linalg.norm(local @ matrix, axis=1) < wobble
+                if within is not None:
+                    inside &= np.isin(ids[near], np.flatnonzero(np.array(self.class_of) == within))
+                ids[near[inside]] = outer_id
+                if inner_id:
+                    part = np.linalg.norm((local - offset) @ matrix, axis=1) < size * (2 - wobble)
+                    ids[near[part & inside]] = inner_id
+            return ids
+
+        self.layers.append(layer)
+
+    def add_tube(self, class_id: int, radius: float) -> None:
+        """A vessel: points near a smooth random curve."""
+        rng = self.rng
+        knots = np.cumsum(rng.normal(0, 0.16, (9, 3)), 0)
+        knots[:, 0] = knots[:, 0] * rng.uniform(0.5, 3.0)
+        knots += (0, 0.5, 0.5) - knots[rng.integers(9)] + rng.normal(0, 0.12, 3)
+        curve = ndimage.zoom(knots, (14, 1), order=3, mode="nearest")
+        tree = cKDTree(curve)
+        own = self.new_instance(class_id)
+        wide = Smooth(rng, 0.5)
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            distance, _ = tree.query(points, k=1, distance_upper_bound=radius * 2, workers=1)
+            return np.where(distance < radius * (1 + 0.25 * wide(points)), own, ids).astype(np.int32)
+
+        self.layers.append(layer)
+
+
+def grid(z: float, size: int, window: tuple[float, float, float]) -> Array:
+    """Points of one slice seen through a square window (y0, x0, side), ``[size * size, 3]``."""
+    y0, x0, side = window
+    centres = ((np.arange(size) + 0.5) / size * side).astype(np.float32)
+    y, x = np.meshgrid(y0 + centres, x0 + centres, indexing="ij")
+    return np.stack([np.full(y.size, z, np.float32), y.ravel(), x.ravel()], 1)
+
+
+def slice_of(scene: Scene, z: float, size: int, window: tuple[float, float, float] = (0.0, 0.0, 1.0)) -> Ids:
+    return scene(grid(z, size, window)).reshape(size, size)
