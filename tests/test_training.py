@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from napari_medsam2.cli import main
+from napari_medsam2.models import load_model
 from napari_medsam2.training.config import TrainConfig, describe_options
 from napari_medsam2.training.data import make_batch
 from napari_medsam2.training.losses import calibration_loss, dice_loss, mask_bce, true_iou
@@ -127,3 +129,24 @@ def test_every_option_is_described_and_bad_ones_are_refused() -> None:
     assert all(describe_options().values())
     with pytest.raises(ValueError, match="multiple of 64"):
         replace(TINY, size=100)
+
+
+def test_the_command_trains_resumes_and_never_overwrites_a_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(tmp_path / "run")
+    tiny = ["--pixels", "9000", "--size", "64", "--length", "2", "--first-length", "2", "--workers", "0"]
+    assert main(["train", folder, "--steps", "1", *tiny]) == 0
+    assert main(["train", folder]) == 2
+    assert "--resume" in capsys.readouterr().err
+    assert main(["train", folder, "--resume", "--steps", "2"]) == 0
+    lines = (tmp_path / "run" / "curve.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["step", "1", "2"]
+    model = load_model(tmp_path / "run" / WEIGHTS, device="cpu")
+    assert model.region and model.image_size == 256
+
+
+def test_a_run_that_ended_before_its_first_save_starts_again(tmp_path: Path) -> None:
+    trainer = Trainer(tmp_path, TINY, torch.device("cpu"))
+    trainer.resume()
+    assert trainer.step == 0

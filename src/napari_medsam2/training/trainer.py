@@ -171,7 +171,9 @@ class Trainer:
         folder.mkdir(parents=True, exist_ok=True)
 
     def resume(self) -> None:
-        """Go on from the folder's saved state."""
+        """Go on from the folder's saved state; from the start, if the run ended before its first save."""
+        if not (self.folder / STATE).exists():
+            return
         state: dict[str, Any] = torch.load(self.folder / STATE, map_location=self.device, weights_only=True)
         self.network.load_state_dict(state["network"])
         self.average.load_state_dict(state["average"])
