@@ -121,7 +121,7 @@ def test_a_frame_does_not_pick_up_its_own_memory():
 
 def test_sampling_draws_as_many_as_there_are_and_repeats_with_the_same_seed():
     def draw(seed: int, frame: int) -> list[tuple[int, float]]:
-        bank = SelfSorting(sample_seed=seed)
+        bank = SelfSorting(sample_seed=seed, temperature=0.25)
         for f in range(10):
             bank.add(entry(f, 30.0 * f))
         picks = bank.pick(frame, entry(frame, 45.0).descriptor, n_frames=30)

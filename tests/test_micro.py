@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from napari_medsam2.models import load_model
 from napari_medsam2.network.interface import ImageFeatures, Memory, PromptTensors, Recall, no_prompts
 from napari_medsam2.network.micro import MicroConfig, MicroMemory, MicroNetwork
 from napari_medsam2.network.prompt_maps import prompt_maps
@@ -102,3 +103,13 @@ def test_takes_other_sizes_than_its_own(network: MicroNetwork) -> None:
     assert isinstance(features, ImageFeatures)
     assert network.segment(features, None, [], ordered=True).logits.shape == (1, 1, 48, 48)
     assert features.descriptor.norm() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_bundled_models_descriptor_tells_images_apart() -> None:
+    network = load_model("micro", device="cpu").network
+    generator = torch.Generator().manual_seed(0)
+    noise = 0.05 * torch.rand((1, 3, 128, 128), generator=generator)
+    stained = torch.tensor([0.6, 0.4, 0.7])[None, :, None, None] + noise
+    dark = 0.05 + noise.mean(1, keepdim=True).expand(-1, 3, -1, -1)
+    first, again, other = (network.encode_image(x).descriptor for x in (stained, stained.flip(-1), dark))
+    assert float(first @ again) > 0.99 > 0.95 > float(first @ other)

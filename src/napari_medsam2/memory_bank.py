@@ -241,7 +241,7 @@ class SelfSorting(MemoryBank):
         capacity: int = 16,
         threshold: float = 0.5,
         slack: float = 0.1,
-        temperature: float = 0.25,
+        temperature: float = 0.05,
         sample_seed: int | None = None,
         slots: int = 6,
     ) -> None:

@@ -154,7 +154,7 @@ class Trunk(nn.Module):
         self.smooth8 = ResidualBlock(w8)
         self.smooth4 = ResidualBlock(w4)
 
-    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         x2 = self.stage2(image)
         x4 = self.stage4(x2)
         x8 = self.stage8(x4)
@@ -162,7 +162,7 @@ class Trunk(nn.Module):
         f8 = self.smooth8(x8 + _up(self.to8(x16)))
         f4 = self.smooth4(x4 + _up(self.to4(f8)))
         f2 = x2 + _up(self.to2(f4))
-        return f2, f4, f8, x16
+        return f2, f4, f8
 
 
 class MemoryReader(nn.Module):
@@ -306,12 +306,14 @@ class MicroNetwork(SegmentationNetwork):
     def encode(self, image: Tensor) -> tuple[MicroFeatures, Tensor]:
         """Encode images ``[B, 3, S, S]`` in 0..1; also returns image descriptors ``[B, D]`` of unit length."""
         image = (image - 0.5) / 0.25
-        f2, f4, f8, x16 = self.trunk(image)
+        f2, f4, f8 = self.trunk(image)
         colour = F.avg_pool2d(image, 4)
         match = self.match(torch.cat([f4, colour], 1))
         match = match / match.square().mean(1, keepdim=True).add(1e-4).sqrt()
+        # Which images are alike is asked where matching is done; the coarsest features are the same for all images.
+        moments = torch.cat([match.mean((2, 3)), match.std((2, 3))], 1)
         match = torch.cat([match, torch.ones_like(match[:, :1])], 1)
-        return MicroFeatures(f2, f4, f8, match), F.normalize(x16.mean((2, 3)), dim=1)
+        return MicroFeatures(f2, f4, f8, match), F.normalize(moments, dim=1)
 
     def decode(
         self, features: MicroFeatures, maps: Tensor, memory: MicroMemory | None, weights: Tensor | None, ordered: bool
