@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -31,15 +32,22 @@ def mocked(viewer):
     return MedSamDock(viewer, Controller(viewer, make)), engine, receivers[0]
 
 
-def blob_engine(on_event, seconds: float = 0.0):
-    """A real engine whose model is the blob network; it takes this long for an image."""
+@dataclass
+class Pace:
+    """How long the model takes for an image; may be changed while it runs."""
+
+    seconds: float = 0.0
+
+
+def blob_engine(on_event, pace: Pace):
+    """A real engine whose model is the blob network."""
 
     def load(name, *, device):
         model = blob_model()
         encode = model.network.encode_image
 
         def slowly(image):
-            time.sleep(seconds)
+            time.sleep(pace.seconds)
             return encode(image)
 
         model.network.encode_image = slowly
@@ -48,9 +56,9 @@ def blob_engine(on_event, seconds: float = 0.0):
     return Engine(on_event, load_model=load)
 
 
-def running(viewer, seconds: float = 0.0) -> MedSamDock:
+def running(viewer, seconds: float = 0.0, pace: Pace | None = None) -> MedSamDock:
     """A dock on a real engine, in the window of a real viewer."""
-    dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, seconds)))
+    dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, pace or Pace(seconds))))
     viewer.window.add_dock_widget(dock, name="MedSAM-2")
     return dock
 

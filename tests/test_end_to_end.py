@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from face import draw_box, running
+from face import Pace, draw_box, running
 from fakes import moving_disc
 from napari_medsam2 import _demo
 from napari_medsam2._samples import synthetic_frames
@@ -27,8 +27,8 @@ def started(viewer):
     """A real dock; its engine is stopped at the end."""
     docks = []
 
-    def start(seconds=0.0):
-        docks.append(running(viewer, seconds))
+    def start(seconds=0.0, pace=None):
+        docks.append(running(viewer, seconds, pace))
         return docks[-1]
 
     yield start
@@ -47,7 +47,8 @@ def wait_for(qtbot, until):
 def test_the_whole_job(viewer, started, qtbot, tmp_path):
     images, truth = moving_disc(20)
     viewer.add_image(images, name="scan", scale=(4, 0.5, 0.5), translate=(3, 1, 2))
-    dock = started(seconds=0.05)
+    pace = Pace(0.6)  # slow enough that a busy machine can pause it in time
+    dock = started(pace=pace)
     do = dock.controller
 
     # prompt: one box on one frame, through the tool
@@ -64,6 +65,7 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
     wait_for(qtbot, lambda: do.state.status.done >= 3)
     dock.run.pause.click()
     wait_for(qtbot, lambda: "Paused" in dock.hint.text())
+    pace.seconds = 0.02
     done = do.state.status.done
     assert do.state.status.state == "paused" and done < 20
 
