@@ -86,7 +86,7 @@ def test_results_of_an_image_that_was_left_are_not_shown_on_the_next(make_napari
     do.choose_image(viewer.layers["other"])
     qtbot.wait(400)
     assert not do.state.has_results and do.state.problem == do.state.note == ""
-    assert do.engine.status.state == "idle"
+    qtbot.waitUntil(lambda: do.engine.status.state == "idle", timeout=20_000)
     dock.close_dock(timeout=10.0)
 
 
