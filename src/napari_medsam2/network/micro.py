@@ -82,7 +82,7 @@ class MicroMemory:
         )
 
 
-def _pooled(mask: Tensor, like: Tensor) -> Tensor:
+def pooled(mask: Tensor, like: Tensor) -> Tensor:
     """A mask ``[B, 1, H, W]`` averaged down to the resolution of a feature map."""
     return F.adaptive_avg_pool2d(mask, (like.shape[-2], like.shape[-1]))
 
@@ -184,7 +184,7 @@ class MemoryReader(nn.Module):
         """Remember a batch of frames with their masks, probabilities ``[B, 1, S, S]``; one entry each."""
         b = mask.shape[0]
         x = features.match.flatten(2)  # [B, D, P]
-        y = _pooled(mask, features.match).flatten(1)  # [B, P]
+        y = pooled(mask, features.match).flatten(1)  # [B, P]
         pixels = y.shape[1]
         inside, outside = y.sum(1, keepdim=True), (1 - y).sum(1, keepdim=True)
         balanced = 0.5 * y / inside.clamp(min=1.0) + 0.5 * (1 - y) / outside.clamp(min=1.0)
@@ -192,7 +192,7 @@ class MemoryReader(nn.Module):
         xw = x * weight[:, None]
         gram = xw @ x.transpose(1, 2)
         corr = (xw * (2 * y - 1)[:, None]).sum(2)
-        mask8 = _pooled(mask, features.s8)
+        mask8 = pooled(mask, features.s8)
         keys = self._split(F.avg_pool2d(self.key(features.s8), 2))
         value = self.value(torch.cat([features.s8, mask8], 1))
         mask16 = F.avg_pool2d(mask8, 2).flatten(2).transpose(1, 2)  # [B, N, 1]
@@ -278,8 +278,8 @@ class MaskDecoder(nn.Module):
     def _summary(x8: Tensor, y4: Tensor, logits: Tensor) -> Tensor:
         """What the judging head looks at: the frame, the inside of the mask, and how sure the mask is."""
         prob = logits.sigmoid()
-        p8 = _pooled(prob, x8)
-        p4 = _pooled(prob, y4)
+        p8 = pooled(prob, x8)
+        p4 = pooled(prob, y4)
         inside8 = (x8 * p8).sum((2, 3)) / (p8.sum((2, 3)) + 1.0)
         inside4 = (y4 * p4).sum((2, 3)) / (p4.sum((2, 3)) + 1.0)
         doubt = (prob * (1 - prob)).sum((1, 2, 3)) / (prob.sum((1, 2, 3)) + 1.0)

@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ..network.interface import PromptTensors
-from ..network.micro import MicroConfig, MicroFeatures, MicroMemory, MicroNetwork
+from ..network.micro import MicroConfig, MicroFeatures, MicroMemory, MicroNetwork, pooled
 from ..network.prompt_maps import prompt_maps
 from .config import TrainConfig
 from .data import Batch, batches
@@ -96,8 +96,8 @@ def sequence_loss(
         loss = loss + 0.3 * F.binary_cross_entropy_with_logits(objectness, present, reduction="none")
         loss = loss + 0.3 * calibration_loss(iou, logits, target)
         if bank is not None:
-            small4 = _reduced(target, score)
-            small8 = _reduced(target, carried)
+            small4 = pooled(target, score)
+            small8 = pooled(target, carried)
             loss = loss + 0.2 * present * mask_bce(4.0 * score, small4, 0.5)
             loss = loss + 0.2 * present * ((carried - small8).square().mean((1, 2, 3)) * 4)
         total = total + (loss * counts).sum() / (b * length)
@@ -122,10 +122,6 @@ def sequence_loss(
 
 def _full(logits: Tensor, size: int) -> Tensor:
     return F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False)
-
-
-def _reduced(mask: Tensor, like: Tensor) -> Tensor:
-    return F.adaptive_avg_pool2d(mask, (like.shape[-2], like.shape[-1]))
 
 
 def _weights(b: int, n: int, ordered: bool, device: torch.device) -> Tensor:
