@@ -79,7 +79,7 @@ def test_losses_prefer_the_truth() -> None:
 
 def test_training_lowers_the_loss_on_one_batch() -> None:
     from napari_medsam2.network.micro import MicroNetwork
-    from napari_medsam2.training.trainer import sequence_loss
+    from napari_medsam2.training.sequence import sequence_loss
 
     torch.manual_seed(0)
     network, batch = MicroNetwork(), make_batch(TINY, 0)
