@@ -1,4 +1,4 @@
-"""One torch thread, PyQt6 and throw-away napari settings for the whole suite, set before anything is imported."""
+"""One torch thread, PyQt6, and throw-away settings and caches for the whole suite, set before anything is imported."""
 
 from __future__ import annotations
 
@@ -9,3 +9,6 @@ from pathlib import Path
 os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["QT_API"] = "pyqt6"
 os.environ["NAPARI_CONFIG"] = str(Path(tempfile.mkdtemp(prefix="napari-medsam2-tests-")) / "settings.yaml")
+os.environ["HF_HOME"] = tempfile.mkdtemp(prefix="napari-medsam2-tests-")  # nobody's token, nobody's models
+for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
+    os.environ.pop(name, None)

@@ -59,6 +59,7 @@ class BlobNetwork(SegmentationNetwork):
     def __init__(self, image_size: int = 64) -> None:
         super().__init__()
         self.image_size = image_size
+        self.sees_neighbour = True
         self.calls = Calls()
         self.fail_next: list[Exception] = []
 
@@ -78,6 +79,7 @@ class BlobNetwork(SegmentationNetwork):
         *,
         ordered: bool,
         previous: Tensor | None = None,
+        previous_image: Tensor | None = None,
         n_frames: int = 1,
     ) -> Prediction:
         self.calls.segmented.append(Call(prompts is not None, tuple(recalls), ordered, previous, prompts))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,12 @@ import torch
 from safetensors.torch import save_file
 
 from golden.cases import build
+from golden.recipe import frame
 from napari_medsam2 import models
-from napari_medsam2.model_files import download_model, import_model
 from napari_medsam2.models import MODELS, ModelError, choose_device, load_model, local_file
 from napari_medsam2.network import checkpoints
 from napari_medsam2.network.config import LAYOUTS
+from napari_medsam2.network.interface import PromptTensors, Recall, no_prompts
 from napari_medsam2.network.micro import MicroConfig, MicroNetwork
 
 
@@ -38,7 +40,12 @@ def test_the_bundled_model_comes_first_and_every_entry_is_complete() -> None:
     assert [entry.name for entry in MODELS.values() if entry.bundled] == ["micro"]
     for name, entry in MODELS.items():
         assert entry.name == name == name.lower()
-        assert all((entry.title, entry.purpose, entry.licence, entry.citation, entry.file)), name
+        assert all((entry.title, entry.purpose, entry.trained_for, entry.licence_words, entry.citation, entry.file)), (
+            name
+        )
+        assert entry.bundled or (entry.repo and entry.page.startswith("https://"))
+        assert entry.sha256 is None or re.fullmatch("[0-9a-f]{64}", entry.sha256)
+        assert not any("{" in url for url in entry.alternatives)
         assert entry.bundled or entry.source.startswith("https://")
         assert entry.image_size % 32 == 0
         assert entry.size_mb > 0
@@ -52,55 +59,6 @@ def test_a_published_model_that_is_not_here_says_where_to_get_it(folder: Path) -
     assert MODELS["medsam2"].source in told
     assert str(folder / "MedSAM2_latest.pt") in told
     assert "--model FILE" in told
-
-
-@pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file as the authors of MedSAM2 publish it, of a small network; the table points at it in place of the web."""
-    small = build("small_128")
-    monkeypatch.setattr(checkpoints, "recognise", lambda weights: small.config)
-    path = tmp_path / "server" / "MedSAM2_latest.pt"
-    path.parent.mkdir()
-    torch.save({"model": small.state_dict()}, path)
-    entry = replace(MODELS["medsam2"], source=path.as_uri())
-    monkeypatch.setattr(models, "MODELS", {**MODELS, "medsam2": entry})
-    return path
-
-
-def test_a_published_model_is_fetched_once_and_found_by_its_name(folder: Path, published: Path) -> None:
-    told: list[tuple[int, int]] = []
-    path = download_model("MedSAM2", progress=lambda done, total: told.append((done, total)))
-    assert path == folder / "MedSAM2_latest.pt"
-    assert told[-1] == (published.stat().st_size,) * 2
-    assert load_model("medsam2", device="cpu").name == "medsam2"
-    published.unlink()
-    assert download_model("medsam2") == path
-    assert download_model("micro") == local_file(MODELS["micro"])
-
-
-def test_what_cannot_be_fetched_or_loaded_leaves_nothing_behind(folder: Path, published: Path) -> None:
-    published.write_bytes(b"<html>not found</html>")
-    with pytest.raises(checkpoints.CheckpointError, match="no checkpoint"):
-        download_model("medsam2")
-    published.unlink()
-    with pytest.raises(ModelError, match="could not be fetched"):
-        download_model("medsam2")
-    with pytest.raises(ModelError, match=r"no model named 'medsm2' \(did you mean medsam2\?\)"):
-        download_model("medsm2")
-    assert list(folder.iterdir()) == []
-
-
-def test_a_file_at_hand_is_taken_in_under_the_name_of_its_model(folder: Path, published: Path) -> None:
-    assert import_model(published) == import_model(folder / published.name) == folder / published.name
-    other = published.rename(published.with_name("mine.pt"))
-    with pytest.raises(ModelError, match="--as"):
-        import_model(other)
-    assert import_model(other, "medsam2-2411") == folder / "MedSAM2_2411.pt"
-    assert other.is_file()
-    with pytest.raises(ModelError, match="inside the package"):
-        import_model(other, "micro")
-    with pytest.raises(ModelError, match="no file"):
-        import_model(other.with_name("gone.pt"))
 
 
 def test_an_unknown_model_says_what_there_is() -> None:
@@ -151,6 +109,47 @@ def test_a_micro_file_brings_its_sizes(tmp_path: Path) -> None:
     assert not model.network.training
     assert not any(p.requires_grad for p in model.network.parameters())
     assert model.network.encode_image(torch.rand(1, 3, 64, 64)).descriptor.isfinite().all()
+
+
+@pytest.mark.parametrize("wrap", ["model", "bare", "safetensors"])
+def test_the_bundled_network_is_told_from_its_weights_alone(tmp_path: Path, wrap: str) -> None:
+    """Without the configuration that its own file carries, and in every format."""
+    torch.manual_seed(0)
+    network = MicroNetwork(MicroConfig())
+    path = tmp_path / "weights"
+    weights = {name: value.contiguous() for name, value in network.state_dict().items()}
+    if wrap == "safetensors":
+        save_file(weights, path)
+    else:
+        torch.save({"model": weights} if wrap == "model" else weights, path)
+    loaded = load_model(path, device="cpu").network
+    assert isinstance(loaded, MicroNetwork)
+    assert all(torch.equal(value, weights[name]) for name, value in loaded.state_dict().items())
+    with pytest.raises(ModelError, match="float32 only"):
+        load_model(path, device="cpu", precision="bfloat16")
+
+
+def test_half_precision_on_request_gives_nearly_the_same_masks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = build("small_128")
+    monkeypatch.setattr(checkpoints, "recognise", lambda weights: small.config)
+    torch.save(small.state_dict(), tmp_path / "own.pt")
+    masks = []
+    for precision in ("auto", "float32", "bfloat16"):
+        network = load_model(tmp_path / "own.pt", device="cpu", precision=precision).network
+        features = network.encode_image(torch.from_numpy(frame(0, 128))[None])
+        point = {"points": torch.tensor([[65.0, 50.0]]), "point_labels": torch.tensor([1])}
+        first = network.segment(features, PromptTensors(**{**no_prompts(), **point}), [], ordered=True)
+        logits = torch.nn.functional.interpolate(first.logits, size=(128, 128))
+        memory = network.encode_memory(features, first, logits, prompted=True)
+        second = network.encode_image(torch.from_numpy(frame(1, 128))[None])
+        found = network.segment(second, None, [Recall(memory, offset=1, pinned=True)], ordered=True, n_frames=2)
+        assert found.logits.dtype == torch.float32
+        masks.append(torch.cat([first.logits, found.logits]))
+    assert torch.equal(masks[0], masks[1])
+    assert not torch.equal(masks[1], masks[2])
+    assert ((masks[1] > 0) == (masks[2] > 0)).float().mean() > 0.95
+    with pytest.raises(ModelError, match="precision must be auto, float32 or bfloat16; got 'half'"):
+        load_model(tmp_path / "own.pt", precision="half")
 
 
 def test_a_micro_file_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from golden.cases import SMALL, build
 from golden.recipe import layouts
-from napari_medsam2.network.checkpoints import CheckpointError, fit, load_checkpoint, load_config, recognise
+from napari_medsam2.network.checkpoints import (
+    CheckpointError,
+    fit,
+    load_checkpoint,
+    load_config,
+    read_checkpoint,
+    recognise,
+)
 from napari_medsam2.network.config import LAYOUTS
 from napari_medsam2.network.sam2 import Sam2
 
@@ -56,6 +63,41 @@ def test_weights_are_found_however_they_were_saved(tmp_path: Path, weights: dict
     network = Sam2(recognise(loaded, {"small": SMALL}))
     fit(network, loaded)
     assert all(torch.equal(value, weights[name]) for name, value in network.state_dict().items())
+
+
+def test_weights_of_medsam2_of_zhu_are_found_beside_its_parameters(tmp_path: Path, weights: dict[str, Tensor]) -> None:
+    """Its training saves the state beside the parameters that belong to no layer."""
+    alone = {"no_mem_embed": torch.nn.Parameter(torch.zeros(3))}
+    torch.save({"model": weights, "parameter": alone}, tmp_path / "MedSAM2_pretrain.pth")
+    found = read_checkpoint(tmp_path / "MedSAM2_pretrain.pth")
+    assert found.weights.keys() == weights.keys()
+    assert (found.container, found.beside, found.names) == ("model", ("parameter",), "Meta")
+
+
+@pytest.mark.parametrize("wrapper", ["_orig_mod.", "model.", "module._orig_mod."])
+def test_names_lose_what_training_put_before_them(tmp_path: Path, weights: dict[str, Tensor], wrapper: str) -> None:
+    torch.save({"state_dict": {f"{wrapper}{name}": value for name, value in weights.items()}}, tmp_path / "a.pt")
+    assert read_checkpoint(tmp_path / "a.pt", mapped=True).weights.keys() == weights.keys()
+
+
+@pytest.mark.parametrize(
+    ("names", "what"),
+    [
+        (["image_encoder.patch_embed.proj.weight", "mask_decoder.iou_token.weight"], "the first SAM or MedSAM"),
+        (["vision_encoder.patch_embed.projection.weight"], "the first SAM or MedSAM"),
+        (["image_encoder.layers.0.blocks.0.weight"], "MobileSAM"),
+        (["detector.backbone.vision_backbone.trunk.pos_embed"], "SAM 3"),
+        (["spatial_perceiver.latents", "image_encoder.trunk.body.stem.weight"], "EdgeTAM"),
+        (["encoder.stages.0.0.convs.0.conv.weight"], "nnU-Net"),
+        (["blocks.0.attn.qkv.weight", "patch_embed.proj.weight"], "an image trunk alone"),
+        (["sam_mask_decoder.iou_token.weight"], "without the image encoder"),
+        (["image_encoder.trunk.blocks.0.attn.qkv.lora_A.weight"], "an adapter"),
+    ],
+)
+def test_the_error_guesses_what_a_file_is(names: list[str], what: str) -> None:
+    with pytest.raises(CheckpointError, match=what) as error:
+        recognise({name: torch.zeros(1) for name in names})
+    assert names[0] in str(error.value)
 
 
 def test_half_precision_weights_become_full_precision(weights: dict[str, Tensor]) -> None:
@@ -121,6 +163,14 @@ def test_another_network_is_refused(weights: dict[str, Tensor]) -> None:
         recognise({"head.weight": torch.zeros(1)})
     with pytest.raises(CheckpointError, match=r"16 channels and blocks \(1, 1, 3, 1\) is not known; known are tiny"):
         recognise(weights)
+
+
+def test_a_network_with_odd_names_or_shapes_is_refused() -> None:
+    patches = "image_encoder.trunk.patch_embed.proj.weight"
+    with pytest.raises(CheckpointError, match=r"has four axes; here its shape is \[3\]"):
+        recognise({patches: torch.zeros(3)})
+    with pytest.raises(CheckpointError, match=r"96 channels and blocks \(0,\) is not known"):
+        recognise({patches: torch.zeros(96, 3, 7, 7), "image_encoder.trunk.blocks.first.weight": torch.zeros(1)})
 
 
 def test_what_does_not_fit_is_listed(weights: dict[str, Tensor]) -> None:

@@ -13,9 +13,11 @@ from napari.layers import Image, Labels, Layer
 
 from ._hub import Hub
 from ._output import OutputError, keep_result, new_labels_layer, save_labels
-from ._state import worst_frame
+from ._state import about, worst_frame
 from ._tools import Tool, place_below
 from .planning import Direction
+from .registry import MODELS, ModelEntry, local_file
+from .speed import estimate_seconds
 
 
 class Controller(Hub):
@@ -57,11 +59,41 @@ class Controller(Hub):
             self._reopen()
 
     def choose_model(self, name: str, device: str) -> None:
-        """Take another model or device. Labels that are there stay until they are segmented again."""
-        self._device = device
+        """Take another model or device. Labels that are there stay until they are segmented again.
+
+        A published model that is not on this computer is offered for download; the one in use stays.
+        """
+        entry = MODELS.get(name)
+        self._set(wanted_device=device)
+        if entry is not None and not entry.bundled and not local_file(entry).is_file():
+            self.download_offered.emit(name)
+            return
         self._set(model=name, device="")
+        self._set(seconds_a_frame=self._seconds_a_frame())
         if self._loaded is not None:
             self._load_model()
+
+    def download(self, name: str) -> None:
+        """Fetch a model, to which the user said yes, beside the interface thread.
+
+        Then it is loaded, unless that would end a run, or another model was chosen meanwhile.
+        """
+        if self._state.download is not None:
+            self.say(f"{self._state.download.title} is being fetched: cancel that first, or wait for it.")
+            return
+        self.say()
+        self._model_before_download = self._state.model
+        self._download.start(MODELS[name])
+
+    def cancel_download(self) -> None:
+        """Stop fetching; what came is kept."""
+        self._download.cancel()
+
+    def speed(self, entry: ModelEntry) -> str:
+        """About how long a model takes for a frame, in words, before it is fetched."""
+        seconds = estimate_seconds(entry, "cpu")
+        on_gpu = self._in_use is not None and self._in_use[1] != "cpu"
+        return "" if seconds is None or on_gpu else f"{about(seconds)} a frame where there is no GPU"
 
     def choose_output(self, layer: Labels | None, *, keep: bool) -> bool:
         """Write results to a layer of the user's, or to one of ours (``None``); false if it does not fit."""

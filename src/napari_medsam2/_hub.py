@@ -16,6 +16,7 @@ from napari.utils.events import Event as NapariEvent
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ._bridge import EngineBridge, idle_gpu_advice
+from ._downloads import ModelDownload
 from ._layout import LayoutError
 from ._output import OutputError
 from ._sequence import ImageSequence
@@ -25,6 +26,8 @@ from .contrast import Contrast
 from .engine import Engine
 from .engine_events import Event, Failed, Finished, ModelLoaded, Restored, ResultReady, StatusChanged
 from .prompts import is_erased
+from .registry import MODELS
+from .speed import estimate_seconds
 
 #: Labels are redrawn at most this often.
 REFRESH_MS = 100
@@ -44,6 +47,8 @@ class Hub(QObject):
     changed = Signal()
     #: A layer of ours was made (True) or let go (False).
     layer_made = Signal(object, bool)
+    #: A model that is not here was chosen: its name; fetching it needs the user's yes.
+    download_offered = Signal(str)
     #: Saving has ended: the problem, or the good news.
     saved = Signal(str, str)
 
@@ -53,7 +58,6 @@ class Hub(QObject):
         self.image: Image | None = None
         self.workspace: Workspace | None = None
         self.preview_while_drawing = True
-        self._device = "auto"
         self._contrast_as_shown = False
         self._contrast: Contrast | None = None  # as the session has it
         self._axis: int | None = None  # as chosen, like the next two; None for a guess
@@ -61,7 +65,13 @@ class Hub(QObject):
         self._output: tuple[Labels, bool] | None = None
         self._generation = -1  # of the sequence whose results are awaited
         self._removed = ""  # that the image was removed, to be said again beside the next one
-        self._loaded: tuple[str, str] | None = None
+        self._loaded: tuple[str, str] | None = None  # (model, device) that was asked for last
+        self._loading: list[tuple[str, str]] = []  # asked for, and not answered yet
+        self._in_use: tuple[tuple[str, str], str, str] | None = None  # what was asked for, its device, in words
+        self._model_before_download = ""
+        self._download = ModelDownload()
+        self._download.changed.connect(lambda status: self._set(download=status))
+        self._download.ended.connect(self._on_downloaded)
         self._opened = False
         self._state = DockState()
         self._bridge = EngineBridge(make_engine)
@@ -77,12 +87,14 @@ class Hub(QObject):
         viewer.dims.events.order.connect(self._on_view_changed)
 
     def stop_engine(self) -> None:
-        """Stop the worker after the frame it is at, when the window is gone."""
+        """Stop the worker after the frame it is at, and any download, when the window is gone."""
         self._bridge.close()
+        self._download.close()
 
     def close(self, timeout: float = 0.0) -> None:
         """Stop the engine and let go of the viewer; all layers stay."""
         self._timer.stop()
+        self._download.close()
         self._bridge.close(timeout)
         self.viewer.layers.events.removed.disconnect(self._on_layer_removed)
         self.viewer.layers.selection.events.active.disconnect(self._on_view_changed)
@@ -143,7 +155,14 @@ class Hub(QObject):
             self.workspace = None
         self._opened, self._generation = False, -1
         kept = self._state
-        self._state = DockState(model=kept.model, device=kept.device, status=kept.status)
+        self._state = DockState(
+            model=kept.model,
+            wanted_device=kept.wanted_device,
+            device=kept.device,
+            seconds_a_frame=kept.seconds_a_frame,
+            download=kept.download,
+            status=kept.status,
+        )
         if self.image is not None:
             try:
                 sequence = ImageSequence(self.viewer, self.image, self._axis)
@@ -178,11 +197,56 @@ class Hub(QObject):
         self._start()
 
     def _load_model(self) -> None:
-        wanted = (self._state.model, self._device)
+        wanted = (self._state.model, self._state.wanted_device)
         if self._loaded != wanted:
             self._loaded = wanted
+            self._loading.append(wanted)
             self._set(device=f"loading {Path(wanted[0]).name} ...")
             self.engine.load_model(wanted[0], device=wanted[1])
+
+    def _on_model_loaded(self, event: ModelLoaded) -> None:
+        words = f"{event.name} runs on {event.device}. {idle_gpu_advice(event.device)}".strip()
+        if self._loading:
+            self._in_use = (self._loading.pop(0), event.device, words)
+        if not self._loading:
+            self._set(device=words, seconds_a_frame=self._seconds_a_frame())
+
+    def _on_model_failed(self, event: Failed) -> None:
+        """Go on with the model before, if there is one."""
+        if self._loading:
+            self._loading.pop(0)
+        message = event.message
+        if self._in_use is None:
+            self._loaded = None
+            self._opened = False  # tried again, with all prompts, by the next action
+            self._set(device="no model")
+        elif not self._loading:
+            self._loaded, _, words = self._in_use
+            name, device = self._loaded
+            self._set(model=name, wanted_device=device, device=words, seconds_a_frame=self._seconds_a_frame())
+            message = f"{message} {title_of(name)} is still in use."
+        self.say(message, report=event.report)
+
+    def _seconds_a_frame(self) -> float | None:
+        """About how long the chosen model takes for a frame, where that is known."""
+        state, entry = self._state, MODELS.get(self._state.model)
+        device = state.wanted_device
+        if device == "auto" and self._in_use is not None:
+            device = self._in_use[1]
+        return estimate_seconds(entry, device) if entry is not None and device != "auto" else None
+
+    def _on_downloaded(self, name: str, problem: str, stopped: bool) -> None:
+        title = title_of(name)
+        if problem:
+            self.say(f"{problem}. Or take the file with 'From file...' in the menu of models.")
+        elif stopped:
+            self.say(note=f"The download of {title} was stopped. What came is kept: choose it again to go on.")
+        elif self._state.running or self._state.model != self._model_before_download:
+            self.say(note=f"{title} is on this computer now: choose it in the menu of models.")
+        else:
+            self.say(note=f"{title} is on this computer now.")
+            self._set(model=name, device="", seconds_a_frame=None)
+            self._load_model()
 
     def _ready(self) -> Workspace | None:
         """Load the model and open the sequence, unless that is done; ``None`` without an image."""
@@ -244,18 +308,18 @@ class Hub(QObject):
                 self.say(note="" if event.changed else f"Nothing to {event.cause}.")
             self.flush()
         elif isinstance(event, ModelLoaded):
-            self._set(device=f"{event.name} runs on {event.device}. {idle_gpu_advice(event.device)}".strip())
+            self._on_model_loaded(event)
         elif isinstance(event, Finished):
             if event.reason == "cancelled" and not (self._state.note or self._state.problem):
                 self.say(note="Cancelled; what was done stays.")
             self.flush()
         elif isinstance(event, Failed):
-            if event.during not in ("load the model", "open the images") and not self._opened:
-                return  # what failed before this has been told
             if event.during == "load the model":
-                self._loaded = None
-                self._set(device="no model")
-            if event.during in ("load the model", "open the images"):
+                self._on_model_failed(event)
+                return
+            if event.during != "open the images" and not self._opened:
+                return  # what failed before this has been told
+            if event.during == "open the images":
                 self._opened = False  # tried again, with all prompts, by the next action
             self.say(event.message, report=event.report)
 
@@ -307,3 +371,8 @@ class Hub(QObject):
             withdrawn = work.results.withdrawn
             self._send_prompts(keep_labels=True)
             work.results.withdrawn = withdrawn
+
+
+def title_of(model: str) -> str:
+    """What people call a model or a file of one."""
+    return MODELS[model].title if model in MODELS else Path(model).name

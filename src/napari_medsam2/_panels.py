@@ -13,9 +13,7 @@ from ._layers import NEGATIVE, POSITIVE, object_colour
 from ._pickers import Choice, LayerPicker, button, caption, line, row
 from ._state import DockState, time_left, worst_frame
 from ._strip import ConfidenceStrip
-from .models import MODELS
 
-FROM_FILE = "From file..."
 MAIN_BUTTON = (
     "QPushButton { background-color: #1f6feb; color: white; font-weight: bold; padding: 6px 2px; }"
     "QPushButton:disabled { background-color: #2b3b52; color: #8a93a0; }"
@@ -84,51 +82,6 @@ class ImagePanel(Panel):
 
     def _on_axis(self, index: int) -> None:
         self.axis_requested.emit(int(self.axis.itemData(index)))
-
-
-class ModelPanel(Panel):
-    """Which network, and where it runs."""
-
-    model_requested = Signal(str, str)
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.model = Choice()
-        for entry in MODELS.values():
-            self.model.addItem(entry.title, entry.name)
-            self.model.setItemData(self.model.count() - 1, f"{entry.purpose}. {entry.licence}.", 3)
-        self.model.addItem(FROM_FILE, "")
-        self.device = Choice(
-            "auto", "cpu", "cuda", "mps", tip="Where the network runs; auto takes the fastest there is"
-        )
-        self.words = line(small=True)
-        self.column.addWidget(caption("Model"))
-        self.column.addLayout(row(self.model, self.device, stretch=(3, 1)))
-        self.column.addWidget(self.words)
-        self.model.activated.connect(self._on_model)
-        self.device.activated.connect(self._on_device)
-        self._name = "micro"
-
-    def apply(self, state: DockState) -> None:
-        self._name = state.model
-        index = self.model.findData(state.model)
-        if index < 0:
-            index = self.model.count() - 1
-            self.model.insertItem(index, state.model.replace("\\", "/").rsplit("/", 1)[-1], state.model)
-        self.model.setCurrentIndex(index)
-        entry = MODELS.get(state.model)
-        self.words.setText(state.device or (f"{entry.purpose}." if entry else state.model))
-
-    def _on_model(self, index: int) -> None:
-        name = self.model.itemData(index)
-        if not name:
-            name, _ = QFileDialog.getOpenFileName(
-                self, "Choose model weights", "", "Weights (*.pt *.pth *.safetensors)"
-            )
-        self.model_requested.emit(name or self._name, self.device.currentText())
-
-    def _on_device(self) -> None:
-        self.model_requested.emit(self._name, self.device.currentText())
 
 
 class PromptPanel(Panel):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from .download import megabytes
 from .engine_events import RunStatus
 
+#: From so many seconds a frame on, the dock says so.
+SLOW_S = 2.0
 #: Below this confidence a frame deserves a look.
 UNSURE = 0.5
 
@@ -20,6 +23,17 @@ class Column:
 
 
 @dataclass(frozen=True)
+class DownloadStatus:
+    """A model on its way; ``done`` and ``total`` in bytes (0: unknown), ``rate`` in bytes a second."""
+
+    title: str
+    done: int = 0
+    total: int = 0
+    rate: float = 0.0
+    stopping: bool = False
+
+
+@dataclass(frozen=True)
 class DockState:
     """A snapshot for the widgets.
 
@@ -31,8 +45,12 @@ class DockState:
         What people call one of its frames: "slice", "image" or "frame".
     axes, axis
         ``(axis, words)`` that can be chosen as the propagation axis, and the chosen one.
-    device
-        Where the model runs, in words.
+    model, wanted_device
+        Name or file of the chosen model, and the chosen device ("auto" for the best).
+    device, seconds_a_frame
+        Where the model runs, in words, and about how long it takes for a frame there; ``None`` where nobody knows.
+    download
+        The model that is being fetched.
     objects, current
         Numbers of all objects, and the one that prompts go to.
     positive, tool
@@ -53,7 +71,10 @@ class DockState:
     axes: tuple[tuple[int, str], ...] = ()
     axis: int | None = None
     model: str = "micro"
+    wanted_device: str = "auto"
     device: str = ""
+    seconds_a_frame: float | None = None
+    download: DownloadStatus | None = None
     objects: tuple[int, ...] = (1,)
     current: int = 1
     positive: bool = True
@@ -130,3 +151,37 @@ def time_left(seconds: float | None) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s left"
     return f"{seconds / 60:.0f} min left"
+
+
+def about(seconds: float) -> str:
+    """Write an estimate as people say it."""
+    if seconds < 90:
+        return f"about {seconds:.2g} s" if seconds < 10 else f"about {seconds:.0f} s"
+    minutes = seconds / 60
+    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.0f} h"
+
+
+def speed_warning(state: DockState) -> str:
+    """Say that the chosen model is slow where it runs, or nothing."""
+    seconds = state.seconds_a_frame
+    if seconds is None or seconds < SLOW_S:
+        return ""
+    frames = len(state.columns)
+    whole = f", {about(seconds * frames)} for {frames} {state.noun}s" if frames > 1 else ""
+    return f"Slow on a CPU: {about(seconds)} a {state.noun}{whole}. A smaller model or a GPU is faster."
+
+
+def download_words(status: DownloadStatus) -> str:
+    """How far a download is."""
+    if status.stopping:
+        return f"{status.title}: stopping; what came is kept."
+    if not status.done:
+        return f"{status.title}: asking the server..."
+    if status.done >= status.total > 0:
+        return f"{status.title}: checking the file..."
+    words = [f"{megabytes(status.done)} of {megabytes(status.total)}" if status.total else megabytes(status.done)]
+    if status.rate:
+        words.append(f"{megabytes(status.rate)}/s")
+        if status.total:
+            words.append(time_left((status.total - status.done) / status.rate))
+    return f"{status.title}: {', '.join(words)}"

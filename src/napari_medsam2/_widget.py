@@ -10,11 +10,14 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
+from ._consent import ConsentDialog
 from ._controller import Controller
 from ._keys import KeyBindings
-from ._panels import ImagePanel, ModelPanel, OutputPanel, PromptPanel, RunPanel
+from ._model_panel import ModelPanel
+from ._panels import ImagePanel, OutputPanel, PromptPanel, RunPanel
 from ._pickers import ScrolledColumn, button, line
 from ._state import next_step
+from .registry import MODELS
 
 MESSAGE = "background: {}; color: white; padding: 6px; border-radius: 3px;"
 
@@ -63,12 +66,14 @@ class MedSamDock(QWidget):
         do = self.controller
         do.changed.connect(self._on_changed)
         do.layer_made.connect(self._on_layer_made)
+        do.download_offered.connect(self._on_download_offered)
         self.copy.clicked.connect(self._on_copy)
         self.image.image_requested.connect(do.choose_image)
         self.image.axis_requested.connect(do.choose_axis)
         self.image.mode_requested.connect(do.choose_mode)
         self.image.contrast_requested.connect(do.choose_contrast)
         self.model.model_requested.connect(do.choose_model)
+        self.model.cancel_requested.connect(do.cancel_download)
         self.prompt.object_requested.connect(do.choose_object)
         self.prompt.new_object_requested.connect(do.new_object)
         self.prompt.tool_requested.connect(do.use_tool)
@@ -142,6 +147,12 @@ class MedSamDock(QWidget):
         self.prompt.adopt.hide_layer(layer, made)
         self.output.output.hide_layer(layer, made)
         (self.keys.bind if made else self.keys.release)(layer)
+
+    def _on_download_offered(self, name: str) -> None:
+        self._on_changed()  # the menu goes back to the model that is in use
+        dialog = ConsentDialog(MODELS[name], self.controller.speed(MODELS[name]), self)
+        dialog.accepted.connect(lambda: self.controller.download(name))
+        dialog.open()
 
     def _on_output(self, layer: Labels | None, keep: bool) -> None:
         self.controller.choose_output(layer, keep=keep)

@@ -13,8 +13,8 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
-from . import __version__, cli_evaluate, cli_segment
-from .console import INTERRUPTED, add_model_options, progress_bar, say, tell
+from . import __version__, cli_evaluate, cli_models, cli_segment
+from .console import INTERRUPTED, add_model_options, say, tell
 
 BAD_INPUT = 2
 
@@ -69,8 +69,8 @@ def build_parser(*, training: bool = False) -> argparse.ArgumentParser:
     _add_demo(commands.add_parser("demo", help="do the main job on sample images, in napari or off screen"))
     cli_segment.add_arguments(commands.add_parser("segment", help="segment a sequence from prompts, write labels"))
     cli_evaluate.add_arguments(commands.add_parser("evaluate", help="measure a model on labelled sequences"))
-    _add_models(commands.add_parser("models", help="which models there are, and where to get them"))
-    train = commands.add_parser("train", help="train the bundled model on synthetic data")
+    cli_models.add_arguments(commands.add_parser("models", help="which models there are, and where to get them"))
+    train = commands.add_parser("train", help="train a model on labelled images of your own, or on synthetic ones")
     if training:
         from .training.cli import add_arguments, run
 
@@ -103,80 +103,7 @@ def _demo(arguments: argparse.Namespace) -> int:
     return 0
 
 
-# ---- models, bench -------------------------------------------------------------------------------------------------
-
-
-def _add_models(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(title="what to do", metavar="ACTION")
-    actions.add_parser("list", help="one line a model").set_defaults(run=_models_list)
-    info = actions.add_parser("info", help="all there is to know about one")
-    info.add_argument("name")
-    info.set_defaults(run=_models_info)
-    download = actions.add_parser("download", help="fetch a published one from its authors")
-    download.add_argument("name")
-    download.set_defaults(run=_models_download)
-    take = actions.add_parser("import", help="copy a file that you have to where it is found by its name")
-    take.add_argument("file", type=Path)
-    take.add_argument("--as", dest="name", metavar="NAME", help="which model it is (default: told from the file name)")
-    take.set_defaults(run=_models_import)
-    parser.set_defaults(run=_models_list)
-
-
-def _models_list(arguments: argparse.Namespace) -> int:
-    from .models import MODELS, local_file
-    from .reports import table
-
-    rows = [["name", "here", "MB", "input", "licence", "good for"]]
-    for entry in MODELS.values():
-        here = "yes" if local_file(entry).is_file() else "no"
-        rows.append([entry.name, here, f"{entry.size_mb:g}", str(entry.image_size), entry.licence, entry.purpose])
-    tell(table(rows, left=6))
-    return 0
-
-
-def _models_info(arguments: argparse.Namespace) -> int:
-    from .models import find_entry, local_file
-    from .reports import table
-
-    entry = find_entry(arguments.name)
-    path = local_file(entry)
-    facts = {
-        "name": entry.name,
-        "title": entry.title,
-        "good for": entry.purpose,
-        "input": f"{entry.image_size} x {entry.image_size} pixels",
-        "size": f"{entry.size_mb:g} MB",
-        "licence": entry.licence,
-        "cite": entry.citation,
-        "source": entry.source,
-        "file": f"{path} ({'here' if path.is_file() else 'not here yet'})",
-    }
-    tell(table([[key, value] for key, value in facts.items()], left=2))
-    return 0
-
-
-def _models_download(arguments: argparse.Namespace) -> int:
-    from .model_files import download_model
-    from .models import find_entry
-
-    entry = find_entry(arguments.name)
-    say(f"{entry.title}, licence: {entry.licence}; please cite {entry.citation}")
-    with progress_bar(None, entry.file, unit="B") as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total or None
-            bar.update(done - bar.n)
-
-        path = download_model(entry.name, progress=progress)
-    tell(str(path))
-    return 0
-
-
-def _models_import(arguments: argparse.Namespace) -> int:
-    from .model_files import import_model
-
-    tell(str(import_model(arguments.file, arguments.name)))
-    return 0
+# ---- bench ---------------------------------------------------------------------------------------------------------
 
 
 def _add_bench(parser: argparse.ArgumentParser) -> None:
@@ -192,7 +119,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from .models import load_model
     from .reports import save_json, table
 
-    model = load_model(arguments.model, device=arguments.device)
+    model = load_model(arguments.model, device=arguments.device, precision=arguments.precision)
     timings = bench(model, repeats=arguments.repeats, memories=arguments.memories)
 
     import torch

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         objects=tuple(arguments.object) if arguments.object else None,
         passes=arguments.passes,
     )
-    model = load_model(arguments.model, device=arguments.device)
+    model = load_model(arguments.model, device=arguments.device, precision=arguments.precision)
     rows: list[Row] = []
     interrupted = False
     try:

@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace) -> int:
     from .session import Session, SessionError
 
     session = Session(
-        load_model(arguments.model, device=arguments.device),
+        load_model(arguments.model, device=arguments.device, precision=arguments.precision),
         frames,
         mode=arguments.mode,
         bank=arguments.bank,

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 #: Exit code of a run that was stopped with Ctrl-C.
@@ -27,10 +31,62 @@ def progress_bar(total: int | None, title: str, unit: str = "frame") -> Any:
     return tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", file=sys.stderr, dynamic_ncols=True)
 
 
+@contextmanager
+def byte_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over bytes with speed and time left, from the first bytes on; gives a function of bytes done and in all."""
+    bars: list[Any] = []
+
+    def show(done: int, total: int) -> None:
+        if not bars:
+            bars.append(progress_bar(total or None, title, unit="B"))
+            bars[0].initial = bars[0].n = done  # what an earlier try brought is no speed of this one
+        bars[0].total = total or None
+        bars[0].update(done - bars[0].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def paragraph(facts: Mapping[str, str]) -> str:
+    """Headings on the left, their words wrapped on the right; addresses and paths stay whole."""
+    left = max(map(len, facts)) + 2
+    width = max(left + 30, min(100, shutil.get_terminal_size().columns))
+    lines = (
+        textwrap.fill(
+            words,
+            width,
+            initial_indent=heading.ljust(left),
+            subsequent_indent=" " * left,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for heading, words in facts.items()
+    )
+    return "\n".join(lines)
+
+
+def agrees(question: str) -> bool:
+    """Ask for a yes at the terminal; false if there is no terminal, or no yes."""
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Which network, and where it runs."""
     parser.add_argument("--model", default="micro", help="a name from `models list`, or a file (default: micro)")
     add_device_option(parser)
+    parser.add_argument(
+        "--precision",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="bfloat16 is faster where the processor computes in it (default: on NVIDIA GPUs that do)",
+    )
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

@@ -124,12 +124,15 @@ class Engine(Worker):
         return self._session
 
     def load_model(self, name_or_path: str = "micro", *, device: str = "auto") -> int:
-        """Load a model. An open sequence is opened again with it: prompts are kept, results are not."""
+        """Load a model. An open sequence is opened again with it: prompts are kept, results are not.
+
+        If it cannot be loaded, the one before goes on, with its run.
+        """
 
         def call(request: Request) -> None:
-            self._end_run("superseded")
             self._set(state="loading", detail=f"loading model {name_or_path}")
             model = self._load_model(name_or_path, device=device)
+            self._end_run("superseded")
             self._model = model
             self._emit(ModelLoaded(request.number, model.name, str(model.device), bool(model.region)))
             self._make_session(request)

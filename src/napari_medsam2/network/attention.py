@@ -34,9 +34,10 @@ def attend(q: Tensor, k: Tensor, v: Tensor, key_bias: Tensor | None = None) -> T
     if key_bias is not None:
         key_bias = key_bias.to(q.dtype)
         key_bias = key_bias[None, None, None, :] if key_bias.ndim == 1 else key_bias[:, None, None, :]
-    if v.shape[-1] == q.shape[-1] or q.device.type != "cpu":
+    if v.shape[-1] == q.shape[-1] or q.device.type not in ("cpu", "mps"):
         return F.scaled_dot_product_attention(q, k, v, attn_mask=key_bias)
-    # The CPU's fused kernel wants equal widths and would otherwise hold all Q x K scores at once.
+    # The CPU's fused kernel wants equal widths and would otherwise hold all Q x K scores at once; that of Apple's GPUs
+    # was wrong for unequal ones before torch 2.12 (pytorch/pytorch#176767).
     keys = k.transpose(-1, -2) / math.sqrt(q.shape[-1])
     blocks = []
     for block in q.split(max(1, _SCORES_A_BLOCK // max(1, k.shape[-2])), dim=-2):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .config import LAYOUTS, Sam2Config
+from .config import LAYOUTS, Sam2Config, VitConfig
+from .guess import guess
+from .names import MARK, from_transformers
 
-_PATCHES = "image_encoder.trunk.patch_embed.proj.weight"
-_BLOCK = "image_encoder.trunk.blocks."
+_TRUNK = "image_encoder.trunk"
+_PATCHES = f"{_TRUNK}.patch_embed.proj.weight"
+_BLOCK = re.compile(rf"{re.escape(_TRUNK)}\.blocks\.(\d+)\.")
+_MICRO = "trunk.stage2.0.0.weight"
+# Where training code keeps the weights among other things, and what wrappers put before every name.
+_CONTAINERS = ("model", "state_dict", "model_state_dict")
+_WRAPPERS = ("module.", "_orig_mod.", "model.")
 # What torch and pickle raise for a file that is cut short, no checkpoint at all, or made for another reader.
 _UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
 
@@ -28,19 +36,46 @@ class CheckpointError(ValueError):
     """A checkpoint that cannot be used; the message says what is wrong with it, in words."""
 
 
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a file of weights holds.
+
+    Attributes
+    ----------
+    weights
+        By Meta's names, on the CPU, with the dtypes of the file.
+    kind
+        "safetensors" or "pt".
+    container
+        The entry of the file that holds the weights, empty if they are bare.
+    beside
+        What else is in the file.
+    names
+        Whose names the file uses: "Meta" or "transformers".
+    """
+
+    weights: dict[str, Tensor]
+    kind: str
+    container: str = ""
+    beside: tuple[str, ...] = ()
+    names: str = "Meta"
+
+
 def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
-    """Read the weights of a file, without running any code that it may hold.
+    """Read the weights of a file, without running any code that it may hold; see :func:`read_checkpoint`."""
+    return read_checkpoint(path).weights
+
+
+def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
+    """Read a file of weights, without running any code that it may hold.
 
     Parameters
     ----------
     path
         A ``.pt`` or ``.pth`` file, with the weights under ``"model"`` (whatever is beside it) or bare, or a
-        ``.safetensors`` file.
-
-    Returns
-    -------
-    dict of str to Tensor
-        On the CPU, with the dtypes of the file.
+        ``.safetensors`` file, with Meta's names or those of transformers.
+    mapped
+        Leave the values on the disk until they are looked at, for callers that want names and shapes.
 
     Raises
     ------
@@ -48,21 +83,36 @@ def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
         If the file is missing, unreadable, cut short, holds code, or no weights.
     """
     path = Path(path)
-    content = _load_safetensors(path) if _is_safetensors(path) else _load_torch(path)
-    if isinstance(content, Mapping) and isinstance(content.get("model"), Mapping):
-        content = content["model"]
+    kind = "safetensors" if _is_safetensors(path) else "pt"
+    content = _load_safetensors(path) if kind == "safetensors" else _load_torch(path, mapped=mapped)
+    container = ""
+    beside: tuple[str, ...] = ()
+    if isinstance(content, Mapping):
+        container = next((key for key in _CONTAINERS if isinstance(content.get(key), Mapping)), "")
+        if container:
+            beside = tuple(str(key) for key in content if key != container)
+            content = content[container]
     if not isinstance(content, Mapping):
         raise CheckpointError(f"{path} holds a {type(content).__name__}, not a table of named weights")
     weights = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if not weights:
         raise CheckpointError(f"{path} holds no weights; its entries are {_some(content)}")
-    if all(name.startswith("module.") for name in weights):  # saved from a network wrapped for several devices
-        weights = {name.removeprefix("module."): value for name, value in weights.items()}
-    return weights
+    for wrapper in _WRAPPERS:  # saved from a network wrapped for several devices, for compiling or for training
+        if all(name.startswith(wrapper) for name in weights):
+            weights = {name.removeprefix(wrapper): value for name, value in weights.items()}
+    names = "transformers" if MARK in weights else "Meta"
+    return Checkpoint(from_transformers(weights), kind, container, beside, names)
 
 
-def load_config(path: str | Path) -> dict[str, Any] | None:
+def load_config(path: str | Path, key: str = "config") -> dict[str, Any] | None:
     """The configuration that a ``.safetensors`` file of this package carries, or ``None`` if the file has none.
+
+    Parameters
+    ----------
+    path
+        The file.
+    key
+        "config" for the bundled network's, "sam2" for that of SAM 2 and its descendants.
 
     Raises
     ------
@@ -74,7 +124,7 @@ def load_config(path: str | Path) -> dict[str, Any] | None:
         return None
     try:
         with safe_open(path, framework="pt") as file:
-            text = (file.metadata() or {}).get("config")
+            text = (file.metadata() or {}).get(key)
         config = None if text is None else json.loads(text)
     except (SafetensorError, json.JSONDecodeError) as error:
         raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
@@ -104,28 +154,48 @@ def recognise(weights: Mapping[str, Tensor], layouts: Mapping[str, Sam2Config] =
         If this is no SAM 2, or one of a size that is not known.
     """
     if _PATCHES not in weights:
-        raise CheckpointError(f"these are not weights of a SAM 2: {_PATCHES} is missing; there are {_some(weights)}")
-    width = weights[_PATCHES].shape[0]
-    blocks = {int(name.removeprefix(_BLOCK).split(".")[0]) for name in weights if name.startswith(_BLOCK)}
-    starts = sorted(block for block in blocks if f"{_BLOCK}{block}.proj.weight" in weights)
+        maybe = guess(weights)
+        raise CheckpointError(
+            f"these are not weights of a SAM 2{f' but of {maybe}' if maybe else ''}: {_PATCHES} is missing; "
+            f"there are {_some(weights)}"
+        )
+    shape = weights[_PATCHES].shape
+    if len(shape) != 4:
+        raise CheckpointError(f"{_PATCHES} of a SAM 2 has four axes; here its shape is {list(shape)}")
+    width = shape[0]
+    blocks = {int(found[1]) for found in map(_BLOCK.match, weights) if found}
+    if shape[-1] == 16:
+        return _recognise_plain(width, len(blocks), layouts)
+    starts = sorted(block for block in blocks if f"{_TRUNK}.blocks.{block}.proj.weight" in weights)
     edges = [0, *starts, len(blocks)]
     stages = tuple(after - before for before, after in pairwise(edges))
-    for config in layouts.values():
+    hieras = {name: config for name, config in layouts.items() if config.vit is None}
+    for config in hieras.values():
         if (config.embed_dim, config.stages) == (width, stages):
             newer = "obj_ptr_tpos_proj.weight" in weights or "no_obj_embed_spatial" in weights
             return replace(config, version="2.1" if newer else "2.0")
-    known = "; ".join(f"{name}: {c.embed_dim} channels, blocks {c.stages}" for name, c in layouts.items())
+    known = "; ".join(f"{name}: {c.embed_dim} channels, blocks {c.stages}" for name, c in hieras.items())
     raise CheckpointError(f"a SAM 2 with {width} channels and blocks {stages} is not known; known are {known}")
 
 
-def fit(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
-    """Put weights into a network, all of them and nothing else.
+def _recognise_plain(width: int, depth: int, layouts: Mapping[str, Sam2Config]) -> Sam2Config:
+    trunks: dict[str, VitConfig] = {name: config.vit for name, config in layouts.items() if config.vit is not None}
+    for name, vit in trunks.items():
+        if (vit.dim, vit.depth) == (width, depth):
+            return layouts[name]
+    known = "; ".join(f"{name}: {vit.dim} channels, {vit.depth} blocks" for name, vit in trunks.items())
+    raise CheckpointError(
+        f"an EfficientTAM with {width} channels and {depth} blocks is not known; known are {known or 'none'}"
+    )
 
-    Raises
-    ------
-    CheckpointError
-        If names or shapes differ; the message lists them.
-    """
+
+def is_micro(weights: Mapping[str, Tensor]) -> bool:
+    """Whether weights are of the bundled kind of network."""
+    return _MICRO in weights
+
+
+def misfit(network: nn.Module, weights: Mapping[str, Tensor]) -> str:
+    """What keeps weights out of a network, by name and shape, and what they may be instead; empty if they fit."""
     own = network.state_dict()
     faults = {
         "missing": [name for name in own if name not in weights],
@@ -136,8 +206,23 @@ def fit(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
             if name in weights and weights[name].shape != own[name].shape
         ],
     }
-    if any(faults.values()):
-        told = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in faults.items() if names)
+    if not any(faults.values()):
+        return ""
+    told = "; ".join(f"{len(names)} {kind}: {_some(names)}" for kind, names in faults.items() if names)
+    maybe = guess(weights)
+    return f"{told}{f'. This may be {maybe}' if maybe else ''}"
+
+
+def fit(network: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """Put weights into a network, all of them and nothing else.
+
+    Raises
+    ------
+    CheckpointError
+        If names or shapes differ; the message lists them and guesses what the file is.
+    """
+    told = misfit(network, weights)
+    if told:
         raise CheckpointError(f"the weights do not fit the network: {told}")
     network.load_state_dict(dict(weights))
 
@@ -164,7 +249,7 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
 
 
-def _load_torch(path: Path) -> object:
+def _load_torch(path: Path, *, mapped: bool) -> object:
     head = _head(path)
     if not head.startswith((b"PK", b"\x80")):
         raise CheckpointError(f"{path} is no checkpoint: it is neither a .pt nor a .safetensors file inside")
@@ -173,7 +258,8 @@ def _load_torch(path: Path) -> object:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
-            content: object = torch.load(path, map_location="cpu", weights_only=True)
+            mapped = mapped and head.startswith(b"PK")  # the older format cannot be
+            content: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path} was not opened: it holds more than weights (code that would run when it is read), or is damaged"

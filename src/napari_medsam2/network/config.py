@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 class ConfigError(ValueError):
@@ -54,6 +55,31 @@ ZHU_2D = Behaviour(
     multimask=False,
 )
 
+#: How the published models behave, by the name that the table of models uses.
+BEHAVIOURS: Mapping[str, Behaviour] = {"sam2": Behaviour(), "zhu-2d": ZHU_2D}
+
+
+@dataclass(frozen=True)
+class VitConfig:
+    """The sizes of EfficientTAM's plain ViT trunk.
+
+    Attributes
+    ----------
+    dim, heads, depth
+        Channels, heads and number of blocks.
+    window, global_blocks
+        Window side in cells of 16 pixels, and the blocks that attend globally instead.
+    position_side
+        Side of the grid of the position embedding.
+    """
+
+    dim: int = 384
+    heads: int = 6
+    depth: int = 12
+    window: int = 14
+    global_blocks: tuple[int, ...] = (2, 5, 8, 11)
+    position_side: int = 14
+
 
 @dataclass(frozen=True)
 class Sam2Config:
@@ -64,6 +90,8 @@ class Sam2Config:
     embed_dim, heads, stages, windows, global_blocks, position_grid
         The Hiera trunk: channels and heads of the first stage (both double with each stage), blocks per stage,
         window side per stage, blocks that attend globally, and the grid of the position embedding.
+    vit
+        A plain ViT instead of the Hiera trunk, whose sizes are then ignored. Its features are at stride 16 only.
     dim, memory_dim
         Channels of image features and of memories.
     memory_layers, memory_feedforward, memory_slots
@@ -89,6 +117,7 @@ class Sam2Config:
     windows: tuple[int, ...] = (8, 4, 14, 7)
     global_blocks: tuple[int, ...] = (5, 7, 9)
     position_grid: tuple[int, int] = (7, 7)
+    vit: VitConfig | None = None
     dim: int = 256
     memory_dim: int = 64
     memory_layers: int = 4
@@ -122,7 +151,9 @@ class Sam2Config:
 
 _TINY = Sam2Config()
 
-#: The four released sizes, as version 2.1 at 1024 pixels.
+_PLAIN = replace(_TINY, vit=VitConfig(), version="2.0", image_size=512)
+
+#: The released sizes: those of SAM 2 as version 2.1 at 1024 pixels, EfficientTAM at 512.
 LAYOUTS: Mapping[str, Sam2Config] = {
     "tiny": _TINY,
     "small": replace(_TINY, stages=(1, 2, 11, 2), global_blocks=(7, 10, 13)),
@@ -132,4 +163,48 @@ LAYOUTS: Mapping[str, Sam2Config] = {
     "large": replace(
         _TINY, embed_dim=144, heads=2, stages=(2, 6, 36, 4), windows=(8, 4, 16, 8), global_blocks=(23, 33, 43)
     ),
+    "efficienttam small": _PLAIN,
+    "efficienttam tiny": replace(_PLAIN, vit=VitConfig(dim=192, heads=3)),
 }
+
+
+def layout(architecture: str) -> Sam2Config:
+    """The sizes that the table of models means by "sam2.1 tiny" or "efficienttam small".
+
+    Raises
+    ------
+    ConfigError
+        If there is no such architecture.
+    """
+    version, _, size = architecture.removeprefix("sam").partition(" ")
+    if architecture in LAYOUTS and LAYOUTS[architecture].vit is not None:
+        return LAYOUTS[architecture]
+    if not architecture.startswith("sam") or size not in LAYOUTS:
+        raise ConfigError(f"there is no architecture {architecture!r}; a size is one of {', '.join(LAYOUTS)}")
+    return replace(LAYOUTS[size], version=version)
+
+
+def sam2_config(told: Mapping[str, Any]) -> Sam2Config:
+    """Read what :func:`dataclasses.asdict` made of a configuration, and JSON of that.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no such thing.
+    """
+    plain, vit = _tuples(told), told.get("vit")
+    plain["vit"] = None if vit is None else VitConfig(**_tuples(vit))
+    return Sam2Config(**{**plain, "behaviour": Behaviour(**plain.get("behaviour", {}))})
+
+
+def _tuples(told: Mapping[str, Any]) -> dict[str, Any]:
+    """JSON has lists where we have tuples."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in told.items()}
+
+
+def architecture(config: Sam2Config) -> str:
+    """What :func:`layout` calls these sizes, whatever the input size and behaviour; "unknown" for others."""
+    for name, known in LAYOUTS.items():
+        if replace(config, version=known.version, image_size=known.image_size, behaviour=known.behaviour) == known:
+            return name if known.vit is not None else f"sam{config.version} {name}"
+    return "unknown"

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from .attention import MLP, attend
 from .config import Sam2Config
+from .resample import resize
 
 
 def _pool(x: Tensor) -> Tensor:
@@ -18,7 +19,7 @@ def _pool(x: Tensor) -> Tensor:
     return torch.maximum(*rows.unflatten(2, (-1, 2)).unbind(3))
 
 
-def _to_windows(x: Tensor, side: int) -> Tensor:
+def to_windows(x: Tensor, side: int) -> Tensor:
     """``[B, H, W, C]`` to windows ``[B * n, side, side, C]``; zeros fill up below and to the right."""
     _, height, width, _ = x.shape
     below, right = -height % side, -width % side
@@ -28,8 +29,8 @@ def _to_windows(x: Tensor, side: int) -> Tensor:
     return windows
 
 
-def _from_windows(windows: Tensor, height: int, width: int) -> Tensor:
-    """The inverse of :func:`_to_windows` for a map of ``height`` by ``width``."""
+def from_windows(windows: Tensor, height: int, width: int) -> Tensor:
+    """The inverse of :func:`to_windows` for a map of ``height`` by ``width``."""
     side = windows.shape[1]
     rows, columns = -(-height // side), -(-width // side)
     x: Tensor = windows.unflatten(0, (-1, rows, columns)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
@@ -73,7 +74,7 @@ class _Block(nn.Module):
         normed = self.norm1(x)
         shortcut = _pool(self.proj(normed)) if self.grows else x
         if self.window:
-            attended = _from_windows(self.attn(_to_windows(normed, self.window)), *shortcut.shape[1:3])
+            attended = from_windows(self.attn(to_windows(normed, self.window)), *shortcut.shape[1:3])
         else:
             attended = self.attn(normed)
         x = shortcut + attended
@@ -129,7 +130,7 @@ class Hiera(nn.Module):
         return stages
 
     def _position(self, height: int, width: int) -> Tensor:
-        coarse = F.interpolate(self.pos_embed, size=(height, width), mode="bicubic")
+        coarse = resize(self.pos_embed, (height, width), "bicubic")
         side = self.pos_embed_window.shape[-1]
         fine = self.pos_embed_window.tile(1, 1, -(-height // side), -(-width // side))[..., :height, :width]
         return (coarse + fine).permute(0, 2, 3, 1)
@@ -167,7 +168,7 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(config)
         self.neck = Neck(config)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Normalised images ``[B, 3, S, S]`` to three ``[B, dim, H, W]`` at strides 4, 8 and 16."""
-        levels: tuple[Tensor, Tensor, Tensor] = self.neck(self.trunk(images))
+        levels: tuple[Tensor, ...] = self.neck(self.trunk(images))
         return levels

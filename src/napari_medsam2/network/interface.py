@@ -144,6 +144,8 @@ class SegmentationNetwork(nn.Module, ABC):
     image_size: int
     #: Side for windows around one object, where that may be smaller; ``None``: the same.
     region_size: int | None = None
+    #: Whether the network has a use for the neighbouring frame, ``previous`` and ``previous_image``.
+    sees_neighbour: bool = False
 
     @abstractmethod
     def encode_image(self, image: Tensor) -> ImageFeatures:
@@ -158,6 +160,7 @@ class SegmentationNetwork(nn.Module, ABC):
         *,
         ordered: bool,
         previous: Tensor | None = None,
+        previous_image: Tensor | None = None,
         n_frames: int = 1,
     ) -> Prediction:
         """Segment one object.
@@ -175,6 +178,8 @@ class SegmentationNetwork(nn.Module, ABC):
         previous
             Mask probabilities of the neighbouring frame in this input's pixels, float32 ``[1, 1, S, S]``, or ``None``.
             A hint that networks without a use for it ignore.
+        previous_image
+            What the neighbouring frame looks like there, float32 ``[1, 3, S, S]`` in 0..1, or ``None``.
         n_frames
             Length of the sequence; SAM 2's pointer time code depends on it.
         """

@@ -99,14 +99,15 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose2d(dim // 4, dim // 8, kernel_size=2, stride=2),
             nn.GELU(),
         )
-        self.conv_s0 = nn.Conv2d(dim, dim // 8, kernel_size=1)
-        self.conv_s1 = nn.Conv2d(dim, dim // 4, kernel_size=1)
+        if config.vit is None:  # a plain trunk has no fine features to offer
+            self.conv_s0 = nn.Conv2d(dim, dim // 8, kernel_size=1)
+            self.conv_s1 = nn.Conv2d(dim, dim // 4, kernel_size=1)
         self.output_hypernetworks_mlps = nn.ModuleList(MLP((dim, dim, dim, dim // 8)) for _ in range(4))
         self.iou_prediction_head = MLP((dim, config.iou_hidden, config.iou_hidden, 4))
         self.pred_obj_score_head = MLP((dim, dim, dim, 1))
 
     def forward(
-        self, image: Tensor, image_code: Tensor, fine: tuple[Tensor, Tensor], prompts: Tensor, dense: Tensor
+        self, image: Tensor, image_code: Tensor, fine: tuple[Tensor, ...], prompts: Tensor, dense: Tensor
     ) -> Candidates:
         """Predict masks.
 
@@ -115,7 +116,8 @@ class MaskDecoder(nn.Module):
         image, image_code
             Conditioned features ``[B or 1, C, H, W]`` and the code of their places ``[1, C, H, W]``.
         fine
-            Features after ``conv_s0`` and ``conv_s1``: ``[B or 1, C / 8, 4H, 4W]`` and ``[B or 1, C / 4, 2H, 2W]``.
+            Features after ``conv_s0`` and ``conv_s1``: ``[B or 1, C / 8, 4H, 4W]`` and ``[B or 1, C / 4, 2H, 2W]``;
+            empty with a plain trunk.
         prompts, dense
             Of the prompt encoder: tokens ``[B, N, C]`` and a map that broadcasts to the features.
         """
@@ -128,8 +130,9 @@ class MaskDecoder(nn.Module):
 
         up1, norm, activation, up2, _ = self.output_upscaling
         grid = source.transpose(1, 2).unflatten(2, (height, width))
-        upscaled = activation(norm(up1(grid) + fine[1]))
-        upscaled = activation(up2(upscaled) + fine[0])
+        quarter, half = fine or (0.0, 0.0)
+        upscaled = activation(norm(up1(grid) + half))
+        upscaled = activation(up2(upscaled) + quarter)
         masks = tokens[:, 2:6]
         heads = torch.stack([mlp(masks[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
         return Candidates(

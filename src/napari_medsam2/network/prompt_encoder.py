@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from .attention import ChannelNorm
 from .config import Sam2Config
 from .position import FourierCode
+from .resample import resize
 
 #: Label of a point that says nothing; 0 and 1 are clicks, 2 and 3 the corners of a box.
 NOTHING = -1
@@ -61,6 +62,4 @@ class PromptEncoder(nn.Module):
         if mask is None:
             return tokens, self.no_mask_embed.weight[..., None, None]
         quarter = (self.image_size // 4, self.image_size // 4)
-        if mask.shape[-2:] != quarter:
-            mask = F.interpolate(mask, size=quarter, mode="bilinear", antialias=True)
-        return tokens, self.mask_downscaling(mask)
+        return tokens, self.mask_downscaling(resize(mask, quarter, antialias=True))

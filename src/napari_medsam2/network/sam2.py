@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -25,6 +26,8 @@ from .mask_decoder import Candidates, MaskDecoder, best_of, stable_or_best, take
 from .memory import MemoryAttention, MemoryEncoder, MemoryTokens
 from .position import sine_code, time_code
 from .prompt_encoder import NOTHING, PromptEncoder
+from .resample import resize
+from .vit import PlainImageEncoder
 
 _MEAN = (0.485, 0.456, 0.406)
 _STD = (0.229, 0.224, 0.225)
@@ -71,15 +74,15 @@ class Sam2(SegmentationNetwork):
         Sizes, input size and behaviour.
     """
 
-    _mean: Tensor
-    _std: Tensor
+    #: Run the session's methods in this precision where that is safe; ``None``: in that of the weights.
+    autocast: torch.dtype | None = None
 
     def __init__(self, config: Sam2Config) -> None:
         super().__init__()
         dim, memory_dim = config.dim, config.memory_dim
         self.config = config
         self.image_size = config.image_size
-        self.image_encoder = ImageEncoder(config)
+        self.image_encoder = ImageEncoder(config) if config.vit is None else PlainImageEncoder(config)
         self.mask_downsample = nn.Conv2d(1, 1, kernel_size=4, stride=4)
         self.memory_attention = MemoryAttention(config)
         self.memory_encoder = MemoryEncoder(config)
@@ -95,15 +98,14 @@ class Sam2(SegmentationNetwork):
         if config.version == "2.1":
             self.no_obj_embed_spatial = nn.Parameter(torch.zeros(1, memory_dim))
             self.obj_ptr_tpos_proj = nn.Linear(dim, memory_dim)
-        self.register_buffer("_mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
-        self.register_buffer("_std", torch.tensor(_STD)[:, None, None], persistent=False)
 
     # ---- the session's side -------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def encode_image(self, image: Tensor) -> ImageFeatures:
-        levels = self.encode(image)
-        mean = levels[-1].mean(dim=(2, 3))[0].float()
+        with self._precision(image.device):
+            levels = self.encode(image)
+        mean = levels[-1].float().mean(dim=(2, 3))[0]
         return ImageFeatures(levels=levels, descriptor=F.normalize(mean, dim=0).cpu())
 
     @torch.no_grad()
@@ -115,13 +117,16 @@ class Sam2(SegmentationNetwork):
         *,
         ordered: bool,
         previous: Tensor | None = None,
+        previous_image: Tensor | None = None,
         n_frames: int = 1,
     ) -> Prediction:
-        first, second, coarse = features.levels
+        *fine, coarse = features.levels
         if prompts is not None and prompts.mask is not None:
-            return self._adopt(features, prompts.mask)
-        conditioned = self.attend(coarse, self.memory_tokens(recalls, ordered=ordered, n_frames=n_frames))
-        runs = [self.decode(conditioned, (first, second), *told) for told in self._tokens_of(prompts, coarse.device)]
+            with self._precision(coarse.device):
+                return self.adopt(features, prompts.mask)
+        with self._precision(coarse.device):
+            conditioned = self.attend(coarse, self.memory_tokens(recalls, ordered=ordered, n_frames=n_frames))
+            runs = [self.decode(conditioned, tuple(fine), *told) for told in self.prompt_tokens(prompts, coarse.device)]
         logits = torch.cat([run.logits for run in runs]).amax(dim=0, keepdim=True)
         seen = [run for run in runs if run.score > 0] or runs  # the boxes that found something speak for all
         pointers = torch.cat([run.pointer for run in seen])
@@ -138,16 +143,18 @@ class Sam2(SegmentationNetwork):
         source = features.levels[-1]
         if self.config.behaviour.conditioned_memory and prediction.conditioned is not None:
             source = prediction.conditioned
-        probabilities = (mask > 0).to(source.dtype) if prompted else mask.to(source.dtype).sigmoid()
+        dtype = self.no_mem_embed.dtype
+        probabilities = (mask > 0).to(dtype) if prompted else mask.to(dtype).sigmoid()
         present = torch.tensor([[prediction.objectness > 0.5]], device=source.device)
-        tokens = {"spatial": self.remember(source, probabilities, present)}
+        with self._precision(source.device):
+            tokens = {"spatial": self.remember(source, probabilities, present)}
         if prediction.pointer is not None:
             tokens["pointer"] = prediction.pointer
         return Memory(tokens)
 
     # ---- building blocks: batches and gradients -----------------------------------------------------------------
 
-    def encode(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def encode(self, images: Tensor) -> tuple[Tensor, ...]:
         """Encode images.
 
         Parameters
@@ -159,7 +166,7 @@ class Sam2(SegmentationNetwork):
         -------
         tuple of Tensor
             The decoder's fine features ``[B, C / 8, S / 4, S / 4]`` and ``[B, C / 4, S / 8, S / 8]``, and the coarse
-            features ``[B, C, S / 16, S / 16]`` for memory.
+            features ``[B, C, S / 16, S / 16]`` for memory; with a plain trunk the coarse ones only.
 
         Raises
         ------
@@ -170,8 +177,12 @@ class Sam2(SegmentationNetwork):
         if images.ndim != 4 or tuple(images.shape[1:]) != (3, side, side):
             raise ValueError(f"this network takes images [B, 3, {side}, {side}]; got {list(images.shape)}")
         if self.config.behaviour.normalise:
-            images = (images - self._mean) / self._std
-        high, middle, coarse = self.image_encoder(images)
+            mean, std = images.new_tensor((_MEAN, _STD))[..., None, None]
+            images = (images - mean) / std
+        *fine, coarse = self.image_encoder(images)
+        if not fine:
+            return (coarse,)
+        high, middle = fine
         return self.sam_mask_decoder.conv_s0(high), self.sam_mask_decoder.conv_s1(middle), coarse
 
     def attend(self, coarse: Tensor, memory: MemoryTokens | None) -> Tensor:
@@ -186,7 +197,7 @@ class Sam2(SegmentationNetwork):
     def decode(
         self,
         conditioned: Tensor,
-        fine: tuple[Tensor, Tensor],
+        fine: tuple[Tensor, ...],
         points: Tensor,
         labels: Tensor,
         mask: Tensor | None = None,
@@ -280,18 +291,21 @@ class Sam2(SegmentationNetwork):
 
     # ---- details ------------------------------------------------------------------------------------------------
 
-    def _adopt(self, features: ImageFeatures, mask: Tensor) -> Prediction:
+    def _precision(self, device: torch.device) -> AbstractContextManager[object]:
+        return nullcontext() if self.autocast is None else torch.autocast(device.type, dtype=self.autocast)
+
+    def adopt(self, features: ImageFeatures, mask: Tensor) -> Prediction:
         """Take the user's mask as the answer; the decoder only makes its pointer."""
-        first, second, coarse = features.levels
+        *fine, coarse = features.levels
         side = self.image_size // 4
-        logits = F.interpolate(_MASK_SCALE * mask + _MASK_SHIFT, size=(side, side), mode="bilinear", antialias=True)
+        logits = resize(_MASK_SCALE * mask + _MASK_SHIFT, (side, side), antialias=True)
         present = bool((mask > 0).any())
         pointer = None
         if self.config.behaviour.pointers:
             nothing = torch.zeros((1, 1, 2), device=mask.device), torch.full((1, 1), NOTHING, device=mask.device)
             prompts, dense = self.sam_prompt_encoder(*nothing, self.mask_downsample(mask))
             code = self.sam_prompt_encoder.pe_layer.grid(coarse.shape[-1])
-            found: Candidates = self.sam_mask_decoder(coarse, code, (first, second), prompts, dense)
+            found: Candidates = self.sam_mask_decoder(coarse, code, tuple(fine), prompts, dense)
             seen = present and bool(found.score > 0)
             pointer = self.obj_ptr_proj(found.tokens[:, 0]) if seen else self.no_obj_ptr
         return Prediction(
@@ -302,7 +316,7 @@ class Sam2(SegmentationNetwork):
             conditioned=self.attend(coarse, None) if self.config.behaviour.conditioned_memory else None,
         )
 
-    def _tokens_of(self, prompts: PromptTensors | None, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    def prompt_tokens(self, prompts: PromptTensors | None, device: torch.device) -> list[tuple[Tensor, Tensor]]:
         """Points and labels for each run of the decoder: one a box, or one if there are no boxes.
 
         Each click goes with the box that it is in, or the nearest.
@@ -340,3 +354,10 @@ class Sam2(SegmentationNetwork):
         distance = torch.tensor(away, device=self.maskmem_tpos_enc.device)
         code: Tensor = self.obj_ptr_tpos_proj(time_code(distance, self.config.dim).to(self.maskmem_tpos_enc.dtype))
         return code
+
+
+def empty_sam2(config: Sam2Config) -> Sam2:
+    """A network whose parameters hold anything at all, for weights to be put in: nothing is drawn at random."""
+    with torch.device("meta"):
+        network = Sam2(config)
+    return network.to_empty(device="cpu")
