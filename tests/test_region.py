@@ -53,7 +53,14 @@ def test_a_window_as_large_as_the_frame_is_centred_on_it():
     assert window_around((20, 20, 190, 190), (200, 200), 2.0, OPTIONS) == Window(-25.5, -25.5, 250, 250)
     window = window_around((10, 10, 60, 60), (64, 200), 2.0, OPTIONS)
     assert (window.y0, window.size_y) == (-18.5, 100)
-    assert window.x0 == -15
+
+
+def test_a_window_that_fits_into_the_frame_stays_inside():
+    window = window_around((10, 10, 60, 60), (64, 200), 2.0, OPTIONS)
+    assert window.x0 == -0.5  # not -15, where nothing is
+    assert window_around((80, 150, 120, 190), (200, 200), 2.0, OPTIONS).x1 == 199.5
+    moved = follow(Window(60, 60, 80, 80), rectangle(160, 100, 199, 140), OPTIONS)
+    assert moved.y1 == 199.5
 
 
 def test_following_moves_with_the_object_and_takes_on_its_size_gently():

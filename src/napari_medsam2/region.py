@@ -225,10 +225,13 @@ def contains(window: Window, y: float, x: float) -> bool:
 
 
 def _placed(y: float, x: float, side: float, shape: tuple[int, int], options: RegionOptions) -> Window:
-    """A square of at most the largest side; an axis that it covers wholly is centred, so that nothing is left out."""
+    """A square of at most the largest side, moved into the frame if it fits: pixels beyond the frame are made up.
+
+    An axis that it covers wholly is centred, so that nothing is left out.
+    """
     side = min(side, max(options.largest * max(shape), options.minimum))
     y0, x0 = (
-        (length - 1 - side) / 2 if side >= length else centre - side / 2
+        (length - 1 - side) / 2 if side >= length else min(max(centre - side / 2, -0.5), length - 0.5 - side)
         for centre, length in zip((y, x), shape, strict=True)
     )
     return Window(float(y0), float(x0), float(side), float(side))
