@@ -42,7 +42,7 @@ class Pace:
 def blob_engine(on_event, pace: Pace):
     """A real engine whose model is the blob network."""
 
-    def load(name, *, device):
+    def load(name, *, device, on_notice):
         model = blob_model()
         encode = model.network.encode_image
 

@@ -67,6 +67,11 @@ class HubServer:
         return [wanted for method, _, wanted in self.asked if method == "GET"]
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that hangs up is part of what is tested."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     hub: HubServer
     protocol_version = "HTTP/1.1"
@@ -129,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
 def serving() -> Iterator[HubServer]:
     """A hub on a free port of 127.0.0.1, for as long as the context lasts."""
     hub = HubServer()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"hub": hub}))
     server.daemon_threads = True
     hub.address = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)

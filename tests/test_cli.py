@@ -31,7 +31,7 @@ def blobs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     """Every model that is asked for is the blob model; returns what was asked for."""
     asked: list[dict[str, Any]] = []
 
-    def load(name: str = "micro", *, device: str = "auto", precision: str = "auto") -> Any:
+    def load(name: str = "micro", *, device: str = "auto", **_: Any) -> Any:
         asked.append({"name": name, "device": device})
         return blob_model()
 
@@ -158,7 +158,7 @@ def test_ctrl_c_saves_what_is_there(tif: Path, monkeypatch: pytest.MonkeyPatch, 
         return segment(*arguments, **options)
 
     monkeypatch.setattr(model.network, "segment", until_the_third)
-    monkeypatch.setattr(models, "load_model", lambda name, device, precision: model)
+    monkeypatch.setattr(models, "load_model", lambda name, **options: model)
     out = tif.with_name("labels.tif")
     assert run("segment", tif, "--mode", "stack", "--point", POINT, "-o", out) == cli.INTERRUPTED
     assert tifffile.imread(out).any(axis=(1, 2)).sum() == 3
@@ -242,7 +242,7 @@ def test_input_that_cannot_be_read_is_named(
 
 
 def test_running_out_of_memory_is_said_in_words(tif: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    def load(name: str, device: str, precision: str) -> Any:
+    def load(name: str, **options: Any) -> Any:
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
 
     monkeypatch.setattr(models, "load_model", load)
@@ -251,7 +251,7 @@ def test_running_out_of_memory_is_said_in_words(tif: Path, monkeypatch: pytest.M
 
 
 def test_a_fault_of_the_program_is_not_dressed_up(tif: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, device: str, precision: str) -> Any:
+    def load(name: str, **options: Any) -> Any:
         raise RuntimeError("a bug")
 
     monkeypatch.setattr(models, "load_model", load)

@@ -44,7 +44,7 @@ class Desk:
         self.threads.add(threading.current_thread().name)
         self.events.put(event)
 
-    def load(self, name, *, device):
+    def load(self, name, *, device, on_notice):
         if name == "broken":
             raise OSError("the file broken.pt is truncated")
         self.loaded.append(name)
@@ -320,7 +320,7 @@ def test_a_receiver_that_fails_does_not_stop_the_engine(caplog):
             heard.set()
         raise RuntimeError("wrapped C/C++ object has been deleted")
 
-    engine = Engine(receive, load_model=lambda name, *, device: blob_model())
+    engine = Engine(receive, load_model=lambda name, *, device, on_notice: blob_model())
     engine.load_model("blobs")
     engine.open(FRAMES, contrast=PLAIN)
     assert heard.wait(10)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -279,11 +280,13 @@ def test_a_file_that_cannot_be_taken_in_is_refused_and_nothing_is_left(
     mine = tmp_path / "mine.pt"
     with pytest.raises(ModelError, match="no file"):
         import_model(mine)
+    with pytest.raises(ModelError, match="is a folder"):
+        import_model(tmp_path)
     mine.write_bytes(content[:-100])
-    with pytest.raises(CheckpointError, match=r"^mine\.pt|/mine\.pt"):
+    with pytest.raises(CheckpointError, match=f"^{re.escape(str(mine))} cannot be read"):
         import_model(mine)
     torch.save(build("small_128").state_dict(), mine)
-    with pytest.raises(CheckpointError, match="16 channels"):
+    with pytest.raises(CheckpointError, match=f"^{re.escape(str(mine))}: .*16 channels"):
         import_model(mine, "tiny")
     mine.write_bytes(content)
     with pytest.raises(ModelError, match=r"of the kind micro, and medsam2 is sam2\.1 tiny"):

@@ -243,7 +243,7 @@ def test_a_wrong_file_keeps_the_model_that_is_in_use_and_its_run(viewer, docks, 
     """Through a real engine: results go on to come from the old model."""
     asked, go_on = threading.Event(), threading.Event()
 
-    def load(name, *, device):
+    def load(name, *, device, on_notice):
         if name != "micro":
             asked.set()
             raise CheckpointError(f"{name} is no checkpoint")
@@ -286,7 +286,18 @@ def test_a_newer_choice_wins_over_one_that_fails(mocked):
     send(Failed(2, 0, "bad.pt is no checkpoint.", "report", "load the model", True))
     assert do.state.model == "good.pt" and "no checkpoint" in do.state.problem
     send(ModelLoaded(3, "good", "cpu", False))
-    assert do.state.device.startswith("good runs on cpu")
+    assert do.state.device.startswith("good.pt runs on cpu")
+
+
+def test_the_next_choice_takes_the_last_problem_away(mocked):
+    dock, _, send = mocked
+    dock.prompt.tools["box"].click()
+    send(ModelLoaded(1, "micro", "cpu", True))
+    dock.controller.choose_model("bad.pt", "auto")
+    send(Failed(2, 0, "bad.pt is no checkpoint", "report", "load the model", True))
+    assert dock.message.text() == "bad.pt is no checkpoint. Micro (bundled) is still in use."
+    dock.controller.choose_model("good.pt", "auto")
+    assert dock.message.isHidden() and dock.copy.isHidden()
 
 
 def test_a_slow_model_on_a_cpu_says_so_before_and_after(mocked, monkeypatch):
@@ -300,7 +311,13 @@ def test_a_slow_model_on_a_cpu_says_so_before_and_after(mocked, monkeypatch):
     dock.prompt.tools["box"].click()
     send(ModelLoaded(1, "micro", "cpu", True))
     assert "about 9 s a slice, about 27 s for 3 slices" in dock.model.warning.text()
-    send(ModelLoaded(2, "micro", "cuda", True))
+    dock.controller.choose_model("micro", "cuda")
+    assert dock.model.warning.isHidden()
+    send(Failed(2, 0, "cuda is not available", "report", "load the model", True))
+    assert "about 9 s a slice" in dock.model.warning.text(), "it is on the CPU still"
+    dock.controller.choose_model("micro", "cuda")
+    send(ModelLoaded(3, "micro", "cuda", True))
+    assert dock.model.warning.isHidden()
 
 
 def test_words_for_a_download_and_for_speed():

@@ -153,7 +153,17 @@ def test_a_file_without_weights_is_refused(tmp_path: Path, content: object, told
 
 def test_text_and_missing_files_and_folders_are_refused(tmp_path: Path) -> None:
     (tmp_path / "notes.pt").write_text("these are notes\n" * 20)
-    for name, told in (("notes.pt", "no checkpoint"), ("absent.pt", "No such file"), (".", "directory")):
+    (tmp_path / "empty.pt").touch()
+    (tmp_path / "page.pt").write_text("\n<!DOCTYPE html><title>Please log in</title>")
+    (tmp_path / "pointer.pt").write_text("version https://git-lfs.github.com/spec/v1\n")
+    for name, told in (
+        ("notes.pt", "no checkpoint: it is neither"),
+        ("empty.pt", "it is empty"),
+        ("page.pt", "it is a web page"),
+        ("pointer.pt", "`git lfs pull` fetches"),
+        ("absent.pt", "No such file"),
+        (".", "directory"),
+    ):
         with pytest.raises(CheckpointError, match=told):
             load_checkpoint(tmp_path / name)
 

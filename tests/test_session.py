@@ -294,22 +294,6 @@ def test_a_run_without_a_usable_prompt_says_what_is_missing():
         session.propagate(start=6, stop=2)
 
 
-def test_short_memory_is_tried_again_with_empty_caches_and_then_said_in_words():
-    session, masks = stack_session()
-    session.add(click(0, masks))
-    session.segment(0)
-    network = session.model.network
-    network.fail_next = [torch.OutOfMemoryError("CUDA out of memory")]
-    np.testing.assert_array_equal(session.segment(1).mask, masks[1])
-    network.fail_next = [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
-    with pytest.raises(SessionError, match="not enough memory on cpu to segment frame 2"):
-        session.segment(2)
-    network.fail_next = [RuntimeError("shapes do not match")]
-    with pytest.raises(RuntimeError, match="shapes do not match"):
-        session.segment(2)
-    np.testing.assert_array_equal(session.segment(2).mask, masks[2])
-
-
 # ---- the bundled network ---------------------------------------------------------------------------------------------
 
 

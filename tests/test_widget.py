@@ -370,7 +370,7 @@ def test_errors_come_in_words_with_a_report(viewer, prompted, qtbot, qapp):
 def test_the_device_is_said(viewer, prompted, qtbot):
     dock, _, send = prompted
     deliver(qtbot, send, ModelLoaded(1, "micro", "cuda", True))
-    assert dock.model.words.text() == "micro runs on cuda."
+    assert dock.model.words.text() == "Micro (bundled) runs on cuda."
 
 
 # ---- layers come and go ----------------------------------------------------------------------------------------------

@@ -68,8 +68,7 @@ class Controller(Hub):
         if entry is not None and not entry.bundled and not local_file(entry).is_file():
             self.download_offered.emit(name)
             return
-        self._set(model=name, device="")
-        self._set(seconds_a_frame=self._seconds_a_frame())
+        self._show_model(model=name, device="", problem="", report="", note="")
         if self._loaded is not None:
             self._load_model()
 

@@ -13,6 +13,7 @@ from typing import Any
 from napari.components import ViewerModel
 from napari.layers import Image, Labels
 from napari.utils.events import Event as NapariEvent
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ._bridge import EngineBridge, idle_gpu_advice
@@ -20,11 +21,12 @@ from ._downloads import ModelDownload
 from ._layout import LayoutError
 from ._output import OutputError
 from ._sequence import ImageSequence
-from ._state import DockState
+from ._state import DockState, title_of
 from ._workspace import Workspace
 from .contrast import Contrast
 from .engine import Engine
 from .engine_events import Event, Failed, Finished, ModelLoaded, Restored, ResultReady, StatusChanged
+from .notices import Notice
 from .prompts import is_erased
 from .registry import MODELS
 from .speed import estimate_seconds
@@ -160,6 +162,7 @@ class Hub(QObject):
             wanted_device=kept.wanted_device,
             device=kept.device,
             seconds_a_frame=kept.seconds_a_frame,
+            notice=kept.notice,
             download=kept.download,
             status=kept.status,
         )
@@ -201,15 +204,31 @@ class Hub(QObject):
         if self._loaded != wanted:
             self._loaded = wanted
             self._loading.append(wanted)
-            self._set(device=f"loading {Path(wanted[0]).name} ...")
+            self._set(device=f"loading {Path(wanted[0]).name} ...", notice="")
             self.engine.load_model(wanted[0], device=wanted[1])
 
     def _on_model_loaded(self, event: ModelLoaded) -> None:
-        words = f"{event.name} runs on {event.device}. {idle_gpu_advice(event.device)}".strip()
-        if self._loading:
-            self._in_use = (self._loading.pop(0), event.device, words)
+        advice = "" if self._state.notice else idle_gpu_advice(event.device)
+        asked = self._loading.pop(0) if self._loading else (event.name, event.device)
+        words = f"{title_of(asked[0])} runs on {event.device}. {advice}".strip()
+        self._in_use = (asked, event.device, words)
         if not self._loading:
-            self._set(device=words, seconds_a_frame=self._seconds_a_frame())
+            self._show_model(device=words)
+            if self._state.notice and event.device == "cpu":
+                self._on_left_device()
+
+    def _on_notice(self, event: Notice) -> None:
+        """Memory was short: say so for as long as this model is in use, and once in napari's own way."""
+        self._set(notice=event.message)
+        show_warning(event.message)
+        if self._in_use is not None and not self._loading and event.device != self._in_use[1]:
+            self._on_left_device()
+
+    def _on_left_device(self) -> None:
+        """Show that the model went to the CPU; choosing a device again then loads it there anew."""
+        self._loaded = asked = (self._state.model, "cpu")
+        self._in_use = (asked, "cpu", f"{title_of(asked[0])} runs on cpu.")
+        self._show_model(wanted_device="cpu", device=self._in_use[2])
 
     def _on_model_failed(self, event: Failed) -> None:
         """Go on with the model before, if there is one."""
@@ -223,9 +242,14 @@ class Hub(QObject):
         elif not self._loading:
             self._loaded, _, words = self._in_use
             name, device = self._loaded
-            self._set(model=name, wanted_device=device, device=words, seconds_a_frame=self._seconds_a_frame())
-            message = f"{message} {title_of(name)} is still in use."
+            self._show_model(model=name, wanted_device=device, device=words)
+            message = f"{message.removesuffix('.')}. {title_of(name)} is still in use."
         self.say(message, report=event.report)
+
+    def _show_model(self, **changes: str) -> None:
+        """Show another model or device, and the speed that comes with it."""
+        self._set(**changes)
+        self._set(seconds_a_frame=self._seconds_a_frame())
 
     def _seconds_a_frame(self) -> float | None:
         """About how long the chosen model takes for a frame, where that is known."""
@@ -309,6 +333,8 @@ class Hub(QObject):
             self.flush()
         elif isinstance(event, ModelLoaded):
             self._on_model_loaded(event)
+        elif isinstance(event, Notice):
+            self._on_notice(event)
         elif isinstance(event, Finished):
             if event.reason == "cancelled" and not (self._state.note or self._state.problem):
                 self.say(note="Cancelled; what was done stays.")
@@ -371,8 +397,3 @@ class Hub(QObject):
             withdrawn = work.results.withdrawn
             self._send_prompts(keep_labels=True)
             work.results.withdrawn = withdrawn
-
-
-def title_of(model: str) -> str:
-    """What people call a model or a file of one."""
-    return MODELS[model].title if model in MODELS else Path(model).name

@@ -52,7 +52,7 @@ class ModelPanel(Panel):
         self.device.setCurrentText(state.wanted_device)
         entry = MODELS.get(state.model)
         self.words.setText(state.device or (f"{entry.purpose}." if entry else state.model))
-        self.warning.setText(speed_warning(state))
+        self.warning.setText(" ".join(filter(None, (state.notice, speed_warning(state)))))
         self.warning.setVisible(bool(self.warning.text()))
         fetching = state.download
         self.download.setVisible(fetching is not None)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .download import megabytes
 from .engine_events import RunStatus
+from .registry import MODELS
 
 #: From so many seconds a frame on, the dock says so.
 SLOW_S = 2.0
@@ -49,6 +51,8 @@ class DockState:
         Name or file of the chosen model, and the chosen device ("auto" for the best).
     device, seconds_a_frame
         Where the model runs, in words, and about how long it takes for a frame there; ``None`` where nobody knows.
+    notice
+        That memory was short and what was done, while this holds.
     download
         The model that is being fetched.
     objects, current
@@ -74,6 +78,7 @@ class DockState:
     wanted_device: str = "auto"
     device: str = ""
     seconds_a_frame: float | None = None
+    notice: str = ""
     download: DownloadStatus | None = None
     objects: tuple[int, ...] = (1,)
     current: int = 1
@@ -185,3 +190,8 @@ def download_words(status: DownloadStatus) -> str:
         if status.total:
             words.append(time_left((status.total - status.done) / status.rate))
     return f"{status.title}: {', '.join(words)}"
+
+
+def title_of(model: str) -> str:
+    """What people call a model or a file of one."""
+    return MODELS[model].title if model in MODELS else Path(model).name

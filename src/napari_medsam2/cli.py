@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import __version__, cli_evaluate, cli_models, cli_segment
-from .console import INTERRUPTED, add_model_options, say, tell
+from .console import INTERRUPTED, add_model_options, load_chosen_model, say, tell
 
 BAD_INPUT = 2
 
@@ -116,10 +116,9 @@ def _add_bench(parser: argparse.ArgumentParser) -> None:
 
 def _bench(arguments: argparse.Namespace) -> int:
     from .bench import bench
-    from .models import load_model
     from .reports import save_json, table
 
-    model = load_model(arguments.model, device=arguments.device, precision=arguments.precision)
+    model = load_chosen_model(arguments)
     timings = bench(model, repeats=arguments.repeats, memories=arguments.memories)
 
     import torch

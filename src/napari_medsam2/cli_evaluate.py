@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import INTERRUPTED, add_bank_options, add_model_options, progress_bar, say, tell
+from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
 from .datasets import read_dataset
 from .reports import save_json, scores_table
 
@@ -40,7 +40,6 @@ def run(arguments: argparse.Namespace) -> int:
     datasets = [read_dataset(path, mode=arguments.mode) for path in arguments.datasets]
 
     from .evaluation import Plan, as_json, evaluate
-    from .models import load_model
 
     plan = Plan(
         prompt=arguments.prompt,
@@ -50,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
         objects=tuple(arguments.object) if arguments.object else None,
         passes=arguments.passes,
     )
-    model = load_model(arguments.model, device=arguments.device, precision=arguments.precision)
+    model = load_chosen_model(arguments)
     rows: list[Row] = []
     interrupted = False
     try:

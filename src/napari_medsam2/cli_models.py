@@ -17,7 +17,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     info.add_argument("name", metavar="NAME_OR_FILE")
     info.set_defaults(run=_info)
     download = actions.add_parser("download", help="fetch a published one from its authors, after a yes")
-    download.add_argument("name")
+    download.add_argument("name", metavar="NAME", help="a name from `models list`")
     download.add_argument("--yes", action="store_true", help="do not ask: size, licence and address are known")
     download.set_defaults(run=_download)
     take = actions.add_parser("import", help="copy a file that you have to where it is found by its name")

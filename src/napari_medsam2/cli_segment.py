@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .console import INTERRUPTED, add_bank_options, add_model_options, progress_bar, say, tell
+from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
 from .frames import Contrast, FrameError
 from .io import open_frames
 from .label_files import label_dtype, prepare_output, write_labels
@@ -86,11 +86,10 @@ def run(arguments: argparse.Namespace) -> int:
     shapes = [frames.shape(t) for t in range(len(frames))]
     prepare_output(arguments.output)
 
-    from .models import load_model
     from .session import Session, SessionError
 
     session = Session(
-        load_model(arguments.model, device=arguments.device, precision=arguments.precision),
+        load_chosen_model(arguments),
         frames,
         mode=arguments.mode,
         bank=arguments.bank,

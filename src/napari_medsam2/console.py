@@ -8,7 +8,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .models import Model
 
 #: Exit code of a run that was stopped with Ctrl-C.
 INTERRUPTED = 130
@@ -86,6 +89,18 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         choices=("auto", "float32", "bfloat16"),
         default="auto",
         help="bfloat16 is faster where the processor computes in it (default: on NVIDIA GPUs that do)",
+    )
+
+
+def load_chosen_model(arguments: argparse.Namespace) -> Model:
+    """Load what the options of :func:`add_model_options` say; where memory is short, this is said on stderr."""
+    from .models import load_model
+
+    return load_model(
+        arguments.model,
+        device=arguments.device,
+        precision=arguments.precision,
+        on_notice=lambda notice: say(notice.message),
     )
 
 

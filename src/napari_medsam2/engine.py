@@ -27,6 +27,7 @@ from .engine_events import (
     StatusChanged,
     failure_of,
 )
+from .notices import Notice, OnNotice
 from .prompts import Prompt, is_erased
 from .results import FrameResult
 from .worker import Request, Worker
@@ -43,6 +44,7 @@ __all__ = [
     "FinishReason",
     "Finished",
     "ModelLoaded",
+    "Notice",
     "PromptsChanged",
     "Restored",
     "ResultReady",
@@ -52,10 +54,10 @@ __all__ = [
 ]
 
 
-def _load_model(name_or_path: str, *, device: str) -> Model:
+def _load_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model:
     from .models import load_model
 
-    return load_model(name_or_path, device=device)
+    return load_model(name_or_path, device=device, on_notice=on_notice)
 
 
 def _open_session(model: Model, data: Any, options: dict[str, Any]) -> Session:
@@ -87,8 +89,8 @@ class Engine(Worker):
     on_event
         Called with each event, on the worker thread. An exception in it is logged and does not stop the engine.
     load_model, open_session
-        ``load_model(name_or_path, *, device) -> Model`` and ``open_session(model, data, options) -> Session``; other
-        ways to make these, for tests.
+        ``load_model(name_or_path, *, device, on_notice) -> Model`` and ``open_session(model, data, options) ->
+        Session``; other ways to make these, for tests.
 
     Examples
     --------
@@ -126,12 +128,15 @@ class Engine(Worker):
     def load_model(self, name_or_path: str = "micro", *, device: str = "auto") -> int:
         """Load a model. An open sequence is opened again with it: prompts are kept, results are not.
 
-        If it cannot be loaded, the one before goes on, with its run.
+        If it cannot be loaded, the one before goes on, with its run. Where memory is short, now or later, a
+        :class:`~napari_medsam2.notices.Notice` says what was done about it and where the model runs now.
         """
 
         def call(request: Request) -> None:
             self._set(state="loading", detail=f"loading model {name_or_path}")
-            model = self._load_model(name_or_path, device=device)
+            if self._session is not None:
+                self._session.segmenter.drop_caches()  # room for the next model beside this one
+            model = self._load_model(name_or_path, device=device, on_notice=self._emit)
             self._end_run("superseded")
             self._model = model
             self._emit(ModelLoaded(request.number, model.name, str(model.device), bool(model.region)))

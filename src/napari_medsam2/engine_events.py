@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Literal
 
+from .notices import Notice
 from .prompts import Prompt
 from .results import FrameResult
 
@@ -137,7 +138,9 @@ class Failed:
     expected: bool
 
 
-Event = StatusChanged | ModelLoaded | SequenceOpened | PromptsChanged | ResultReady | Restored | Finished | Failed
+Event = (
+    StatusChanged | ModelLoaded | SequenceOpened | PromptsChanged | ResultReady | Restored | Finished | Failed | Notice
+)
 
 
 def failure_of(error: Exception, request: int, generation: int, during: str, model: str | None) -> Failed:

@@ -49,12 +49,21 @@ class FeatureCache:
             if features.nbytes <= self.max_bytes and key not in self._kept:
                 self._kept[key] = features
                 self._bytes += features.nbytes
-                while self._bytes > self.max_bytes:
-                    self._bytes -= self._kept.popitem(last=False)[1].nbytes
+                self._keep_budget()
         return features
+
+    def shrink(self) -> None:
+        """Keep at most half as much as now from now on; if nothing is kept, the budget is halved."""
+        with self._lock:
+            self.max_bytes = (self._bytes or self.max_bytes) // 2
+            self._keep_budget()
 
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:
             self._kept.clear()
             self._bytes = 0
+
+    def _keep_budget(self) -> None:
+        while self._bytes > self.max_bytes:
+            self._bytes -= self._kept.popitem(last=False)[1].nbytes

@@ -120,7 +120,7 @@ def import_model(file: str | Path, name: str | None = None, *, progress: Progres
     """
     file = Path(file).expanduser()
     if not file.is_file():
-        raise ModelError(f"there is no file {file}")
+        raise ModelError(f"{file} is a folder; name the file in it" if file.is_dir() else f"there is no file {file}")
     entry = find_entry(name) if name else entry_of_file(file)
     if entry is not None and entry.bundled:
         raise ModelError(f"{entry.name} is inside the package; use another file of it with --model {file}")
@@ -137,7 +137,7 @@ def import_model(file: str | Path, name: str | None = None, *, progress: Progres
         with TemporaryDirectory(dir=folder, prefix=".import-") as aside:
             copied = Path(aside) / file.name
             _copy(file, copied, progress)
-            architecture = _architecture(copied)
+            architecture = _architecture(copied, called=str(file))
             entry = _which(entry, file, architecture)
             path = copied.replace(own_file(entry))
     except DownloadError as error:
@@ -160,19 +160,26 @@ def _with_checksum(remote: RemoteFile, entry: ModelEntry) -> RemoteFile:
 
 def _check(entry: ModelEntry, path: Path) -> None:
     try:
-        _which(entry, path, _architecture(path))
+        _which(entry, own_file(entry), _architecture(path, called=entry.file))
     except ValueError as error:
-        told = str(error).replace(path.name, entry.file)
-        raise ModelError(f"what came for {entry.title} was removed again: {told}. {by_hand(entry)}") from error
+        raise ModelError(f"what came for {entry.title} was removed again: {error}. {by_hand(entry)}") from error
 
 
-def _architecture(path: Path) -> str:
-    """Build the network of a file, which proves that it can be used, and say what it is."""
+def _architecture(path: Path, *, called: str = "") -> str:
+    """Build the network of a file, which proves that it can be used, and say what it is.
+
+    Errors speak of the file as it is ``called`` where the user knows it by that.
+    """
     from .models import load_model
+    from .network.checkpoints import CheckpointError
     from .network.config import architecture
     from .network.sam2 import Sam2
 
-    network = load_model(path, device="cpu").network
+    try:
+        network = load_model(path, device="cpu").network
+    except CheckpointError as error:
+        told = str(error).replace(str(path), called) if called else str(error)
+        raise CheckpointError(told) from error
     return architecture(network.config) if isinstance(network, Sam2) else "micro"
 
 

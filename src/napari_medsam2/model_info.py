@@ -143,7 +143,8 @@ def _rounded(seconds: float) -> str:
 
 def _by_hand(entry: ModelEntry) -> str:
     others = "".join(f"\n  {url}" for url in (entry.source, *entry.alternatives))
-    return f"or with a browser, from{others}\n  napari-medsam2 models import {entry.file} --as {entry.name}"
+    any_of = " any of" if entry.alternatives else ""
+    return f"or with a browser, from{any_of}{others}\n  napari-medsam2 models import {entry.file} --as {entry.name}"
 
 
 def _use(model: str, *, flow: bool) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .network.config import BEHAVIOURS
+from .notices import Notice, OnNotice, as_warning
 from .registry import (
     MODELS,
     ModelEntry,
@@ -45,9 +48,9 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Model:
-    """A network that is ready to run.
+    """A network that is ready to run. Sessions may share it; where it runs is all that changes.
 
     Attributes
     ----------
@@ -59,17 +62,46 @@ class Model:
         Where tensors live.
     region
         True if the session should crop around the object in stacks unless told otherwise.
+    on_notice
+        Called when memory is short and something changes, such as the device; by default a :class:`RuntimeWarning`.
     """
 
     name: str
     network: SegmentationNetwork = field(repr=False)
     device: torch.device
     region: bool
+    on_notice: OnNotice = field(default=as_warning, repr=False)
+    _leaving: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @property
     def image_size(self) -> int:
         """Side of the square network input, in pixels."""
         return self.network.image_size
+
+    def go_to_cpu(self) -> None:
+        """Run on the CPU in float32 from now on, in all sessions; memories and features follow when they are used."""
+        from .shortage import give_back_unused
+
+        with self._leaving:
+            left = self.device
+            if left.type == "cpu":
+                return
+            self.network.to("cpu")
+            self.network.autocast = None
+            self.device = choose_device("cpu")
+        give_back_unused(left)
+        self.on_notice(
+            Notice(
+                f"There is not enough memory on {left} for {self.name}: it continues on the CPU, slower. Nothing was "
+                f"lost. Once other programs have made room, load it on {left} again.",
+                "cpu",
+            )
+        )
+
+    def has_left(self, device: torch.device) -> bool:
+        """True if the network is not on a device any more; waits for a move that is under way."""
+        with self._leaving:
+            return self.device != device
 
 
 def choose_device(name: str = "auto") -> torch.device:
@@ -108,6 +140,7 @@ def load_model(
     device: str = "auto",
     image_size: int | None = None,
     precision: str = "auto",
+    on_notice: OnNotice = as_warning,
 ) -> Model:
     """Load a model by name, or from a file of weights.
 
@@ -124,11 +157,16 @@ def load_model(
     precision
         "float32", "bfloat16" (mixed: what needs float32 keeps it), or "auto": bfloat16 on GPUs of NVIDIA that compute
         in it, else float32. The micro network always runs in float32.
+    on_notice
+        Called with a :class:`~napari_medsam2.notices.Notice`, also while sessions run, when memory is short: a model
+        that does not fit on the device that "auto" chose is loaded on the CPU, and one that no longer fits goes on
+        there. By default a :class:`RuntimeWarning`.
 
     Raises
     ------
     ModelError
-        If there is no such model, file or precision, or the device is absent.
+        If there is no such model, file or precision, the device is absent, or the model does not fit on a device that
+        was asked for by name.
     CheckpointError
         If the file cannot be used.
     """
@@ -139,15 +177,59 @@ def load_model(
     if not path.is_file():
         raise ModelError(_how_to_get(entry, path) if entry else no_such(str(name_or_path)))
     entry = entry or entry_of_file(path)
+    name = entry.name if entry else path.stem
     target = choose_device(device)
-    network = _build(path, entry, image_size, precision, target)
-    network.eval().requires_grad_(False).to(target)
-    return Model(
-        name=entry.name if entry else path.stem,
-        network=network,
-        device=target,
-        region=_is_micro(network),
-    )
+    with _errors_in_words(path, name):
+        network = _build(path, entry, image_size, precision, target)
+        network.eval().requires_grad_(False)
+        fits = _put(network, target)
+    if not fits:
+        full = f"{name} does not fit into the memory that is free on {target}"
+        if device != "auto":
+            raise ModelError(
+                f"{full}: close other programs that use it, choose a smaller model, or run on the CPU (device cpu), "
+                "which is slower"
+            )
+        target = choose_device("cpu")
+        network.autocast = _autocast("float32" if _is_micro(network) else precision, target)
+        on_notice(Notice(f"{full}, so it runs on the CPU, slower.", str(target)))
+    region = entry.region if entry else _is_micro(network)
+    return Model(name, network, target, region, on_notice)
+
+
+@contextmanager
+def _errors_in_words(path: Path, name: str) -> Iterator[None]:
+    """Name the file that cannot be used, and say it where the computer has no room for it."""
+    from .network.checkpoints import CheckpointError
+    from .shortage import is_shortage
+
+    try:
+        yield
+    except CheckpointError as error:
+        if str(path) in str(error):
+            raise
+        raise CheckpointError(f"{path}: {error}") from error
+    except (MemoryError, RuntimeError) as error:
+        if not is_shortage(error):
+            raise
+        raise ModelError(
+            f"there is not enough main memory to load {name}: close other programs, or choose a smaller model"
+        ) from error
+
+
+def _put(network: SegmentationNetwork, device: torch.device) -> bool:
+    """Move a network to a device; false if the device has no room for it, which leaves it on the CPU."""
+    from .shortage import give_back_unused, is_of_main_memory, is_shortage
+
+    try:
+        network.to(device)
+        return True
+    except (MemoryError, RuntimeError) as error:
+        if device.type == "cpu" or is_of_main_memory(error) or not is_shortage(error):
+            raise
+    network.to("cpu")  # what had found room
+    give_back_unused(device)
+    return False
 
 
 def _build(

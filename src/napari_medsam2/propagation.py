@@ -11,11 +11,14 @@ import numpy as np
 import torch
 
 from .memory_bank import Fifo
+from .notices import Notice
 from .object_state import Kept, ObjectState, SessionState
 from .planning import Direction, Step, flow_steps, interleave, stack_steps
 from .prompts import PromptError, boxes_of, is_erased, masks_of
 from .results import FrameResult
-from .segmenter import FrameSegmenter, Neighbour, Segmented, Task
+from .segmenter import FrameSegmenter
+from .shortage import is_of_main_memory, is_shortage
+from .task import Neighbour, Segmented, Task
 
 
 class SessionError(RuntimeError):
@@ -71,6 +74,7 @@ class Propagator:
         self.steps_left = 0
         self._runs = 0
         self._busy = threading.Lock()
+        self._told_of_savings = False
 
     # ---- one frame -------------------------------------------------------------------------------------------------
 
@@ -272,7 +276,7 @@ class Propagator:
         for t in _back_to(step.source, step):
             kept = known.kept.get(t)
             if kept is not None and kept.window is not None and not is_erased(known.prompts.get(t, ())):
-                return Neighbour(kept.result.mask, kept.probability, kept.window)
+                return Neighbour(t, kept.result.mask, kept.probability, kept.window)
         return None
 
     def _after_the_end(self, known: ObjectState, step: Step, run: int) -> Kept | None:
@@ -302,31 +306,45 @@ class Propagator:
         return Kept(result, run, 0, last.window, None)
 
     def _run_network(self, task: Task) -> Segmented:
-        """Run the network; if memory is short, once more with empty caches."""
-        try:
-            return self.segmenter.run(task)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_memory_error(error):
-                raise
-        self.segmenter.drop_caches()
-        try:
-            return self.segmenter.run(task)
-        except (MemoryError, RuntimeError) as error:
-            if not _is_memory_error(error):
-                raise
-            raise SessionError(
-                f"there is not enough memory on {self.segmenter.model.device} to segment frame {task.frame}: close "
-                "other programs, or choose a smaller model or another device"
-            ) from error
+        """Run the network; where memory is short once more with smaller caches, then on the CPU."""
+        model, saved = self.segmenter.model, False
+        began_on = model.device
+        while True:
+            device = model.device
+            try:
+                done = self.segmenter.run(task)
+            except (MemoryError, RuntimeError) as error:
+                moved = model.has_left(device)  # another session that shares it made it leave meanwhile
+                if not moved and not is_shortage(error):
+                    raise
+                if saved and not moved and (device.type == "cpu" or is_of_main_memory(error)):
+                    raise SessionError(
+                        f"there is not enough main memory to segment frame {task.frame}: close other programs, or "
+                        "choose a smaller model"
+                    ) from error
+            else:
+                if saved and device == began_on:
+                    self._tell_of_savings(device)
+                return done
+            # Not in the except clause: until that ends, the error holds on to what took the memory.
+            if saved and not moved:
+                self.segmenter.go_to_cpu()
+            elif not moved:
+                self.segmenter.save_memory()
+                saved = True
+
+    def _tell_of_savings(self, device: torch.device) -> None:
+        if not self._told_of_savings:
+            self._told_of_savings = True
+            self.segmenter.model.on_notice(
+                Notice(
+                    f"Memory is short on {device}: fewer image features are kept from now on, so coming back to a "
+                    "frame takes longer.",
+                    str(device),
+                )
+            )
 
 
 def _back_to(source: int, step: Step) -> Sequence[int]:
     """Frames from the one before a step back to its source."""
     return range(step.frame + 1, source + 1) if step.reverse else range(step.frame - 1, source - 1, -1)
-
-
-def _is_memory_error(error: Exception) -> bool:
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    said = str(error).lower()
-    return "memory" in said and any(words in said for words in ("out of", "allocate", "not enough"))

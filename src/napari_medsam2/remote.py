@@ -203,7 +203,7 @@ def unreachable(url: str, error: BaseException) -> str:
     """A connection that failed, in words."""
     if isinstance(error, TimeoutError) or "timeout" in type(error).__name__.lower():
         return f"{host(url)} did not answer in time"
-    detail = " ".join(str(error).split()) or type(error).__name__
+    detail = re.sub(r"\[Errno -?\d+\] ", "", " ".join(str(error).split())) or type(error).__name__
     return f"{host(url)} cannot be reached: {detail}"
 
 

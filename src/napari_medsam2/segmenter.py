@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,108 +17,20 @@ from torch import Tensor
 from . import region
 from .feature_cache import FeatureCache
 from .frames import ContrastLike, FrameSource
-from .memory_bank import MemoryBank, MemoryEntry, Pick
+from .memory_bank import MemoryEntry, Pick
 from .models import Model
 from .network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
 from .prompts import Prompt, boxes_of, masks_of, points_of
 from .region import RegionOptions
 from .results import FrameResult
+from .shortage import give_back_unused
+from .task import Mask, Segmented, SegmentOptions, Task
 from .transforms import Window, crop, crop_mask, paste, to_window
-
-Mask = npt.NDArray[np.bool_]
 
 #: Logit that a drawn mask is remembered with, inside; minus this outside.
 _DRAWN_LOGIT = 10.0
-
-
-@dataclass(frozen=True)
-class SegmentOptions:
-    """What can be tuned about segmenting a frame.
-
-    Attributes
-    ----------
-    region
-        Options of the region of interest; ``None`` shows the network whole frames.
-    ordered
-        True in a stack: neighbours in time or space, positions in memory count.
-    remember_absent
-        Remember frames without the object too, as SAM 2 does.
-    hint
-        Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
-    """
-
-    region: RegionOptions | None = None
-    ordered: bool = True
-    remember_absent: bool = False
-    hint: bool = True
-
-
-@dataclass(frozen=True, eq=False)
-class Neighbour:
-    """The frame that the current one is tracked from.
-
-    Attributes
-    ----------
-    mask
-        Bool ``(H, W)``.
-    probability
-        Uint8 ``(H, W)``, 255 for certain; ``None`` where only the mask is known.
-    window
-        Where the object was looked for.
-    """
-
-    mask: Mask
-    probability: npt.NDArray[np.uint8] | None
-    window: Window
-
-
-@dataclass(frozen=True, eq=False)
-class Task:
-    """What to segment: one object on one frame.
-
-    Attributes
-    ----------
-    prompts
-        The object's prompts on this frame; empty for a frame that is to be predicted.
-    bank
-        Memory to pick up from; empty to segment from the prompts alone.
-    reverse
-        True if the run comes from higher frames.
-    neighbour
-        The frame that this one is tracked from, in a stack.
-    seen
-        The object's mask on this frame from before its prompts, where there is one.
-    """
-
-    frame: int
-    object_id: int
-    prompts: tuple[Prompt, ...]
-    bank: MemoryBank
-    reverse: bool = False
-    neighbour: Neighbour | None = None
-    seen: Mask | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Segmented:
-    """The outcome of a task.
-
-    Attributes
-    ----------
-    result
-        For the user.
-    entry
-        For the memory bank; ``None`` if there is nothing to remember.
-    probability
-        Uint8 ``(H, W)``, 255 for certain; 0 outside the window.
-    recalled
-        How many memories were picked up.
-    """
-
-    result: FrameResult
-    entry: MemoryEntry | None
-    probability: npt.NDArray[np.uint8]
-    recalled: int
+#: Prepared frames that are kept: the current one and its neighbour, in either direction.
+_IMAGES_KEPT = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,16 +80,36 @@ class FrameSegmenter:
         self.contrast = contrast
         self.options = options
         self.cache = FeatureCache(cache_bytes)
+        self._cache_bytes = cache_bytes
         network = model.network
         self._size = network.image_size if options.region is None else network.region_size or network.image_size
-        self._image: tuple[int, npt.NDArray[np.float32]] | None = None
+        self._images: dict[int, npt.NDArray[np.float32]] = {}
+        self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
+        self._leaves_memories = False
 
     def drop_caches(self) -> None:
-        """Give back what memory can be given back."""
+        """Give back what memory can be given back without a loss."""
         self.cache.clear()
-        self._image = None
-        if self.model.device.type == "cuda":
-            torch.cuda.empty_cache()
+        self._images.clear()
+        give_back_unused(self.model.device)
+
+    def save_memory(self) -> None:
+        """Make do with less memory from now on.
+
+        At most half as many image features are kept, and on an accelerator the memories of frames are left to the
+        main memory; those that are picked up visit it for the moment.
+        """
+        self.cache.shrink()
+        if self.model.device.type != "cpu":
+            self._leaves_memories = True
+            for memory in self._memories:
+                memory.leave()
+        self.drop_caches()
+
+    def go_to_cpu(self) -> None:
+        """Run the network on the CPU from now on; the features kept there may take the whole budget again."""
+        self.model.go_to_cpu()
+        self.cache.max_bytes = self._cache_bytes
 
     @torch.inference_mode()
     def run(self, task: Task) -> Segmented:
@@ -268,15 +201,17 @@ class FrameSegmenter:
     # ---- running the network ---------------------------------------------------------------------------------------
 
     def _look(self, task: Task, window: Window) -> _Look:
-        features = self.cache.get(task.frame, window, lambda: self._encode(task.frame, window))
+        features = self.cache.get(task.frame, window, lambda: self._encode(task.frame, window)).to(self.model.device)
         picks = task.bank.pick(task.frame, _descriptor(features), n_frames=len(self.frames), reverse=task.reverse)
         shape = self.frames.shape(task.frame)
+        previous, previous_image = self._previous(task, window, shape)
         prediction = self.model.network.segment(
             features,
             self._prompt_tensors(task.prompts, window, shape) if task.prompts else None,
             [self._recall(pick) for pick in picks],
             ordered=self.options.ordered,
-            previous=self._previous(task, window, shape),
+            previous=previous,
+            previous_image=previous_image,
             n_frames=len(self.frames),
         )
         logits = paste(prediction.logits, window, shape)
@@ -299,19 +234,20 @@ class FrameSegmenter:
         return self.model.network.encode_image(image.to(self.model.device))
 
     def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
-        """The frame in 0..1; the latest is kept, because objects take their windows from it in turn."""
-        latest = self._image
-        if latest is not None and latest[0] == frame:
-            return latest[1]
-        image = self.contrast.apply(self.frames[frame])
-        self._image = (frame, image)
+        """The frame in 0..1; the latest few are kept, because objects take their windows from them in turn."""
+        image = self._images.pop(frame, None)
+        if image is None:
+            image = self.contrast.apply(self.frames[frame])
+        self._images[frame] = image
+        while len(self._images) > _IMAGES_KEPT:
+            del self._images[next(iter(self._images))]
         return image
 
     def _recall(self, pick: Pick) -> Recall:
         ordered = self.options.ordered
         memory: Memory = pick.entry.payload
         return Recall(
-            memory,
+            memory.to(self.model.device),
             weight=pick.weight,
             offset=pick.offset if ordered else None,
             pinned=pick.entry.pinned,
@@ -319,14 +255,18 @@ class FrameSegmenter:
             spatial=pick.spatial,
         )
 
-    def _previous(self, task: Task, window: Window, shape: tuple[int, int]) -> Tensor | None:
+    def _previous(self, task: Task, window: Window, shape: tuple[int, int]) -> tuple[Tensor | None, Tensor | None]:
+        """Mask and image of the neighbouring frame in this window, for networks that have a use for them."""
         neighbour = task.neighbour
-        if neighbour is None or task.prompts or not self.options.hint or neighbour.mask.shape != shape:
-            return None
+        asked = self.options.hint and self.model.network.sees_neighbour
+        if neighbour is None or task.prompts or not asked or neighbour.mask.shape != shape:
+            return None, None
         hint: npt.NDArray[Any] = neighbour.mask
         if neighbour.probability is not None:
             hint = neighbour.probability.astype(np.float32) / 255
-        return crop_mask(hint, window, self._size).to(self.model.device)
+        image = crop(self._prepared(neighbour.frame), window, self._size)
+        device = self.model.device
+        return crop_mask(hint, window, self._size).to(device), image.to(device)
 
     def _prompt_tensors(self, prompts: Sequence[Prompt], window: Window, shape: tuple[int, int]) -> PromptTensors:
         """Prompts in network pixels; clicks outside the window say nothing about what the network sees."""
@@ -358,7 +298,11 @@ class FrameSegmenter:
             if look.apart is not None:
                 apart = crop_mask(look.apart, look.window, self._size).to(self.model.device)
                 logits = torch.where(apart > 0.5, logits.clamp(max=-_DRAWN_LOGIT), logits)
-        return self.model.network.encode_memory(look.features, look.prediction, logits, prompted=prompted)
+        memory = self.model.network.encode_memory(look.features, look.prediction, logits, prompted=prompted)
+        if self._leaves_memories:
+            memory.leave()
+        self._memories.add(memory)
+        return memory
 
 
 def _descriptor(features: ImageFeatures) -> npt.NDArray[np.float64]:

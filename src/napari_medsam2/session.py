@@ -23,7 +23,8 @@ from .prompts import Prompt, PromptError
 from .propagation import Propagator, SessionError, Span
 from .region import RegionOptions
 from .results import FrameResult
-from .segmenter import FrameSegmenter, SegmentOptions
+from .segmenter import FrameSegmenter
+from .task import SegmentOptions
 
 __all__ = ["Direction", "FrameResult", "Mode", "Session", "SessionError", "SessionOptions"]
 
@@ -228,7 +229,7 @@ class Session:
         PromptError
             If the object has no prompt that says where it is, or there is no such frame.
         SessionError
-            If memory is short.
+            If there is not enough main memory; before that, caches shrink and the network goes to the CPU.
         """
         return self._propagator.segment(frame, object_id)
 
@@ -260,7 +261,7 @@ class Session:
         PromptError
             If there is no prompt that says where an object is.
         SessionError
-            If memory is short.
+            If there is not enough main memory; before that, caches shrink and the network goes to the CPU.
         """
         return self._propagator.propagate(self._span(objects, direction, start, stop))
 

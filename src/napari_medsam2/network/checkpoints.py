@@ -156,8 +156,8 @@ def recognise(weights: Mapping[str, Tensor], layouts: Mapping[str, Sam2Config] =
     if _PATCHES not in weights:
         maybe = guess(weights)
         raise CheckpointError(
-            f"these are not weights of a SAM 2{f' but of {maybe}' if maybe else ''}: {_PATCHES} is missing; "
-            f"there are {_some(weights)}"
+            f"these are not weights of a SAM 2, nor of a network built on it or the bundled one"
+            f"{f', but of {maybe}' if maybe else ''}: {_PATCHES} is missing; there are {_some(weights)}"
         )
     shape = weights[_PATCHES].shape
     if len(shape) != 4:
@@ -252,7 +252,7 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
 def _load_torch(path: Path, *, mapped: bool) -> object:
     head = _head(path)
     if not head.startswith((b"PK", b"\x80")):
-        raise CheckpointError(f"{path} is no checkpoint: it is neither a .pt nor a .safetensors file inside")
+        raise CheckpointError(f"{path} is no checkpoint: it is {_instead(head)}")
     if head.startswith(b"PK") and not zipfile.is_zipfile(path):
         raise CheckpointError(f"{path} cannot be read, it is cut short: its end is missing")
     try:
@@ -267,6 +267,17 @@ def _load_torch(path: Path, *, mapped: bool) -> object:
     except _UNREADABLE as error:
         raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
     return content
+
+
+def _instead(head: bytes) -> str:
+    """What a file is that should be weights, told by its first bytes."""
+    if not head:
+        return "empty"
+    if head.lstrip().startswith(b"<"):
+        return "a web page; download the file itself"
+    if head == b"version h":
+        return "what Git LFS leaves in the place of a large file; `git lfs pull` fetches the file itself"
+    return "neither a .pt nor a .safetensors file inside"
 
 
 def _first_line(error: Exception) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -34,6 +34,12 @@ class ImageFeatures:
     @property
     def nbytes(self) -> int:
         return sum(level.nbytes for level in self.levels) + self.descriptor.nbytes
+
+    def to(self, device: torch.device) -> ImageFeatures:
+        """The same features on a device; those that move become float32, which every network takes."""
+        if all(_is_on(level, device) for level in self.levels):
+            return self
+        return replace(self, levels=tuple(_moved(level, device) for level in self.levels))
 
 
 @dataclass(frozen=True)
@@ -89,7 +95,7 @@ class Prediction:
         return self.iou * self.objectness
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Memory:
     """What the memory encoder makes of one segmented frame. Opaque outside its own network.
 
@@ -104,6 +110,16 @@ class Memory:
     @property
     def nbytes(self) -> int:
         return sum(t.nbytes for t in self.tokens.values())
+
+    def to(self, device: torch.device) -> Memory:
+        """The same memory on a device; what moves becomes float32, which every network takes."""
+        if all(_is_on(token, device) for token in self.tokens.values()):
+            return self
+        return Memory({name: _moved(token, device) for name, token in self.tokens.items()})
+
+    def leave(self) -> None:
+        """Hold the same numbers on the CPU from now on, for all who share this memory: banks, and what undo keeps."""
+        self.tokens.update(self.to(torch.device("cpu")).tokens)
 
 
 @dataclass(frozen=True)
@@ -146,6 +162,8 @@ class SegmentationNetwork(nn.Module, ABC):
     region_size: int | None = None
     #: Whether the network has a use for the neighbouring frame, ``previous`` and ``previous_image``.
     sees_neighbour: bool = False
+    #: Run the session's methods in this precision where that is safe; ``None``: in that of the weights.
+    autocast: torch.dtype | None = None
 
     @abstractmethod
     def encode_image(self, image: Tensor) -> ImageFeatures:
@@ -197,6 +215,15 @@ class SegmentationNetwork(nn.Module, ABC):
         prompted
             True if the frame has a prompt (SAM 2 then remembers the binary mask).
         """
+
+
+def _is_on(tensor: Tensor, device: torch.device) -> bool:
+    """A device without a number is the current one of its kind, the only one that is used."""
+    return tensor.device.type == device.type and device.index in (None, tensor.device.index)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    return tensor.to(device, torch.float32) if tensor.is_floating_point() else tensor.to(device)
 
 
 def no_prompts(device: torch.device | str = "cpu") -> dict[str, Any]:

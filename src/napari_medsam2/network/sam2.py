@@ -74,9 +74,6 @@ class Sam2(SegmentationNetwork):
         Sizes, input size and behaviour.
     """
 
-    #: Run the session's methods in this precision where that is safe; ``None``: in that of the weights.
-    autocast: torch.dtype | None = None
-
     def __init__(self, config: Sam2Config) -> None:
         super().__init__()
         dim, memory_dim = config.dim, config.memory_dim
