@@ -7,7 +7,7 @@ import torch
 
 from napari_medsam2.models import load_model
 from napari_medsam2.network.interface import ImageFeatures, Memory, PromptTensors, Recall, no_prompts
-from napari_medsam2.network.micro import MicroConfig, MicroMemory, MicroNetwork
+from napari_medsam2.network.micro import MicroConfig, MicroMemory, MicroNetwork, local_contrast
 from napari_medsam2.network.prompt_maps import prompt_maps
 
 SIZE = 64
@@ -73,6 +73,77 @@ def test_order_of_memories_does_not_matter_in_a_flow(network: MicroNetwork) -> N
     forward = network.segment(features, None, recalls, ordered=False)
     backward = network.segment(features, None, recalls[::-1], ordered=False)
     assert torch.allclose(forward.logits, backward.logits, atol=1e-4)
+
+
+def test_attention_prefers_what_is_near_in_a_stack_and_what_weighs_more(network: MicroNetwork) -> None:
+    """The extra dimensions of queries and keys say the same as a mask added to the logits would."""
+    reader = network.memory
+    memories = [MicroMemory(**_remember(network, *_frame(c, 8, 8)).tokens) for c in (0.9, 0.5)]
+    memory, weights = MicroMemory.cat(memories), torch.tensor([[1.7, 0.3]])
+    features, _ = network.encode(_frame(0.9, 30, 30)[0])
+    got = reader.attend(features, memory, weights, ordered=True)
+
+    side = features.s8.shape[-1]
+    cells = (torch.arange(side) + 0.5) / side
+    yx = torch.stack(torch.meshgrid(cells, cells, indexing="ij"), -1).flatten(0, 1)
+    far = (yx[:, None] - yx[None]).square().sum(-1)
+    price = 8.0 * torch.nn.functional.softplus(reader.closeness)
+    query = torch.nn.functional.normalize(reader._split(reader.key(features.s8)), dim=-1)
+    for head in range(reader.heads):
+        logits = [
+            reader.sharpness[head].exp() * query[0, head] @ memory.keys[0, n, head].T - price[head] * far + weight.log()
+            for n, weight in enumerate(weights[0])
+        ]
+        share = torch.cat(logits, 1).softmax(1)
+        expected = share @ memory.values[0, :, head].flatten(0, 1)
+        dim = expected.shape[1]
+        found = got[0, head * dim : (head + 1) * dim].flatten(1).T
+        assert torch.allclose(found, expected, atol=1e-4)
+
+
+def test_the_slice_before_is_seen_with_its_mask(network: MicroNetwork) -> None:
+    features = network.encode_image(_frame(0.9, 30, 30)[0])
+    image, mask = _frame(0.9, 28, 28)
+
+    def logits(seen: torch.Tensor | None) -> torch.Tensor:
+        return network.segment(features, None, [], ordered=True, previous=mask, previous_image=seen).logits
+
+    assert not torch.allclose(logits(image), logits(None), atol=1e-4)
+    assert not torch.allclose(logits(image), logits(1 - image), atol=1e-4)
+
+
+def test_local_contrast_shows_a_faint_edge_beside_a_bright_one() -> None:
+    image = torch.zeros(1, 3, 64, 64)
+    image[..., 32:] = 1.0
+    image[..., 8:16, 8:16] = 0.02
+    local = local_contrast(image)[0, 0]
+    assert local[10, 10] > local[10, 3] + 0.3  # from 0.02 of the range
+    assert torch.isfinite(local_contrast(torch.full((1, 3, 64, 64), 0.5))).all()
+
+
+def _discs(places: list[tuple[int, int]], radius: int = 9) -> torch.Tensor:
+    image = 0.1 + 0.02 * torch.rand((1, 3, 128, 128), generator=torch.Generator().manual_seed(0))
+    y, x = torch.meshgrid(torch.arange(128), torch.arange(128), indexing="ij")
+    for row, column in places:
+        image[..., (y - row) ** 2 + (x - column) ** 2 < radius**2] = 0.8
+    return image
+
+
+def test_in_a_flow_one_boxed_thing_finds_the_others_of_its_kind_but_not_what_was_clicked_away() -> None:
+    network = load_model("micro", device="cpu").network
+    places = [(24, 24), (24, 90), (64, 56), (100, 28), (100, 96)]
+    features = network.encode_image(_discs(places))
+    box = torch.tensor([[14.5, 14.5, 33.5, 33.5]])
+    none = {"points": torch.zeros(0, 2), "point_labels": torch.zeros(0, dtype=torch.long)}
+
+    def found(**clicks: torch.Tensor) -> list[bool]:
+        prompts = PromptTensors(**(none | clicks), boxes=box)
+        mask = network.segment(features, prompts, [], ordered=False).logits[0, 0] > 0
+        return [bool(mask[row // 2, column // 2]) for row, column in places]
+
+    assert found() == [True] * 5
+    away = found(points=torch.tensor([[56.0, 64.0]]), point_labels=torch.tensor([0]))
+    assert away == [True, True, False, True, True]
 
 
 def test_a_drawn_mask_is_the_answer(network: MicroNetwork) -> None:

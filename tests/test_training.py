@@ -14,10 +14,10 @@ from napari_medsam2.cli import main
 from napari_medsam2.models import load_model
 from napari_medsam2.training.config import TrainConfig, describe_options
 from napari_medsam2.training.data import make_batch
+from napari_medsam2.training.files import WEIGHTS
 from napari_medsam2.training.losses import calibration_loss, dice_loss, mask_bce, true_iou
-from napari_medsam2.training.simulate import simulate_prompt
+from napari_medsam2.training.simulate import corrective_click, simulate_prompt
 from napari_medsam2.training.synthetic import make_flow, make_stack
-from napari_medsam2.training.trainer import WEIGHTS, Trainer, TrainingError
 
 TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)
 
@@ -65,6 +65,12 @@ def test_simulated_prompts_point_at_the_object() -> None:
     assert len(boxes) == 2
 
 
+def test_an_object_that_fills_the_window_gets_no_click_outside() -> None:
+    mask = np.ones((16, 16), bool)
+    for seed in range(40):
+        assert not (simulate_prompt(mask, np.random.default_rng(seed), (0, 1, 0)).labels == 0).any()
+
+
 def test_losses_prefer_the_truth() -> None:
     target = torch.zeros(1, 1, 8, 8)
     target[..., 2:6, 2:6] = 1
@@ -79,14 +85,14 @@ def test_losses_prefer_the_truth() -> None:
 
 def test_training_lowers_the_loss_on_one_batch() -> None:
     from napari_medsam2.network.micro import MicroNetwork
-    from napari_medsam2.training.sequence import sequence_loss
+    from napari_medsam2.training.sequence import SequenceOptions, sequence_loss
 
     torch.manual_seed(0)
     network, batch = MicroNetwork(), make_batch(TINY, 0)
     optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
     losses = []
     for _ in range(12):
-        loss, _ = sequence_loss(network, batch, teacher=1.0)
+        loss, _ = sequence_loss(network, batch, SequenceOptions(teacher=1.0, prompts_stack=0.0, prompts_flow=0.0))
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
@@ -94,35 +100,50 @@ def test_training_lowers_the_loss_on_one_batch() -> None:
     assert losses[-1] < 0.8 * losses[0]
 
 
-def test_resuming_gives_what_an_unbroken_run_gives(tmp_path: Path) -> None:
-    whole = Trainer(tmp_path / "whole", TINY, torch.device("cpu"))
-    whole.run(lambda *_: None)
-    broken = Trainer(tmp_path / "broken", TINY, torch.device("cpu"))
+def test_later_frames_are_prompted_and_corrected_in_training() -> None:
+    from napari_medsam2.network.micro import MicroNetwork
+    from napari_medsam2.training.sequence import SequenceOptions, sequence_loss
 
-    def stop_after_two(step: int, _: dict[str, float]) -> None:
-        if step == 2:
-            broken.save()
-            raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        broken.run(stop_after_two)
-    again = Trainer(tmp_path / "broken", TINY, torch.device("cpu"))
-    again.resume()
-    again.run(lambda *_: None)
-    for name, tensor in whole.network.state_dict().items():
-        assert torch.allclose(tensor, again.network.state_dict()[name], atol=1e-5), name
-    assert (tmp_path / "broken" / WEIGHTS).exists()
+    network = MicroNetwork()
+    for number in range(4):  # stacks and flows, new prompts and corrective clicks
+        batch = make_batch(TINY, number)
+        torch.manual_seed(number)
+        loss, figures = sequence_loss(network, batch, SequenceOptions(prompts_stack=1.0, prompts_flow=1.0))
+        assert torch.isfinite(loss) and 0 <= figures["others"] <= 1
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_state(tmp_path: Path) -> None:
-    trainer = Trainer(tmp_path, TINY, torch.device("cpu"))
-    trainer.save()
-    with torch.no_grad():
-        trainer.network.match.weight.fill_(float("nan"))
-    with pytest.raises(TrainingError, match="step 0"):
-        trainer.run(lambda *_: None)
-    trainer.resume()
-    assert bool(torch.isfinite(trainer.network.match.weight).all())
+def test_training_recalls_what_the_bank_of_inference_would() -> None:
+    from napari_medsam2.memory_bank import Fifo, MemoryEntry
+    from napari_medsam2.network.micro import MicroMemory
+    from napari_medsam2.training.sequence import _Memories
+
+    memories = _Memories([Fifo(), Fifo()])
+    one = torch.zeros(2, 1, 1)
+    for t in range(9):
+        entry = MemoryEntry(frame=t, confidence=0.9, descriptor=np.ones(1), pinned=t == 0, payload=None)
+        absent = t == 4
+        memories.add(t, MicroMemory(*[one] * 6), [entry, None if absent else entry])
+    _, weights = memories.recall(9, torch.ones(2, 1), pinned_only=False)
+    assert weights[0].tolist() == [1, 0, 0, 1, 1, 1, 1, 1, 1]  # the prompted frame and the six nearest
+    assert weights[1].tolist() == [1, 0, 0, 1, 0, 1, 1, 1, 1]  # the object was not on frame 4
+    _, weights = memories.recall(9, torch.ones(2, 1), pinned_only=True)
+    assert weights[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_corrective_click_lands_in_the_largest_error() -> None:
+    truth = np.zeros((40, 40), bool)
+    truth[5:25, 5:25] = True
+    missed = truth.copy()
+    missed[15:25, 5:25] = False
+    click = corrective_click(truth, missed)
+    assert click is not None and click.labels.tolist() == [1]
+    x, y = click.points[0]
+    assert 15 <= y < 25 and 5 <= x < 25
+    spilled = truth.copy()
+    spilled[30:40, 10:20] = True
+    click = corrective_click(truth, spilled)
+    assert click is not None and click.labels.tolist() == [0] and click.points[0][1] >= 30
+    assert corrective_click(truth, truth) is None
 
 
 def test_every_option_is_described_and_bad_ones_are_refused() -> None:
@@ -144,9 +165,3 @@ def test_the_command_trains_resumes_and_never_overwrites_a_run(
     assert [line.split(",")[0] for line in lines] == ["step", "1", "2"]
     model = load_model(tmp_path / "run" / WEIGHTS, device="cpu")
     assert model.region and model.image_size == 256
-
-
-def test_a_run_that_ended_before_its_first_save_starts_again(tmp_path: Path) -> None:
-    trainer = Trainer(tmp_path, TINY, torch.device("cpu"))
-    trainer.resume()
-    assert trainer.step == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
@@ -34,3 +36,11 @@ def most_interior(mask: Mask) -> tuple[int, int]:
     """The pixel (y, x) farthest from the outside of a mask ``(H, W)``."""
     y, x = np.unravel_index(int(np.argmax(depth(mask))), mask.shape)
     return int(y), int(x)
+
+
+def parts_at(mask: Mask, places: Sequence[tuple[int, int]]) -> Mask:
+    """The separate parts of a mask ``(H, W)`` that lie at any of the pixels (y, x); places outside do not count."""
+    labels, _ = ndimage.label(mask)
+    height, width = mask.shape
+    found = {int(labels[y, x]) for y, x in places if 0 <= y < height and 0 <= x < width} - {0}
+    return np.asarray(np.isin(labels, sorted(found)))

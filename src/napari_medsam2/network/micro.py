@@ -17,8 +17,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..parts import parts_at
 from .interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall, SegmentationNetwork
-from .prompt_maps import PROMPT_MAPS, prompt_maps
+from .prompt_maps import PROMPT_MAPS, draw_previous_image, prompt_maps
 
 
 @dataclass(frozen=True)
@@ -49,12 +50,14 @@ class MicroConfig:
 
 @dataclass(frozen=True)
 class MicroFeatures:
-    """Image features of a batch: ``s2``, ``s4``, ``s8`` maps and ``match`` ``[B, match_dim + 1, H/4, W/4]``."""
+    """Image features of a batch: ``s2``, ``s4``, ``s8`` maps, ``match`` ``[B, match_dim + 1, H/4, W/4]``, and the grey
+    values ``[B, 1, H/2, W/2]``."""
 
     s2: Tensor
     s4: Tensor
     s8: Tensor
     match: Tensor
+    grey: Tensor
 
 
 @dataclass(frozen=True)
@@ -63,28 +66,49 @@ class MicroMemory:
 
     ``gram [B, n, D, D]`` and ``corr [B, n, D]`` are the moments of the ridge regression, normalised by weight;
     ``keys [B, n, heads, N, head_dim]`` are of unit length, ``values [B, n, heads, N, 1 + head_dim]`` begin with the
-    mask.
+    mask; both at stride 8 for stacks. ``coarse_keys`` and ``coarse_values`` are the same at stride 16, for flows.
     """
 
     gram: Tensor
     corr: Tensor
     keys: Tensor
     values: Tensor
+    coarse_keys: Tensor
+    coarse_values: Tensor
 
     @staticmethod
     def cat(memories: Sequence[MicroMemory]) -> MicroMemory:
         """Join entries of the same batch."""
-        return MicroMemory(
-            torch.cat([m.gram for m in memories], 1),
-            torch.cat([m.corr for m in memories], 1),
-            torch.cat([m.keys for m in memories], 1),
-            torch.cat([m.values for m in memories], 1),
-        )
+        return MicroMemory(*(torch.cat(tensors, 1) for tensors in zip(*(m.tensors() for m in memories), strict=True)))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        """All tensors, in the order of the fields."""
+        return self.gram, self.corr, self.keys, self.values, self.coarse_keys, self.coarse_values
 
 
 def pooled(mask: Tensor, like: Tensor) -> Tensor:
     """A mask ``[B, 1, H, W]`` averaged down to the resolution of a feature map."""
     return F.adaptive_avg_pool2d(mask, (like.shape[-2], like.shape[-1]))
+
+
+def grey_of(image: Tensor) -> Tensor:
+    """Grey values of images ``[B, 3, S, S]`` in 0..1 as the decoder sees them: ``[B, 1, S/2, S/2]``, about -2..2."""
+    return F.avg_pool2d((image.mean(1, keepdim=True) - 0.5) / 0.25, 2)
+
+
+def local_contrast(image: Tensor) -> Tensor:
+    """Grey values relative to their surroundings, ``[B, 1, S, S]``: walls and edges, whatever the shading around them.
+
+    Mean and spread are taken over about three sixteenths of the frame.
+    """
+    grey = image.mean(1, keepdim=True)
+    block = max(image.shape[-1] // 16, 1)
+    moments = F.avg_pool2d(torch.cat([grey, grey.square()], 1), block)
+    moments = F.avg_pool2d(moments, 3, stride=1, padding=1, count_include_pad=False)
+    mean, square = F.interpolate(moments, size=grey.shape[-2:], mode="bilinear", align_corners=False).split(1, 1)
+    spread = (square - mean.square()).clamp(min=0).sqrt()
+    scale = spread + 0.2 * spread.mean((2, 3), keepdim=True) + 0.01
+    return torch.div(grey - mean, scale)
 
 
 def _norm(channels: int) -> nn.GroupNorm:
@@ -142,7 +166,7 @@ class Trunk(nn.Module):
     def __init__(self, widths: tuple[int, int, int, int]) -> None:
         super().__init__()
         w2, w4, w8, w16 = widths
-        self.stage2 = nn.Sequential(_down(3, w2), ResidualBlock(w2))
+        self.stage2 = nn.Sequential(_down(4, w2), ResidualBlock(w2))
         self.stage4 = nn.Sequential(_down(w2, w4), ResidualBlock(w4), ResidualBlock(w4))
         self.stage8 = nn.Sequential(_down(w4, w8), ResidualBlock(w8), ResidualBlock(w8))
         self.stage16 = nn.Sequential(
@@ -193,14 +217,14 @@ class MemoryReader(nn.Module):
         gram = xw @ x.transpose(1, 2)
         corr = (xw * (2 * y - 1)[:, None]).sum(2)
         mask8 = pooled(mask, features.s8)
-        keys = self._split(F.avg_pool2d(self.key(features.s8), 2))
+        key = self.key(features.s8)
         value = self.value(torch.cat([features.s8, mask8], 1))
-        mask16 = F.avg_pool2d(mask8, 2).flatten(2).transpose(1, 2)  # [B, N, 1]
-        values = torch.cat(
-            [mask16[:, None].expand(b, self.heads, -1, 1), self._split(F.avg_pool2d(value, 2))],
-            -1,
-        )
-        return MicroMemory(gram[:, None], corr[:, None], F.normalize(keys, dim=-1)[:, None], values[:, None])
+        tokens = []
+        for factor in (1, 2):
+            k, v, carried = (F.avg_pool2d(x, factor) if factor > 1 else x for x in (key, value, mask8))
+            inside = carried.flatten(2).transpose(1, 2)[:, None].expand(b, self.heads, -1, 1)
+            tokens += [F.normalize(self._split(k), dim=-1)[:, None], torch.cat([inside, self._split(v)], -1)[:, None]]
+        return MicroMemory(gram[:, None], corr[:, None], *tokens)
 
     def _split(self, x: Tensor) -> Tensor:
         """``[B, heads * dim, H, W]`` to ``[B, heads, H * W, dim]``."""
@@ -213,34 +237,53 @@ class MemoryReader(nn.Module):
         gram = (memory.gram * share[:, :, None, None]).sum(1)
         corr = (memory.corr * share[:, :, None]).sum(1)
         eye = torch.eye(gram.shape[-1], device=gram.device, dtype=gram.dtype)
-        solution = torch.linalg.solve(gram + self.log_ridge.exp() * eye, corr)
+        system = gram + self.log_ridge.exp() * eye
+        able = torch.device("cpu") if system.device.type == "mps" else system.device  # Apple's GPUs learned it late
+        solution = torch.linalg.solve(system.to(able), corr.to(able)).to(system.device)
         return torch.einsum("bd,bdhw->bhw", solution, features.match)[:, None]
 
     def attend(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor, ordered: bool) -> Tensor:
-        """Carry values to where the current frame looks alike, ``[B, heads * (1 + head_dim), H/8, W/8]``."""
+        """Carry values to where the current frame looks alike, ``[B, heads * (1 + head_dim), H/8, W/8]``.
+
+        What is added to a logit, ``log(weight) - price * distance**2``, is written as three more dimensions of queries
+        and keys (up to a term that the softmax does not see): attention without a mask is several times faster.
+        """
         b, _, h, w = features.s8.shape
-        n, tokens = memory.keys.shape[1], memory.keys.shape[3]
-        query = F.normalize(self._split(self.key(features.s8)), dim=-1) * self.sharpness.exp()[None, :, None, None]
-        keys = memory.keys.permute(0, 2, 1, 3, 4).flatten(2, 3)
-        values = memory.values.permute(0, 2, 1, 3, 4).flatten(2, 3)
-        bias = weights.log()[:, :, None].expand(b, n, tokens).flatten(1)[:, None, None]
+        n = memory.keys.shape[1]
+        key = self.key(features.s8)
         if ordered:
-            far = _squared_distances((h, w), (h // 2, w // 2), query.device)  # [h*w, tokens]
-            cost = far * F.softplus(self.closeness)[:, None, None] * 8.0
-            bias = bias - cost.repeat(1, 1, n)
-        read = F.scaled_dot_product_attention(query, keys, values, attn_mask=bias, scale=1.0)
-        return read.transpose(2, 3).reshape(b, -1, h, w)
+            keys, values, shape = memory.keys, memory.values, (h, w)
+            price = 8.0 * F.softplus(self.closeness)
+        else:
+            # Unrelated images are matched coarsely: there are more of them, and places mean nothing.
+            keys, values, shape = memory.coarse_keys, memory.coarse_values, (h // 2, w // 2)
+            price = torch.zeros_like(self.closeness)
+            key = F.avg_pool2d(key, 2)
+        query = F.normalize(self._split(key), dim=-1) * self.sharpness.exp()[None, :, None, None]
+        to = _centres(shape, query.device)  # [tokens, 2]
+        place = 2 * price[:, None, None] * to  # [heads, tokens, 2]
+        extra = torch.cat([place, torch.ones_like(place[..., :1])], -1).expand(b, -1, -1, -1)
+        query = torch.cat([query, extra.to(query.dtype)], -1)
+        told = torch.where(weights > 0, weights.clamp(min=1e-9).log(), -60.0)[:, :, None, None]  # [B, n, 1, 1]
+        bias = told - price[:, None] * to.square().sum(1)  # [B, n, heads, tokens]
+        where = torch.cat([to.expand(b, n, self.heads, -1, -1), bias[..., None]], -1)
+        keys = torch.cat([keys, where.to(keys.dtype)], -1).permute(0, 2, 1, 3, 4).flatten(2, 3)
+        # As wide as the keys: the fast path asks for it.
+        values = F.pad(values.permute(0, 2, 1, 3, 4).flatten(2, 3), (0, 2))
+        read = F.scaled_dot_product_attention(query, keys, values, scale=1.0)[..., :-2]
+        read = read.transpose(2, 3).reshape(b, -1, *shape)
+        return read if ordered else _up(read)
 
 
-def _squared_distances(fine: tuple[int, int], coarse: tuple[int, int], device: torch.device) -> Tensor:
-    """Squared distances in frame sides between the centres of two grids over the same frame, ``[fine, coarse]``."""
+def _centres(shape: tuple[int, int], device: torch.device) -> Tensor:
+    """Centres (y, x) of a grid's cells in frame sides, the frame's middle at 0, ``[H * W, 2]``."""
+    y = (torch.arange(shape[0], device=device) + 0.5) / shape[0] - 0.5
+    x = (torch.arange(shape[1], device=device) + 0.5) / shape[1] - 0.5
+    return torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).flatten(0, 1)
 
-    def centres(shape: tuple[int, int]) -> Tensor:
-        y = (torch.arange(shape[0], device=device) + 0.5) / shape[0]
-        x = (torch.arange(shape[1], device=device) + 0.5) / shape[1]
-        return torch.stack(torch.meshgrid(y, x, indexing="ij"), -1).flatten(0, 1)
 
-    return (centres(fine)[:, None] - centres(coarse)[None]).square().sum(-1)
+#: Mask logits, predicted IoU logit, objectness logit, ridge score and carried masks; see :meth:`MicroNetwork.decode`.
+Answer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 
 class MaskDecoder(nn.Module):
@@ -262,7 +305,8 @@ class MaskDecoder(nn.Module):
         self.up2 = nn.Conv2d(d4, w2 + 8, 1)
         self.skip2 = nn.Conv2d(w2 + 16, w2 + 8, 3, padding=1)
         self.out2 = nn.Sequential(ResidualBlock(w2 + 8), nn.Conv2d(w2 + 8, 1, 1))
-        self.judge = nn.Sequential(nn.Linear(2 * d8 + d4 + 2, 64), nn.ReLU(), nn.Linear(64, 2))
+        self.heads = config.heads
+        self.judge = nn.Sequential(nn.Linear(2 * d8 + d4 + 2 + 8, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
         p2 = self.prompt2(maps)
@@ -272,7 +316,9 @@ class MaskDecoder(nn.Module):
         y4 = self.out4(x4 + _up(self.up4(x8)))
         y2 = F.relu(_up(self.up2(y4)) + self.skip2(torch.cat([features.s2, p2], 1)))
         logits = self.out2(y2)
-        return logits, self.judge(self._summary(x8, y4, logits))
+        carried = read.view(read.shape[0], self.heads, -1, *read.shape[-2:])[:, :, 0].mean(1, keepdim=True)
+        agreement = self._agreement(logits, score, carried, maps[:, 3:4])
+        return logits, self.judge(torch.cat([self._summary(x8, y4, logits), agreement], 1))
 
     @staticmethod
     def _summary(x8: Tensor, y4: Tensor, logits: Tensor) -> Tensor:
@@ -286,6 +332,33 @@ class MaskDecoder(nn.Module):
         area = prob.mean((1, 2, 3)).sqrt()
         return torch.cat([x8.mean((2, 3)), inside8, inside4, doubt[:, None], area[:, None]], 1)
 
+    @staticmethod
+    def _agreement(logits: Tensor, score: Tensor, carried: Tensor, previous: Tensor) -> Tensor:
+        """What else the judging head looks at, ``[B, 8]``: do memory and the slice before agree?"""
+        prob = logits.sigmoid()
+        p4, p8 = pooled(prob, score), pooled(prob, carried)
+        linear = (4.0 * score).sigmoid()
+
+        def inside(values: Tensor, where: Tensor) -> Tensor:
+            return (values * where).sum((1, 2, 3)) / (where.sum((1, 2, 3)) + 1.0)
+
+        def overlap(a: Tensor, b: Tensor) -> Tensor:
+            return 2 * (a * b).sum((1, 2, 3)) / (a.square().sum((1, 2, 3)) + b.square().sum((1, 2, 3)) + 1.0)
+
+        return torch.stack(
+            [
+                inside(score, p4),
+                inside(score, 1 - p4),
+                score.amax((1, 2, 3)),
+                overlap(linear, p4),
+                overlap(carried, p8),
+                carried.amax((1, 2, 3)),
+                overlap(previous, prob),
+                (prob.mean((1, 2, 3)) + 0.003).log() - (previous.mean((1, 2, 3)) + 0.003).log(),
+            ],
+            1,
+        ).clamp(-4.0, 4.0)
+
 
 class MicroNetwork(SegmentationNetwork):
     """The bundled network; see the module's docstring. Batched parts for training, the interface for the session."""
@@ -293,6 +366,7 @@ class MicroNetwork(SegmentationNetwork):
     def __init__(self, config: MicroConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or MicroConfig()
+        self.sees_neighbour = True
         self.image_size = config.image_size
         self.region_size = config.region_size
         w4 = config.widths[1]
@@ -305,19 +379,20 @@ class MicroNetwork(SegmentationNetwork):
 
     def encode(self, image: Tensor) -> tuple[MicroFeatures, Tensor]:
         """Encode images ``[B, 3, S, S]`` in 0..1; also returns image descriptors ``[B, D]`` of unit length."""
+        local, grey = local_contrast(image), grey_of(image)
         image = (image - 0.5) / 0.25
-        f2, f4, f8 = self.trunk(image)
+        f2, f4, f8 = self.trunk(torch.cat([image, local], 1))
         colour = F.avg_pool2d(image, 4)
         match = self.match(torch.cat([f4, colour], 1))
         match = match / match.square().mean(1, keepdim=True).add(1e-4).sqrt()
         # Which images are alike is asked where matching is done; the coarsest features are the same for all images.
         moments = torch.cat([match.mean((2, 3)), match.std((2, 3))], 1)
         match = torch.cat([match, torch.ones_like(match[:, :1])], 1)
-        return MicroFeatures(f2, f4, f8, match), F.normalize(moments, dim=1)
+        return MicroFeatures(f2, f4, f8, match, grey), F.normalize(moments, dim=1)
 
     def decode(
         self, features: MicroFeatures, maps: Tensor, memory: MicroMemory | None, weights: Tensor | None, ordered: bool
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    ) -> Answer:
         """Segment a batch.
 
         Parameters
@@ -353,7 +428,8 @@ class MicroNetwork(SegmentationNetwork):
 
     def encode_image(self, image: Tensor) -> ImageFeatures:
         features, descriptor = self.encode(image)
-        return ImageFeatures((features.s2, features.s4, features.s8, features.match), descriptor[0].float().cpu())
+        levels = (features.s2, features.s4, features.s8, features.match, features.grey)
+        return ImageFeatures(levels, descriptor[0].float().cpu())
 
     def segment(
         self,
@@ -363,6 +439,7 @@ class MicroNetwork(SegmentationNetwork):
         *,
         ordered: bool,
         previous: Tensor | None = None,
+        previous_image: Tensor | None = None,
         n_frames: int = 1,
     ) -> Prediction:
         own = MicroFeatures(*features.levels)
@@ -370,24 +447,71 @@ class MicroNetwork(SegmentationNetwork):
             return Prediction((prompts.mask - 0.5) * 40.0, iou=1.0, objectness=1.0)
         side = own.s2.shape[-1]
         maps = prompt_maps(prompts, previous, ordered=ordered, side=side, device=own.s2.device)
+        if previous is not None and previous_image is not None:
+            maps = draw_previous_image(maps, own.grey, grey_of(previous_image))
         memory = weights = None
         spatial = [r for r in recalls if r.spatial]
         if spatial:
             memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
             weights = own.s2.new_tensor([[r.weight for r in spatial]])
-        logits, iou, objectness, _, _ = self.decode(own, maps, memory, weights, ordered)
-        if prompts is not None:
-            # Second look: what looks like the inside of the first answer, and what like its outside? It brings masks to
-            # edges, gives a click its extent, and in a flow finds what else on the frame is of the same kind.
-            size = 2 * logits.shape[-1]
-            first = F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False).sigmoid()
-            seen = self.memory.remember(own, first)
-            memory = seen if memory is None else MicroMemory.cat([memory, seen])
-            one = logits.new_ones(1, 1)
-            weights = one if weights is None else torch.cat([weights, one], 1)
-            logits, iou, objectness, _, _ = self.decode(own, maps, memory, weights, ordered)
+        answer = self.decode(own, maps, memory, weights, ordered)
+        if prompts is not None or (ordered and memory is not None):
+            answer = self.look_again(own, maps, answer, memory, weights, ordered)
+        if prompts is not None and not ordered:
+            answer = self._look_for_more(own, prompts, answer, memory, weights)
+        logits, iou, objectness, _, _ = answer
         return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()))
+
+    def look_again(
+        self,
+        features: MicroFeatures,
+        maps: Tensor,
+        answer: Answer,
+        memory: MicroMemory | None,
+        weights: Tensor | None,
+        ordered: bool,
+    ) -> Answer:
+        """Second look: what looks like the inside of the first answer, and what like its outside?
+
+        It brings masks to edges, gives a click its extent, and keeps masks from drifting in a stack. Parameters and
+        result are those of :meth:`decode`, with the first look's answer.
+        """
+        logits = answer[0]
+        size = 2 * logits.shape[-1]
+        first = F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False).sigmoid().detach()
+        seen = self.memory.remember(features, first)
+        one = logits.new_ones(len(logits), 1)
+        memory = seen if memory is None else MicroMemory.cat([memory, seen])
+        weights = one if weights is None else torch.cat([weights, one], 1)
+        return self.decode(features, maps, memory, weights, ordered)
+
+    def _look_for_more(
+        self,
+        features: MicroFeatures,
+        prompts: PromptTensors,
+        answer: Answer,
+        memory: MicroMemory | None,
+        weights: Tensor | None,
+    ) -> Answer:
+        """In a flow the object is a kind of thing: what else on the prompted frame is of that kind?
+
+        The frame is looked at as the others will be, without its prompts, remembering what they gave. What that finds
+        is added, except the parts that a negative click is on.
+        """
+        side = answer[0].shape[-1]
+        device = answer[0].device
+        free = prompt_maps(None, None, ordered=False, side=side, device=device)
+        more = answer
+        for _ in range(2):
+            more = self.look_again(features, free, more, memory, weights, False)
+            more = (torch.maximum(more[0], answer[0]), *more[1:])
+        unwanted = [(int(y) // 2, int(x) // 2) for x, y in prompts.points[prompts.point_labels == 0].tolist()]
+        if not unwanted:
+            return more
+        added = ((more[0] > 0) & (answer[0] <= 0))[0, 0].cpu().numpy()
+        refused = torch.from_numpy(parts_at(added, unwanted)).to(device)
+        return (torch.where(refused, answer[0], more[0]), *more[1:])
 
     def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:
         made = self.memory.remember(MicroFeatures(*features.levels), mask.sigmoid())
-        return Memory({"gram": made.gram, "corr": made.corr, "keys": made.keys, "values": made.values})
+        return Memory(dict(vars(made)))

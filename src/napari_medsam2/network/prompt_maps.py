@@ -8,8 +8,19 @@ from torch import Tensor
 
 from .interface import PromptTensors
 
-#: Order of the dense prompt maps: clicks, boxes, the neighbouring frame's mask, and three constant flags.
-PROMPT_MAPS = ("positive", "negative", "box", "previous", "has prompt", "has previous", "ordered")
+#: Order of the dense prompt maps: clicks, boxes, the neighbouring frame's mask, three constant flags, and what the
+#: neighbouring frame looked like: its grey values, and how much brighter the current frame is.
+PROMPT_MAPS = (
+    "positive",
+    "negative",
+    "box",
+    "previous",
+    "has prompt",
+    "has previous",
+    "ordered",
+    "previous grey",
+    "change",
+)
 
 
 def prompt_maps(
@@ -55,3 +66,16 @@ def prompt_maps(
     maps[:, 5] = float(previous is not None)
     maps[:, 6] = float(ordered)
     return maps
+
+
+def draw_previous_image(maps: Tensor, grey: Tensor, previous_grey: Tensor) -> Tensor:
+    """The maps with the last two channels filled in.
+
+    Parameters
+    ----------
+    maps
+        ``[B, len(PROMPT_MAPS), side, side]``; not changed.
+    grey, previous_grey
+        The current and the neighbouring frame in the same window, ``[B, 1, side, side]``, as the network sees them.
+    """
+    return torch.cat([maps[:, :-2], previous_grey, grey - previous_grey], 1)

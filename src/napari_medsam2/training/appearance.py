@@ -36,6 +36,12 @@ class Look:
         Share of the intensity range that the picture uses; less than 1 where only a part of a larger image is seen.
     grey
         One channel repeated.
+    axial
+        Point spread across slices, in slices: thick slices show what lies above and below.
+    clipped
+        Share of the pixels, in percent, that are driven to black and to white.
+    shadow
+        Strength of the dark bands that an ultrasound probe leaves behind what reflects, 0..1.
     """
 
     colour: Array
@@ -52,6 +58,9 @@ class Look:
     coarse: float
     span: float
     grey: bool
+    axial: float = 0.0
+    clipped: tuple[float, float] = (1.0, 1.0)
+    shadow: float = 0.0
 
     @classmethod
     def random(cls, rng: np.random.Generator, classes: int, *, ordered: bool, tissue: bool = False) -> Look:
@@ -79,12 +88,18 @@ class Look:
             individual=float(rng.choice([0.0, 0.03, 0.1])),
             blur=float(rng.choice([0.0, rng.uniform(0.3, 2.0), rng.uniform(1.0, 3.0)])),
             noise=float(rng.choice([0.0, rng.uniform(0, 0.03), rng.uniform(0, 0.08)])),
-            speckle=float(rng.uniform(0.1, 0.5)) if rng.random() < 0.08 else 0.0,
+            speckle=float(rng.uniform(0.1, 0.6)) if rng.random() < 0.12 else 0.0,
             shading=float(rng.choice([0.0, rng.uniform(0, 0.4)])),
             gamma=float(np.exp(rng.normal(0, 0.3))),
             coarse=float(rng.uniform(1.5, 6.0)) if ordered and rng.random() < 0.4 else 1.0,
             span=float(rng.uniform(0.25, 1.0)) if rng.random() < (0.6 if ordered else 0.25) else 1.0,
             grey=grey,
+            axial=float(rng.uniform(0.3, 1.2)) if ordered and rng.random() < 0.5 else 0.0,
+            clipped=(
+                float(rng.uniform(0, 2)),
+                float(rng.choice([rng.uniform(0, 2), rng.uniform(0, 15)], p=[0.75, 0.25])),
+            ),
+            shadow=float(rng.uniform(0.3, 0.9)) if rng.random() < 0.06 else 0.0,
         )
 
     def set_apart(self, wanted: set[int], rng: np.random.Generator) -> Look:
@@ -100,12 +115,15 @@ class Look:
                 colour[c] = np.clip(self.colour[c] + shift, 0, 1)
         return replace(self, colour=colour)
 
-    def varied(self, rng: np.random.Generator) -> Look:
-        """The same look as another acquisition would show it: a little gain, cast and gamma."""
-        cast = rng.normal(0, 0.04, (1, 3 if not self.grey else 1))
-        gain = np.exp(rng.normal(0, 0.08))
+    def varied(self, rng: np.random.Generator, amount: float = 1.0) -> Look:
+        """The same look as another acquisition would show it: other gain, cast and gamma.
+
+        ``amount`` is 1 for one microscope on one day; stains and scanners differ two or three times as much.
+        """
+        cast = rng.normal(0, 0.04 * amount, (1, 3 if not self.grey else 1))
+        gain = np.exp(rng.normal(0, 0.08 * amount))
         colour = np.clip(self.colour * gain + cast, 0, 1).astype(np.float32)
-        return replace(self, colour=colour, gamma=self.gamma * float(np.exp(rng.normal(0, 0.1))))
+        return replace(self, colour=colour, gamma=self.gamma * float(np.exp(rng.normal(0, 0.1 * amount))))
 
 
 def _membrane(rng: np.random.Generator, *, tissue: bool) -> float:
@@ -146,6 +164,27 @@ def _coarsened(image: Array, factor: float) -> Array:
     return np.asarray(np.moveaxis(large.numpy(), 1, -1), np.float32)
 
 
+def _shadows(rng: np.random.Generator, shape: tuple[int, ...], strength: float) -> Array:
+    """Factors ``[T, H, W]`` of a few dark bands along the beam, at about the same place on neighbouring slices."""
+    columns = np.zeros(shape[2], np.float32)
+    for _ in range(rng.integers(1, 4)):
+        columns[rng.integers(shape[2])] += 1
+    columns = ndimage.gaussian_filter1d(columns, rng.uniform(0.02, 0.08) * shape[2])
+    rows = np.linspace(0, 1, shape[1], dtype=np.float32) > rng.uniform(0, 0.5)
+    return np.asarray(1 - strength * np.outer(rows, columns / (columns.max() + 1e-6)), np.float32)[None]
+
+
+def _borders(ids: npt.NDArray[np.int32], *, across: bool) -> Array:
+    """1 where an instance meets another, ``[T, H, W]``; ``across`` slices too, where a wall is seen face on."""
+    border = np.zeros(ids.shape, np.float32)
+    border[:, 1:] = ids[:, 1:] != ids[:, :-1]
+    border[:, :, 1:] = np.maximum(border[:, :, 1:], ids[:, :, 1:] != ids[:, :, :-1])
+    if across:
+        border[1:] = np.maximum(border[1:], 0.7 * (ids[1:] != ids[:-1]))
+        border[:-1] = np.maximum(border[:-1], 0.7 * (ids[1:] != ids[:-1]))
+    return border
+
+
 def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Look, rng: np.random.Generator) -> Array:
     """Paint instance ids ``[T, H, W]`` as images ``[T, 3, H, W]`` in 0..1, stretched as contrast limits would."""
     classes = class_of[ids]
@@ -160,21 +199,23 @@ def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Lo
     if individual is not None:
         plain += individual[ids]
     if look.membrane:
-        border = np.zeros(ids.shape, np.float32)
-        border[:, 1:] = ids[:, 1:] != ids[:, :-1]
-        border[:, :, 1:] = np.maximum(border[:, :, 1:], ids[:, :, 1:] != ids[:, :, :-1])
+        border = _borders(ids, across=look.axial > 0)
         border = ndimage.gaussian_filter(border, (0, look.membrane_width, look.membrane_width))
         plain += look.membrane * np.minimum(border * 1.6 * max(look.membrane_width, 1.0), 1.0)
     image = image + plain[..., None]
+    if look.axial and len(image) > 1:
+        image = ndimage.gaussian_filter1d(image, look.axial, axis=0, mode="nearest", truncate=2.0)
     if look.blur:
         image = ndimage.gaussian_filter(image, (0, look.blur, look.blur, 0))
     if look.shading:
         image = image * (1 + look.shading * _shading(rng, ids.shape[1:])[None, :, :, None])
     if look.speckle:
         image = image * (1 + look.speckle * grains[0][..., None])
+    if look.shadow:
+        image = image * _shadows(rng, ids.shape, look.shadow)[..., None]
     if look.noise:
         image = image + look.noise * rng.standard_normal(image.shape, dtype=np.float32)
-    low, high = np.percentile(image[:, ::2, ::2], (rng.uniform(0, 2), rng.uniform(98, 100)))
+    low, high = np.percentile(image[:, ::2, ::2], (look.clipped[0], 100 - look.clipped[1]))
     if look.coarse > 1:
         image = _coarsened(image, look.coarse)
     image = np.clip((image - low) / max(high - low, 0.05), 0, 1) ** look.gamma

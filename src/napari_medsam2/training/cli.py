@@ -4,44 +4,81 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import signal
 import sys
-from dataclasses import asdict, fields, replace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..console import INTERRUPTED, add_device_option
-from .config import TrainConfig, describe_options
+from ..console import INTERRUPTED, add_device_option, say, tell
+from .config import FINE_TUNING, Option, TrainConfig, from_json, make_config, options, resumed_config
+
+if TYPE_CHECKING:
+    from .ranks import Ranks
+    from .trainer import Trainer
 
 CONFIG = "config.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the folder, the options of every field of :class:`TrainConfig`, and how to go on."""
-    parser.add_argument("folder", type=Path, help="folder of the run: state, weights, configuration and curve")
+    parser.description = (
+        "Train the bundled network from nothing on synthetic images, or any model on labelled images of your own "
+        "(--data). The folder of the run gets the state to go on from, the weights, the configuration and the training "
+        "curve. On several GPUs: torchrun --nproc-per-node 2 -m napari_medsam2 train ..."
+    )
+    parser.add_argument("folder", type=Path, help="folder of the run")
     parser.add_argument("--resume", action="store_true", help="go on from the state in the folder")
+    parser.add_argument(
+        "--example", action="store_true", help="only write labelled images to try training on into the folder"
+    )
     add_device_option(parser)
-    told = describe_options()
-    for field in fields(TrainConfig):
-        parser.add_argument(
-            "--" + field.name.replace("_", "-"),
-            type=type(field.default),
-            default=None,
-            metavar=type(field.default).__name__.upper(),
-            help=f"{told[field.name]} (default: {field.default})",
-        )
+    for option in options():
+        _add(parser, option)
+
+
+def _add(parser: argparse.ArgumentParser, option: Option) -> None:
+    flag = "--" + option.name.replace("_", "-")
+    default = "none" if option.default in ((), "") else option.default
+    tuned = f"; {FINE_TUNING[option.name]} with --data" if option.name in FINE_TUNING else ""
+    told = f"{option.told} (default: {default}{tuned})".replace("%", "%%")
+    if option.kind is bool:
+        parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=told)
+        return
+    metavar = "PATH" if option.several else option.kind.__name__.upper()
+    parser.add_argument(
+        flag,
+        type=option.kind,
+        default=None,
+        help=told,
+        choices=option.choices or None,
+        nargs="+" if option.several else None,
+        metavar=None if option.choices else metavar,
+    )
 
 
 def _config(arguments: argparse.Namespace) -> TrainConfig:
     """Defaults, or the resumed run's own configuration, changed by what was asked for."""
-    config = TrainConfig()
+    given = {option.name: getattr(arguments, option.name) for option in options()}
+    asked: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    asked = {name: value for name, value in asked.items() if value is not None}
+    if "data" in asked:  # a run may be resumed from elsewhere
+        asked["data"] = tuple(str(Path(path).expanduser().absolute()) for path in asked["data"])
+    if "model" in asked and Path(asked["model"]).expanduser().is_file():
+        asked["model"] = str(Path(asked["model"]).expanduser().absolute())
     saved = arguments.folder / CONFIG
     if arguments.resume:
         if not saved.exists():
             raise ValueError(f"there is no run to resume in {arguments.folder}: {CONFIG} is missing")
-        config = TrainConfig(**json.loads(saved.read_text()))
-    elif saved.exists():
+        try:
+            return resumed_config(from_json(json.loads(saved.read_text(encoding="utf-8"))), asked)
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{saved} is damaged: {error}") from error
+    if saved.exists():
         raise ValueError(f"{arguments.folder} already holds a run; add --resume to go on, or name another folder")
-    asked = {f.name: getattr(arguments, f.name) for f in fields(TrainConfig)}
-    return replace(config, **{k: v for k, v in asked.items() if v is not None})
+    return make_config(asked)
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -52,32 +89,102 @@ def run(arguments: argparse.Namespace) -> int:
     ValueError
         For arguments that cannot be used, in words.
     """
+    if arguments.example:
+        from .example import write_example
+
+        write_example(arguments.folder)
+        tell(f"{arguments.folder}: images and labels")
+        return 0
     config = _config(arguments)
 
-    from tqdm import tqdm
-
     from ..models import choose_device
-    from .trainer import WEIGHTS, Trainer
+    from .ranks import join_ranks
 
-    device = choose_device(arguments.device)
-    trainer = Trainer(arguments.folder, config, device)
+    with join_ranks(choose_device(arguments.device)) as ranks:
+        return _train(arguments, config, ranks)
+
+
+def _train(arguments: argparse.Namespace, config: TrainConfig, ranks: Ranks) -> int:
+    from .files import WEIGHTS, prepare_folder, replace_file
+    from .tasks import make_task
+    from .trainer import Trainer
+
+    if ranks.is_first:
+        prepare_folder(arguments.folder)
+    task, told = make_task(config, ranks.device)
+    trainer = Trainer(arguments.folder, config, ranks.device, task, ranks)
     if arguments.resume:
         trainer.resume()
-    (arguments.folder / CONFIG).write_text(json.dumps(asdict(config), indent=1) + "\n")
+    if ranks.is_first:
+        text = json.dumps(config.as_json(), indent=1) + "\n"
+        replace_file(arguments.folder / CONFIG, lambda draft: draft.write_text(text, encoding="utf-8"))
+        for sentence in told:
+            say(sentence)
+    with _stopped_by_signals(trainer):
+        _run_with_display(trainer, config)
+    if trainer.step < config.steps:
+        if ranks.is_first:
+            say(f"stopped after step {trainer.step}; --resume goes on from there")
+        return INTERRUPTED
+    if ranks.is_first:
+        _report(trainer, arguments.folder / WEIGHTS)
+    return 0
+
+
+def _report(trainer: Trainer, weights: Path) -> None:
+    best = trainer.best
+    if best is not None:
+        said = f"Dice on what was held out: before {best.before:.3f}, after {best.dice:.3f}"
+        if best.step == 0:
+            said += "; training made it no better, so the weights are the ones that it started from"
+        else:
+            said += f" (weights of step {best.step})"
+        tell(said)
+    tell(f"weights: {weights}")
+
+
+def _run_with_display(trainer: Trainer, config: TrainConfig) -> None:
+    from tqdm import tqdm
+
     smooth: dict[str, float] = {}
-    with tqdm(total=config.steps, initial=trainer.step, unit="step", file=sys.stderr) as bar:
+    silent = not trainer.ranks.is_first
+    if not silent and trainer.best is None and trainer.task.judge is not None:
+        say("scoring what is held out, before training")
+    with tqdm(
+        total=config.steps, initial=trainer.step, unit="step", file=sys.stderr, disable=silent, dynamic_ncols=True
+    ) as bar:
 
         def show(step: int, figures: dict[str, float]) -> None:
-            kind = "stack" if figures["ordered"] else "flow"
-            smooth[kind] = 0.95 * smooth.get(kind, figures["others"]) + 0.05 * figures["others"]
+            kind = "stacks" if figures["ordered"] else "flows"
+            if figures["others"] == figures["others"]:  # not NaN
+                smooth[kind] = 0.95 * smooth.get(kind, figures["others"]) + 0.05 * figures["others"]
             bar.update(step - bar.n)
-            bar.set_postfix({"loss": f"{figures['loss']:.3f}"} | {f"Dice {k}": f"{v:.3f}" for k, v in smooth.items()})
+            shown: dict[str, Any] = {"loss": f"{figures['loss']:.3f}"}
+            shown |= {f"Dice {name}": f"{value:.3f}" for name, value in smooth.items()}
+            if trainer.best is not None:
+                shown["held out"] = f"{trainer.best.before:.3f} → {trainer.best.dice:.3f}"
+            bar.set_postfix(shown | {"s/step": f"{figures['seconds']:.2f}"})
+            if "held_out" in figures and not silent:
+                tqdm.write(f"step {step}: Dice on what is held out {figures['held_out']:.3f}", file=sys.stderr)
 
-        try:
-            trainer.run(show)
-        except KeyboardInterrupt:
-            trainer.save()
-            tqdm.write(f"stopped at step {trainer.step}; --resume goes on from there", file=sys.stderr)
-            return INTERRUPTED
-    tqdm.write(f"weights: {arguments.folder / WEIGHTS}", file=sys.stderr)
-    return 0
+        trainer.run(show)
+
+
+@contextmanager
+def _stopped_by_signals(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run after the step in progress, with its state saved; a second one ends it at once."""
+
+    def stop(number: int, _: Any) -> None:
+        if trainer.stop:
+            raise KeyboardInterrupt
+        trainer.stop = True
+        if trainer.ranks.is_first:
+            say("stopping after this step")
+
+    known = [signal.SIGINT] + ([signal.SIGTERM] if os.name != "nt" else [])
+    before = {number: signal.signal(number, stop) for number in known}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

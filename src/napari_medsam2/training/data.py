@@ -1,9 +1,11 @@
-"""Batches of synthetic sequences, each made from the run's seed and the step's number: resuming repeats nothing."""
+"""Batches of training sequences, each made from the run's seed and its number: resuming repeats nothing."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .config import TrainConfig
+from .files import TrainingError
 from .simulate import SimulatedPrompt, simulate_prompt
 from .synthetic import make_flow, make_stack
 
@@ -42,11 +45,27 @@ class Batch:
         return Batch(self.images.to(device), self.masks.to(device), self.prompts, self.ordered, bridge)
 
 
-def make_batch(config: TrainConfig, step: int) -> Batch:
-    """The batch of one step."""
-    rng = np.random.default_rng([config.seed, step])
+class MakeBatch(Protocol):
+    """Makes batch ``number``, for step ``step``; it travels to the worker processes."""
+
+    def __call__(self, number: int, step: int) -> Batch: ...
+
+
+@dataclass(frozen=True)
+class SyntheticBatches:
+    """Batches of synthetic sequences."""
+
+    config: TrainConfig
+
+    def __call__(self, number: int, step: int) -> Batch:
+        return make_batch(self.config, number, step)
+
+
+def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Batch:
+    """Synthetic batch ``number``; ``step`` is the step that it is for, where that is another number."""
+    rng = np.random.default_rng([config.seed, number])
     ordered = bool(rng.random() >= config.flows)
-    length = config.first_length if step < config.steps // 5 else config.length
+    length = config.first_length if (number if step is None else step) < config.steps // 5 else config.length
     size = int(rng.choice([config.size * 3 // 4, config.size, config.size * 3 // 2], p=[0.2, 0.55, 0.25])) // 16 * 16
     count = max(2, round(config.pixels / (length * size * size)))
     bridged = ordered and bool(rng.random() < config.bridges) and length > 2
@@ -68,28 +87,66 @@ def make_batch(config: TrainConfig, step: int) -> Batch:
     )
 
 
-class _Steps(IterableDataset[Batch]):
-    def __init__(self, config: TrainConfig, first: int) -> None:
-        self.config, self.first = config, first
+@dataclass(frozen=True)
+class Share:
+    """Which batches a process takes: of every ``count`` of them the one with number ``rank``."""
 
-    def __iter__(self) -> Iterator[Batch]:
+    rank: int = 0
+    count: int = 1
+
+
+class _Batches(IterableDataset[Batch | Exception]):
+    """All batches of a run from a step on, in order: ``accumulate`` of them a step."""
+
+    def __init__(self, make: MakeBatch, config: TrainConfig, first: int, share: Share) -> None:
+        self.make, self.config, self.first, self.share = make, config, first, share
+
+    def __iter__(self) -> Iterator[Batch | Exception]:
         info = get_worker_info()
         offset, stride = (info.id, info.num_workers) if info else (0, 1)
-        for step in range(self.first + offset, self.config.steps, stride):
-            yield make_batch(self.config, step)
+        accumulate = self.config.accumulate
+        for own in range(self.first * accumulate + offset, self.config.steps * accumulate, stride):
+            try:
+                yield self.make(own * self.share.count + self.share.rank, own // accumulate)
+            except (ValueError, OSError) as error:  # as it is: from another process it would come as a traceback
+                yield error
+                return
 
 
-def _one_thread(_: int) -> None:
+def _begin_worker(_: int) -> None:
+    """One thread; and a SIGTERM to all processes of the run, as cluster schedulers send it, is for the main one."""
     torch.set_num_threads(1)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
-def batches(config: TrainConfig, first: int = 0) -> Iterator[Batch]:
-    """Batches from step ``first`` on, made ahead by ``config.workers`` processes (0: in this one)."""
+def batches(
+    config: TrainConfig, first: int = 0, make: MakeBatch | None = None, share: Share = Share()
+) -> Iterator[Batch]:
+    """Batches from step ``first`` on, made ahead by ``config.workers`` processes (0: in this one).
+
+    Parameters
+    ----------
+    make
+        Makes them; ``None`` makes synthetic ones.
+    share
+        Which of them this process takes.
+    """
     loader = DataLoader(
-        _Steps(config, first),
+        _Batches(make or SyntheticBatches(config), config, first, share),
         batch_size=None,
         num_workers=config.workers,
         prefetch_factor=4 if config.workers else None,
-        worker_init_fn=_one_thread,
+        worker_init_fn=_begin_worker,
     )
-    return iter(loader)
+    try:
+        for made in loader:
+            if isinstance(made, Exception):
+                raise made
+            yield made
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise TrainingError(
+            "a process that makes data ended unexpectedly, maybe for want of memory; --resume goes on from the last "
+            "saved state, and --workers 0 makes data in the training process"
+        ) from error

@@ -131,18 +131,23 @@ class Scene:
             outer_id = self.new_instance(class_id)
             inner_id = self.new_instance(inner_class, outer_id) if inner_class is not None else 0
             matrix = (axes / (r * stretch)).astype(np.float32)
-            shapes.append((c.astype(np.float32), r, matrix, offset.astype(np.float32), size, outer_id, inner_id))
+            # Some are two lobes that part from each other farther on.
+            lobe = rng.normal(0, 0.6, 3).clip(-1, 1) * r if inner_id == 0 and rng.random() < 0.2 else None
+            twin = lobe.astype(np.float32) if lobe is not None else None
+            shapes.append((c.astype(np.float32), r, matrix, offset.astype(np.float32), size, outer_id, inner_id, twin))
         rough = Smooth(rng, max(radius * rng.uniform(0.8, 2.0), 0.03))
 
         def layer(points: Array, ids: Ids) -> Ids:
             ids = ids.copy()
-            for c, r, matrix, offset, size, outer_id, inner_id in shapes:
-                near = np.flatnonzero((np.abs(points - c) < 2.4 * r).all(1))
+            for c, r, matrix, offset, size, outer_id, inner_id, twin in shapes:
+                near = np.flatnonzero((np.abs(points - c) < (2.4 if twin is None else 3.4) * r).all(1))
                 if not len(near):
                     continue
                 local = points[near] - c
                 wobble = 1 + roughness * rough(points[near])
                 inside = np.linalg.norm(local @ matrix, axis=1) < wobble
+                if twin is not None:
+                    inside |= np.linalg.norm((local - twin) @ matrix, axis=1) < 0.8 * wobble
                 if within is not None:
                     inside &= np.isin(ids[near], np.flatnonzero(np.array(self.class_of) == within))
                 ids[near[inside]] = outer_id

@@ -2,126 +2,277 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..network.interface import PromptTensors
-from ..network.micro import MicroFeatures, MicroMemory, MicroNetwork, pooled
-from ..network.prompt_maps import prompt_maps
+from ..memory_bank import Fifo, MemoryBank, MemoryEntry, SelfSorting
+from ..network.micro import Answer, MicroFeatures, MicroMemory, MicroNetwork, pooled
+from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou
+from .simulate import SimulatedPrompt, corrective_click, simulate_prompt
 
-#: Chance that a frame of a stack recalls the prompted frame alone: memories of late slices may be wrong.
-RECENT_DROPOUT = 0.4
+
+@dataclass(frozen=True)
+class SequenceOptions:
+    """How a sequence is run in training.
+
+    Attributes
+    ----------
+    teacher
+        Chance that a remembered mask is the true one.
+    balance
+        See :func:`.losses.mask_bce`.
+    prompts_stack, prompts_flow
+        Chance that a frame after the first is prompted too: half of these prompts are new ones, half are a click where
+        the prediction is wrong. The chances are those of MedSAM-2 (arXiv 2408.00874).
+    recent_dropout
+        Chance that a frame of a stack recalls the prompted frames alone: memories of late slices may be wrong.
+    second_looks
+        Chance that a frame of a stack without a prompt is looked at twice, as in inference.
+    calibration
+        Weight of the calibration loss.
+    """
+
+    teacher: float = 0.25
+    balance: float = 0.5
+    prompts_stack: float = 0.25
+    prompts_flow: float = 0.3
+    recent_dropout: float = 0.4
+    second_looks: float = 0.35
+    calibration: float = 0.3
+
+
+@dataclass
+class _Memories:
+    """What each sequence of a batch remembers: the tensors of every frame so far, and a bank as in inference."""
+
+    banks: list[MemoryBank]
+    frames: list[int] = field(default_factory=list)
+    tensors: list[MicroMemory] = field(default_factory=list)
+
+    def add(self, t: int, memory: MicroMemory, entries: list[MemoryEntry | None]) -> None:
+        self.frames.append(t)
+        self.tensors.append(memory)
+        for bank, entry in zip(self.banks, entries, strict=True):
+            if entry is not None:
+                bank.add(entry)
+
+    def recall(self, t: int, descriptors: Tensor, *, pinned_only: bool) -> tuple[MicroMemory, Tensor]:
+        """What the banks pick up for frame ``t``: entries of the batch and their weights ``[B, n]``."""
+        slot = {frame: k for k, frame in enumerate(self.frames)}
+        weights = torch.zeros(len(self.banks), len(self.frames), device=descriptors.device)
+        told = descriptors.detach().double().cpu().numpy()
+        for row, bank in enumerate(self.banks):
+            for pick in bank.pick(t, told[row], n_frames=t + 1, reverse=False):
+                if pick.spatial and (pick.entry.pinned or not pinned_only):
+                    weights[row, slot[pick.entry.frame]] = pick.weight
+        return MicroMemory.cat(self.tensors), weights
 
 
 def sequence_loss(
-    network: MicroNetwork, batch: Batch, *, teacher: float, balance: float = 0.5
+    network: MicroNetwork, batch: Batch, options: SequenceOptions | None = None
 ) -> tuple[Tensor, dict[str, float]]:
-    """Run a batch of sequences as inference would, frame by frame, and judge every frame.
+    """Run a batch of sequences and judge every frame.
 
     Parameters
     ----------
     network
         In training mode.
     batch
-        Frame 0 is prompted, the others are reached through memory alone.
-    teacher
-        Chance that a remembered mask is the true one.
-    balance
-        See :func:`.losses.mask_bce`.
+        Frame 0 is prompted; the others are reached through memory, some with a prompt of their own.
+    options
+        See :class:`SequenceOptions`. Chances are drawn from torch's generator.
 
     Returns
     -------
     tuple
         The loss, and figures for the training curve.
     """
-    b, length, _, size, _ = batch.images.shape
-    device = batch.images.device
-    features, _ = network.encode(batch.images.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+    return _SequenceRun(network, batch, options or SequenceOptions()).run()
 
-    def frame(t: int) -> MicroFeatures:
-        return MicroFeatures(*(m.view(b, length, *m.shape[1:])[:, t] for m in vars(features).values()))
 
-    drawn = torch.tensor([p.mask for p in batch.prompts], device=device)
-    memories: list[MicroMemory] = []
-    previous: Tensor | None = None
-    total = batch.images.new_zeros(())
-    figures: dict[str, list[float]] = {"prompted": [], "others": [], "objectness": []}
-    for t in range(length):
-        target = batch.masks[:, t]
-        if t == 1 and batch.bridge is not None:
-            previous = batch.bridge
-            memories.append(network.memory.remember(frame(t), batch.bridge))
-            continue
-        maps = _maps(batch, t, previous, size // 2, device)
-        bank, weights = None, None
-        if memories:
-            kept = memories[:1] if batch.ordered and float(torch.rand(())) < RECENT_DROPOUT else memories
-            bank = MicroMemory.cat(kept)
-            weights = _weights(b, len(kept), batch.ordered, device)
-        logits2, iou, objectness, score, carried = network.decode(frame(t), maps, bank, weights, batch.ordered)
-        if t == 0:
-            # Second look, as in inference: what the prompts alone gave is remembered, and finds what else is alike.
-            bank = network.memory.remember(frame(t), _full(logits2, size).sigmoid().detach())
-            weights = torch.ones(b, 1, device=device)
-            total = total + 0.5 * ((mask_bce(_full(logits2, size), target, balance)) * (~drawn)).sum() / (b * length)
-            logits2, iou, objectness, score, carried = network.decode(frame(t), maps, bank, weights, batch.ordered)
-        logits = _full(logits2, size)
-        counts = torch.ones(b, device=device)
-        if t == 0:
-            counts = (~drawn).float()
+class _SequenceRun:
+    """The state of one pass over a batch."""
+
+    def __init__(self, network: MicroNetwork, batch: Batch, options: SequenceOptions) -> None:
+        self.network, self.batch, self.options = network, batch, options
+        self.count, self.length, _, self.size, _ = batch.images.shape
+        self.device = batch.images.device
+        images = batch.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        features, descriptors = network.encode(images)
+        self._features = features
+        self.descriptors = descriptors.view(self.count, self.length, -1)
+        self.memories = _Memories([Fifo() if batch.ordered else SelfSorting() for _ in range(self.count)])
+        self.previous: Tensor | None = None
+        self.total = batch.images.new_zeros(())
+        self.figures: dict[str, list[float]] = {"prompted": [], "others": [], "objectness": []}
+
+    def run(self) -> tuple[Tensor, dict[str, float]]:
+        for t in range(self.length):
+            if t == 1 and self.batch.bridge is not None:
+                self._remember(t, self.batch.bridge, pinned=np.zeros(self.count, bool))
+                self.previous = self.batch.bridge
+            else:
+                self._frame(t)
+        return self.total, {name: sum(v) / max(len(v), 1) for name, v in self.figures.items()}
+
+    # ---- one frame -------------------------------------------------------------------------------------------------
+
+    def _frame(self, t: int) -> None:
+        batch, target = self.batch, self.batch.masks[:, t]
+        features = self._at(t)
+        memory, weights = self._recall(t)
+        prompts: list[SimulatedPrompt | None] = []
+        prompts += batch.prompts if t == 0 else self._later_prompts(t, features, memory, weights)
+        prompted = np.array([p is not None for p in prompts])
+        drawn = torch.tensor([p is not None and p.mask for p in prompts], device=self.device)
+        maps = self._maps(t, features, prompts)
+        answer = self.network.decode(features, maps, memory, weights, batch.ordered)
+        again_anyway = batch.ordered and t > 0 and float(torch.rand(())) < self.options.second_looks
+        if prompted.any() or again_anyway:
+            looked = torch.from_numpy(prompted | again_anyway).to(self.device)
+            judged = (looked & ~drawn).float()
+            first = mask_bce(self._full(answer[0]), target, self.options.balance)
+            self._add(0.5 * first, judged)
+            again = self.network.look_again(features, maps, answer, memory, weights, batch.ordered)
+            answer = _chosen(looked, again, answer)
+            if t == 0 and not batch.ordered:
+                answer = self._look_for_more(t, features, answer, target, judged)
+        self._judge(t, answer, target, (~drawn).float(), has_memory=memory is not None or bool(prompted.any()))
+        self._carry_on(t, answer, target, drawn, prompted)
+
+    def _look_for_more(self, t: int, features: MicroFeatures, answer: Answer, target: Tensor, judged: Tensor) -> Answer:
+        """In a flow, a look without the prompts at what else is of the prompted kind; see the network's ``segment``."""
+        free = self._maps(t, features, [None] * self.count)
+        more = self.network.look_again(features, free, answer, None, None, False)
+        self._add(0.5 * mask_bce(self._full(more[0]), target, self.options.balance), judged)
+        return (torch.maximum(more[0], answer[0]), *more[1:])
+
+    def _judge(self, t: int, answer: Answer, target: Tensor, counts: Tensor, *, has_memory: bool) -> None:
+        logits2, iou, objectness, score, carried = answer
+        logits = self._full(logits2)
         present = (target.sum((1, 2, 3)) > 0).float()
-        loss = mask_bce(logits, target, balance) + dice_loss(logits, target)
+        loss = mask_bce(logits, target, self.options.balance) + dice_loss(logits, target)
         loss = loss + 0.3 * F.binary_cross_entropy_with_logits(objectness, present, reduction="none")
-        loss = loss + 0.3 * calibration_loss(iou, logits, target)
-        if bank is not None:
-            small4 = pooled(target, score)
-            small8 = pooled(target, carried)
+        loss = loss + self.options.calibration * calibration_loss(iou, logits, target)
+        if has_memory:
+            small4, small8 = pooled(target, score), pooled(target, carried)
             loss = loss + 0.2 * present * mask_bce(4.0 * score, small4, 0.5)
             loss = loss + 0.2 * present * ((carried - small8).square().mean((1, 2, 3)) * 4)
-        total = total + (loss * counts).sum() / (b * length)
+        self._add(loss, counts)
         with torch.no_grad():
             shown = torch.where((objectness > 0)[:, None, None, None], logits, torch.full_like(logits, -10))
             dice = 2 * (i := true_iou(shown, target)) / (1 + i)
-            judged = counts > 0
-            if judged.any():
-                figures["prompted" if t == 0 else "others"].append(float(dice[judged].mean()))
-            figures["objectness"].append(float(((objectness > 0).float() == present).float().mean()))
-            prob = logits.sigmoid()
-            true = torch.rand(b, device=device) < teacher
-            if t == 0:
-                true = true | drawn
-            remembered = torch.where(true[:, None, None, None], target, prob)
-            if batch.ordered:
-                previous = remembered
-        if t + 1 < length:
-            memories.append(network.memory.remember(frame(t), remembered))
-    return total, {k: sum(v) / max(len(v), 1) for k, v in figures.items()}
+            if (counts > 0).any():
+                self.figures["prompted" if t == 0 else "others"].append(float(dice[counts > 0].mean()))
+            self.figures["objectness"].append(float(((objectness > 0).float() == present).float().mean()))
+
+    @torch.no_grad()
+    def _carry_on(
+        self,
+        t: int,
+        answer: Answer,
+        target: Tensor,
+        drawn: Tensor,
+        prompted: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    ) -> None:
+        """Choose the mask that is remembered, the true one or the predicted one, and remember it."""
+        if t + 1 == self.length:
+            return
+        logits, iou, objectness = self._full(answer[0]), answer[1], answer[2]
+        true = (torch.rand(self.count, device=self.device) < self.options.teacher) | drawn
+        remembered = torch.where(true[:, None, None, None], target, logits.sigmoid())
+        confidence = torch.where(true, 1.0, (iou.sigmoid() * objectness.sigmoid()).float())
+        seen = torch.where(true, target.amax((1, 2, 3)) > 0.5, ((logits > 0).any(-1).any(-1)[:, 0]) & (objectness > 0))
+        with torch.enable_grad():
+            self._remember(t, remembered, pinned=prompted, confidence=confidence, seen=seen)
+        if self.batch.ordered:
+            self.previous = remembered
+
+    def _remember(
+        self,
+        t: int,
+        mask: Tensor,
+        *,
+        pinned: np.ndarray[tuple[int], np.dtype[np.bool_]],
+        confidence: Tensor | None = None,
+        seen: Tensor | None = None,
+    ) -> None:
+        """Remember a frame, in the banks of those sequences that have the object there or a prompt."""
+        told = self.descriptors[:, t].detach().double().cpu().numpy()
+        sure = confidence.tolist() if confidence is not None else [1.0] * self.count
+        there = seen.tolist() if seen is not None else (mask.amax((1, 2, 3)) > 0.5).tolist()
+        entries = [
+            MemoryEntry(frame=t, confidence=sure[i], descriptor=told[i], pinned=bool(pinned[i]), payload=None)
+            if there[i] or pinned[i]
+            else None
+            for i in range(self.count)
+        ]
+        self.memories.add(t, self.network.memory.remember(self._at(t), mask), entries)
+
+    # ---- prompts ---------------------------------------------------------------------------------------------------
+
+    def _later_prompts(
+        self, t: int, features: MicroFeatures, memory: MicroMemory | None, weights: Tensor | None
+    ) -> list[SimulatedPrompt | None]:
+        """Prompts on a later frame: none mostly, new ones, or a click where the prediction is wrong."""
+        chance = self.options.prompts_stack if self.batch.ordered else self.options.prompts_flow
+        if float(torch.rand(())) >= chance:
+            return [None] * self.count
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        truth = (self.batch.masks[:, t, 0] > 0.5).cpu().numpy()
+        if rng.random() < 0.5:
+            return [simulate_prompt(m, rng) if m.sum() >= 8 else None for m in truth]
+        with torch.no_grad():
+            maps = self._maps(t, features, [None] * self.count)
+            answer = self.network.decode(features, maps, memory, weights, self.batch.ordered)
+        found = (self._full(answer[0])[:, 0] > 0) & (answer[2] > 0)[:, None, None]
+        pairs = zip(truth, found.cpu().numpy(), strict=True)
+        return [corrective_click(m, f) if m.sum() >= 8 else None for m, f in pairs]
+
+    def _maps(self, t: int, features: MicroFeatures, prompts: list[SimulatedPrompt | None]) -> Tensor:
+        """Prompt maps of frame ``t``; frames without a prompt see the slice before, where there is one."""
+        maps, side = [], self.size // 2
+        grey = self._at(t - 1).grey if self.previous is not None else None
+        for i, prompt in enumerate(prompts):
+            before = self.previous[i : i + 1] if self.previous is not None and prompt is None else None
+            given = prompt.tensors(self.device) if prompt is not None and not prompt.mask else None
+            one = prompt_maps(given, before, ordered=self.batch.ordered, side=side, device=self.device)
+            if before is not None and grey is not None:
+                one = draw_previous_image(one, features.grey[i : i + 1], grey[i : i + 1])
+            maps.append(one)
+        return torch.cat(maps)
+
+    # ---- small things ----------------------------------------------------------------------------------------------
+
+    def _recall(self, t: int) -> tuple[MicroMemory | None, Tensor | None]:
+        if not self.memories.tensors:
+            return None, None
+        alone = self.batch.ordered and float(torch.rand(())) < self.options.recent_dropout
+        return self.memories.recall(t, self.descriptors[:, t], pinned_only=alone)
+
+    def _at(self, t: int) -> MicroFeatures:
+        return MicroFeatures(
+            *(m.view(self.count, self.length, *m.shape[1:])[:, t] for m in vars(self._features).values())
+        )
+
+    def _full(self, logits: Tensor) -> Tensor:
+        return F.interpolate(logits, size=(self.size, self.size), mode="bilinear", align_corners=False)
+
+    def _add(self, loss: Tensor, counts: Tensor) -> None:
+        self.total = self.total + (loss * counts).sum() / (self.count * self.length)
 
 
-def _full(logits: Tensor, size: int) -> Tensor:
-    return F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False)
+def _chosen(which: Tensor, yes: Answer, no: Answer) -> Answer:
+    """Of each sequence the one answer or the other."""
 
+    def pick(a: Tensor, b: Tensor) -> Tensor:
+        return torch.where(which.view(-1, *[1] * (a.ndim - 1)), a, b)
 
-def _weights(b: int, n: int, ordered: bool, device: torch.device) -> Tensor:
-    """Pick-up weights: equal in stacks, unequal by chance in flows, so that the network meets both."""
-    if ordered:
-        return torch.ones(b, n, device=device)
-    return n * torch.softmax(torch.randn(b, n, device=device) * torch.rand(b, 1, device=device), 1)
-
-
-def _maps(batch: Batch, t: int, previous: Tensor | None, side: int, device: torch.device) -> Tensor:
-    maps = []
-    for i, prompt in enumerate(batch.prompts):
-        given = None
-        if t == 0 and not prompt.mask:
-            given = PromptTensors(
-                torch.from_numpy(prompt.points).to(device),
-                torch.from_numpy(prompt.labels).to(device),
-                torch.from_numpy(prompt.boxes).to(device),
-            )
-        before = previous[i : i + 1] if previous is not None else None
-        maps.append(prompt_maps(given, before, ordered=batch.ordered, side=side, device=device))
-    return torch.cat(maps)
+    logits, iou, objectness, score, carried = (pick(a, b) for a, b in zip(yes, no, strict=True))
+    return logits, iou, objectness, score, carried

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
+from ..network.interface import PromptTensors
 from ..parts import largest_parts, most_interior
 from ..region import box_of_mask
 
@@ -24,6 +26,34 @@ class SimulatedPrompt:
     boxes: npt.NDArray[np.float32]
     mask: bool = False
 
+    def tensors(self, device: torch.device | str) -> PromptTensors:
+        """Clicks and boxes as the network takes them."""
+        return PromptTensors(
+            torch.from_numpy(self.points).to(device),
+            torch.from_numpy(self.labels).to(device),
+            torch.from_numpy(self.boxes).to(device),
+        )
+
+
+def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> SimulatedPrompt | None:
+    """A click in the middle of the largest error, ``None`` if there is none worth a click.
+
+    Parameters
+    ----------
+    truth, found
+        The true and the predicted mask, ``(H, W)``. Something missing gets a positive click, something too much a
+        negative one.
+    """
+    errors = [
+        (part, label) for label, wrong in ((1, truth & ~found), (0, found & ~truth)) for part in largest_parts(wrong, 1)
+    ]
+    errors = [(part, label) for part, label in errors if part.sum() >= 8]
+    if not errors:
+        return None
+    part, label = max(errors, key=lambda error: int(error[0].sum()))
+    y, x = most_interior(part)
+    return SimulatedPrompt(np.array([[x, y]], np.float32), np.array([label], np.int64), np.zeros((0, 4), np.float32))
+
 
 def simulate_prompt(
     mask: npt.NDArray[np.bool_], rng: np.random.Generator, shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
@@ -37,7 +67,7 @@ def simulate_prompt(
     parts = [p for p in parts if p.sum() >= 4] or parts[:1]
     if kind == 0:
         boxes = np.array([box_of_mask(p) for p in parts], np.float32)[:, [1, 0, 3, 2]]
-        if rng.random() < 0.6:
+        if rng.random() < 0.4:
             side = (boxes[:, 2:] - boxes[:, :2]).max(1, keepdims=True)
             boxes = boxes + rng.normal(0, 0.03, boxes.shape).astype(np.float32) * side
         return SimulatedPrompt(none[0], none[1], boxes)
@@ -54,7 +84,7 @@ def simulate_prompt(
             labels.append(1)
     if rng.random() < 0.2:
         outside = np.argwhere(~mask)
-        for _ in range(int(rng.integers(1, 3))):
+        for _ in range(int(rng.integers(1, 3)) if len(outside) else 0):
             y, x = outside[rng.integers(len(outside))]
             points.append((x, y))
             labels.append(0)

@@ -7,7 +7,7 @@ UniverSeg (Butoi et al. 2023, arXiv 2304.06131).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from scipy import ndimage
 
 from .appearance import Look, render
 from .scenes import Array, Ids, Scene, slice_of
+from .wear import shrunk, worn
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,19 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
     scene.add_regions(background, rng.uniform(0.25, 1.4))
     for _ in range(rng.integers(1, 4) if kind != "lesion" else rng.integers(0, 2)):
         organs = int(rng.integers(1, 5))
-        scene.add_blobs(int(rng.integers(7, 10)), organs, rng.uniform(0.08, 0.25), roughness=rng.uniform(0.05, 0.3))
+        scene.add_blobs(
+            int(rng.integers(7, 10)),
+            organs,
+            rng.uniform(0.08, 0.25),
+            roughness=rng.uniform(0.05, 0.3),
+            inner_class=int(rng.integers(1, 10)) if rng.random() < 0.25 else None,
+            inner=rng.uniform(0.2, 0.6),
+        )
     if kind == "vessels" or rng.random() < 0.2:
         for _ in range(rng.integers(1, 5)):
             scene.add_tube(int(rng.integers(7, 10)), rng.uniform(0.015, 0.06))
     if kind == "lesion":
-        inner = int(rng.integers(1, 10)) if rng.random() < 0.5 else None
+        inner = int(rng.integers(1, 10)) if rng.random() < 0.65 else None
         scene.add_blobs(
             10,
             int(rng.integers(1, 3)),
@@ -104,7 +112,7 @@ def make_stack(
         if len(sizes) > 3 or sizes.max() < 0.6 * sizes.sum():
             continue
         members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
-        chosen = members if rng.random() < 0.7 else {target}
+        chosen = members if rng.random() < 0.88 else {target}
         wanted = np.array(sorted(chosen), np.int32)
         rows, columns = np.nonzero(np.isin(ids, wanted))
         y0, y1, x0, x1 = (v / coarse for v in (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1))
@@ -112,10 +120,12 @@ def make_stack(
         if rng.random() < 0.12:
             window = (0.0, 0.0, 1.0)
         else:
-            side = extent * (np.exp(rng.uniform(np.log(0.8), np.log(7))) if any_scale else rng.uniform(1.3, 2.6))
+            side = extent * (np.exp(rng.uniform(np.log(0.35), np.log(7))) if any_scale else rng.uniform(1.3, 2.6))
             shift = rng.uniform(-0.12, 0.12, 2) * min(side, 2 * extent)
+            if rng.random() < 0.35:
+                shift = _to_the_edge(rng, side, extent)
             window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
-        step = extent * rng.choice([-1, 1]) * np.exp(rng.uniform(np.log(0.03), np.log(0.35)))
+        step = extent * rng.choice([-1, 1]) * np.exp(rng.uniform(np.log(0.025), np.log(0.3)))
         jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
         skipped = int(rng.integers(0, 9)) if bridged else 0
         slices = []
@@ -129,12 +139,24 @@ def make_stack(
         if masks[0].sum() < 20:
             continue
         look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
+        if bridged:  # slices that do not follow each other do not shine through each other
+            look = replace(look, axial=0.0)
         if not scene.tissue:
             look = look.set_apart({scene.class_of[i] for i in wanted}, rng)
         images = render(volume, np.array(scene.class_of), look, rng)
-        bridge = _worn(masks[1] if masks[1].any() else _shrunk(masks[0], rng), rng) if bridged else None
+        bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
         sample = Sample(images, masks, True, bridge)
-        return _augment(_at_the_border(sample, rng) if rng.random() < 0.3 else sample, rng)
+        return _augment(_at_the_border(sample, rng) if rng.random() < 0.12 else sample, rng)
+
+
+def _to_the_edge(rng: np.random.Generator, side: float, extent: float) -> npt.NDArray[np.float64]:
+    """A shift (y, x) of the window that brings one or two of its sides to the object, or a little into it.
+
+    So it is with objects at the frame's border: the window stays inside the frame.
+    """
+    reach = max((side - extent) / 2, 0.0) + rng.uniform(-0.1, 0.3, 2) * extent
+    reach[0 if rng.random() < 0.5 else 1] *= rng.choice([0.0, 1.0], p=[0.7, 0.3])
+    return np.asarray(reach * rng.choice([-1, 1], 2))
 
 
 def _follow(scene: Scene, z: float, window: tuple[float, float, float], wanted: Ids) -> tuple[float, float, float]:
@@ -145,25 +167,6 @@ def _follow(scene: Scene, z: float, window: tuple[float, float, float], wanted: 
     y0, x0, side = window
     centre_y, centre_x = (rows.min() + rows.max() + 1) / 64, (columns.min() + columns.max() + 1) / 64
     return y0 + (centre_y - 0.5) * side, x0 + (centre_x - 0.5) * side, side
-
-
-def _shrunk(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """What might be left of an object where it has ended: the middle of where it was."""
-    depth = ndimage.distance_transform_edt(mask)
-    return np.asarray(depth > rng.uniform(0.2, 0.9) * depth.max())
-
-
-def _worn(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """A mask with the errors that propagation gathers: mostly grown, also shrunk, shifted, ragged."""
-    if rng.random() < 0.2:
-        return mask
-    inside = ndimage.distance_transform_edt(mask)
-    signed = inside - ndimage.distance_transform_edt(~mask)
-    radius = max(float(inside.max()), 2.0)
-    field = ndimage.zoom(rng.normal(size=(6, 6)), mask.shape[0] / 6, order=3)
-    threshold = rng.normal(-0.15, 0.25) * radius + field * rng.uniform(0, 0.4) * radius
-    shifted = ndimage.shift(signed, rng.normal(0, 0.12, 2) * radius, order=1, mode="nearest")
-    return np.asarray(shifted > threshold)
 
 
 # ---------------------------------------------------------------- flows
@@ -207,7 +210,7 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
         roughness=float(rng.uniform(0.03, 0.3)),
         scale_spread=float(rng.choice([0.05, 0.2, 0.35])),
         touching=bool(rng.random() < 0.5),
-        target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.25, 0.1, 0.45])),
+        target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.22, 0.2, 0.38])),
     )
 
 
@@ -252,6 +255,7 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
     while True:
         recipe = _flow_recipe(rng)
         look = Look.random(rng, 24, ordered=False).set_apart(_target_classes(recipe), rng)
+        amount = float(rng.choice([0.5, 1.0, 2.5], p=[0.3, 0.4, 0.3]))
         images, masks = [], []
         for t in range(length):
             scene, wanted = _flow_scene(recipe, rng)
@@ -262,7 +266,7 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
             mask = np.isin(classes[ids], list(wanted)) & (ids > 0)
             if not wanted:
                 classes = np.where(np.isin(classes, (10, 11)), recipe.backgrounds[0], classes)
-            images.append(render(ids[None], classes, look.varied(rng), rng)[0])
+            images.append(render(ids[None], classes, look.varied(rng, amount), rng)[0])
             masks.append(mask)
         truth = np.stack(masks)
         if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
