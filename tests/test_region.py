@@ -136,18 +136,33 @@ def test_the_window_grows_with_the_object():
         assert 2 * (result.mask & truth).sum() / (result.mask.sum() + truth.sum()) > 0.95, f"frame {result.frame}"
 
 
-def test_the_region_is_a_choice_and_off_in_flows():
+def test_the_region_is_a_choice():
     frames, masks = small_disc_in_a_large_frame()
     for model_region, mode, region, expected in [
         (True, "stack", None, True),
         (False, "stack", None, False),
-        (True, "flow", None, False),
+        (True, "flow", None, True),
+        (True, "flow", False, False),
+        (False, "flow", None, False),
         (True, "stack", False, False),
         (False, "stack", True, True),
     ]:
         session = Session(blob_model(region=model_region), frames, mode=mode, region=region, contrast=PLAIN)
         session.add(MaskPrompt(2, masks[2]))
         assert (session.segment(2).window != Window.whole((400, 300))) == expected
+
+
+def test_a_flow_looks_closer_where_the_object_is_small_and_at_the_whole_where_it_is_not() -> None:
+    frames, masks = small_disc_in_a_large_frame()
+    session = Session(blob_model(region=True), frames, mode="flow", contrast=PLAIN)
+    session.add(BoxPrompt(2, *box_of_mask(masks[2])))
+    for result in session.propagate():
+        assert 2 * (result.mask & masks[result.frame]).sum() / (result.mask.sum() + masks[result.frame].sum()) > 0.9
+        assert result.window.size_y < 60  # of 400
+    large = np.stack([disc((100, 100), 50, 50, 40)] * 2)
+    session = Session(blob_model(region=True), np.where(large, 204, 20).astype(np.uint8), mode="flow", contrast=PLAIN)
+    session.add(BoxPrompt(0, *box_of_mask(large[0])))
+    assert all(result.window == Window.whole((100, 100)) for result in session.propagate())
 
 
 def test_look_alikes_elsewhere_do_not_carry_on_from_the_slice_before() -> None:

@@ -31,6 +31,10 @@ class RegionOptions:
         Side of the window over the longer side of the object's box.
     click_scale
         The same where the box is only guessed, from a first look at the whole frame after a click.
+    closer_scale
+        The same in a flow, for the closer look after the one at the whole frame.
+    closer_share
+        There is no closer look if it would show more than this share of the frame's longer side.
     minimum
         Shortest side in data pixels.
     largest
@@ -54,6 +58,8 @@ class RegionOptions:
 
     scale: float = 1.9
     click_scale: float = 1.9
+    closer_scale: float = 1.6
+    closer_share: float = 0.8
     minimum: float = 16.0
     largest: float = 1.25
     sane_share: float = 0.7

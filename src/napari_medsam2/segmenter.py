@@ -159,7 +159,7 @@ class FrameSegmenter:
         shape = self.frames.shape(task.frame)
         options = self.options.region
         if options is None:
-            return self._look(task, Window.whole(shape))
+            return self._closer_look(task, self._look(task, Window.whole(shape)), drawn)
         window = self._following_window(task, options)
         if task.prompts and (drawn is None or drawn.any()):
             box = region.extent_of_prompts(task.prompts, task.seen)
@@ -177,6 +177,20 @@ class FrameSegmenter:
             if larger != window:
                 look = self._look(task, larger)
         return look
+
+    def _closer_look(self, task: Task, look: _Look, drawn: Mask | None) -> _Look:
+        """Look again at the part of the frame where the object is, if that is much less than the whole frame.
+
+        Unrelated images show an object at any size; seen from as near as it was remembered, it looks more alike.
+        """
+        options = self.options.closer
+        found = look.mask if drawn is None else drawn
+        box = region.extent_of_prompts(task.prompts, found) if found.any() else None
+        if options is None or box is None:
+            return look
+        shape = self.frames.shape(task.frame)
+        window = region.window_around(box, shape, options.closer_scale, options)
+        return self._look(task, window) if window.size_y < options.closer_share * max(shape) else look
 
     def _first_look(self, task: Task, options: RegionOptions) -> _Look:
         """Of looks at windows of several sizes around the clicks, the one that the network is surest of."""

@@ -79,7 +79,8 @@ class Session:
     contrast
         Makes 0..1 of raw frames; ``None`` estimates it, over the sequence in a stack and per frame in a flow.
     region
-        Run the network on a window that follows the object; ``None`` does so in stacks if the model is made for it.
+        In a stack, run the network on a window that follows the object; in a flow, look again at the part of a frame
+        where the object was found. ``None`` does so if the model is made for it.
     cache_bytes
         Budget for image features.
     passes
@@ -120,7 +121,7 @@ class Session:
         self.mode: Mode = mode
         self.bank: BankName = bank if bank != "auto" else ("fifo" if mode == "stack" else "self-sorting")
         self.options = options
-        self.region = (bool(model.region) and mode == "stack") if region is None else bool(region)
+        self.region = bool(model.region) if region is None else bool(region)
         self.passes = passes if mode == "flow" else 1
         self.seed = seed
         if contrast is None:
@@ -130,7 +131,8 @@ class Session:
             self.frames,
             contrast,
             SegmentOptions(
-                region=options.region if self.region else None,
+                region=options.region if self.region and mode == "stack" else None,
+                closer=options.region if self.region and mode == "flow" else None,
                 ordered=mode == "stack",
                 remember_absent=options.remember_absent,
                 hint=options.hint,

@@ -24,6 +24,8 @@ class SegmentOptions:
     ----------
     region
         Options of the region of interest; ``None`` shows the network whole frames.
+    closer
+        Options of a closer look at the part of a whole frame where the object was found; ``None`` takes none.
     ordered
         True in a stack: neighbours in time or space, positions in memory count.
     remember_absent
@@ -33,6 +35,7 @@ class SegmentOptions:
     """
 
     region: RegionOptions | None = None
+    closer: RegionOptions | None = None
     ordered: bool = True
     remember_absent: bool = False
     hint: bool = True
