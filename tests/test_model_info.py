@@ -37,8 +37,24 @@ def test_the_list_has_a_heading_for_each_purpose_and_a_line_for_each_model() -> 
     )
     for entry in MODELS.values():
         (line,) = (line for line in lines if line.split()[:1] == [entry.name])
-        assert entry.licence_label in line and entry.purpose in line
+        assert entry.licence_label in line
         assert line.split()[1] == ("yes" if entry.bundled else "-")
+        below = (other.strip() for other in lines[lines.index(line) :] if other.startswith(" " * 6))
+        assert next(below) == entry.purpose
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 140])
+def test_the_list_fits_the_terminal(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert main(["models", "list"]) == 0
+    told = capsys.readouterr().out
+    models = [line for line in told.splitlines() if line.split()[:1] and line.split()[0] in MODELS]
+    assert len(models) == len(MODELS)
+    assert max(map(len, models)) <= 80
+    assert max(len(line) for line in told.splitlines() if line not in models and "licence" not in line) <= columns
+    assert all(entry.purpose in " ".join(told.split()) for entry in MODELS.values())
 
 
 def test_a_file_that_is_here_is_marked(folder: Path) -> None:

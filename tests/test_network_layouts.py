@@ -1,4 +1,4 @@
-"""Every published layout: built with made weights, saved in each format, recognised, and loaded to the same output."""
+"""Every model of the table: built with made weights, saved in each format, recognised, loaded to the same output."""
 
 from __future__ import annotations
 
@@ -9,75 +9,117 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
+from torch.nn import functional
 
 from layouts import GOLDEN_NAMES, efficienttam_shapes, made_weights, shapes_of, transformers_names
+from napari_medsam2 import registry
 from napari_medsam2.models import load_model
-from napari_medsam2.network.checkpoints import CheckpointError, read_checkpoint, recognise
-from napari_medsam2.network.config import LAYOUTS, ConfigError, architecture, layout
-from napari_medsam2.network.interface import PromptTensors, Recall, no_prompts
+from napari_medsam2.network.checkpoints import CheckpointError, load_checkpoint, read_checkpoint, recognise
+from napari_medsam2.network.config import BEHAVIOURS, LAYOUTS, ConfigError, architecture, layout
+from napari_medsam2.network.interface import PromptTensors, Recall, SegmentationNetwork, no_prompts
+from napari_medsam2.network.micro import MicroConfig, MicroNetwork
 from napari_medsam2.network.names import from_transformers, meta_names
 from napari_medsam2.network.sam2 import Sam2, empty_sam2
-from napari_medsam2.registry import MODELS
+from napari_medsam2.registry import MODELS, ModelEntry, local_file, own_file
 
 _SIZE = 64
+_ALL = [*GOLDEN_NAMES, "efficienttam tiny", "efficienttam small"]
+#: The entry of each architecture whose file is written in every format; the others of it hold the same names.
+_IN_EVERY_FORMAT = {entry.architecture: entry.name for entry in MODELS.values()}
 
 
-def _answer(network: nn.Module) -> tuple[Tensor, ...]:
+def _answer(network: SegmentationNetwork) -> tuple[Tensor, ...]:
     """A click on one image, remembered, and the next image from memory."""
-    assert isinstance(network, Sam2)
-    first, second = torch.rand(2, 1, 3, _SIZE, _SIZE, generator=torch.Generator().manual_seed(1))
+    side = network.image_size
+    first, second = torch.rand(2, 1, 3, side, side, generator=torch.Generator().manual_seed(1))
     features = network.encode_image(first)
     click = PromptTensors(**{**no_prompts(), "points": torch.tensor([[30.0, 20.0]]), "point_labels": torch.tensor([1])})
     found = network.segment(features, click, [], ordered=True, n_frames=2)
-    memory = network.encode_memory(features, found, found.logits.repeat(1, 1, 4, 4), prompted=True)
+    mask = functional.interpolate(found.logits, size=(side, side))
+    memory = network.encode_memory(features, found, mask, prompted=True)
     recalls = [Recall(memory, offset=1, pinned=True)]
     then = network.segment(network.encode_image(second), None, recalls, ordered=True, n_frames=2)
     return found.logits, then.logits, torch.tensor([found.iou, then.iou, found.objectness, then.objectness])
 
 
-def _files(name: str, weights: dict[str, Tensor], folder: Path) -> Iterator[Path]:
-    """The weights in each format, one file at a time; version 2.0 in those two that have names of their own."""
-    path = folder / "weights.pt"
-    torch.save({"model": weights, "epoch": 3}, path)
-    yield path
-    if "2.0" not in name:
-        torch.save(weights, path)
-        yield path
-    path.unlink()
-    path = folder / "weights.safetensors"
+def _weights_of(entry: ModelEntry) -> dict[str, Tensor]:
+    """Made weights, or those that are bundled."""
+    return load_checkpoint(local_file(entry)) if entry.bundled else made_weights(shapes_of(entry.architecture))
+
+
+def _reference(entry: ModelEntry, weights: dict[str, Tensor]) -> SegmentationNetwork:
+    """What the table says, built without reading a file."""
+    network: SegmentationNetwork
+    if entry.bundled:
+        network = MicroNetwork(MicroConfig())
+    else:
+        behaviour = BEHAVIOURS[entry.behaviour]
+        network = empty_sam2(replace(layout(entry.architecture), image_size=_SIZE, behaviour=behaviour))
+    network.load_state_dict(weights)
+    return network.eval().requires_grad_(False)
+
+
+def _sizes(network: SegmentationNetwork) -> object:
+    assert isinstance(network, Sam2 | MicroNetwork)
+    return network.config
+
+
+def _files(entry: ModelEntry, weights: dict[str, Tensor], path: Path) -> Iterator[tuple[str, Path]]:
+    """The weights in one format after the other, where the file of the model is looked for if its name allows that."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pickled = path.with_suffix(".pt") if path.suffix == ".safetensors" else path
+    beside = {"optimizer": {"state": {}, "param_groups": [{"lr": 1e-4}]}, "epoch": 3, "best_tol": 0.5}
+    torch.save({"model": weights, **(beside if entry.behaviour == "zhu-2d" else {})}, pickled)
+    yield "under model", pickled
+    if _IN_EVERY_FORMAT[entry.architecture] != entry.name:
+        return
+    torch.save(weights, pickled)
+    yield "bare", pickled
+    pickled.unlink()
     whole = {key: value.clone(memory_format=torch.contiguous_format) for key, value in weights.items()}
-    if "2.0" not in name:
-        save_file(whole, path)
-        yield path
-    if name in GOLDEN_NAMES:
+    save_file(whole, path)
+    yield "safetensors", path
+    if entry.architecture in GOLDEN_NAMES:
         theirs = {
             key: torch.cat([whole[part] for part in ours]) if isinstance(ours, list) else whole[ours].clone()
-            for key, ours in transformers_names(name).items()
+            for key, ours in transformers_names(entry.architecture).items()
         }
+        path.unlink()
         save_file(theirs, path)
-        yield path
-    path.unlink()
+        yield "names of transformers", path
 
 
-_ALL = [*GOLDEN_NAMES, "efficienttam tiny", "efficienttam small"]
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.slow) if name.endswith("large") else name for name in _ALL]
-)
-def test_a_published_layout_comes_back_from_every_format_to_the_same_output(name: str, tmp_path: Path) -> None:
-    weights = made_weights(shapes_of(name))
-    network = empty_sam2(replace(layout(name), image_size=_SIZE))
-    network.load_state_dict(weights)
-    expected = _answer(network.eval())
+@pytest.mark.parametrize("entry", MODELS.values(), ids=lambda entry: entry.name)
+def test_each_model_comes_back_from_its_file_to_the_same_output(
+    entry: ModelEntry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weights = _weights_of(entry)
+    reference = _reference(entry, weights)
+    expected = _answer(reference)
     assert all(part.isfinite().all() for part in expected)
     assert expected[0].std() > 0
-    for path in _files(name, weights, tmp_path):
-        model = load_model(path, device="cpu", image_size=_SIZE)
-        assert architecture(model.network.config) == name  # type: ignore[union-attr]
-        for found, wanted in zip(_answer(model.network), expected, strict=True):
-            assert torch.equal(found, wanted), path
+    monkeypatch.setenv("NAPARI_MEDSAM2_MODELS", str(tmp_path))
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(registry, "_PACKAGE", tmp_path)  # where the bundled file is looked for
+    size = None if entry.bundled else _SIZE
+    path = own_file(entry)
+    wanted = reference.state_dict()
+    seen = []
+    for kind, file in _files(entry, weights, path):
+        network = load_model(entry.name if file == path else file, device="cpu", image_size=size).network
+        assert _sizes(network) == _sizes(reference), kind
+        found = network.state_dict()
+        assert found.keys() == wanted.keys(), kind
+        assert all(torch.equal(found[name], wanted[name]) for name in wanted), kind
+        # Equal sizes and weights give equal output: of the largest network, it is computed from one format only.
+        if not (seen and entry.architecture.endswith("large")):
+            assert all(map(torch.equal, _answer(network), expected)), kind
+        seen.append(kind)
+        del network, found  # before the next one is built
+    path.unlink(missing_ok=True)  # up to 450 MB
+    in_all = ["under model", "bare", "safetensors", *["names of transformers"] * (entry.architecture in GOLDEN_NAMES)]
+    assert seen == (in_all if _IN_EVERY_FORMAT[entry.architecture] == entry.name else in_all[:1])
 
 
 @pytest.mark.parametrize("name", _ALL)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 from .console import INTERRUPTED, agrees, byte_bar, paragraph, say, tell
@@ -12,7 +13,7 @@ from .registry import ModelError
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the actions of ``models``."""
     actions = parser.add_subparsers(title="what to do", metavar="ACTION")
-    actions.add_parser("list", help="one line a model").set_defaults(run=_list)
+    actions.add_parser("list", help="all there are, and what each is good for").set_defaults(run=_list)
     info = actions.add_parser("info", help="all there is to know about one, or what a file of weights is")
     info.add_argument("name", metavar="NAME_OR_FILE")
     info.set_defaults(run=_info)
@@ -30,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def _list(arguments: argparse.Namespace) -> int:
     from .model_info import listing
 
-    tell(listing())
+    tell(listing(max(40, min(100, shutil.get_terminal_size((100, 24)).columns))))
     return 0
 
 

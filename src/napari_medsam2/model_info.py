@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,30 +17,38 @@ if TYPE_CHECKING:
     from .network.checkpoints import Checkpoint
 
 _WIDTH = 100
+_BELOW = 6  # columns that words below a model are set in
 
 
-def listing() -> str:
-    """All models under the headings of the table, one line each."""
-    rows = [["name", "here", "size", "input", "licence", "good for"]]
-    headings = {}
+def listing(width: int = _WIDTH) -> str:
+    """All models under the headings of the table: a line each, and below those alike what they are good for.
+
+    Parameters
+    ----------
+    width
+        Columns to wrap words to; the lines of the models take about 80.
+    """
+    rows = [["name", "here", "size", "input", "licence"]]
+    above: dict[int, list[str]] = {}  # by row, what stands before it
     for group, entries in groups().items():
-        headings[len(rows)] = group
-        rows += [
-            [
-                f"  {entry.name}",
-                "yes" if local_file(entry).is_file() else "-",
-                f"{entry.size_mb:g} MB",
-                f"{entry.image_size}",
-                entry.licence_label,
-                entry.purpose,
+        above.setdefault(len(rows), []).extend(["", group])
+        for purpose, alike in groupby(entries, key=lambda entry: entry.purpose):
+            rows += [
+                [
+                    f"  {entry.name}",
+                    "yes" if local_file(entry).is_file() else "-",
+                    f"{entry.size_mb:g} MB",
+                    f"{entry.image_size}",
+                    entry.licence_label,
+                ]
+                for entry in alike
             ]
-            for entry in entries
-        ]
+            above[len(rows)] = [_wrapped(purpose, _BELOW, width, first=True)]
     lines = []
-    for i, line in enumerate(table(rows, left=6).splitlines()):
-        lines += ["", headings[i]] if i in headings else []
-        lines.append(line)
-    return "\n".join([*lines, "", "`napari-medsam2 models info NAME` tells all about one, and how to get it."])
+    for i, line in enumerate(table(rows, left=5).splitlines()):
+        lines += [*above.get(i, []), line]
+    last = _wrapped("`napari-medsam2 models info NAME` tells all about one, and how to get it.", width=width)
+    return "\n".join([*lines, *above[len(rows)], "", last])
 
 
 def about_model(entry: ModelEntry) -> str:
@@ -164,11 +173,13 @@ def _and(names: list[str]) -> str:
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"
 
 
-def _wrapped(text: str, indent: int = 0) -> str:
+def _wrapped(text: str, indent: int = 0, width: int = _WIDTH, *, first: bool = False) -> str:
+    """Break lines at words, all but the first one indented, or that one too."""
     space = " " * indent
-    return textwrap.fill(
-        text, _WIDTH, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
-    ).lstrip()
+    lines = textwrap.fill(
+        text, width, initial_indent=space, subsequent_indent=space, break_long_words=False, break_on_hyphens=False
+    )
+    return lines if first else lines.lstrip()
 
 
 def _facts(facts: Mapping[str, str]) -> str:

@@ -44,12 +44,21 @@ class Judge:
     region: bool
 
     def score(self, network: SegmentationNetwork, device: torch.device) -> Score:
-        """Score a network as it is; it is left in evaluation mode."""
+        """Score a network as it is; it is left in evaluation mode, and on its device.
+
+        Where memory is short there, the session goes on with it on the CPU. The training that follows needs it back.
+        """
         model = Model(self.name, network.eval(), device, self.region)
+        autocast = network.autocast
         rows: list[Row] = []
-        for part in self.parts:
-            plan = Plan(prompt=self.prompt, objects=part.objects)
-            rows += evaluate(model, part.dataset, plan)
+        try:
+            for part in self.parts:
+                plan = Plan(prompt=self.prompt, objects=part.objects)
+                rows += evaluate(model, part.dataset, plan)
+        finally:
+            if model.has_left(device):
+                network.to(device)
+                network.autocast = autocast
         datasets: dict[str, dict[str, float]] = means(rows)["datasets"]
 
         def mean(name: str) -> float:
