@@ -56,7 +56,7 @@ class RegionOptions:
         How far from the previous slice's mask another part of the object may lie, as a share of the object's width.
     """
 
-    scale: float = 1.9
+    scale: float = 1.5
     click_scale: float = 1.9
     closer_scale: float = 1.6
     closer_share: float = 0.8

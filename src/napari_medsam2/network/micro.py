@@ -455,7 +455,7 @@ class MicroNetwork(SegmentationNetwork):
             memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
             weights = own.s2.new_tensor([[r.weight for r in spatial]])
         answer = self.decode(own, maps, memory, weights, ordered)
-        if prompts is not None or (ordered and memory is not None):
+        if prompts is not None:
             answer = self.look_again(own, maps, answer, memory, weights, ordered)
         if prompts is not None and not ordered:
             answer = self._look_for_more(own, prompts, answer, memory, weights)
@@ -473,8 +473,8 @@ class MicroNetwork(SegmentationNetwork):
     ) -> Answer:
         """Second look: what looks like the inside of the first answer, and what like its outside?
 
-        It brings masks to edges, gives a click its extent, and keeps masks from drifting in a stack. Parameters and
-        result are those of :meth:`decode`, with the first look's answer.
+        It brings masks to edges and gives a click its extent. Parameters and result are those of :meth:`decode`, with
+        the first look's answer.
         """
         logits = answer[0]
         size = 2 * logits.shape[-1]

@@ -74,8 +74,6 @@ class TrainConfig:
         Chance that a frame after the first is prompted too, in stacks and in flows (bundled network).
     recent_dropout
         Chance that a frame of a stack recalls the prompted frames alone (bundled network).
-    second_looks
-        Chance that a frame of a stack without a prompt is looked at twice, as in use (bundled network).
     calibration
         Weight of the loss that ties the predicted IoU to the true one.
     accumulate
@@ -119,7 +117,6 @@ class TrainConfig:
     prompts_stack: float = 0.25
     prompts_flow: float = 0.3
     recent_dropout: float = 0.4
-    second_looks: float = 0.35
     calibration: float = 0.3
     accumulate: int = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -154,7 +151,6 @@ class TrainConfig:
             "prompts_stack",
             "prompts_flow",
             "recent_dropout",
-            "second_looks",
         ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1; got {getattr(self, name)}")

@@ -117,7 +117,6 @@ class MicroLearner(Learner):
             prompts_stack=self.config.prompts_stack,
             prompts_flow=self.config.prompts_flow,
             recent_dropout=self.config.recent_dropout,
-            second_looks=self.config.second_looks,
             calibration=self.config.calibration,
         )
         loss, figures = sequence_loss(self.network, batch, options)

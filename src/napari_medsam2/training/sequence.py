@@ -32,8 +32,6 @@ class SequenceOptions:
         the prediction is wrong. The chances are those of MedSAM-2 (arXiv 2408.00874).
     recent_dropout
         Chance that a frame of a stack recalls the prompted frames alone: memories of late slices may be wrong.
-    second_looks
-        Chance that a frame of a stack without a prompt is looked at twice, as in inference.
     calibration
         Weight of the calibration loss.
     """
@@ -43,7 +41,6 @@ class SequenceOptions:
     prompts_stack: float = 0.25
     prompts_flow: float = 0.3
     recent_dropout: float = 0.4
-    second_looks: float = 0.35
     calibration: float = 0.3
 
 
@@ -133,9 +130,8 @@ class _SequenceRun:
         drawn = torch.tensor([p is not None and p.mask for p in prompts], device=self.device)
         maps = self._maps(t, features, prompts)
         answer = self.network.decode(features, maps, memory, weights, batch.ordered)
-        again_anyway = batch.ordered and t > 0 and float(torch.rand(())) < self.options.second_looks
-        if prompted.any() or again_anyway:
-            looked = torch.from_numpy(prompted | again_anyway).to(self.device)
+        if prompted.any():
+            looked = torch.from_numpy(prompted).to(self.device)
             judged = (looked & ~drawn).float()
             first = mask_bce(self._full(answer[0]), target, self.options.balance)
             self._add(0.5 * first, judged)
