@@ -191,4 +191,5 @@ def test_the_demo_covers_the_brain_with_the_bundled_model(tmp_path, qapp):
     brain = brain_mri()[0][0] > 150
     assert dice(labels[_demo.FRAME] > 0, brain[_demo.FRAME]) > 0.75
     assert json.loads((tmp_path / "result.json").read_text())["frames"] == 24 == result["frames"]
+    assert result["device"] in ("cpu", "cuda", "mps")
     assert (tmp_path / "screenshot.png").stat().st_size > 10_000

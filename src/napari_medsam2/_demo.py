@@ -120,7 +120,7 @@ def _segment(viewer: Any, dock: Any, out: Path) -> dict[str, Any]:
     confidences = [c.confidence for c in do.state.columns if c.confidence is not None]
     return {
         "model": do.state.model,
-        "device": do.state.device,
+        "device": do.state.device.rstrip(".").split()[-1],  # the dock says "... runs on cpu."
         "image": do.state.image,
         "prompt": {"frame": FRAME, "box": BOX},
         "frames": len(do.state.columns),
