@@ -13,7 +13,8 @@ import torch
 from safetensors.torch import save
 
 from hub_server import HubServer, serving
-from napari_medsam2.network.micro import MicroConfig, MicroNetwork
+from napari_medsam2.network.micro import MicroNetwork
+from napari_medsam2.network.micro_encoder import MicroConfig
 from napari_medsam2.registry import MODELS, ModelEntry
 
 TINY = MicroConfig(image_size=64, widths=(8, 8, 16, 16), match_dim=8, heads=2, head_dim=8)

@@ -7,7 +7,9 @@ import torch
 
 from napari_medsam2.models import load_model
 from napari_medsam2.network.interface import ImageFeatures, Memory, PromptTensors, Recall, no_prompts
-from napari_medsam2.network.micro import MicroConfig, MicroMemory, MicroNetwork, local_contrast
+from napari_medsam2.network.micro import MicroNetwork
+from napari_medsam2.network.micro_encoder import MicroConfig, local_contrast
+from napari_medsam2.network.micro_memory import MicroMemory
 from napari_medsam2.network.prompt_maps import prompt_maps
 
 SIZE = 64

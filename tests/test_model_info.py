@@ -155,7 +155,8 @@ def test_the_work_of_a_frame_is_as_the_table_says(name: str) -> None:
 
     from napari_medsam2.network.config import layout
     from napari_medsam2.network.memory import MemoryTokens
-    from napari_medsam2.network.micro import MicroConfig, MicroNetwork
+    from napari_medsam2.network.micro import MicroNetwork
+    from napari_medsam2.network.micro_encoder import MicroConfig
     from napari_medsam2.network.sam2 import Sam2
 
     entry = MODELS[name]

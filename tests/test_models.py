@@ -20,7 +20,8 @@ from napari_medsam2.models import MODELS, ModelError, choose_device, load_model,
 from napari_medsam2.network import checkpoints
 from napari_medsam2.network.config import LAYOUTS
 from napari_medsam2.network.interface import PromptTensors, Recall, no_prompts
-from napari_medsam2.network.micro import MicroConfig, MicroNetwork
+from napari_medsam2.network.micro import MicroNetwork
+from napari_medsam2.network.micro_encoder import MicroConfig
 
 
 @pytest.fixture(autouse=True)

@@ -18,7 +18,8 @@ from napari_medsam2.models import load_model
 from napari_medsam2.network.checkpoints import CheckpointError, load_checkpoint, read_checkpoint, recognise
 from napari_medsam2.network.config import BEHAVIOURS, LAYOUTS, ConfigError, architecture, layout
 from napari_medsam2.network.interface import PromptTensors, Recall, SegmentationNetwork, no_prompts
-from napari_medsam2.network.micro import MicroConfig, MicroNetwork
+from napari_medsam2.network.micro import MicroNetwork
+from napari_medsam2.network.micro_encoder import MicroConfig
 from napari_medsam2.network.names import from_transformers, meta_names
 from napari_medsam2.network.sam2 import Sam2, empty_sam2
 from napari_medsam2.registry import MODELS, ModelEntry, local_file, own_file

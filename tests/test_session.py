@@ -8,7 +8,8 @@ import torch
 
 from fakes import PLAIN, blob_model, box, click, disc, moving_disc, stack_session, state
 from napari_medsam2.models import Model
-from napari_medsam2.network.micro import MicroConfig, MicroNetwork
+from napari_medsam2.network.micro import MicroNetwork
+from napari_medsam2.network.micro_encoder import MicroConfig
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptError
 from napari_medsam2.session import Session, SessionError, SessionOptions
 

@@ -114,7 +114,7 @@ def test_later_frames_are_prompted_and_corrected_in_training() -> None:
 
 def test_training_recalls_what_the_bank_of_inference_would() -> None:
     from napari_medsam2.memory_bank import Fifo, MemoryEntry
-    from napari_medsam2.network.micro import MicroMemory
+    from napari_medsam2.network.micro_memory import MicroMemory
     from napari_medsam2.training.sequence import _Memories
 
     memories = _Memories([Fifo(), Fifo()])

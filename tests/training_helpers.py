@@ -9,7 +9,8 @@ import numpy as np
 import tifffile
 import torch
 
-from napari_medsam2.network.micro import MicroConfig, MicroNetwork
+from napari_medsam2.network.micro import MicroNetwork
+from napari_medsam2.network.micro_encoder import MicroConfig
 from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.data import SyntheticBatches
 from napari_medsam2.training.files import export

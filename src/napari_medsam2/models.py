@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from .network.config import Sam2Config
     from .network.interface import SegmentationNetwork
-    from .network.micro import MicroConfig
+    from .network.micro_encoder import MicroConfig
 
 #: What :func:`load_model` takes as a precision.
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -281,7 +281,7 @@ def trained_config(path: Path) -> Sam2Config | None:
 def micro_config(path: Path, settings: Mapping[str, object]) -> MicroConfig:
     """The sizes of a micro network, from what its file says of them; the bundled ones if it says nothing."""
     from .network.checkpoints import CheckpointError
-    from .network.micro import MicroConfig
+    from .network.micro_encoder import MicroConfig
 
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     try:

@@ -16,7 +16,8 @@ from torch.utils.checkpoint import checkpoint
 from ..network.hiera import Hiera
 from ..network.interface import SegmentationNetwork
 from ..network.memory import MemoryAttention, MemoryEncoder
-from ..network.micro import GlobalAttention, MicroNetwork, ResidualBlock
+from ..network.micro import MicroNetwork
+from ..network.micro_encoder import GlobalAttention, ResidualBlock
 from ..network.sam2 import Sam2
 from ..network.vit import PlainVit
 from .config import TrainConfig

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..memory_bank import Fifo, MemoryBank, MemoryEntry, SelfSorting
-from ..network.micro import Answer, MicroFeatures, MicroMemory, MicroNetwork, pooled
+from ..network.micro import Answer, MicroNetwork
+from ..network.micro_encoder import MicroFeatures, pooled
+from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou

@@ -11,7 +11,8 @@ from typing import Any
 
 import torch
 
-from ..network.micro import MicroConfig, MicroNetwork
+from ..network.micro import MicroNetwork
+from ..network.micro_encoder import MicroConfig
 from .config import TrainConfig
 from .curve import Curve
 from .data import Batch, MakeBatch, Share, SyntheticBatches, batches
