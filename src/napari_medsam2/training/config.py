@@ -55,6 +55,9 @@ class TrainConfig:
     bridges
         Share of the stacks in which slices are left out after the prompted one, and propagation goes on from a mask
         with errors in it, as late in a long stack (bundled network).
+    rollouts
+        Share of the other stacks that are longer than ``length``, the first slices after the prompted one being
+        propagated through as in use, without a gradient (bundled network).
     flips
         Flip, transpose, brighten and darken your images at random.
     learning_rate
@@ -76,6 +79,8 @@ class TrainConfig:
         Chance that a frame of a stack recalls the prompted frames alone (bundled network).
     calibration
         Weight of the loss that ties the predicted IoU to the true one.
+    volume
+        Weight of the Dice loss over whole stacks (bundled network), 0 to 1.
     accumulate
         Batches whose gradients are added up for one step.
     precision
@@ -107,6 +112,7 @@ class TrainConfig:
     flows: float = 0.35
     balanced: int = 1500
     bridges: float = 0.5
+    rollouts: float = 0.35
     flips: bool = True
     learning_rate: float = 0.0
     weight_decay: float = 0.02
@@ -118,6 +124,7 @@ class TrainConfig:
     prompts_flow: float = 0.3
     recent_dropout: float = 0.4
     calibration: float = 0.3
+    volume: float = 0.5
     accumulate: int = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
     checkpointing: bool = False
@@ -145,6 +152,8 @@ class TrainConfig:
         for name in (
             "flows",
             "bridges",
+            "rollouts",
+            "volume",
             "decay",
             "ema",
             "teacher",

@@ -32,6 +32,8 @@ class Batch:
         Stacks or flows.
     bridge
         Masks for frame 1 ``[B, 1, S, S]``, which is then given and not judged; see :class:`.synthetic.Sample`.
+    rollout
+        How many frames after the first are propagated through without being judged.
     """
 
     images: Tensor
@@ -39,10 +41,12 @@ class Batch:
     prompts: list[SimulatedPrompt]
     ordered: bool
     bridge: Tensor | None = None
+    rollout: int = 0
 
     def to(self, device: torch.device) -> Batch:
         bridge = self.bridge.to(device) if self.bridge is not None else None
-        return Batch(self.images.to(device), self.masks.to(device), self.prompts, self.ordered, bridge)
+        images, masks = self.images.to(device), self.masks.to(device)
+        return Batch(images, masks, self.prompts, self.ordered, bridge, self.rollout)
 
 
 class MakeBatch(Protocol):
@@ -69,12 +73,17 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     size = int(rng.choice([config.size * 3 // 4, config.size, config.size * 3 // 2], p=[0.2, 0.55, 0.25])) // 16 * 16
     count = max(2, round(config.pixels / (length * size * size)))
     bridged = ordered and bool(rng.random() < config.bridges) and length > 2
-    any_scale = ordered and not bridged and bool(rng.random() < 0.6)
+    rollout = 0
+    if ordered and not bridged and length > 2 and rng.random() < config.rollouts:
+        rollout = int(rng.integers(length // 3, length + 1))
+    any_scale = ordered and not bridged and not rollout and bool(rng.random() < 0.8)
     shares = (0.55, 0.3, 0.15) if ordered else (0.5, 0.25, 0.25)
     if any_scale:
         shares = (0.2, 0.8, 0.0)
     samples = [
-        make_stack(rng, length, size, bridged=bridged, any_scale=any_scale) if ordered else make_flow(rng, length, size)
+        make_stack(rng, length + rollout, size, bridged=bridged, any_scale=any_scale)
+        if ordered
+        else make_flow(rng, length, size)
         for _ in range(count)
     ]
     bridges = [s.bridge for s in samples if s.bridge is not None]
@@ -84,6 +93,7 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
         [simulate_prompt(s.masks[0], rng, shares) for s in samples],
         ordered,
         torch.from_numpy(np.stack(bridges)).float()[:, None] if bridges else None,
+        rollout,
     )
 
 

@@ -37,6 +37,22 @@ def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     return (1 - (2 * overlap + 1.0) / (total + 1.0)) * present
 
 
+def volume_loss(shown: Tensor, target: Tensor) -> Tensor:
+    """One minus the soft Dice of whole stacks ``[B]``.
+
+    Parameters
+    ----------
+    shown
+        Probabilities ``[B, T, H, W]`` that a pixel is shown: of the mask, times that of the object being there.
+    target
+        ``[B, T, H, W]`` in 0..1; may be empty. A quarter of a percent of a frame is forgiven.
+    """
+    forgiven = 0.0025 * shown.shape[-1] * shown.shape[-2]
+    overlap = (shown * target).sum((1, 2, 3))
+    total = shown.sum((1, 2, 3)) + target.sum((1, 2, 3))
+    return 1 - (2 * overlap + forgiven) / (total + forgiven)
+
+
 def true_iou(logits: Tensor, target: Tensor) -> Tensor:
     """IoU of the mask as it would be shown, ``[B]``; 1 where both are empty."""
     shown, truth = logits > 0, target > 0.5

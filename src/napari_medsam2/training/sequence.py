@@ -15,7 +15,7 @@ from ..network.micro_encoder import MicroFeatures, pooled
 from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
-from .losses import calibration_loss, dice_loss, mask_bce, true_iou
+from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
 from .simulate import SimulatedPrompt, corrective_click, simulate_prompt
 
 
@@ -36,6 +36,9 @@ class SequenceOptions:
         Chance that a frame of a stack recalls the prompted frames alone: memories of late slices may be wrong.
     calibration
         Weight of the calibration loss.
+    volume
+        Weight of the Dice loss over all frames of a stack together: there a thin mask that vanishes and one that goes
+        on past the object's end cost what they cost in the volume.
     """
 
     teacher: float = 0.25
@@ -44,6 +47,7 @@ class SequenceOptions:
     prompts_flow: float = 0.3
     recent_dropout: float = 0.4
     calibration: float = 0.3
+    volume: float = 0.5
 
 
 @dataclass
@@ -102,13 +106,17 @@ class _SequenceRun:
         self.network, self.batch, self.options = network, batch, options
         self.count, self.length, _, self.size, _ = batch.images.shape
         self.device = batch.images.device
-        images = batch.images.flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features, descriptors = network.encode(images)
-        self._features = features
-        self.descriptors = descriptors.view(self.count, self.length, -1)
+        self._features: dict[int, MicroFeatures] = {}
+        self._descriptors: dict[int, Tensor] = {}
+        unjudged = list(range(1, batch.rollout + 1))
+        with torch.no_grad():
+            self._encode(unjudged)
+        self._encode([t for t in range(self.length) if t not in unjudged])
         self.memories = _Memories([Fifo() if batch.ordered else SelfSorting() for _ in range(self.count)])
         self.previous: Tensor | None = None
         self.total = batch.images.new_zeros(())
+        self.shown: list[Tensor] = []
+        self.true: list[Tensor] = []
         self.figures: dict[str, list[float]] = {"prompted": [], "others": [], "objectness": []}
 
     def run(self) -> tuple[Tensor, dict[str, float]]:
@@ -116,15 +124,39 @@ class _SequenceRun:
             if t == 1 and self.batch.bridge is not None:
                 self._remember(t, self.batch.bridge, pinned=np.zeros(self.count, bool))
                 self.previous = self.batch.bridge
+            elif 0 < t <= self.batch.rollout:
+                with torch.no_grad():
+                    self._roll_out(t)
             else:
                 self._frame(t)
+        if self.shown:
+            lost = volume_loss(torch.cat(self.shown, 1), torch.cat(self.true, 1))
+            self.total = self.total + self.options.volume * lost.mean()
         return self.total, {name: sum(v) / max(len(v), 1) for name, v in self.figures.items()}
+
+    def _encode(self, frames: list[int]) -> None:
+        if not frames:
+            return
+        images = self.batch.images[:, frames].flatten(0, 1).contiguous(memory_format=torch.channels_last)
+        features, descriptors = self.network.encode(images)
+        split = [m.view(self.count, len(frames), *m.shape[1:]).unbind(1) for m in vars(features).values()]
+        self._features |= {t: MicroFeatures(*maps) for t, *maps in zip(frames, *split, strict=True)}
+        self._descriptors |= dict(zip(frames, descriptors.view(self.count, len(frames), -1).unbind(1), strict=True))
 
     # ---- one frame -------------------------------------------------------------------------------------------------
 
+    def _roll_out(self, t: int) -> None:
+        """Propagate through a frame that is not judged: what follows has the errors of a long run to live with."""
+        features = self._features[t]
+        memory, weights = self._recall(t)
+        maps = self._maps(t, features, [None] * self.count)
+        answer = self.network.decode(features, maps, memory, weights, self.batch.ordered)
+        nothing = np.zeros(self.count, bool)
+        self._carry_on(t, answer, self.batch.masks[:, t], torch.from_numpy(nothing).to(self.device), nothing)
+
     def _frame(self, t: int) -> None:
         batch, target = self.batch, self.batch.masks[:, t]
-        features = self._at(t)
+        features = self._features[t]
         memory, weights = self._recall(t)
         prompts: list[SimulatedPrompt | None] = []
         prompts += batch.prompts if t == 0 else self._later_prompts(t, features, memory, weights)
@@ -142,6 +174,9 @@ class _SequenceRun:
             if t == 0 and not batch.ordered:
                 answer = self._look_for_more(t, features, answer, target, judged)
         self._judge(t, answer, target, (~drawn).float(), has_memory=memory is not None or bool(prompted.any()))
+        if batch.ordered and not prompted.any():
+            self.shown.append(self._full(answer[0]).float().sigmoid() * answer[2].sigmoid()[:, None, None, None])
+            self.true.append(target)
         self._carry_on(t, answer, target, drawn, prompted)
 
     def _look_for_more(self, t: int, features: MicroFeatures, answer: Answer, target: Tensor, judged: Tensor) -> Answer:
@@ -202,7 +237,7 @@ class _SequenceRun:
         seen: Tensor | None = None,
     ) -> None:
         """Remember a frame, in the banks of those sequences that have the object there or a prompt."""
-        told = self.descriptors[:, t].detach().double().cpu().numpy()
+        told = self._descriptors[t].detach().double().cpu().numpy()
         sure = confidence.tolist() if confidence is not None else [1.0] * self.count
         there = seen.tolist() if seen is not None else (mask.amax((1, 2, 3)) > 0.5).tolist()
         entries = [
@@ -211,7 +246,7 @@ class _SequenceRun:
             else None
             for i in range(self.count)
         ]
-        self.memories.add(t, self.network.memory.remember(self._at(t), mask), entries)
+        self.memories.add(t, self.network.memory.remember(self._features[t], mask), entries)
 
     # ---- prompts ---------------------------------------------------------------------------------------------------
 
@@ -236,7 +271,7 @@ class _SequenceRun:
     def _maps(self, t: int, features: MicroFeatures, prompts: list[SimulatedPrompt | None]) -> Tensor:
         """Prompt maps of frame ``t``; frames without a prompt see the slice before, where there is one."""
         maps, side = [], self.size // 2
-        grey = self._at(t - 1).grey if self.previous is not None else None
+        grey = self._features[t - 1].grey if self.previous is not None else None
         for i, prompt in enumerate(prompts):
             before = self.previous[i : i + 1] if self.previous is not None and prompt is None else None
             given = prompt.tensors(self.device) if prompt is not None and not prompt.mask else None
@@ -252,18 +287,13 @@ class _SequenceRun:
         if not self.memories.tensors:
             return None, None
         alone = self.batch.ordered and float(torch.rand(())) < self.options.recent_dropout
-        return self.memories.recall(t, self.descriptors[:, t], pinned_only=alone)
-
-    def _at(self, t: int) -> MicroFeatures:
-        return MicroFeatures(
-            *(m.view(self.count, self.length, *m.shape[1:])[:, t] for m in vars(self._features).values())
-        )
+        return self.memories.recall(t, self._descriptors[t], pinned_only=alone)
 
     def _full(self, logits: Tensor) -> Tensor:
         return F.interpolate(logits, size=(self.size, self.size), mode="bilinear", align_corners=False)
 
     def _add(self, loss: Tensor, counts: Tensor) -> None:
-        self.total = self.total + (loss * counts).sum() / (self.count * self.length)
+        self.total = self.total + (loss * counts).sum() / (self.count * (self.length - self.batch.rollout))
 
 
 def _chosen(which: Tensor, yes: Answer, no: Answer) -> Answer:

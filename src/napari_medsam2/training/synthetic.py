@@ -125,13 +125,13 @@ def make_stack(
             if rng.random() < 0.35:
                 shift = _to_the_edge(rng, side, extent)
             window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
-        step = extent * rng.choice([-1, 1]) * np.exp(rng.uniform(np.log(0.025), np.log(0.3)))
+        step = extent * rng.choice([-1, 1]) * np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length))))
         jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
         skipped = int(rng.integers(0, 9)) if bridged else 0
         slices = []
         for t in range(length):
             if t == 1 and bridged:
-                window = _follow(scene, start + (skipped + 1) * float(step), window, wanted)
+                window = _follow(rng, scene, start + (skipped + 1) * float(step), window, wanted)
             moved = (window[0] + jitter[t, 0], window[1] + jitter[t, 1], window[2])
             slices.append(slice_of(scene, start + (t + skipped * (t > 0)) * float(step), size, moved))
         volume = np.stack(slices)
@@ -159,14 +159,23 @@ def _to_the_edge(rng: np.random.Generator, side: float, extent: float) -> npt.ND
     return np.asarray(reach * rng.choice([-1, 1], 2))
 
 
-def _follow(scene: Scene, z: float, window: tuple[float, float, float], wanted: Ids) -> tuple[float, float, float]:
-    """The window moved onto the object as it is on another slice, as the region of interest would have followed it."""
+def _follow(
+    rng: np.random.Generator, scene: Scene, z: float, window: tuple[float, float, float], wanted: Ids
+) -> tuple[float, float, float]:
+    """The window moved onto the object as it is on another slice, as the region of interest would have followed it.
+
+    In half of the cases it has become smaller with the object, by up to all of the way.
+    """
     rows, columns = np.nonzero(np.isin(slice_of(scene, z, 32, window), wanted))
     if not len(rows):
         return window
     y0, x0, side = window
-    centre_y, centre_x = (rows.min() + rows.max() + 1) / 64, (columns.min() + columns.max() + 1) / 64
-    return y0 + (centre_y - 0.5) * side, x0 + (centre_x - 0.5) * side, side
+    centre_y = y0 + (rows.min() + rows.max() + 1) / 64 * side
+    centre_x = x0 + (columns.min() + columns.max() + 1) / 64 * side
+    if rng.random() < 0.5:
+        fitting = rng.uniform(1.3, 1.9) * max(np.ptp(rows) + 1, np.ptp(columns) + 1) / 32 * side
+        side *= min(fitting / side, 1.0) ** rng.uniform(0, 1)
+    return float(centre_y - side / 2), float(centre_x - side / 2), float(side)
 
 
 # ---------------------------------------------------------------- flows
