@@ -63,13 +63,14 @@ def test_a_window_that_fits_into_the_frame_stays_inside():
     assert moved.y1 == 199.5
 
 
-def test_following_moves_with_the_object_and_takes_on_its_size_gently():
+def test_following_moves_with_the_object_and_keeps_the_size_within_bounds():
     window = Window(60, 60, 80, 80)
     moved = follow(window, rectangle(90, 100, 130, 140), OPTIONS)
     assert (moved.y0 + moved.size_y / 2, moved.x0 + moved.size_x / 2) == (109.5, 119.5)
     assert moved.size_y == 80
-    assert follow(window, rectangle(60, 60, 140, 140), OPTIONS).size_y == 100, "at most a quarter a frame"
-    assert follow(window, rectangle(98, 98, 102, 102), OPTIONS).size_y == 64
+    assert follow(window, rectangle(95, 95, 115, 115), OPTIONS).size_y == 80, "twice what it asks for is kept"
+    assert follow(window, rectangle(98, 98, 102, 102), OPTIONS).size_y == 64, "far too large: smaller, but gently"
+    assert follow(window, rectangle(60, 60, 140, 140), OPTIONS).size_y == 80, "growing is for the second look"
     assert follow(window, rectangle(0, 0, 0, 0), OPTIONS) == window
 
 
@@ -134,6 +135,19 @@ def test_the_window_grows_with_the_object():
     for result in session.propagate():
         truth = masks[result.frame]
         assert 2 * (result.mask & truth).sum() / (result.mask.sum() + truth.sum()) > 0.95, f"frame {result.frame}"
+
+
+def test_after_a_click_the_window_is_as_close_as_after_a_box():
+    frames, masks = small_disc_in_a_large_frame()
+    sides = {}
+    y, x = np.argwhere(masks[2]).mean(0)
+    for prompt in (PointPrompt(2, y, x), BoxPrompt(2, *box_of_mask(masks[2]))):
+        session = Session(blob_model(region=True), frames, contrast=PLAIN)
+        session.add(prompt)
+        sides[type(prompt)] = [result.window.size_y for result in session.propagate()]
+    clicked, boxed = sides[PointPrompt], sides[BoxPrompt]
+    assert clicked[0] > boxed[0], "a click leaves more room for what the object may be"
+    assert clicked[1:] == pytest.approx(boxed[1:])
 
 
 def test_the_region_is_a_choice():

@@ -15,7 +15,8 @@ from napari_medsam2.models import load_model
 from napari_medsam2.training.config import TrainConfig, describe_options
 from napari_medsam2.training.data import make_batch
 from napari_medsam2.training.files import WEIGHTS
-from napari_medsam2.training.losses import calibration_loss, dice_loss, mask_bce, true_iou
+from napari_medsam2.training.losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
+from napari_medsam2.training.sequence import carried_over
 from napari_medsam2.training.simulate import corrective_click, simulate_prompt
 from napari_medsam2.training.synthetic import make_flow, make_stack
 
@@ -165,3 +166,44 @@ def test_the_command_trains_resumes_and_never_overwrites_a_run(
     assert [line.split(",")[0] for line in lines] == ["step", "1", "2"]
     model = load_model(tmp_path / "run" / WEIGHTS, device="cpu")
     assert model.region and model.image_size == 256
+
+
+def test_the_loss_of_a_volume_counts_what_vanishes_and_what_goes_on_too_long() -> None:
+    truth = torch.zeros(1, 4, 16, 16)
+    truth[:, :3, 4:12, 4:12] = 1  # the object ends after three slices
+    vanished, spilled = truth.clone(), truth.clone()
+    vanished[:, 2] = 0
+    spilled[:, 3] = truth[:, 2]
+    assert volume_loss(truth, truth) == 0
+    assert volume_loss(vanished, truth) > 0.15 and volume_loss(spilled, truth) > 0.1
+    nothing = torch.zeros_like(truth)
+    assert volume_loss(nothing, nothing) == 0 and volume_loss(truth, nothing) > 0.9
+
+
+def test_a_mask_is_carried_over_into_the_next_window() -> None:
+    old, new = torch.tensor([[10.0, 20.0, 32.0, 32.0]]), torch.tensor([[14.0, 20.0, 16.0, 32.0]])
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 8:12, 5:9] = 1  # rows 18 to 22 of the slice
+    moved = carried_over(mask, old, new)
+    rows, columns = np.nonzero(moved[0, 0].numpy() > 0.5)
+    assert (rows.min(), rows.max() + 1) == (8, 16), "4 rows of 16 are seen on 8 of 32"
+    assert (columns.min(), columns.max() + 1) == (5, 9)
+    beyond = torch.tensor([[10.0, 40.0, 32.0, 32.0]])
+    assert not carried_over(torch.ones(1, 1, 32, 32), old, beyond)[..., 14:].any()
+
+
+def test_what_follows_a_long_run_is_judged_and_the_run_itself_is_not() -> None:
+    from napari_medsam2.network.micro import MicroNetwork
+    from napari_medsam2.training.sequence import SequenceOptions, sequence_loss
+
+    config = replace(TINY, flows=0.0, bridges=0.0, rollouts=1.0, first_length=3, length=3)
+    made = make_batch(config, 1)
+    assert 1 <= made.rollout <= 3 and made.images.shape[1] == 3 + made.rollout
+    network = MicroNetwork().eval()
+    options = SequenceOptions(teacher=1.0, prompts_stack=0.0, recent_dropout=0.0)
+    loss, _ = sequence_loss(network, made, options)
+    wrong = made.masks.clone()
+    wrong[:, -1] = 1 - wrong[:, -1]
+    assert sequence_loss(network, replace(made, masks=wrong), options)[0] > loss
+    loss.backward()
+    assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)

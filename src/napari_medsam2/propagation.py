@@ -276,7 +276,7 @@ class Propagator:
         for t in _back_to(step.source, step):
             kept = known.kept.get(t)
             if kept is not None and kept.window is not None and not is_erased(known.prompts.get(t, ())):
-                return Neighbour(t, kept.result.mask, kept.probability, kept.window)
+                return Neighbour(t, kept.result.mask, kept.probability, kept.window, kept.result.prompted)
         return None
 
     def _after_the_end(self, known: ObjectState, step: Step, run: int) -> Kept | None:

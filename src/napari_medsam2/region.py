@@ -44,10 +44,10 @@ class RegionOptions:
     click_sides
         Sides of the windows for the first looks after a click, as shares of the frame's longer side. Not the whole
         frame: there a click on a part finds the body.
-    centre_smoothing, size_smoothing
-        Share of the previous window's centre and side that is kept when following, 0..1.
-    max_growth
-        Largest factor by which the side grows or shrinks from one frame to the next.
+    slack
+        While following, the window keeps its side until it is this many times as large as the object asks for.
+    max_shrinking
+        Largest factor by which the side shrinks from one frame to the next.
     regrow
         Factor for a second look where the object touches the border of the window.
     border
@@ -56,7 +56,7 @@ class RegionOptions:
         How far from the previous slice's mask another part of the object may lie, as a share of the object's width.
     """
 
-    scale: float = 1.5
+    scale: float = 1.4
     click_scale: float = 1.9
     closer_scale: float = 1.6
     closer_share: float = 0.8
@@ -64,9 +64,8 @@ class RegionOptions:
     largest: float = 1.25
     sane_share: float = 0.7
     click_sides: tuple[float, ...] = (0.75, 0.55, 0.4, 0.28, 0.2, 0.14, 0.1)
-    centre_smoothing: float = 0.0
-    size_smoothing: float = 0.5
-    max_growth: float = 1.25
+    slack: float = 2.0
+    max_shrinking: float = 1.25
     regrow: float = 1.5
     border: float = 0.02
     reach: float = 0.1
@@ -188,20 +187,17 @@ def window_around(box: Box, shape: tuple[int, int], scale: float, options: Regio
 def follow(window: Window, mask: Mask, options: RegionOptions) -> Window:
     """The window for the next frame, from this frame's window and the mask found in it.
 
-    It moves to the object and takes on its size, smoothed; it stays where it is if the mask is empty.
+    It moves to the object and keeps its side: how small the object has become, compared with before, tells that it is
+    about to end. It grows where the object touches its border (:func:`grown`), and shrinks where it has become far too
+    large. It stays as it is if the mask is empty.
     """
     box = box_of_mask(mask)
     if box is None:
         return window
-    target = window_around(box, (mask.shape[0], mask.shape[1]), options.scale, options)
-    keep = options.size_smoothing
-    side = keep * window.size_y + (1 - keep) * target.size_y
-    side = min(max(side, window.size_y / options.max_growth), window.size_y * options.max_growth)
-    keep = options.centre_smoothing
-    old_y, old_x = window.y0 + window.size_y / 2, window.x0 + window.size_x / 2
-    y, x = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
     shape = (mask.shape[0], mask.shape[1])
-    return _placed(keep * old_y + (1 - keep) * y, keep * old_x + (1 - keep) * x, side, shape, options)
+    fitting = window_around(box, shape, options.scale, options).size_y
+    side = max(min(window.size_y, options.slack * fitting), window.size_y / options.max_shrinking)
+    return _placed((box[0] + box[2]) / 2, (box[1] + box[3]) / 2, side, shape, options)
 
 
 def touches_border(mask: Mask, window: Window, options: RegionOptions) -> bool:

@@ -210,6 +210,9 @@ class FrameSegmenter:
         shape = self.frames.shape(task.frame)
         if task.neighbour is None or task.neighbour.mask.shape != shape:
             return Window.whole(shape)
+        box = region.box_of_mask(task.neighbour.mask) if task.neighbour.prompted else None
+        if box is not None:  # the prompts may have asked for another size than the object turned out to have
+            return region.window_around(box, shape, options.scale, options)
         return region.follow(task.neighbour.window, task.neighbour.mask, options)
 
     # ---- running the network ---------------------------------------------------------------------------------------

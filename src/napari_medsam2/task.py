@@ -55,12 +55,15 @@ class Neighbour:
         Uint8 ``(H, W)``, 255 for certain; ``None`` where only the mask is known.
     window
         Where the object was looked for.
+    prompted
+        It has prompts of its own.
     """
 
     frame: int
     mask: Mask
     probability: npt.NDArray[np.uint8] | None
     window: Window
+    prompted: bool
 
 
 @dataclass(frozen=True, eq=False)

@@ -111,8 +111,8 @@ class TrainConfig:
     length: int = 8
     flows: float = 0.35
     balanced: int = 1500
-    bridges: float = 0.5
-    rollouts: float = 0.35
+    bridges: float = 0.4
+    rollouts: float = 0.5
     flips: bool = True
     learning_rate: float = 0.0
     weight_decay: float = 0.02

@@ -34,6 +34,9 @@ class Batch:
         Masks for frame 1 ``[B, 1, S, S]``, which is then given and not judged; see :class:`.synthetic.Sample`.
     rollout
         How many frames after the first are propagated through without being judged.
+    windows
+        Which window of its slice each frame shows, float32 ``[B, T, 4]`` as (y0, x0, height, width) in any unit;
+        ``None`` where they are the same for all frames of a sequence.
     """
 
     images: Tensor
@@ -42,11 +45,13 @@ class Batch:
     ordered: bool
     bridge: Tensor | None = None
     rollout: int = 0
+    windows: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         bridge = self.bridge.to(device) if self.bridge is not None else None
+        windows = self.windows.to(device) if self.windows is not None else None
         images, masks = self.images.to(device), self.masks.to(device)
-        return Batch(images, masks, self.prompts, self.ordered, bridge, self.rollout)
+        return Batch(images, masks, self.prompts, self.ordered, bridge, self.rollout, windows)
 
 
 class MakeBatch(Protocol):

@@ -98,20 +98,23 @@ class LabelledBatches:
         count = max(1, round(config.pixels / (length * size * size)))
         bridged = mode == "stack" and self.view.window is not None and length > 2 and rng.random() < config.bridges
         sequences = [self._sequence(loaded, mode, length, size, rng, bridged) for _ in range(count)]
-        prompts = [simulate_prompt(masks[0] > 0.5, rng, _PROMPTS) for _, masks in sequences]
-        bridges = [_bridge(masks > 0.5, rng) for _, masks in sequences] if bridged else None
+        prompts = [simulate_prompt(masks[0] > 0.5, rng, _PROMPTS) for _, masks, _ in sequences]
+        bridges = [_bridge(masks > 0.5, rng) for _, masks, _ in sequences] if bridged else None
+        images, masks, windows = (torch.from_numpy(np.stack(kind)) for kind in zip(*sequences, strict=True))
         return Batch(
-            torch.from_numpy(np.stack([images for images, _ in sequences])),
-            torch.from_numpy(np.stack([masks for _, masks in sequences]))[:, :, None],
+            images,
+            masks[:, :, None],
             prompts,
             mode == "stack",
             torch.from_numpy(np.stack(bridges)).float()[:, None] if bridges is not None else None,
+            windows=windows,
         )
 
     def _sequence(
         self, loaded: _Loaded, mode: str, length: int, size: int, rng: np.random.Generator, bridged: bool
-    ) -> tuple[Image, Image]:
-        """Images ``[T, 3, S, S]`` and masks ``[T, S, S]`` of one object; it can be seen on the first."""
+    ) -> tuple[Image, Image, Image]:
+        """Images ``[T, 3, S, S]`` and masks ``[T, S, S]`` of one object, which can be seen on the first, and windows
+        ``[T, 4]``; see :attr:`.data.Batch.windows`."""
         for _ in range(_TRIES):
             parts = loaded.choices[mode]
             objects = parts[rng.integers(len(parts))]
@@ -132,9 +135,11 @@ class LabelledBatches:
             images = np.concatenate(
                 [crop(loaded.image(choice.part, t), w, size).numpy() for t, w in zip(frames, windows, strict=True)]
             )
+            places = np.array([(w.y0, w.x0, w.size_y, w.size_x) for w in windows], np.float32)
             if self.config.flips:
-                images, masks = augment(images, masks, rng, ordered=mode == "stack")
-            return np.ascontiguousarray(images, np.float32), np.ascontiguousarray(masks, np.float32)
+                images, masks, places = turned(images, masks, places, rng)
+                images = recoloured(images, rng, together=mode == "stack")
+            return np.ascontiguousarray(images, np.float32), np.ascontiguousarray(masks, np.float32), places
         raise DatasetError(
             f"the objects are too small: at {size} x {size} pixels, as the network sees the frames, fewer than "
             "4 pixels of them are left. Cut the images into smaller ones"
@@ -237,22 +242,23 @@ def _shaken(window: Window, rng: np.random.Generator) -> Window:
     return Window(centre_y - side / 2, centre_x - side / 2, side, side)
 
 
-def augment(images: Image, masks: Image, rng: np.random.Generator, *, ordered: bool) -> tuple[Image, Image]:
-    """Flip and transpose; change brightness, contrast and gamma, and add noise.
-
-    Parameters
-    ----------
-    images, masks
-        ``[T, 3, S, S]`` in 0..1 and ``[T, S, S]``.
-    ordered
-        Frames of a stack change together, those of a flow each a little on its own.
-    """
-    for axis in (-1, -2):
+def turned(images: Image, masks: Image, places: Image, rng: np.random.Generator) -> tuple[Image, Image, Image]:
+    """A sequence flipped and transposed at random: images, masks, and the windows they show ``[T, 4]``."""
+    for axis in (0, 1):
         if rng.random() < 0.5:
-            images, masks = np.flip(images, axis), np.flip(masks, axis)
+            images, masks, places = np.flip(images, axis - 2), np.flip(masks, axis - 2), places.copy()
+            places[:, axis] = -places[:, axis] - places[:, axis + 2]
     if rng.random() < 0.5:
-        images, masks = images.swapaxes(-1, -2), masks.swapaxes(-1, -2)
-    n_draws = 1 if ordered else len(images)
+        images, masks, places = images.swapaxes(-1, -2), masks.swapaxes(-1, -2), places[:, [1, 0, 3, 2]]
+    return images, masks, places
+
+
+def recoloured(images: Image, rng: np.random.Generator, *, together: bool) -> Image:
+    """Brightness, contrast and gamma changed, and noise added: ``[T, 3, S, S]`` in 0..1.
+
+    The frames change ``together``, as in a stack, or each a little on its own.
+    """
+    n_draws = 1 if together else len(images)
 
     def draw(spread: float) -> npt.NDArray[np.float32]:
         return (rng.normal(0, spread) + rng.normal(0, spread / 2, n_draws)).astype(np.float32)[:, None, None, None]
@@ -260,7 +266,7 @@ def augment(images: Image, masks: Image, rng: np.random.Generator, *, ordered: b
     changed: Image = np.clip(images, 0, 1) ** np.exp(draw(0.2))
     changed = (changed - 0.5) * np.exp(draw(0.15)) + 0.5 + draw(0.05)
     changed = changed + rng.normal(0, abs(rng.normal(0, 0.015)), images.shape).astype(np.float32)
-    return np.clip(changed, 0, 1).astype(np.float32), masks
+    return np.clip(changed, 0, 1).astype(np.float32)
 
 
 @dataclass(frozen=True)

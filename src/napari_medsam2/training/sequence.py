@@ -271,15 +271,25 @@ class _SequenceRun:
     def _maps(self, t: int, features: MicroFeatures, prompts: list[SimulatedPrompt | None]) -> Tensor:
         """Prompt maps of frame ``t``; frames without a prompt see the slice before, where there is one."""
         maps, side = [], self.size // 2
-        grey = self._features[t - 1].grey if self.previous is not None else None
+        mask, grey = self._before(t)
         for i, prompt in enumerate(prompts):
-            before = self.previous[i : i + 1] if self.previous is not None and prompt is None else None
+            before = mask[i : i + 1] if mask is not None and prompt is None else None
             given = prompt.tensors(self.device) if prompt is not None and not prompt.mask else None
             one = prompt_maps(given, before, ordered=self.batch.ordered, side=side, device=self.device)
             if before is not None and grey is not None:
                 one = draw_previous_image(one, features.grey[i : i + 1], grey[i : i + 1])
             maps.append(one)
         return torch.cat(maps)
+
+    def _before(self, t: int) -> tuple[Tensor | None, Tensor | None]:
+        """Mask and grey values of the slice before, as they lie in the window of frame ``t``."""
+        if self.previous is None:
+            return None, None
+        mask, grey, windows = self.previous, self._features[t - 1].grey, self.batch.windows
+        if windows is None:
+            return mask, grey
+        old, new = windows[:, t - 1], windows[:, t]
+        return carried_over(mask, old, new), carried_over(grey, old, new, padding="border")
 
     # ---- small things ----------------------------------------------------------------------------------------------
 
@@ -294,6 +304,27 @@ class _SequenceRun:
 
     def _add(self, loss: Tensor, counts: Tensor) -> None:
         self.total = self.total + (loss * counts).sum() / (self.count * (self.length - self.batch.rollout))
+
+
+def carried_over(maps: Tensor, old: Tensor, new: Tensor, padding: str = "zeros") -> Tensor:
+    """What was seen in one window, as it lies in another.
+
+    Parameters
+    ----------
+    maps
+        ``[B, C, H, W]``, filling the old windows.
+    old, new
+        Windows ``[B, 4]`` as (y0, x0, height, width).
+    padding
+        What is outside the old window; see :func:`torch.nn.functional.grid_sample`.
+    """
+    scale = new[:, 2:] / old[:, 2:]
+    shift = 2 * (new[:, :2] + new[:, 2:] / 2 - old[:, :2] - old[:, 2:] / 2) / old[:, 2:]
+    theta = torch.zeros(len(maps), 2, 3, device=maps.device)
+    theta[:, 0, 0], theta[:, 0, 2] = scale[:, 1], shift[:, 1]
+    theta[:, 1, 1], theta[:, 1, 2] = scale[:, 0], shift[:, 0]
+    grid = F.affine_grid(theta, list(maps.shape), align_corners=False)
+    return F.grid_sample(maps.float(), grid, padding_mode=padding, align_corners=False)
 
 
 def _chosen(which: Tensor, yes: Answer, no: Answer) -> Answer:

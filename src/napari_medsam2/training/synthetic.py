@@ -164,17 +164,20 @@ def _follow(
 ) -> tuple[float, float, float]:
     """The window moved onto the object as it is on another slice, as the region of interest would have followed it.
 
-    In half of the cases it has become smaller with the object, by up to all of the way.
+    It has grown where the object has outgrown it. Where the object became smaller it has in half of the cases too, by
+    up to all of the way.
     """
-    rows, columns = np.nonzero(np.isin(slice_of(scene, z, 32, window), wanted))
+    y0, x0, side = window
+    wide = (y0 - 0.75 * side, x0 - 0.75 * side, 2.5 * side)
+    rows, columns = np.nonzero(np.isin(slice_of(scene, z, 48, wide), wanted))
     if not len(rows):
         return window
-    y0, x0, side = window
-    centre_y = y0 + (rows.min() + rows.max() + 1) / 64 * side
-    centre_x = x0 + (columns.min() + columns.max() + 1) / 64 * side
-    if rng.random() < 0.5:
-        fitting = rng.uniform(1.3, 1.9) * max(np.ptp(rows) + 1, np.ptp(columns) + 1) / 32 * side
-        side *= min(fitting / side, 1.0) ** rng.uniform(0, 1)
+    centre_y = wide[0] + (rows.min() + rows.max() + 1) / 96 * wide[2]
+    centre_x = wide[1] + (columns.min() + columns.max() + 1) / 96 * wide[2]
+    extent = max(np.ptp(rows) + 1, np.ptp(columns) + 1) / 48 * wide[2]
+    change = rng.uniform(1.3, 1.9) * extent / side
+    if change > 1 or rng.random() < 0.5:
+        side *= change if change > 1 else change ** rng.uniform(0, 1)
     return float(centre_y - side / 2), float(centre_x - side / 2), float(side)
 
 

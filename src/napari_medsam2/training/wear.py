@@ -14,13 +14,13 @@ def shrunk(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray
 
 
 def worn(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """A mask with the errors that propagation gathers: mostly grown, also shrunk, shifted, ragged."""
+    """A mask with the errors that propagation gathers: grown or shrunk, shifted, ragged."""
     if rng.random() < 0.2:
         return mask
     inside = ndimage.distance_transform_edt(mask)
     signed = inside - ndimage.distance_transform_edt(~mask)
     radius = max(float(inside.max()), 2.0)
     field = ndimage.zoom(rng.normal(size=(6, 6)), mask.shape[0] / 6, order=3)
-    threshold = rng.normal(-0.15, 0.25) * radius + field * rng.uniform(0, 0.4) * radius
+    threshold = rng.normal(0.0, 0.25) * radius + field * rng.uniform(0, 0.4) * radius
     shifted = ndimage.shift(signed, rng.normal(0, 0.12, 2) * radius, order=1, mode="nearest")
     return np.asarray(shifted > threshold)
