@@ -114,18 +114,24 @@ def make_stack(
         members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
         chosen = members if rng.random() < 0.88 else {target}
         wanted = np.array(sorted(chosen), np.int32)
+        direction, widest = float(rng.choice([-1, 1])), 2.6
+        if rng.random() < 0.25:
+            start, direction, widest = _near_an_end(rng, scene, start, wanted, direction), -direction, 4.0
+            ids = slice_of(scene, start, coarse)
         rows, columns = np.nonzero(np.isin(ids, wanted))
+        if not len(rows):
+            continue
         y0, y1, x0, x1 = (v / coarse for v in (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1))
         extent = max(y1 - y0, x1 - x0)
         if rng.random() < 0.12:
             window = (0.0, 0.0, 1.0)
         else:
-            side = extent * (np.exp(rng.uniform(np.log(0.35), np.log(7))) if any_scale else rng.uniform(1.3, 2.6))
+            side = extent * (np.exp(rng.uniform(np.log(0.35), np.log(7))) if any_scale else rng.uniform(1.3, widest))
             shift = rng.uniform(-0.12, 0.12, 2) * min(side, 2 * extent)
             if rng.random() < 0.35:
                 shift = _to_the_edge(rng, side, extent)
             window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
-        step = extent * rng.choice([-1, 1]) * np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length))))
+        step = extent * direction * np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length))))
         jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
         skipped = int(rng.integers(0, 9)) if bridged else 0
         slices = []
@@ -147,6 +153,17 @@ def make_stack(
         bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
         sample = Sample(images, masks, True, bridge)
         return _augment(_at_the_border(sample, rng) if rng.random() < 0.12 else sample, rng)
+
+
+def _near_an_end(rng: np.random.Generator, scene: Scene, start: float, wanted: Ids, direction: float) -> float:
+    """A slice farther on in a direction where only a small part of the object is left, if there is one nearby."""
+    share = rng.uniform(0.15, 0.6)
+    first = np.isin(slice_of(scene, start, 32), wanted).sum()
+    for away in np.arange(0.015, 0.25, 0.015):
+        left = np.isin(slice_of(scene, start + direction * away, 32), wanted).sum()
+        if left < share * first:
+            return start + direction * float(away) if left >= 8 else start
+    return start
 
 
 def _to_the_edge(rng: np.random.Generator, side: float, extent: float) -> npt.NDArray[np.float64]:
