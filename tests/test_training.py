@@ -220,3 +220,14 @@ def test_masks_swell_and_shrink_where_they_are() -> None:
     assert sizes.min() > 40 and sizes.max() < 1600
     assert (changed[:, 0, 32, 32] > 0.5).all() and not (changed[:, 0, :6] > 0.5).any()
     assert not (swollen(torch.zeros(2, 1, 16, 16)) > 0.5).any()
+
+
+def test_what_surrounds_a_part_is_never_prompted_with_a_box() -> None:
+    config = replace(TINY, flows=0.5, bridges=0.0, rollouts=0.0)
+    rings = 0
+    for number in range(60):
+        made = make_batch(config, number)
+        for prompt, hollow in zip(made.prompts, made.hollow, strict=True):
+            rings += hollow
+            assert not (hollow and len(prompt.boxes)), "a box around it would mean the two together"
+    assert rings > 3

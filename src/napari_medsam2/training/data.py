@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +37,8 @@ class Batch:
     windows
         Which window of its slice each frame shows, float32 ``[B, T, 4]`` as (y0, x0, height, width) in any unit;
         ``None`` where they are the same for all frames of a sequence.
+    hollow
+        For each sequence, whether a box would mean more than the object; see :class:`.synthetic.Sample`.
     """
 
     images: Tensor
@@ -46,12 +48,13 @@ class Batch:
     bridge: Tensor | None = None
     rollout: int = 0
     windows: Tensor | None = None
+    hollow: tuple[bool, ...] = ()
 
     def to(self, device: torch.device) -> Batch:
         bridge = self.bridge.to(device) if self.bridge is not None else None
         windows = self.windows.to(device) if self.windows is not None else None
         images, masks = self.images.to(device), self.masks.to(device)
-        return Batch(images, masks, self.prompts, self.ordered, bridge, self.rollout, windows)
+        return replace(self, images=images, masks=masks, bridge=bridge, windows=windows)
 
 
 class MakeBatch(Protocol):
@@ -95,10 +98,11 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     return Batch(
         torch.from_numpy(np.stack([s.images for s in samples])),
         torch.from_numpy(np.stack([s.masks for s in samples])).float()[:, :, None],
-        [simulate_prompt(s.masks[0], rng, shares) for s in samples],
+        [simulate_prompt(s.masks[0], rng, (0.0, *shares[1:]) if s.hollow else shares) for s in samples],
         ordered,
         torch.from_numpy(np.stack(bridges)).float()[:, None] if bridges else None,
         rollout,
+        hollow=tuple(s.hollow for s in samples),
     )
 
 

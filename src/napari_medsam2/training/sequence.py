@@ -270,7 +270,9 @@ class _SequenceRun:
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         truth = (self.batch.masks[:, t, 0] > 0.5).cpu().numpy()
         if rng.random() < 0.5:
-            return [simulate_prompt(m, rng) if m.sum() >= 8 else None for m in truth]
+            hollow = self.batch.hollow or (False,) * self.count
+            shares = [(0.0, 0.6, 0.4) if ring else (0.55, 0.3, 0.15) for ring in hollow]
+            return [simulate_prompt(m, rng, s) if m.sum() >= 8 else None for m, s in zip(truth, shares, strict=True)]
         with torch.no_grad():
             maps = self._maps(t, features, [None] * self.count)
             answer = self.network.decode(features, maps, memory, weights, self.batch.ordered)

@@ -33,12 +33,15 @@ class Sample:
     bridge
         With it, frame 1 of the stack lies farther on, and this is the mask, bool ``[S, S]``, that a long propagation
         might have left there: not quite right, or still there where the object has ended.
+    hollow
+        The target is what surrounds another part. A box around it would mean the two together.
     """
 
     images: Array
     masks: npt.NDArray[np.bool_]
     ordered: bool
     bridge: npt.NDArray[np.bool_] | None = None
+    hollow: bool = False
 
 
 # ---------------------------------------------------------------- stacks
@@ -151,7 +154,7 @@ def make_stack(
             look = look.set_apart({scene.class_of[i] for i in wanted}, rng)
         images = render(volume, np.array(scene.class_of), look, rng)
         bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
-        sample = Sample(images, masks, True, bridge)
+        sample = Sample(images, masks, True, bridge, hollow=chosen != members)
         return _augment(_at_the_border(sample, rng) if rng.random() < 0.12 else sample, rng)
 
 
@@ -299,7 +302,7 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
             masks.append(mask)
         truth = np.stack(masks)
         if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
-            return _augment(Sample(np.stack(images), truth, False), rng)
+            return _augment(Sample(np.stack(images), truth, False, hollow=recipe.target == "rim"), rng)
 
 
 def _at_the_border(sample: Sample, rng: np.random.Generator) -> Sample:
@@ -317,7 +320,7 @@ def _at_the_border(sample: Sample, rng: np.random.Generator) -> Sample:
                 mask[..., flip][..., :beyond] = False
     if masks[0].sum() < max(20, 0.4 * sample.masks[0].sum()):
         return sample
-    return Sample(images, masks, sample.ordered, bridge)
+    return replace(sample, images=images, masks=masks, bridge=bridge)
 
 
 def _augment(sample: Sample, rng: np.random.Generator) -> Sample:
@@ -330,4 +333,4 @@ def _augment(sample: Sample, rng: np.random.Generator) -> Sample:
         images, masks = images.swapaxes(-1, -2), masks.swapaxes(-1, -2)
         bridge = bridge.swapaxes(-1, -2) if bridge is not None else None
     bridge = np.ascontiguousarray(bridge) if bridge is not None else None
-    return Sample(np.ascontiguousarray(images), np.ascontiguousarray(masks), sample.ordered, bridge)
+    return replace(sample, images=np.ascontiguousarray(images), masks=np.ascontiguousarray(masks), bridge=bridge)
