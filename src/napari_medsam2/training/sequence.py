@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -18,6 +19,9 @@ from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
 from .simulate import SimulatedPrompt, corrective_click, simulate_prompt
 from .wear import swollen
+
+#: Image descriptors of one frame of each sequence, ``[B, D]``.
+Descriptors = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -70,16 +74,15 @@ class _Memories:
             if entry is not None:
                 bank.add(entry)
 
-    def recall(self, t: int, descriptors: Tensor, *, pinned_only: bool) -> tuple[MicroMemory, Tensor]:
+    def recall(self, t: int, descriptors: Descriptors, *, pinned_only: bool) -> tuple[MicroMemory, Tensor]:
         """What the banks pick up for frame ``t``: entries of the batch and their weights ``[B, n]``."""
         slot = {frame: k for k, frame in enumerate(self.frames)}
-        weights = torch.zeros(len(self.banks), len(self.frames), device=descriptors.device)
-        told = descriptors.detach().double().cpu().numpy()
+        weights = torch.zeros(len(self.banks), len(self.frames))
         for row, bank in enumerate(self.banks):
-            for pick in bank.pick(t, told[row], n_frames=t + 1, reverse=False):
+            for pick in bank.pick(t, descriptors[row], n_frames=t + 1, reverse=False):
                 if pick.spatial and (pick.entry.pinned or not pinned_only):
                     weights[row, slot[pick.entry.frame]] = pick.weight
-        return MicroMemory.cat(self.tensors), weights
+        return MicroMemory.cat(self.tensors), weights.to(self.tensors[0].gram.device)
 
 
 def sequence_loss(
@@ -112,7 +115,7 @@ class _SequenceRun:
         self.count, self.length, _, self.size, _ = batch.images.shape
         self.device = batch.images.device
         self._features: dict[int, MicroFeatures] = {}
-        self._descriptors: dict[int, Tensor] = {}
+        self._descriptors: dict[int, Descriptors] = {}
         unjudged = list(range(1, batch.rollout + 1))
         with torch.no_grad():
             self._encode(unjudged)
@@ -146,7 +149,8 @@ class _SequenceRun:
         features, descriptors = self.network.encode(images)
         split = [m.view(self.count, len(frames), *m.shape[1:]).unbind(1) for m in vars(features).values()]
         self._features |= {t: MicroFeatures(*maps) for t, *maps in zip(frames, *split, strict=True)}
-        self._descriptors |= dict(zip(frames, descriptors.view(self.count, len(frames), -1).unbind(1), strict=True))
+        told = descriptors.detach().double().cpu().numpy().reshape(self.count, len(frames), -1)
+        self._descriptors |= {t: told[:, k] for k, t in enumerate(frames)}
 
     # ---- one frame -------------------------------------------------------------------------------------------------
 
@@ -217,7 +221,7 @@ class _SequenceRun:
         answer: Answer,
         target: Tensor,
         drawn: Tensor,
-        prompted: np.ndarray[tuple[int], np.dtype[np.bool_]],
+        prompted: npt.NDArray[np.bool_],
     ) -> None:
         """Choose the mask that is remembered, the true one or the predicted one, and remember it."""
         if t + 1 == self.length:
@@ -242,12 +246,12 @@ class _SequenceRun:
         t: int,
         mask: Tensor,
         *,
-        pinned: np.ndarray[tuple[int], np.dtype[np.bool_]],
+        pinned: npt.NDArray[np.bool_],
         confidence: Tensor | None = None,
         seen: Tensor | None = None,
     ) -> None:
         """Remember a frame, in the banks of those sequences that have the object there or a prompt."""
-        told = self._descriptors[t].detach().double().cpu().numpy()
+        told = self._descriptors[t]
         sure = confidence.tolist() if confidence is not None else [1.0] * self.count
         there = seen.tolist() if seen is not None else (mask.amax((1, 2, 3)) > 0.5).tolist()
         entries = [
