@@ -73,14 +73,14 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
             organs,
             rng.uniform(0.08, 0.25),
             roughness=rng.uniform(0.05, 0.3),
-            inner_class=int(rng.integers(1, 10)) if rng.random() < 0.25 else None,
+            inner_class=int(rng.integers(1, 10)) if rng.random() < 0.35 else None,
             inner=rng.uniform(0.2, 0.6),
         )
     if kind == "vessels" or rng.random() < 0.2:
         for _ in range(rng.integers(1, 5)):
             scene.add_tube(int(rng.integers(7, 10)), rng.uniform(0.015, 0.06))
     if kind == "lesion":
-        inner = int(rng.integers(1, 10)) if rng.random() < 0.65 else None
+        inner = int(rng.integers(1, 10)) if rng.random() < 0.75 else None
         scene.add_blobs(
             10,
             int(rng.integers(1, 3)),
