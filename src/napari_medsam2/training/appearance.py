@@ -91,7 +91,7 @@ class Look:
             speckle=float(rng.uniform(0.1, 0.6)) if rng.random() < 0.12 else 0.0,
             shading=float(rng.choice([0.0, rng.uniform(0, 0.4)])),
             gamma=float(np.exp(rng.normal(0, 0.3))),
-            coarse=float(rng.uniform(1.5, 6.0)) if ordered and rng.random() < 0.4 else 1.0,
+            coarse=float(rng.uniform(1.5, 8.0)) if ordered and rng.random() < 0.55 else 1.0,
             span=float(rng.uniform(0.25, 1.0)) if rng.random() < (0.6 if ordered else 0.25) else 1.0,
             grey=grey,
             axial=float(rng.uniform(0.3, 1.2)) if ordered and rng.random() < 0.5 else 0.0,
@@ -152,14 +152,15 @@ def _shading(rng: np.random.Generator, shape: tuple[int, int]) -> Array:
     return np.asarray(fine, np.float32)
 
 
-def _coarsened(image: Array, factor: float) -> Array:
-    """Pixels of ``[T, H, W, C]`` averaged over ``factor`` and drawn again at full size."""
+def _coarsened(image: Array, factor: float, noise: float, rng: np.random.Generator) -> Array:
+    """``[T, H, W, C]`` as from a sensor ``factor`` times coarser, its noise too, drawn again at full size."""
     h, w = image.shape[1:3]
     small = torch.nn.functional.interpolate(
         torch.from_numpy(np.ascontiguousarray(np.moveaxis(image, -1, 1), np.float32)),
-        size=(max(8, int(h / factor)), max(8, int(w / factor))),
+        size=(max(12, int(h / factor)), max(12, int(w / factor))),
         mode="area",
     )
+    small += noise * torch.from_numpy(rng.standard_normal(tuple(small.shape), dtype=np.float32))
     large = torch.nn.functional.interpolate(small, size=(h, w), mode="bilinear", align_corners=False)
     return np.asarray(np.moveaxis(large.numpy(), 1, -1), np.float32)
 
@@ -213,11 +214,11 @@ def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Lo
         image = image * (1 + look.speckle * grains[0][..., None])
     if look.shadow:
         image = image * _shadows(rng, ids.shape, look.shadow)[..., None]
-    if look.noise:
+    if look.coarse > 1:
+        image = _coarsened(image, look.coarse, look.noise, rng)
+    elif look.noise:
         image = image + look.noise * rng.standard_normal(image.shape, dtype=np.float32)
     low, high = np.percentile(image[:, ::2, ::2], (look.clipped[0], 100 - look.clipped[1]))
-    if look.coarse > 1:
-        image = _coarsened(image, look.coarse)
     image = np.clip((image - low) / max(high - low, 0.05), 0, 1) ** look.gamma
     if look.span < 1:
         image = image * look.span + rng.uniform(0, 1 - look.span)

@@ -150,6 +150,8 @@ def make_stack(
         look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
         if bridged:  # slices that do not follow each other do not shine through each other
             look = replace(look, axial=0.0)
+        if window[2] < 1.1 * extent:  # from so near, single pixels of the sensor are seen
+            look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
         if not scene.tissue:
             look = look.set_apart({scene.class_of[i] for i in wanted}, rng)
         images = render(volume, np.array(scene.class_of), look, rng)
