@@ -126,7 +126,7 @@ class TrainConfig:
     prompts_flow: float = 0.3
     recent_dropout: float = 0.4
     calibration: float = 0.3
-    wear: float = 0.2
+    wear: float = 0.07
     volume: float = 0.5
     accumulate: int = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"

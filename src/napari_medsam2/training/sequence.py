@@ -55,7 +55,7 @@ class SequenceOptions:
     prompts_flow: float = 0.3
     recent_dropout: float = 0.4
     calibration: float = 0.3
-    wear: float = 0.2
+    wear: float = 0.07
     volume: float = 0.5
 
 
@@ -200,7 +200,7 @@ class _SequenceRun:
         logits = self._full(logits2)
         present = (target.sum((1, 2, 3)) > 0).float()
         loss = mask_bce(logits, target, self.options.balance) + dice_loss(logits, target)
-        loss = loss + 0.3 * F.binary_cross_entropy_with_logits(objectness, present, reduction="none")
+        loss = loss + 0.5 * F.binary_cross_entropy_with_logits(objectness, present, reduction="none")
         loss = loss + self.options.calibration * calibration_loss(iou, logits, target)
         if has_memory:
             small4, small8 = pooled(target, score), pooled(target, carried)
