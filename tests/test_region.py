@@ -10,8 +10,8 @@ from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_medsam2.region import (
     RegionOptions,
     box_of_mask,
+    clicked_extent,
     connected,
-    extent_of_first_look,
     extent_of_prompts,
     follow,
     grown,
@@ -83,20 +83,18 @@ def test_touching_counts_only_where_the_frame_goes_on():
     assert grown(window, (200, 200), OPTIONS) == Window(40, 40, 120, 120)
 
 
-def test_a_first_look_counts_if_it_is_sane_and_only_the_part_that_was_clicked():
+def test_of_what_is_found_only_the_part_that_was_clicked_counts():
     mask = rectangle(10, 10, 20, 20) | rectangle(100, 100, 140, 140)
-    whole = Window.whole((200, 200))
-    assert extent_of_first_look(mask, whole, [PointPrompt(0, 15, 15)], OPTIONS) == (9.5, 9.5, 19.5, 19.5)
-    assert extent_of_first_look(mask, whole, [PointPrompt(0, 60, 60)], OPTIONS) == (9.5, 9.5, 139.5, 139.5)
-    assert extent_of_first_look(rectangle(0, 0, 190, 190), whole, [PointPrompt(0, 15, 15)], OPTIONS) is None
-    assert extent_of_first_look(rectangle(0, 0, 0, 0), whole, [PointPrompt(0, 15, 15)], OPTIONS) is None
+    assert clicked_extent(mask, [PointPrompt(0, 15, 15)]) == (9.5, 9.5, 19.5, 19.5)
+    assert clicked_extent(mask, [PointPrompt(0, 60, 60)]) == (9.5, 9.5, 139.5, 139.5)
+    assert clicked_extent(rectangle(0, 0, 0, 0), [PointPrompt(0, 15, 15)]) is None
 
 
 def test_a_click_is_looked_at_in_windows_of_several_sizes_that_hold_all_clicks():
     clicks = [PointPrompt(0, 20, 30), PointPrompt(0, 60, 30), PointPrompt(0, 190, 190, positive=False)]
     windows = windows_around_clicks(clicks, (200, 200), OPTIONS)
     sides = [w.size_y for w in windows]
-    assert sides[0] == 150 and sides == sorted(sides, reverse=True)
+    assert sides[0] == 180 and sides == sorted(sides, reverse=True)
     assert all(w.y0 <= 19 and w.y1 >= 61 for w in windows)
 
 

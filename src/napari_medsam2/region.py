@@ -30,7 +30,9 @@ class RegionOptions:
     scale
         Side of the window over the longer side of the object's box.
     click_scale
-        The same where the box is only guessed, from a first look at the whole frame after a click.
+        The same where the box is only guessed, from what was found after a click.
+    click_limit
+        Side of a window over what was found in it after a click, from which on there is a closer look.
     closer_scale
         The same in a flow, for the closer look after the one at the whole frame.
     closer_share
@@ -39,11 +41,9 @@ class RegionOptions:
         Shortest side in data pixels.
     largest
         Longest side, as a multiple of the frame's longer side.
-    sane_share
-        A first look that finds more than this share of its window is not believed.
     click_sides
-        Sides of the windows for the first looks after a click, as shares of the frame's longer side. Not the whole
-        frame: there a click on a part finds the body.
+        Sides of the windows for the first looks after a click, as shares of the frame's longer side. The largest and
+        the smallest are there to compare with: a click on a part finds the body in the one, a speck in the other.
     slack
         While following, the window keeps its side until it is this many times as large as the object asks for.
     max_shrinking
@@ -58,12 +58,12 @@ class RegionOptions:
 
     scale: float = 1.4
     click_scale: float = 1.9
+    click_limit: float = 2.2
     closer_scale: float = 1.6
     closer_share: float = 0.8
     minimum: float = 16.0
     largest: float = 1.25
-    sane_share: float = 0.7
-    click_sides: tuple[float, ...] = (0.75, 0.55, 0.4, 0.28, 0.2, 0.14, 0.1)
+    click_sides: tuple[float, ...] = (0.9, 0.65, 0.48, 0.35, 0.26, 0.19, 0.14, 0.1)
     slack: float = 2.0
     max_shrinking: float = 1.25
     regrow: float = 1.5
@@ -138,15 +138,14 @@ def windows_around_clicks(prompts: Sequence[Prompt], shape: tuple[int, int], opt
     return [_placed(y, x, side, shape, options) for side in sorted(sides, reverse=True)]
 
 
-def extent_of_first_look(mask: Mask, window: Window, prompts: Sequence[Prompt], options: RegionOptions) -> Box | None:
-    """Box around what a first look found at the clicks; ``None`` if that is not to be believed.
+def clicked_extent(mask: Mask, prompts: Sequence[Prompt]) -> Box | None:
+    """Box around what was found at the clicks, clicks included; ``None`` if nothing was found.
 
     Of several separate parts only those that were clicked count, if any was.
     """
-    height, width = mask.shape
-    seen = (min(window.y1, height - 0.5) - max(window.y0, -0.5)) * (min(window.x1, width - 0.5) - max(window.x0, -0.5))
-    if not 0 < mask.sum() <= options.sane_share * seen:
+    if not mask.any():
         return None
+    height, width = mask.shape
     clicks = [(round(p.y), round(p.x)) for p in points_of(prompts) if p.positive]
     parts, _ = ndimage.label(mask)
     clicked = {int(parts[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]) for y, x in clicks} - {0}

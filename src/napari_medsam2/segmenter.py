@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from . import region
 from .feature_cache import FeatureCache
 from .frames import ContrastLike, FrameSource
 from .memory_bank import MemoryEntry, Pick
+from .metrics import iou
 from .models import Model
 from .network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
 from .prompts import Prompt, boxes_of, masks_of, points_of
@@ -121,17 +123,17 @@ class FrameSegmenter:
         prediction = look.prediction
         probability = np.rint(255 / (1 + np.exp(-np.clip(look.logits, -32, 32)))).astype(np.uint8)
         if drawn is not None:
-            mask, iou, objectness = drawn, 1.0, float(drawn.any())
+            mask, quality, objectness = drawn, 1.0, float(drawn.any())
             probability = np.where(drawn, np.uint8(255), np.uint8(0))
         else:
-            mask, iou, objectness = look.mask, float(prediction.iou), float(prediction.objectness)
+            mask, quality, objectness = look.mask, float(prediction.iou), float(prediction.objectness)
             if not task.prompts and objectness < 0.5:
                 mask = np.zeros_like(mask)
         entry = None
         if mask.any() or (task.prompts and not erased) or self.options.remember_absent:
             entry = MemoryEntry(
                 frame=task.frame,
-                confidence=iou * objectness,
+                confidence=quality * objectness,
                 descriptor=_descriptor(look.features),
                 pinned=bool(task.prompts),
                 payload=self._remember(look, drawn, prompted=bool(task.prompts)),
@@ -140,8 +142,8 @@ class FrameSegmenter:
             frame=task.frame,
             object_id=task.object_id,
             mask=mask,
-            confidence=1.0 if erased else iou * objectness,
-            iou=iou,
+            confidence=1.0 if erased else quality * objectness,
+            iou=quality,
             objectness=objectness,
             prompted=bool(task.prompts),
             seconds=time.perf_counter() - began,
@@ -160,18 +162,16 @@ class FrameSegmenter:
         options = self.options.region
         if options is None:
             return self._closer_look(task, self._look(task, Window.whole(shape)), drawn)
+        look = None
         window = self._following_window(task, options)
         if task.prompts and (drawn is None or drawn.any()):
             box = region.extent_of_prompts(task.prompts, task.seen)
             if box is not None:
                 window = region.window_around(box, shape, options.scale, options)
             else:
-                first = self._first_look(task, options)
-                box = region.extent_of_first_look(first.mask, first.window, task.prompts, options)
-                if box is None:
-                    return first
-                window = region.window_around(box, shape, options.click_scale, options)
-        look = self._look(task, window)
+                look, window = self._first_look(task, options)
+        if look is None:
+            look = self._look(task, window)
         if drawn is None and region.touches_border(look.mask, window, options):
             larger = region.grown(window, shape, options)
             if larger != window:
@@ -192,19 +192,24 @@ class FrameSegmenter:
         window = region.window_around(box, shape, options.closer_scale, options)
         return self._look(task, window) if window.size_y < options.closer_share * max(shape) else look
 
-    def _first_look(self, task: Task, options: RegionOptions) -> _Look:
-        """Of looks at windows of several sizes around the clicks, the one that the network is surest of."""
+    def _first_look(self, task: Task, options: RegionOptions) -> tuple[_Look | None, Window]:
+        """After clicks alone: of windows of several sizes, one whose answer is sure and also seen from farther away.
+
+        Also returned is the window to use; with no look, it is yet to be looked at.
+        """
         shape = self.frames.shape(task.frame)
-        best: _Look | None = None
-        worth = -1.0
-        for window in region.windows_around_clicks(task.prompts, shape, options):
-            look = self._look(task, window)
-            believed = region.extent_of_first_look(look.mask, window, task.prompts, options) is not None
-            cut = region.touches_border(look.mask, window, options)
-            sure = look.prediction.confidence * (0.3 if cut or not believed else 1.0)
-            if best is None or sure > worth:
-                best, worth = look, sure
-        return best if best is not None else self._look(task, Window.whole(shape))
+        looks = [self._look(task, window) for window in region.windows_around_clicks(task.prompts, shape, options)]
+        if len(looks) < 3:
+            return looks[0], looks[0].window
+        worth = [
+            iou(farther.mask, look.mask) * look.prediction.confidence**0.5 * look.mask.any()
+            for farther, look in pairwise(looks[:-1])
+        ]
+        best = looks[1 + int(np.argmax(worth))]
+        box = region.clicked_extent(best.mask, task.prompts)
+        if box is None or best.window.size_y < options.click_limit * max(box[2] - box[0], box[3] - box[1]):
+            return best, best.window
+        return None, region.window_around(box, shape, options.click_scale, options)
 
     def _following_window(self, task: Task, options: RegionOptions) -> Window:
         shape = self.frames.shape(task.frame)
