@@ -19,7 +19,6 @@ from napari_medsam2.training.losses import calibration_loss, dice_loss, mask_bce
 from napari_medsam2.training.sequence import carried_over
 from napari_medsam2.training.simulate import corrective_click, simulate_prompt
 from napari_medsam2.training.synthetic import make_flow, make_stack
-from napari_medsam2.training.wear import swollen
 
 TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)
 
@@ -208,18 +207,6 @@ def test_what_follows_a_long_run_is_judged_and_the_run_itself_is_not() -> None:
     assert sequence_loss(network, replace(made, masks=wrong), options)[0] > loss
     loss.backward()
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
-
-
-def test_masks_swell_and_shrink_where_they_are() -> None:
-    mask = torch.zeros(24, 1, 64, 64)
-    mask[..., 22:42, 22:42] = 1
-    torch.manual_seed(0)
-    changed = swollen(mask)
-    sizes = (changed > 0.5).sum((1, 2, 3))
-    assert sizes.min() < 300 and sizes.max() > 500, "some of both; 400 pixels before"
-    assert sizes.min() > 40 and sizes.max() < 1600
-    assert (changed[:, 0, 32, 32] > 0.5).all() and not (changed[:, 0, :6] > 0.5).any()
-    assert not (swollen(torch.zeros(2, 1, 16, 16)) > 0.5).any()
 
 
 def test_what_surrounds_a_part_is_never_prompted_with_a_box() -> None:

@@ -79,8 +79,6 @@ class TrainConfig:
         Chance that a frame of a stack recalls the prompted frames alone (bundled network).
     calibration
         Weight of the loss that ties the predicted IoU to the true one.
-    wear
-        Chance that the mask of a frame of a stack has grown or shrunk when it is handed on (bundled network).
     volume
         Weight of the Dice loss over whole stacks (bundled network), 0 to 1.
     accumulate
@@ -126,7 +124,6 @@ class TrainConfig:
     prompts_flow: float = 0.3
     recent_dropout: float = 0.4
     calibration: float = 0.3
-    wear: float = 0.07
     volume: float = 0.5
     accumulate: int = 1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
@@ -156,7 +153,6 @@ class TrainConfig:
             "flows",
             "bridges",
             "rollouts",
-            "wear",
             "volume",
             "decay",
             "ema",

@@ -119,7 +119,6 @@ class MicroLearner(Learner):
             prompts_flow=self.config.prompts_flow,
             recent_dropout=self.config.recent_dropout,
             calibration=self.config.calibration,
-            wear=self.config.wear,
             volume=self.config.volume,
         )
         loss, figures = sequence_loss(self.network, batch, options)

@@ -18,7 +18,6 @@ from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
 from .simulate import SimulatedPrompt, corrective_click, simulate_prompt
-from .wear import swollen
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
 Descriptors = npt.NDArray[np.float64]
@@ -41,9 +40,6 @@ class SequenceOptions:
         Chance that a frame of a stack recalls the prompted frames alone: memories of late slices may be wrong.
     calibration
         Weight of the calibration loss.
-    wear
-        Chance that the mask of a frame of a stack has grown or shrunk when it is remembered and handed on. Without it
-        each slice takes over the extent of the one before, and small errors add up.
     volume
         Weight of the Dice loss over all frames of a stack together: there a thin mask that vanishes and one that goes
         on past the object's end cost what they cost in the volume.
@@ -55,7 +51,6 @@ class SequenceOptions:
     prompts_flow: float = 0.3
     recent_dropout: float = 0.4
     calibration: float = 0.3
-    wear: float = 0.07
     volume: float = 0.5
 
 
@@ -200,7 +195,7 @@ class _SequenceRun:
         logits = self._full(logits2)
         present = (target.sum((1, 2, 3)) > 0).float()
         loss = mask_bce(logits, target, self.options.balance) + dice_loss(logits, target)
-        loss = loss + 0.5 * F.binary_cross_entropy_with_logits(objectness, present, reduction="none")
+        loss = loss + 0.3 * F.binary_cross_entropy_with_logits(objectness, present, reduction="none")
         loss = loss + self.options.calibration * calibration_loss(iou, logits, target)
         if has_memory:
             small4, small8 = pooled(target, score), pooled(target, carried)
@@ -229,11 +224,6 @@ class _SequenceRun:
         logits, iou, objectness = self._full(answer[0]), answer[1], answer[2]
         true = (torch.rand(self.count, device=self.device) < self.options.teacher) | drawn
         remembered = torch.where(true[:, None, None, None], target, logits.sigmoid())
-        if self.batch.ordered:
-            worn = (torch.rand(self.count, device=self.device) < self.options.wear) & ~drawn
-            if worn.any():
-                remembered = remembered.float()
-                remembered[worn] = swollen(remembered[worn])
         confidence = torch.where(true, 1.0, (iou.sigmoid() * objectness.sigmoid()).float())
         seen = torch.where(true, target.amax((1, 2, 3)) > 0.5, ((logits > 0).any(-1).any(-1)[:, 0]) & (objectness > 0))
         with torch.enable_grad():
