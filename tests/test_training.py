@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from napari_medsam2.cli import main
 from napari_medsam2.models import load_model
@@ -218,3 +219,10 @@ def test_what_surrounds_a_part_is_never_prompted_with_a_box() -> None:
             rings += hollow
             assert not (hollow and len(prompt.boxes)), "a box around it would mean the two together"
     assert rings > 3
+
+
+def test_the_object_of_a_stack_begins_in_one_piece() -> None:
+    for seed in range(40):
+        parts, count = ndimage.label(make_stack(np.random.default_rng(seed), 2, 64).masks[0])
+        sizes = np.bincount(parts.ravel())[1:]
+        assert count <= 3 and sizes.max() >= 0.5 * sizes.sum()

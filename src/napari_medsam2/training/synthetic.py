@@ -110,9 +110,7 @@ def make_stack(
         if not fits:
             continue
         target = int(rng.choice(fits))
-        parts, _ = ndimage.label(ids == target)
-        sizes = np.bincount(parts.ravel())[1:]
-        if len(sizes) > 3 or sizes.max() < 0.6 * sizes.sum():
+        if not _mostly_one(ids == target):
             continue
         members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
         chosen = members if rng.random() < 0.88 else {target}
@@ -145,7 +143,7 @@ def make_stack(
             slices.append(slice_of(scene, start + (t + skipped * (t > 0)) * float(step), size, moved))
         volume = np.stack(slices)
         masks = np.isin(volume, wanted)
-        if masks[0].sum() < 20:
+        if masks[0].sum() < 20 or not _mostly_one(masks[0]):
             continue
         look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
         if bridged:  # slices that do not follow each other do not shine through each other
@@ -158,6 +156,13 @@ def make_stack(
         bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
         sample = Sample(images, masks, True, bridge, hollow=chosen != members)
         return _augment(_at_the_border(sample, rng) if rng.random() < 0.12 else sample, rng)
+
+
+def _mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
+    """True if a mask is one piece, give or take two small ones: a prompt makes clear what is meant."""
+    parts, count = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel())[1:]
+    return count > 0 and count <= 3 and bool(sizes.max() >= 0.6 * sizes.sum())
 
 
 def _near_an_end(rng: np.random.Generator, scene: Scene, start: float, wanted: Ids, direction: float) -> float:
