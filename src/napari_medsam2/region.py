@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from .parts import parts_at
 from .prompts import Prompt, boxes_of, masks_of, points_of
 from .transforms import Window
 
@@ -147,10 +148,8 @@ def clicked_extent(mask: Mask, prompts: Sequence[Prompt]) -> Box | None:
         return None
     height, width = mask.shape
     clicks = [(round(p.y), round(p.x)) for p in points_of(prompts) if p.positive]
-    parts, _ = ndimage.label(mask)
-    clicked = {int(parts[min(max(y, 0), height - 1), min(max(x, 0), width - 1)]) for y, x in clicks} - {0}
-    chosen = np.isin(parts, sorted(clicked)) if clicked else mask
-    return extent_of_prompts(prompts, chosen)
+    clicked = parts_at(mask, [(min(max(y, 0), height - 1), min(max(x, 0), width - 1)) for y, x in clicks])
+    return extent_of_prompts(prompts, clicked if clicked.any() else mask)
 
 
 def connected(mask: Mask, neighbour: Mask, options: RegionOptions) -> Mask:

@@ -162,19 +162,15 @@ class FrameSegmenter:
         options = self.options.region
         if options is None:
             return self._closer_look(task, self._look(task, Window.whole(shape)), drawn)
-        look = None
-        window = self._following_window(task, options)
-        if task.prompts and (drawn is None or drawn.any()):
-            box = region.extent_of_prompts(task.prompts, task.seen)
-            if box is not None:
-                window = region.window_around(box, shape, options.scale, options)
-            else:
-                look, window = self._first_look(task, options)
-        if look is None:
-            look = self._look(task, window)
-        if drawn is None and region.touches_border(look.mask, window, options):
-            larger = region.grown(window, shape, options)
-            if larger != window:
+        if not task.prompts or (drawn is not None and not drawn.any()):
+            look = self._look(task, self._following_window(task, options))
+        elif (box := region.extent_of_prompts(task.prompts, task.seen)) is not None:
+            look = self._look(task, region.window_around(box, shape, options.scale, options))
+        else:
+            look = self._first_look(task, options)
+        if drawn is None and region.touches_border(look.mask, look.window, options):
+            larger = region.grown(look.window, shape, options)
+            if larger != look.window:
                 look = self._look(task, larger)
         return look
 
@@ -192,15 +188,15 @@ class FrameSegmenter:
         window = region.window_around(box, shape, options.closer_scale, options)
         return self._look(task, window) if window.size_y < options.closer_share * max(shape) else look
 
-    def _first_look(self, task: Task, options: RegionOptions) -> tuple[_Look | None, Window]:
+    def _first_look(self, task: Task, options: RegionOptions) -> _Look:
         """After clicks alone: of windows of several sizes, one whose answer is sure and also seen from farther away.
 
-        Also returned is the window to use; with no look, it is yet to be looked at.
+        Where what was found is much smaller than its window, the look is a closer one.
         """
         shape = self.frames.shape(task.frame)
         looks = [self._look(task, window) for window in region.windows_around_clicks(task.prompts, shape, options)]
         if len(looks) < 3:
-            return looks[0], looks[0].window
+            return looks[0]
         worth = [
             iou(farther.mask, look.mask) * look.prediction.confidence**0.5 * look.mask.any()
             for farther, look in pairwise(looks[:-1])
@@ -208,8 +204,8 @@ class FrameSegmenter:
         best = looks[1 + int(np.argmax(worth))]
         box = region.clicked_extent(best.mask, task.prompts)
         if box is None or best.window.size_y < options.click_limit * max(box[2] - box[0], box[3] - box[1]):
-            return best, best.window
-        return None, region.window_around(box, shape, options.click_scale, options)
+            return best
+        return self._look(task, region.window_around(box, shape, options.click_scale, options))
 
     def _following_window(self, task: Task, options: RegionOptions) -> Window:
         shape = self.frames.shape(task.frame)

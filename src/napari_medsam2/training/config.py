@@ -57,7 +57,7 @@ class TrainConfig:
         with errors in it, as late in a long stack (bundled network).
     rollouts
         Share of the other stacks that are longer than ``length``, the first slices after the prompted one being
-        propagated through as in use, without a gradient (bundled network, synthetic data).
+        propagated through as in use, without being judged (bundled network, synthetic data).
     flips
         Flip, transpose, brighten and darken your images at random.
     learning_rate

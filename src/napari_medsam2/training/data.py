@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .config import TrainConfig
 from .files import TrainingError
-from .simulate import SimulatedPrompt, simulate_prompt
+from .simulate import PROMPT_SHARES, SimulatedPrompt, simulate_prompt
 from .synthetic import make_flow, make_stack
 
 
@@ -85,7 +85,7 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     if ordered and not bridged and length > 2 and rng.random() < config.rollouts:
         rollout = int(rng.integers(length // 3, length + 1))
     any_scale = ordered and not bridged and not rollout and bool(rng.random() < 0.8)
-    shares = (0.55, 0.3, 0.15) if ordered else (0.5, 0.25, 0.25)
+    shares = PROMPT_SHARES if ordered else (0.5, 0.25, 0.25)
     if any_scale:
         shares = (0.2, 0.8, 0.0)
     samples = [

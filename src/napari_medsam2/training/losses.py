@@ -30,11 +30,8 @@ def mask_bce(logits: Tensor, target: Tensor, balance: float) -> Tensor:
 
 def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
     """One minus the soft Dice a frame ``[B]``; 0 where the target is empty."""
-    prob = logits.sigmoid()
-    overlap = (prob * target).sum((1, 2, 3))
-    total = prob.sum((1, 2, 3)) + target.sum((1, 2, 3))
     present = (target.sum((1, 2, 3)) > 0).float()
-    return (1 - (2 * overlap + 1.0) / (total + 1.0)) * present
+    return _soft_dice_loss(logits.sigmoid(), target, 1.0) * present
 
 
 def volume_loss(shown: Tensor, target: Tensor) -> Tensor:
@@ -47,7 +44,11 @@ def volume_loss(shown: Tensor, target: Tensor) -> Tensor:
     target
         ``[B, T, H, W]`` in 0..1; may be empty. A quarter of a percent of a frame is forgiven.
     """
-    forgiven = 0.0025 * shown.shape[-1] * shown.shape[-2]
+    return _soft_dice_loss(shown, target, 0.0025 * shown.shape[-1] * shown.shape[-2])
+
+
+def _soft_dice_loss(shown: Tensor, target: Tensor, forgiven: float) -> Tensor:
+    """One minus the Dice of probabilities with a target, ``[B]``; ``forgiven`` pixels of overlap come for nothing."""
     overlap = (shown * target).sum((1, 2, 3))
     total = shown.sum((1, 2, 3)) + target.sum((1, 2, 3))
     return 1 - (2 * overlap + forgiven) / (total + forgiven)

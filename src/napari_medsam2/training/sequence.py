@@ -17,7 +17,7 @@ from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
-from .simulate import SimulatedPrompt, corrective_click, simulate_prompt
+from .simulate import PROMPT_SHARES, SimulatedPrompt, corrective_click, simulate_prompt
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
 Descriptors = npt.NDArray[np.float64]
@@ -151,10 +151,7 @@ class _SequenceRun:
 
     def _roll_out(self, t: int) -> None:
         """Propagate through a frame that is not judged: what follows has the errors of a long run to live with."""
-        features = self._features[t]
-        memory, weights = self._recall(t)
-        maps = self._maps(t, features, [None] * self.count)
-        answer = self.network.decode(features, maps, memory, weights, self.batch.ordered)
+        answer = self._unprompted(t, *self._recall(t))
         nothing = np.zeros(self.count, bool)
         self._carry_on(t, answer, self.batch.masks[:, t], torch.from_numpy(nothing).to(self.device), nothing)
 
@@ -163,7 +160,7 @@ class _SequenceRun:
         features = self._features[t]
         memory, weights = self._recall(t)
         prompts: list[SimulatedPrompt | None] = []
-        prompts += batch.prompts if t == 0 else self._later_prompts(t, features, memory, weights)
+        prompts += batch.prompts if t == 0 else self._later_prompts(t, memory, weights)
         prompted = np.array([p is not None for p in prompts])
         drawn = torch.tensor([p is not None and p.mask for p in prompts], device=self.device)
         maps = self._maps(t, features, prompts)
@@ -189,6 +186,12 @@ class _SequenceRun:
         more = self.network.look_again(features, free, answer, None, None, False)
         self._add(0.5 * mask_bce(self._full(more[0]), target, self.options.balance), judged)
         return (torch.maximum(more[0], answer[0]), *more[1:])
+
+    def _unprompted(self, t: int, memory: MicroMemory | None, weights: Tensor | None) -> Answer:
+        """What memory and the slice before say about frame ``t``."""
+        features = self._features[t]
+        maps = self._maps(t, features, [None] * self.count)
+        return self.network.decode(features, maps, memory, weights, self.batch.ordered)
 
     def _judge(self, t: int, answer: Answer, target: Tensor, counts: Tensor, *, has_memory: bool) -> None:
         logits2, iou, objectness, score, carried = answer
@@ -255,7 +258,7 @@ class _SequenceRun:
     # ---- prompts ---------------------------------------------------------------------------------------------------
 
     def _later_prompts(
-        self, t: int, features: MicroFeatures, memory: MicroMemory | None, weights: Tensor | None
+        self, t: int, memory: MicroMemory | None, weights: Tensor | None
     ) -> list[SimulatedPrompt | None]:
         """Prompts on a later frame: none mostly, new ones, or a click where the prediction is wrong."""
         chance = self.options.prompts_stack if self.batch.ordered else self.options.prompts_flow
@@ -265,11 +268,10 @@ class _SequenceRun:
         truth = (self.batch.masks[:, t, 0] > 0.5).cpu().numpy()
         if rng.random() < 0.5:
             hollow = self.batch.hollow or (False,) * self.count
-            shares = [(0.0, 0.6, 0.4) if ring else (0.55, 0.3, 0.15) for ring in hollow]
+            shares = [(0.0, 0.6, 0.4) if ring else PROMPT_SHARES for ring in hollow]
             return [simulate_prompt(m, rng, s) if m.sum() >= 8 else None for m, s in zip(truth, shares, strict=True)]
         with torch.no_grad():
-            maps = self._maps(t, features, [None] * self.count)
-            answer = self.network.decode(features, maps, memory, weights, self.batch.ordered)
+            answer = self._unprompted(t, memory, weights)
         found = (self._full(answer[0])[:, 0] > 0) & (answer[2] > 0)[:, None, None]
         pairs = zip(truth, found.cpu().numpy(), strict=True)
         return [corrective_click(m, f) if m.sum() >= 8 else None for m, f in pairs]

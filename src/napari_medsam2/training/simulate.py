@@ -12,6 +12,9 @@ from ..network.interface import PromptTensors
 from ..parts import largest_parts, most_interior
 from ..region import box_of_mask
 
+#: How often a prompt is a box, clicks, a mask, where nothing else is asked for.
+PROMPT_SHARES = (0.55, 0.3, 0.15)
+
 
 @dataclass(frozen=True)
 class SimulatedPrompt:
@@ -56,7 +59,7 @@ def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_])
 
 
 def simulate_prompt(
-    mask: npt.NDArray[np.bool_], rng: np.random.Generator, shares: tuple[float, float, float] = (0.55, 0.3, 0.15)
+    mask: npt.NDArray[np.bool_], rng: np.random.Generator, shares: tuple[float, float, float] = PROMPT_SHARES
 ) -> SimulatedPrompt:
     """Draw a prompt for a mask ``(H, W)`` that is not empty; ``shares`` are those of box, clicks and mask."""
     none = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
