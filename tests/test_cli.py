@@ -16,6 +16,7 @@ from PIL import Image
 
 from fakes import blob_model, moving_disc
 from napari_medsam2 import cli, models
+from napari_medsam2.image_files import FrameError
 from napari_medsam2.io import open_frames
 from napari_medsam2.label_files import file_names
 from napari_medsam2.prompt_files import parse_box, parse_point, read_prompts
@@ -368,6 +369,18 @@ def test_dicom_frames_and_series(tmp_path: Path) -> None:
     series = open_frames(tmp_path)
     assert [series.name(t) for t in range(len(series))] == ["a.dcm", "b.dcm"]
     assert series[0].min() < 0  # Hounsfield units
+    for path in (tmp_path, single):
+        with pytest.raises(FrameError, match="no axis to choose; got axis 1"):
+            open_frames(path, axis=1)
+
+
+def test_an_axis_is_refused_where_there_is_none_to_choose(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=IMAGES, masks=np.ones(IMAGES.shape, np.uint8), mode="stack")
+    Image.fromarray(IMAGES[0].astype(np.uint8)).save(tmp_path / "one.png")
+    for name in ("set.npz", "one.png", ""):
+        assert len(open_frames(tmp_path / name)) >= 1
+        with pytest.raises(FrameError, match="no axis to choose; got axis 2"):
+            open_frames(tmp_path / name, axis=2)
 
 
 def test_a_missing_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:

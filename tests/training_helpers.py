@@ -15,7 +15,7 @@ from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.data import SyntheticBatches
 from napari_medsam2.training.files import export
 from napari_medsam2.training.learners import learner_for
-from napari_medsam2.training.trainer import Task
+from napari_medsam2.training.trainer import TrainingTask
 
 CPU = torch.device("cpu")
 TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)
@@ -33,9 +33,9 @@ def small_micro(seed: int = 0) -> MicroNetwork:
     return MicroNetwork(config)
 
 
-def small_task(config: TrainConfig = TINY) -> Task:
+def small_task(config: TrainConfig = TINY) -> TrainingTask:
     """The small network on synthetic data."""
-    return Task(learner_for(small_micro(config.seed), config), SyntheticBatches(config))
+    return TrainingTask(learner_for(small_micro(config.seed), config), SyntheticBatches(config))
 
 
 def write_small_micro(path: Path) -> Path:

@@ -291,6 +291,8 @@ def _from_path(path: Path, axis: int, rgb: bool | None, cache_bytes: int) -> Fra
         return _from_array(pages if along_pages else pages.whole(), axis, pages.colour, None, cache_bytes)
     if path.suffix.lower() == ".npy":
         return _from_array(read_image(path), axis, rgb, None, cache_bytes)
+    if axis != 0:
+        raise FrameError(f"{path.name} is a single frame, there is no axis to choose; got axis {axis}")
     return _FileFrames(as_paths([path]), [], cache_bytes)
 
 

@@ -33,7 +33,7 @@ def open_frames(path: str | Path, *, axis: int = 0, rgb: bool | None = None) -> 
     Raises
     ------
     FrameError, DatasetError
-        If it cannot be opened, in words.
+        If it cannot be opened, in words; also for an ``axis`` other than 0 where there is none to choose.
     """
     path = Path(path)
     name = path.name.lower()
@@ -42,16 +42,26 @@ def open_frames(path: str | Path, *, axis: int = 0, rgb: bool | None = None) -> 
     if name.endswith(NIFTI_SUFFIXES):
         return _open_nifti(path, axis, rgb)
     if name.endswith(".npz"):
+        _refuse_axis(axis, "a dataset's frames follow each other along its first axis")
         return dataset_frames(path)
     if path.is_dir() and (name.endswith(".zarr") or any((path / mark).exists() for mark in ZARR_MARKS)):
         return _open_zarr(path, axis, rgb)
     if path.is_dir():
         images, others = list_images(path)
         slices = [other for other in others if other.suffix.lower() in DICOM_SUFFIXES]
-        return _DicomFrames(slices) if slices and not images else as_frames(path)
+        if images or not slices:
+            return as_frames(path, axis=axis)
+        _refuse_axis(axis, "the slices of a series are its files")
+        return _DicomFrames(slices)
     if name.endswith(DICOM_SUFFIXES):
+        _refuse_axis(axis, "the frames of a DICOM file follow each other as they are stored")
         return _DicomFrames([path])
     return as_frames(path, axis=axis, rgb=rgb)
+
+
+def _refuse_axis(axis: int, reason: str) -> None:
+    if axis != 0:
+        raise FrameError(f"{reason}, there is no axis to choose; got axis {axis}")
 
 
 class _AxesView:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .remote import HUB, cached_file
+from .remote import HUB, cached_file, hub_address
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -108,7 +108,7 @@ def _read(path: Path) -> Iterator[ModelEntry]:
         for own in family["models"]:
             facts = {**shared, **own}
             repo, name = facts.get("repo", ""), facts["file"]
-            facts["source"] = f"{HUB}/{repo}/resolve/main/{name}" if repo else "bundled with napari-medsam2"
+            facts["source"] = hub_address(repo, name, HUB) if repo else "bundled with napari-medsam2"
             facts["alternatives"] = tuple(url.format(repo=repo, file=name) for url in facts.get("alternatives", ()))
             yield ModelEntry(**facts)
 

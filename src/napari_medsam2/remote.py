@@ -58,9 +58,9 @@ def hub_endpoint() -> str:
     return (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
 
 
-def hub_address(repo: str, file: str) -> str:
-    """Where a file of a repository is, for a browser or for us."""
-    return f"{hub_endpoint()}/{repo}/resolve/main/{file}"
+def hub_address(repo: str, file: str, endpoint: str | None = None) -> str:
+    """Where a file of a repository is, for a browser or for us; on the mirror in use unless another hub is named."""
+    return f"{endpoint or hub_endpoint()}/{repo}/resolve/main/{file}"
 
 
 def is_offline() -> bool:

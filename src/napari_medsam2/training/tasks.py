@@ -12,10 +12,10 @@ from .files import TrainingError
 from .judge import Judge
 from .labelled import View, open_labelled
 from .learners import learner_for
-from .trainer import Task, synthetic_task
+from .trainer import TrainingTask, synthetic_task
 
 
-def make_task(config: TrainConfig, device: torch.device) -> tuple[Task, tuple[str, ...]]:
+def make_task(config: TrainConfig, device: torch.device) -> tuple[TrainingTask, tuple[str, ...]]:
     """The task of a configuration, and what should be said about it.
 
     Raises
@@ -32,13 +32,13 @@ def make_task(config: TrainConfig, device: torch.device) -> tuple[Task, tuple[st
                 f"synthetic data are for the bundled network; {model.name} can be trained on labelled images of your "
                 "own, with --data"
             )
-        return Task(learner_for(model.network, config), SyntheticBatches(config)), ()
+        return TrainingTask(learner_for(model.network, config), SyntheticBatches(config)), ()
     opened = open_labelled(config)  # first: it is quick, and says what is wrong with the data
     model = _load(config, device)
     learner = learner_for(model.network, config)
     held_out = opened.split.held_out
     judge = Judge(held_out, config.prompt, model.name, model.region) if held_out else None
-    return Task(learner, opened.batches(config, _view(model)), judge), opened.told
+    return TrainingTask(learner, opened.batches(config, _view(model)), judge), opened.told
 
 
 def _view(model: Model) -> View:

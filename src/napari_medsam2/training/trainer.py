@@ -27,7 +27,7 @@ MOST_SKIPPED = 3
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class TrainingTask:
     """What to train, on what, and how it is scored.
 
     Attributes
@@ -54,11 +54,11 @@ class Best:
     before: float
 
 
-def synthetic_task(config: TrainConfig, device: torch.device) -> Task:
+def synthetic_task(config: TrainConfig, device: torch.device) -> TrainingTask:
     """The bundled network from nothing, on synthetic data."""
     torch.manual_seed(config.seed)
     network = MicroNetwork(MicroConfig()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Task(learner_for(network, config), SyntheticBatches(config))
+    return TrainingTask(learner_for(network, config), SyntheticBatches(config))
 
 
 def rate_share(config: TrainConfig, step: int) -> float:
@@ -101,7 +101,7 @@ class Trainer:
         folder: Path,
         config: TrainConfig,
         device: torch.device,
-        task: Task | None = None,
+        task: TrainingTask | None = None,
         ranks: Ranks = Ranks(),  # noqa: B008 (a frozen value)
     ) -> None:
         if ranks.is_first:
