@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .config import TrainConfig
 from .files import TrainingError
-from .simulate import PROMPT_SHARES, SimulatedPrompt, simulate_prompt
+from .simulate import PROMPT_SHARES, SimulatedPrompt, prompt_shares, simulate_prompt
 from .synthetic import make_flow, make_stack
 
 
@@ -98,7 +98,7 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     return Batch(
         torch.from_numpy(np.stack([s.images for s in samples])),
         torch.from_numpy(np.stack([s.masks for s in samples])).float()[:, :, None],
-        [simulate_prompt(s.masks[0], rng, (0.0, *shares[1:]) if s.hollow else shares) for s in samples],
+        [simulate_prompt(s.masks[0], rng, prompt_shares(s.hollow, shares)) for s in samples],
         ordered,
         torch.from_numpy(np.stack(bridges)).float()[:, None] if bridges else None,
         rollout,

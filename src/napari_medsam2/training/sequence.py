@@ -17,7 +17,7 @@ from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
-from .simulate import PROMPT_SHARES, SimulatedPrompt, corrective_click, simulate_prompt
+from .simulate import SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
 Descriptors = npt.NDArray[np.float64]
@@ -268,13 +268,13 @@ class _SequenceRun:
         truth = (self.batch.masks[:, t, 0] > 0.5).cpu().numpy()
         if rng.random() < 0.5:
             hollow = self.batch.hollow or (False,) * self.count
-            shares = [(0.0, 0.6, 0.4) if ring else PROMPT_SHARES for ring in hollow]
-            return [simulate_prompt(m, rng, s) if m.sum() >= 8 else None for m, s in zip(truth, shares, strict=True)]
+            pairs = zip(truth, map(prompt_shares, hollow), strict=True)
+            return [simulate_prompt(m, rng, shares) if m.sum() >= 8 else None for m, shares in pairs]
         with torch.no_grad():
             answer = self._unprompted(t, memory, weights)
         found = (self._full(answer[0])[:, 0] > 0) & (answer[2] > 0)[:, None, None]
-        pairs = zip(truth, found.cpu().numpy(), strict=True)
-        return [corrective_click(m, f) if m.sum() >= 8 else None for m, f in pairs]
+        both = zip(truth, found.cpu().numpy(), strict=True)
+        return [corrective_click(m, f) if m.sum() >= 8 else None for m, f in both]
 
     def _maps(self, t: int, features: MicroFeatures, prompts: list[SimulatedPrompt | None]) -> Tensor:
         """Prompt maps of frame ``t``; frames without a prompt see the slice before, where there is one."""

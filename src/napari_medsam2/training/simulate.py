@@ -38,6 +38,11 @@ class SimulatedPrompt:
         )
 
 
+def prompt_shares(hollow: bool, shares: tuple[float, float, float] = PROMPT_SHARES) -> tuple[float, float, float]:
+    """The shares for one target: a box around a hollow one would mean more than the target."""
+    return (0.0, *shares[1:]) if hollow else shares
+
+
 def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> SimulatedPrompt | None:
     """A click in the middle of the largest error, ``None`` if there is none worth a click.
 

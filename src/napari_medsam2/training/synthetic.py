@@ -92,6 +92,36 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
     return scene
 
 
+#: Pixels along each side of the slices that are only measured.
+_COARSE = 48
+#: A window on a scene: (y0, x0, side), the scene's own sides being 1.
+_View = tuple[float, float, float]
+
+
+@dataclass(frozen=True, eq=False)
+class _Course:
+    """How a stack goes through a scene.
+
+    Attributes
+    ----------
+    wanted
+        Identities of the target.
+    start, direction
+        Height of the first slice, and whether the heights go up (1) or down (-1).
+    window, extent
+        What is seen of the first slice, and the longer side of the target there.
+    hollow
+        See :class:`Sample`.
+    """
+
+    wanted: Ids
+    start: float
+    direction: float
+    window: _View
+    extent: float
+    hollow: bool
+
+
 def make_stack(
     rng: np.random.Generator, length: int, size: int, *, bridged: bool = False, any_scale: bool = False
 ) -> Sample:
@@ -102,60 +132,78 @@ def make_stack(
     """
     while True:
         scene = _stack_scene(rng)
-        coarse = 48
-        start = float(rng.normal(0, 0.05))
-        ids = slice_of(scene, start, coarse)
-        areas = np.bincount(ids.ravel(), minlength=len(scene.class_of))
-        fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= 0.4 * coarse**2]
-        if not fits:
+        course = _course(rng, scene, any_scale)
+        if course is None:
             continue
-        target = int(rng.choice(fits))
-        if not _mostly_one(ids == target):
-            continue
-        members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
-        chosen = members if rng.random() < 0.88 else {target}
-        wanted = np.array(sorted(chosen), np.int32)
-        direction, widest = float(rng.choice([-1, 1])), 2.6
-        if rng.random() < 0.25:
-            start, direction, widest = _near_an_end(rng, scene, start, wanted, direction), -direction, 4.0
-            ids = slice_of(scene, start, coarse)
-        rows, columns = np.nonzero(np.isin(ids, wanted))
-        if not len(rows):
-            continue
-        y0, y1, x0, x1 = (v / coarse for v in (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1))
-        extent = max(y1 - y0, x1 - x0)
-        if rng.random() < 0.12:
-            window = (0.0, 0.0, 1.0)
-        else:
-            side = extent * (np.exp(rng.uniform(np.log(0.35), np.log(7))) if any_scale else rng.uniform(1.3, widest))
-            shift = rng.uniform(-0.12, 0.12, 2) * min(side, 2 * extent)
-            if rng.random() < 0.35:
-                shift = _to_the_edge(rng, side, extent)
-            window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
-        step = extent * direction * np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length))))
-        jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
-        skipped = int(rng.integers(0, 9)) if bridged else 0
-        slices = []
-        for t in range(length):
-            if t == 1 and bridged:
-                window = _follow(rng, scene, start + (skipped + 1) * float(step), window, wanted)
-            moved = (window[0] + jitter[t, 0], window[1] + jitter[t, 1], window[2])
-            slices.append(slice_of(scene, start + (t + skipped * (t > 0)) * float(step), size, moved))
-        volume = np.stack(slices)
-        masks = np.isin(volume, wanted)
+        volume = _slices(rng, scene, course, length, size, bridged)
+        masks = np.isin(volume, course.wanted)
         if masks[0].sum() < 20 or not _mostly_one(masks[0]):
             continue
-        look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
-        if bridged:  # slices that do not follow each other do not shine through each other
-            look = replace(look, axial=0.0)
-        if window[2] < 1.1 * extent:  # from so near, single pixels of the sensor are seen
-            look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
-        if not scene.tissue:
-            look = look.set_apart({scene.class_of[i] for i in wanted}, rng)
+        look = _stack_look(rng, scene, course, bridged)
         images = render(volume, np.array(scene.class_of), look, rng)
         bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
-        sample = Sample(images, masks, True, bridge, hollow=chosen != members)
+        sample = Sample(images, masks, True, bridge, course.hollow)
         return _augment(_at_the_border(sample, rng) if rng.random() < 0.12 else sample, rng)
+
+
+def _course(rng: np.random.Generator, scene: Scene, any_scale: bool) -> _Course | None:
+    """Choose a target, where to begin and through which window to look; ``None`` if the scene has nothing that fits."""
+    start = float(rng.normal(0, 0.05))
+    ids = slice_of(scene, start, _COARSE)
+    areas = np.bincount(ids.ravel(), minlength=len(scene.class_of))
+    fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= 0.4 * _COARSE**2]
+    if not fits:
+        return None
+    target = int(rng.choice(fits))
+    if not _mostly_one(ids == target):
+        return None
+    members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
+    chosen = members if rng.random() < 0.88 else {target}
+    wanted = np.array(sorted(chosen), np.int32)
+    direction, widest = float(rng.choice([-1, 1])), 2.6
+    if rng.random() < 0.25:
+        start, direction, widest = _near_an_end(rng, scene, start, wanted, direction), -direction, 4.0
+        ids = slice_of(scene, start, _COARSE)
+    rows, columns = np.nonzero(np.isin(ids, wanted))
+    if not len(rows):
+        return None
+    y0, y1, x0, x1 = (v / _COARSE for v in (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1))
+    extent = max(y1 - y0, x1 - x0)
+    if rng.random() < 0.12:
+        window = (0.0, 0.0, 1.0)
+    else:
+        side = extent * (np.exp(rng.uniform(np.log(0.35), np.log(7))) if any_scale else rng.uniform(1.3, widest))
+        shift = rng.uniform(-0.12, 0.12, 2) * min(side, 2 * extent)
+        if rng.random() < 0.35:
+            shift = _to_the_edge(rng, side, extent)
+        window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
+    return _Course(wanted, start, direction, window, extent, hollow=chosen != members)
+
+
+def _slices(rng: np.random.Generator, scene: Scene, course: _Course, length: int, size: int, bridged: bool) -> Ids:
+    """Identities ``[length, size, size]`` on the slices of a course, a few of them left out after a bridge."""
+    window, extent = course.window, course.extent
+    step = extent * course.direction * np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length))))
+    jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
+    skipped = int(rng.integers(0, 9)) if bridged else 0
+    slices = []
+    for t in range(length):
+        z = course.start + (t + skipped * (t > 0)) * float(step)
+        if t == 1 and bridged:
+            window = _follow(rng, scene, z, window, course.wanted)
+        slices.append(slice_of(scene, z, size, (window[0] + jitter[t, 0], window[1] + jitter[t, 1], window[2])))
+    return np.stack(slices)
+
+
+def _stack_look(rng: np.random.Generator, scene: Scene, course: _Course, bridged: bool) -> Look:
+    look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
+    if bridged:  # slices that do not follow each other do not shine through each other
+        look = replace(look, axial=0.0)
+    if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
+        look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
+    if not scene.tissue:
+        look = look.set_apart({scene.class_of[i] for i in course.wanted}, rng)
+    return look
 
 
 def _mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
@@ -186,9 +234,7 @@ def _to_the_edge(rng: np.random.Generator, side: float, extent: float) -> npt.ND
     return np.asarray(reach * rng.choice([-1, 1], 2))
 
 
-def _follow(
-    rng: np.random.Generator, scene: Scene, z: float, window: tuple[float, float, float], wanted: Ids
-) -> tuple[float, float, float]:
+def _follow(rng: np.random.Generator, scene: Scene, z: float, window: _View, wanted: Ids) -> _View:
     """The window moved onto the object as it is on another slice, as the region of interest would have followed it.
 
     It has grown where the object has outgrown it. Where the object became smaller it has in half of the cases too, by
