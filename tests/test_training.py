@@ -13,6 +13,7 @@ from scipy import ndimage
 
 from napari_medsam2.cli import main
 from napari_medsam2.models import load_model
+from napari_medsam2.training.appearance import Look, render
 from napari_medsam2.training.config import TrainConfig, describe_options
 from napari_medsam2.training.data import make_batch
 from napari_medsam2.training.files import WEIGHTS
@@ -226,3 +227,28 @@ def test_the_object_of_a_stack_begins_in_one_piece() -> None:
         parts, count = ndimage.label(make_stack(np.random.default_rng(seed), 2, 64).masks[0])
         sizes = np.bincount(parts.ravel())[1:]
         assert count <= 3 and sizes.max() >= 0.5 * sizes.sum()
+
+
+def test_a_wall_in_the_slice_is_a_haze_over_as_many_slices_as_the_point_spread_reaches() -> None:
+    ids = np.ones((15, 32, 32), np.int32)
+    ids[7:] = 2
+    plain = replace(
+        Look.random(np.random.default_rng(0), 2, ordered=True, tissue=True),
+        colour=np.full((2, 3), 0.2, np.float32),
+        texture=np.zeros(2, np.float32),
+        membrane=0.5,
+        membrane_width=2.0,
+        **dict.fromkeys(("individual", "blur", "noise", "speckle", "shading", "shadow"), 0.0),
+        **dict.fromkeys(("gamma", "coarse", "span"), 1.0),
+        clipped=(0.0, 0.0),
+        grey=True,
+    )
+
+    def hazy(pixels_per_slice: float) -> int:
+        look = plain.optically_sectioned(np.random.default_rng(0), pixels_per_slice)
+        shown = render(ids, np.array([0, 1, 1]), look, np.random.default_rng(0)).mean((1, 2, 3))
+        assert shown.argmax() in (6, 7)
+        return int((shown > shown.min() + 0.5 * np.ptp(shown)).sum())
+
+    assert hazy(20.0) == 2
+    assert hazy(1.0) >= 5

@@ -102,6 +102,15 @@ class Look:
             shadow=float(rng.uniform(0.3, 0.9)) if rng.random() < 0.06 else 0.0,
         )
 
+    def optically_sectioned(self, rng: np.random.Generator, pixels_per_slice: float) -> Look:
+        """The same look from a microscope, whose point spread along the axis is as long as it is wide, or up to three
+        times as long: on finely spaced slices, walls that are seen face on are a haze over several of them.
+
+        ``pixels_per_slice`` is the distance of two slices.
+        """
+        wide = max(0.6 * self.membrane_width, self.blur, 0.7)
+        return replace(self, axial=float(np.clip(rng.uniform(1.0, 3.0) * wide / pixels_per_slice, 0.3, 3.0)))
+
     def set_apart(self, wanted: set[int], rng: np.random.Generator) -> Look:
         """The same look with the wanted classes told apart from all others: what cannot be seen cannot be learned."""
         colour = self.colour.copy()
@@ -175,15 +184,25 @@ def _shadows(rng: np.random.Generator, shape: tuple[int, ...], strength: float) 
     return np.asarray(1 - strength * np.outer(rows, columns / (columns.max() + 1e-6)), np.float32)[None]
 
 
-def _borders(ids: npt.NDArray[np.int32], *, across: bool) -> Array:
-    """1 where an instance meets another, ``[T, H, W]``; ``across`` slices too, where a wall is seen face on."""
-    border = np.zeros(ids.shape, np.float32)
-    border[:, 1:] = ids[:, 1:] != ids[:, :-1]
-    border[:, :, 1:] = np.maximum(border[:, :, 1:], ids[:, :, 1:] != ids[:, :, :-1])
-    if across:
-        border[1:] = np.maximum(border[1:], 0.7 * (ids[1:] != ids[:-1]))
-        border[:-1] = np.maximum(border[:-1], 0.7 * (ids[1:] != ids[:-1]))
-    return border
+def _walls(ids: npt.NDArray[np.int32], look: Look) -> Array:
+    """How much of a wall between two instances is seen, ``[T, H, W]``, up to 1 and a little more where walls meet.
+
+    A wall across the slices is a line. With an axial point spread, one that lies in the slice is a haze, which is as
+    bright in its middle, once the slices have been blurred along the axis.
+    """
+    line = np.zeros(ids.shape, np.float32)
+    line[:, 1:] = ids[:, 1:] != ids[:, :-1]
+    line[:, :, 1:] = np.maximum(line[:, :, 1:], ids[:, :, 1:] != ids[:, :, :-1])
+    width = look.membrane_width
+    walls = np.minimum(ndimage.gaussian_filter(line, (0, width, width)) * 1.6 * max(width, 1.0), 1.0)
+    if look.axial:
+        face_on = np.zeros(ids.shape, np.float32)
+        crossed = 0.5 * (ids[1:] != ids[:-1])
+        face_on[1:] += crossed
+        face_on[:-1] += crossed
+        face_on = ndimage.gaussian_filter(face_on, (0, 0.5 * width, 0.5 * width))
+        walls += max(2.5 * look.axial, 1.0) * face_on
+    return np.asarray(walls, np.float32)
 
 
 def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Look, rng: np.random.Generator) -> Array:
@@ -200,9 +219,7 @@ def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Lo
     if individual is not None:
         plain += individual[ids]
     if look.membrane:
-        border = _borders(ids, across=look.axial > 0)
-        border = ndimage.gaussian_filter(border, (0, look.membrane_width, look.membrane_width))
-        plain += look.membrane * np.minimum(border * 1.6 * max(look.membrane_width, 1.0), 1.0)
+        plain += look.membrane * _walls(ids, look)
     image = image + plain[..., None]
     if look.axial and len(image) > 1:
         image = ndimage.gaussian_filter1d(image, look.axial, axis=0, mode="nearest", truncate=2.0)

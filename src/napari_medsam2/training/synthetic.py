@@ -106,8 +106,8 @@ class _Course:
     ----------
     wanted
         Identities of the target.
-    start, direction
-        Height of the first slice, and whether the heights go up (1) or down (-1).
+    start, step
+        Height of the first slice, and from each to the next.
     window, extent
         What is seen of the first slice, and the longer side of the target there.
     hollow
@@ -116,10 +116,14 @@ class _Course:
 
     wanted: Ids
     start: float
-    direction: float
+    step: float
     window: _View
     extent: float
     hollow: bool
+
+    def pixels_per_slice(self, size: int) -> float:
+        """How far apart slices are, in pixels of a picture with this side."""
+        return abs(self.step) / self.window[2] * size
 
 
 def make_stack(
@@ -132,21 +136,21 @@ def make_stack(
     """
     while True:
         scene = _stack_scene(rng)
-        course = _course(rng, scene, any_scale)
+        course = _course(rng, scene, length, any_scale)
         if course is None:
             continue
         volume = _slices(rng, scene, course, length, size, bridged)
         masks = np.isin(volume, course.wanted)
         if masks[0].sum() < 20 or not _mostly_one(masks[0]):
             continue
-        look = _stack_look(rng, scene, course, bridged)
+        look = _stack_look(rng, scene, course, size, bridged)
         images = render(volume, np.array(scene.class_of), look, rng)
         bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
         sample = Sample(images, masks, True, bridge, course.hollow)
         return _augment(_at_the_border(sample, rng) if rng.random() < 0.12 else sample, rng)
 
 
-def _course(rng: np.random.Generator, scene: Scene, any_scale: bool) -> _Course | None:
+def _course(rng: np.random.Generator, scene: Scene, length: int, any_scale: bool) -> _Course | None:
     """Choose a target, where to begin and through which window to look; ``None`` if the scene has nothing that fits."""
     start = float(rng.normal(0, 0.05))
     ids = slice_of(scene, start, _COARSE)
@@ -177,26 +181,28 @@ def _course(rng: np.random.Generator, scene: Scene, any_scale: bool) -> _Course 
         if rng.random() < 0.35:
             shift = _to_the_edge(rng, side, extent)
         window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
-    return _Course(wanted, start, direction, window, extent, hollow=chosen != members)
+    step = extent * direction * float(np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length)))))
+    return _Course(wanted, start, step, window, extent, hollow=chosen != members)
 
 
 def _slices(rng: np.random.Generator, scene: Scene, course: _Course, length: int, size: int, bridged: bool) -> Ids:
     """Identities ``[length, size, size]`` on the slices of a course, a few of them left out after a bridge."""
-    window, extent = course.window, course.extent
-    step = extent * course.direction * np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length))))
+    window = course.window
     jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
     skipped = int(rng.integers(0, 9)) if bridged else 0
     slices = []
     for t in range(length):
-        z = course.start + (t + skipped * (t > 0)) * float(step)
+        z = course.start + (t + skipped * (t > 0)) * course.step
         if t == 1 and bridged:
             window = _follow(rng, scene, z, window, course.wanted)
         slices.append(slice_of(scene, z, size, (window[0] + jitter[t, 0], window[1] + jitter[t, 1], window[2])))
     return np.stack(slices)
 
 
-def _stack_look(rng: np.random.Generator, scene: Scene, course: _Course, bridged: bool) -> Look:
+def _stack_look(rng: np.random.Generator, scene: Scene, course: _Course, size: int, bridged: bool) -> Look:
     look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
+    if scene.tissue:
+        look = look.optically_sectioned(rng, course.pixels_per_slice(size))
     if bridged:  # slices that do not follow each other do not shine through each other
         look = replace(look, axial=0.0)
     if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
