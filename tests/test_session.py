@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from fakes import PLAIN, blob_model, box, click, disc, moving_disc, stack_session, state
+from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session, state
 from napari_medsam2.models import Model
 from napari_medsam2.network.micro import MicroNetwork
 from napari_medsam2.network.micro_encoder import MicroConfig
@@ -231,6 +231,45 @@ def test_a_second_propagation_encodes_nothing_and_gives_the_same():
         for t in first:
             np.testing.assert_array_equal(first[t].mask, second[t].mask)
             assert first[t].window == second[t].window
+
+
+class FinerBlobs(BlobNetwork):
+    """Wants to see frames with a box twice as finely; notes the side of every input that it segments."""
+
+    box_detail = 2.0
+
+    def __init__(self) -> None:
+        super().__init__(64)
+        self.seen: list[int] = []
+
+    def encode_image(self, image):
+        self.image_size = image.shape[-1]
+        return super().encode_image(image)
+
+    def segment(self, features, *args, **kwargs):
+        self.seen.append(features.levels[0].shape[-1])
+        return super().segment(features, *args, **kwargs)
+
+    def encode_memory(self, features, *args, **kwargs):
+        self.image_size = features.levels[0].shape[-1]
+        assert self.image_size == 64, "what is remembered is as fine as the other frames"
+        return super().encode_memory(features, *args, **kwargs)
+
+
+@pytest.mark.parametrize("region", [False, True])
+def test_a_frame_with_a_box_is_seen_more_finely_and_remembered_like_the_others(region):
+    frames, masks = moving_disc(4)
+    network = FinerBlobs().eval()
+    model = Model(name="blobs", network=network, device=torch.device("cpu"), region=region)
+    session = Session(model, frames, mode="stack", contrast=PLAIN)
+    session.add(box(1, masks))
+    for result in session.propagate():
+        np.testing.assert_array_equal(result.mask, masks[result.frame])
+    assert network.seen == [128, 64, 64, 64]
+    network.seen.clear()
+    session.reset()
+    session.add(click(1, masks))
+    assert session.segment(1).mask.any() and set(network.seen) == {64}
 
 
 def test_the_feature_cache_keeps_to_its_budget():

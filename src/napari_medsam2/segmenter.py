@@ -6,6 +6,7 @@ import time
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -219,24 +220,36 @@ class FrameSegmenter:
     # ---- running the network ---------------------------------------------------------------------------------------
 
     def _look(self, task: Task, window: Window) -> _Look:
-        features = self.cache.get(task.frame, window, lambda: self._encode(task.frame, window)).to(self.model.device)
+        encode = partial(self._encode, task.frame, window, self._size)
+        features = self.cache.get(task.frame, window, encode).to(self.model.device)
         picks = task.bank.pick(task.frame, _descriptor(features), n_frames=len(self.frames), reverse=task.reverse)
+        detail = self.model.network.box_detail
+        if detail > 1 and boxes_of(task.prompts) and not masks_of(task.prompts):
+            finer = int(detail * self._size)
+            prediction = self._predict(task, window, self._encode(task.frame, window, finer), finer, picks)
+        else:
+            prediction = self._predict(task, window, features, self._size, picks)
+        logits = paste(prediction.logits, window, self.frames.shape(task.frame))
+        apart = self._apart(task, logits > 0)
+        if apart is not None:
+            logits[apart] = -_DRAWN_LOGIT
+        return _Look(window, features, prediction, logits, len(picks), apart)
+
+    def _predict(
+        self, task: Task, window: Window, features: ImageFeatures, size: int, picks: Sequence[Pick]
+    ) -> Prediction:
+        """Run the network on features of an input of this size."""
         shape = self.frames.shape(task.frame)
         previous, previous_image = self._previous(task, window, shape)
-        prediction = self.model.network.segment(
+        return self.model.network.segment(
             features,
-            self._prompt_tensors(task.prompts, window, shape) if task.prompts else None,
+            self._prompt_tensors(task.prompts, window, shape, size) if task.prompts else None,
             [self._recall(pick) for pick in picks],
             ordered=self.options.ordered,
             previous=previous,
             previous_image=previous_image,
             n_frames=len(self.frames),
         )
-        logits = paste(prediction.logits, window, shape)
-        apart = self._apart(task, logits > 0)
-        if apart is not None:
-            logits[apart] = -_DRAWN_LOGIT
-        return _Look(window, features, prediction, logits, len(picks), apart)
 
     def _apart(self, task: Task, mask: Mask) -> Mask | None:
         """Parts that do not carry on from the neighbouring slice; ``None`` where there are none or it is not asked."""
@@ -247,8 +260,8 @@ class FrameSegmenter:
         apart = mask & ~region.connected(mask, task.neighbour.mask, self.options.region)
         return apart if apart.any() else None
 
-    def _encode(self, frame: int, window: Window) -> ImageFeatures:
-        image = crop(self._prepared(frame), window, self._size)
+    def _encode(self, frame: int, window: Window, size: int) -> ImageFeatures:
+        image = crop(self._prepared(frame), window, size)
         return self.model.network.encode_image(image.to(self.model.device))
 
     def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
@@ -286,7 +299,9 @@ class FrameSegmenter:
         device = self.model.device
         return crop_mask(hint, window, self._size).to(device), image.to(device)
 
-    def _prompt_tensors(self, prompts: Sequence[Prompt], window: Window, shape: tuple[int, int]) -> PromptTensors:
+    def _prompt_tensors(
+        self, prompts: Sequence[Prompt], window: Window, shape: tuple[int, int], size: int
+    ) -> PromptTensors:
         """Prompts in network pixels; clicks outside the window say nothing about what the network sees."""
         height, width = shape
         points = [p for p in points_of(prompts) if region.contains(window, p.y, p.x)]
@@ -295,14 +310,14 @@ class FrameSegmenter:
             for p in boxes_of(prompts)
         ]
         drawn = _union(prompts)
-        xy = to_window(np.array([(p.y, p.x) for p in points], float).reshape(-1, 2), window, self._size)
-        corners = to_window(np.array(boxes, float).reshape(-1, 2, 2), window, self._size)
+        xy = to_window(np.array([(p.y, p.x) for p in points], float).reshape(-1, 2), window, size)
+        corners = to_window(np.array(boxes, float).reshape(-1, 2, 2), window, size)
         device = self.model.device
         return PromptTensors(
             points=torch.as_tensor(xy, dtype=torch.float32, device=device),
             point_labels=torch.tensor([int(p.positive) for p in points], dtype=torch.int64, device=device),
             boxes=torch.as_tensor(corners.reshape(-1, 4), dtype=torch.float32, device=device),
-            mask=None if drawn is None else crop_mask(drawn, window, self._size).to(device),
+            mask=None if drawn is None else crop_mask(drawn, window, size).to(device),
         )
 
     def _remember(self, look: _Look, drawn: Mask | None, *, prompted: bool) -> Memory:

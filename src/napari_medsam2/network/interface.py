@@ -160,6 +160,8 @@ class SegmentationNetwork(nn.Module, ABC):
     image_size: int
     #: Side for windows around one object, where that may be smaller; ``None``: the same.
     region_size: int | None = None
+    #: How many times as finely a frame with a box is looked at; what is remembered of it stays as fine as the others.
+    box_detail: float = 1.0
     #: Whether the network has a use for the neighbouring frame, ``previous`` and ``previous_image``.
     sees_neighbour: bool = False
     #: Run the session's methods in this precision where that is safe; ``None``: in that of the weights.

@@ -30,6 +30,7 @@ class MicroNetwork(SegmentationNetwork):
     """The bundled network; see the module's docstring. Batched parts for training, the interface for the session."""
 
     sees_neighbour = True
+    box_detail = 1.5
 
     def __init__(self, config: MicroConfig | None = None) -> None:
         super().__init__()
