@@ -84,7 +84,7 @@ class Look:
             ),
             grain=rng.integers(0, 3, classes),
             membrane=_membrane(rng, tissue=tissue),
-            membrane_width=float(rng.uniform(0.5, 5.0 if tissue else 1.6)),
+            membrane_width=float(rng.uniform(0.5, 8.0 if tissue else 1.6)),
             individual=float(rng.choice([0.0, 0.03, 0.1])),
             blur=float(rng.choice([0.0, rng.uniform(0.3, 2.0), rng.uniform(1.0, 3.0)])),
             noise=float(rng.choice([0.0, rng.uniform(0, 0.03), rng.uniform(0, 0.08)])),

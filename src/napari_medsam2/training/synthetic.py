@@ -165,7 +165,7 @@ def _course(rng: np.random.Generator, scene: Scene, length: int, any_scale: bool
     chosen = members if rng.random() < 0.88 else {target}
     wanted = np.array(sorted(chosen), np.int32)
     direction, widest = float(rng.choice([-1, 1])), 2.6
-    if rng.random() < 0.25:
+    if rng.random() < 0.12:
         start, direction, widest = _near_an_end(rng, scene, start, wanted, direction), -direction, 4.0
         ids = slice_of(scene, start, _COARSE)
     rows, columns = np.nonzero(np.isin(ids, wanted))
