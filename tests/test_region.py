@@ -46,7 +46,7 @@ def test_the_extent_of_prompts_covers_boxes_masks_and_positive_clicks():
 
 def test_the_window_is_a_square_twice_the_box():
     assert window_around((80, 90, 120, 110), (200, 200), 2.0, OPTIONS) == Window(60, 60, 80, 80)
-    assert window_around((80, 90, 84, 94), (200, 200), 2.0, OPTIONS) == Window(74, 84, 16, 16)
+    assert window_around((80, 90, 84, 94), (200, 200), 2.0, OPTIONS) == Window(72, 82, 20, 20)
 
 
 def test_a_window_as_large_as_the_frame_is_centred_on_it():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -9,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from scipy import ndimage
 
 from napari_medsam2.cli import main
@@ -252,3 +255,20 @@ def test_a_wall_in_the_slice_is_a_haze_over_as_many_slices_as_the_point_spread_r
 
     assert hazy(20.0) == 2
     assert hazy(1.0) >= 5
+
+
+def test_weights_files_are_averaged_by_their_shares(tmp_path: Path) -> None:
+    for name, value in (("a", 1.0), ("b", 4.0)):
+        save_file({"w": torch.full((2,), value)}, tmp_path / f"{name}.safetensors", {"config": name})
+    save_file({"w": torch.zeros(3)}, tmp_path / "other.safetensors")
+    tool = Path(__file__).parents[1] / "tools" / "average_weights.py"
+
+    def average(*names: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, str(tool), "out.safetensors", *names]
+        return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert average("a.safetensors=2", "b.safetensors").returncode == 0
+    assert load_file(tmp_path / "out.safetensors")["w"].tolist() == [2.0, 2.0]
+    refused = average("a.safetensors", "other.safetensors")
+    assert refused.returncode == 1 and "other.safetensors holds another network" in refused.stderr
+    assert average("a.safetensors=0", "b.safetensors").returncode == 2

@@ -62,7 +62,7 @@ class RegionOptions:
     click_limit: float = 2.2
     closer_scale: float = 1.6
     closer_share: float = 0.8
-    minimum: float = 16.0
+    minimum: float = 20.0
     largest: float = 1.25
     click_sides: tuple[float, ...] = (0.9, 0.65, 0.48, 0.35, 0.26, 0.19, 0.14, 0.1)
     slack: float = 2.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -223,12 +223,12 @@ class FrameSegmenter:
         encode = partial(self._encode, task.frame, window, self._size)
         features = self.cache.get(task.frame, window, encode).to(self.model.device)
         picks = task.bank.pick(task.frame, _descriptor(features), n_frames=len(self.frames), reverse=task.reverse)
+        prediction = self._predict(task, window, features, self._size, picks)
         detail = self.model.network.box_detail
         if detail > 1 and boxes_of(task.prompts) and not masks_of(task.prompts):
             finer = int(detail * self._size)
-            prediction = self._predict(task, window, self._encode(task.frame, window, finer), finer, picks)
-        else:
-            prediction = self._predict(task, window, features, self._size, picks)
+            closely = self._predict(task, window, self._encode(task.frame, window, finer), finer, picks)
+            prediction = _mean(prediction, closely)
         logits = paste(prediction.logits, window, self.frames.shape(task.frame))
         apart = self._apart(task, logits > 0)
         if apart is not None:
@@ -336,6 +336,14 @@ class FrameSegmenter:
             memory.leave()
         self._memories.add(memory)
         return memory
+
+
+def _mean(first: Prediction, finer: Prediction) -> Prediction:
+    """Two answers about one window as one, as fine as the second."""
+    size = finer.logits.shape[-2:]
+    logits = F.interpolate(first.logits.float(), size, mode="bilinear", align_corners=False) + finer.logits.float()
+    iou, objectness = (first.iou + finer.iou) / 2, (first.objectness + finer.objectness) / 2
+    return replace(first, logits=logits / 2, iou=iou, objectness=objectness)
 
 
 def _descriptor(features: ImageFeatures) -> npt.NDArray[np.float64]:

@@ -160,7 +160,7 @@ class SegmentationNetwork(nn.Module, ABC):
     image_size: int
     #: Side for windows around one object, where that may be smaller; ``None``: the same.
     region_size: int | None = None
-    #: How many times as finely a frame with a box is looked at; what is remembered of it stays as fine as the others.
+    #: A frame with a box is also looked at this many times as finely, and the answers are averaged.
     box_detail: float = 1.0
     #: Whether the network has a use for the neighbouring frame, ``previous`` and ``previous_image``.
     sees_neighbour: bool = False
