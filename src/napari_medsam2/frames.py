@@ -273,12 +273,17 @@ def as_frames(
     return _from_array(data, axis, rgb, names, cache_bytes)
 
 
+def refuse_axis(axis: int, reason: str) -> None:
+    """Raise a :class:`FrameError` for another axis than 0 where, for this reason, there is none to choose."""
+    if axis != 0:
+        raise FrameError(f"{reason}, there is no axis to choose; got axis {axis}")
+
+
 def _from_path(path: Path, axis: int, rgb: bool | None, cache_bytes: int) -> FrameSource:
     if not path.exists():
         raise FrameError(f"there is no file or folder {path}")
     if path.is_dir():
-        if axis != 0:
-            raise FrameError(f"the frames of a folder are its files, there is no axis to choose; got axis {axis}")
+        refuse_axis(axis, "the frames of a folder are its files")
         images, skipped = list_images(path)
         if not images:
             held = f"it holds {len(skipped)} other entries" if skipped else "it is empty"
@@ -291,8 +296,7 @@ def _from_path(path: Path, axis: int, rgb: bool | None, cache_bytes: int) -> Fra
         return _from_array(pages if along_pages else pages.whole(), axis, pages.colour, None, cache_bytes)
     if path.suffix.lower() == ".npy":
         return _from_array(read_image(path), axis, rgb, None, cache_bytes)
-    if axis != 0:
-        raise FrameError(f"{path.name} is a single frame, there is no axis to choose; got axis {axis}")
+    refuse_axis(axis, f"{path.name} is a single frame")
     return _FileFrames(as_paths([path]), [], cache_bytes)
 
 

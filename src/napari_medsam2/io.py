@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .datasets import dataset_frames
-from .frames import DEFAULT_CACHE_BYTES, FrameError, FrameSource, as_frames
+from .frames import DEFAULT_CACHE_BYTES, FrameError, FrameSource, as_frames, refuse_axis
 from .image_files import list_images, natural_key
 
 AnyArray = npt.NDArray[Any]
@@ -42,7 +42,7 @@ def open_frames(path: str | Path, *, axis: int = 0, rgb: bool | None = None) -> 
     if name.endswith(NIFTI_SUFFIXES):
         return _open_nifti(path, axis, rgb)
     if name.endswith(".npz"):
-        _refuse_axis(axis, "a dataset's frames follow each other along its first axis")
+        refuse_axis(axis, "a dataset's frames follow each other along its first axis")
         return dataset_frames(path)
     if path.is_dir() and (name.endswith(".zarr") or any((path / mark).exists() for mark in ZARR_MARKS)):
         return _open_zarr(path, axis, rgb)
@@ -51,17 +51,12 @@ def open_frames(path: str | Path, *, axis: int = 0, rgb: bool | None = None) -> 
         slices = [other for other in others if other.suffix.lower() in DICOM_SUFFIXES]
         if images or not slices:
             return as_frames(path, axis=axis)
-        _refuse_axis(axis, "the slices of a series are its files")
+        refuse_axis(axis, "the slices of a series are its files")
         return _DicomFrames(slices)
     if name.endswith(DICOM_SUFFIXES):
-        _refuse_axis(axis, "the frames of a DICOM file follow each other as they are stored")
+        refuse_axis(axis, "the frames of a DICOM file follow each other as they are stored")
         return _DicomFrames([path])
     return as_frames(path, axis=axis, rgb=rgb)
-
-
-def _refuse_axis(axis: int, reason: str) -> None:
-    if axis != 0:
-        raise FrameError(f"{reason}, there is no axis to choose; got axis {axis}")
 
 
 class _AxesView:

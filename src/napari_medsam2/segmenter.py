@@ -223,11 +223,12 @@ class FrameSegmenter:
         encode = partial(self._encode, task.frame, window, self._size)
         features = self.cache.get(task.frame, window, encode).to(self.model.device)
         picks = task.bank.pick(task.frame, _descriptor(features), n_frames=len(self.frames), reverse=task.reverse)
-        prediction = self._predict(task, window, features, self._size, picks)
+        recalls = [self._recall(pick) for pick in picks]
+        prediction = self._predict(task, window, features, self._size, recalls)
         detail = self.model.network.box_detail
         if detail > 1 and boxes_of(task.prompts) and not masks_of(task.prompts):
             finer = int(detail * self._size)
-            closely = self._predict(task, window, self._encode(task.frame, window, finer), finer, picks)
+            closely = self._predict(task, window, self._encode(task.frame, window, finer), finer, recalls)
             prediction = _mean(prediction, closely)
         logits = paste(prediction.logits, window, self.frames.shape(task.frame))
         apart = self._apart(task, logits > 0)
@@ -236,15 +237,15 @@ class FrameSegmenter:
         return _Look(window, features, prediction, logits, len(picks), apart)
 
     def _predict(
-        self, task: Task, window: Window, features: ImageFeatures, size: int, picks: Sequence[Pick]
+        self, task: Task, window: Window, features: ImageFeatures, size: int, recalls: Sequence[Recall]
     ) -> Prediction:
         """Run the network on features of an input of this size."""
         shape = self.frames.shape(task.frame)
-        previous, previous_image = self._previous(task, window, shape)
+        previous, previous_image = self._previous(task, window, shape, size)
         return self.model.network.segment(
             features,
             self._prompt_tensors(task.prompts, window, shape, size) if task.prompts else None,
-            [self._recall(pick) for pick in picks],
+            recalls,
             ordered=self.options.ordered,
             previous=previous,
             previous_image=previous_image,
@@ -286,7 +287,9 @@ class FrameSegmenter:
             spatial=pick.spatial,
         )
 
-    def _previous(self, task: Task, window: Window, shape: tuple[int, int]) -> tuple[Tensor | None, Tensor | None]:
+    def _previous(
+        self, task: Task, window: Window, shape: tuple[int, int], size: int
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Mask and image of the neighbouring frame in this window, for networks that have a use for them."""
         neighbour = task.neighbour
         asked = self.options.hint and self.model.network.sees_neighbour
@@ -295,9 +298,9 @@ class FrameSegmenter:
         hint: npt.NDArray[Any] = neighbour.mask
         if neighbour.probability is not None:
             hint = neighbour.probability.astype(np.float32) / 255
-        image = crop(self._prepared(neighbour.frame), window, self._size)
+        image = crop(self._prepared(neighbour.frame), window, size)
         device = self.model.device
-        return crop_mask(hint, window, self._size).to(device), image.to(device)
+        return crop_mask(hint, window, size).to(device), image.to(device)
 
     def _prompt_tensors(
         self, prompts: Sequence[Prompt], window: Window, shape: tuple[int, int], size: int
@@ -342,8 +345,8 @@ def _mean(first: Prediction, finer: Prediction) -> Prediction:
     """Two answers about one window as one, as fine as the second."""
     size = finer.logits.shape[-2:]
     logits = F.interpolate(first.logits.float(), size, mode="bilinear", align_corners=False) + finer.logits.float()
-    iou, objectness = (first.iou + finer.iou) / 2, (first.objectness + finer.objectness) / 2
-    return replace(first, logits=logits / 2, iou=iou, objectness=objectness)
+    quality, objectness = (first.iou + finer.iou) / 2, (first.objectness + finer.objectness) / 2
+    return replace(first, logits=logits / 2, iou=quality, objectness=objectness)
 
 
 def _descriptor(features: ImageFeatures) -> npt.NDArray[np.float64]:

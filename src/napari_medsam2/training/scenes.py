@@ -17,6 +17,8 @@ Array = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
 #: (points [N, 3] as (z, y, x), ids so far [N]) -> ids [N]
 Layer = Callable[[Array, Ids], Ids]
+#: A square window on a scene: (y0, x0, side), the scene's own sides being 1.
+Square = tuple[float, float, float]
 
 
 class Smooth:
@@ -176,7 +178,7 @@ class Scene:
         self.layers.append(layer)
 
 
-def grid(z: float, size: int, window: tuple[float, float, float]) -> Array:
+def grid(z: float, size: int, window: Square) -> Array:
     """Points of one slice seen through a square window (y0, x0, side), ``[size * size, 3]``."""
     y0, x0, side = window
     centres = ((np.arange(size) + 0.5) / size * side).astype(np.float32)
@@ -184,5 +186,5 @@ def grid(z: float, size: int, window: tuple[float, float, float]) -> Array:
     return np.stack([np.full(y.size, z, np.float32), y.ravel(), x.ravel()], 1)
 
 
-def slice_of(scene: Scene, z: float, size: int, window: tuple[float, float, float] = (0.0, 0.0, 1.0)) -> Ids:
+def slice_of(scene: Scene, z: float, size: int, window: Square = (0.0, 0.0, 1.0)) -> Ids:
     return scene(grid(z, size, window)).reshape(size, size)

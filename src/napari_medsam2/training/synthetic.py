@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from .appearance import Look, render
-from .scenes import Array, Ids, Scene, slice_of
+from .scenes import Array, Ids, Scene, Square, slice_of
 from .wear import shrunk, worn
 
 
@@ -94,8 +94,6 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
 
 #: Pixels along each side of the slices that are only measured.
 _COARSE = 48
-#: A window on a scene: (y0, x0, side), the scene's own sides being 1.
-_View = tuple[float, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,7 +115,7 @@ class _Course:
     wanted: Ids
     start: float
     step: float
-    window: _View
+    window: Square
     extent: float
     hollow: bool
 
@@ -240,7 +238,7 @@ def _to_the_edge(rng: np.random.Generator, side: float, extent: float) -> npt.ND
     return np.asarray(reach * rng.choice([-1, 1], 2))
 
 
-def _follow(rng: np.random.Generator, scene: Scene, z: float, window: _View, wanted: Ids) -> _View:
+def _follow(rng: np.random.Generator, scene: Scene, z: float, window: Square, wanted: Ids) -> Square:
     """The window moved onto the object as it is on another slice, as the region of interest would have followed it.
 
     It has grown where the object has outgrown it. Where the object became smaller it has in half of the cases too, by
@@ -248,12 +246,12 @@ def _follow(rng: np.random.Generator, scene: Scene, z: float, window: _View, wan
     """
     y0, x0, side = window
     wide = (y0 - 0.75 * side, x0 - 0.75 * side, 2.5 * side)
-    rows, columns = np.nonzero(np.isin(slice_of(scene, z, 48, wide), wanted))
+    rows, columns = np.nonzero(np.isin(slice_of(scene, z, _COARSE, wide), wanted))
     if not len(rows):
         return window
-    centre_y = wide[0] + (rows.min() + rows.max() + 1) / 96 * wide[2]
-    centre_x = wide[1] + (columns.min() + columns.max() + 1) / 96 * wide[2]
-    extent = max(np.ptp(rows) + 1, np.ptp(columns) + 1) / 48 * wide[2]
+    centre_y = wide[0] + (rows.min() + rows.max() + 1) / (2 * _COARSE) * wide[2]
+    centre_x = wide[1] + (columns.min() + columns.max() + 1) / (2 * _COARSE) * wide[2]
+    extent = max(np.ptp(rows) + 1, np.ptp(columns) + 1) / _COARSE * wide[2]
     change = rng.uniform(1.3, 1.9) * extent / side
     if change > 1 or rng.random() < 0.5:
         side *= change if change > 1 else change ** rng.uniform(0, 1)
