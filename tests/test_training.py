@@ -1,4 +1,4 @@
-"""Training: synthetic data with truth in it, prompts that fit, and runs that learn and resume."""
+"""Training: prompts that fit, losses that tell right from wrong, and runs that learn and resume."""
 
 from __future__ import annotations
 
@@ -12,44 +12,17 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from scipy import ndimage
 
 from napari_medsam2.cli import main
 from napari_medsam2.models import load_model
-from napari_medsam2.training.appearance import Look, render
 from napari_medsam2.training.config import TrainConfig, describe_options
 from napari_medsam2.training.data import make_batch
 from napari_medsam2.training.files import WEIGHTS
 from napari_medsam2.training.losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
 from napari_medsam2.training.sequence import carried_over
 from napari_medsam2.training.simulate import corrective_click, simulate_prompt
-from napari_medsam2.training.synthetic import make_flow, make_stack
 
 TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)
-
-
-@pytest.mark.parametrize("make", [make_stack, make_flow])
-def test_synthetic_sequences_have_an_object_to_find(make) -> None:
-    sample = make(np.random.default_rng(3), 4, 64)
-    assert sample.images.shape == (4, 3, 64, 64) and sample.masks.shape == (4, 64, 64)
-    assert sample.images.min() >= 0 and sample.images.max() <= 1
-    assert 20 <= sample.masks[0].sum() < 0.7 * 64 * 64
-
-
-def test_stack_neighbours_overlap_and_flows_move() -> None:
-    def overlap(make) -> float:
-        found = []
-        for seed in range(12):
-            masks = make(np.random.default_rng(seed), 2, 64).masks
-            found.append((masks[0] & masks[1]).sum() / max((masks[0] | masks[1]).sum(), 1))
-        return float(np.mean(found))
-
-    assert overlap(make_stack) > overlap(make_flow) + 0.2
-
-
-def test_objects_end_in_some_stacks() -> None:
-    ended = [not make_stack(np.random.default_rng(seed), 6, 64).masks[-1].any() for seed in range(30)]
-    assert 2 < sum(ended) < 28
 
 
 def test_the_same_step_makes_the_same_batch() -> None:
@@ -223,38 +196,6 @@ def test_what_surrounds_a_part_is_never_prompted_with_a_box() -> None:
             rings += hollow
             assert not (hollow and len(prompt.boxes)), "a box around it would mean the two together"
     assert rings > 3
-
-
-def test_the_object_of_a_stack_begins_in_one_piece() -> None:
-    for seed in range(40):
-        parts, count = ndimage.label(make_stack(np.random.default_rng(seed), 2, 64).masks[0])
-        sizes = np.bincount(parts.ravel())[1:]
-        assert count <= 3 and sizes.max() >= 0.5 * sizes.sum()
-
-
-def test_a_wall_in_the_slice_is_a_haze_over_as_many_slices_as_the_point_spread_reaches() -> None:
-    ids = np.ones((15, 32, 32), np.int32)
-    ids[7:] = 2
-    plain = replace(
-        Look.random(np.random.default_rng(0), 2, ordered=True, tissue=True),
-        colour=np.full((2, 3), 0.2, np.float32),
-        texture=np.zeros(2, np.float32),
-        membrane=0.5,
-        membrane_width=2.0,
-        **dict.fromkeys(("individual", "blur", "noise", "speckle", "shading", "shadow"), 0.0),
-        **dict.fromkeys(("gamma", "coarse", "span"), 1.0),
-        clipped=(0.0, 0.0),
-        grey=True,
-    )
-
-    def hazy(pixels_per_slice: float) -> int:
-        look = plain.optically_sectioned(np.random.default_rng(0), pixels_per_slice)
-        shown = render(ids, np.array([0, 1, 1]), look, np.random.default_rng(0)).mean((1, 2, 3))
-        assert shown.argmax() in (6, 7)
-        return int((shown > shown.min() + 0.5 * np.ptp(shown)).sum())
-
-    assert hazy(20.0) == 2
-    assert hazy(1.0) >= 5
 
 
 def test_weights_files_are_averaged_by_their_shares(tmp_path: Path) -> None:

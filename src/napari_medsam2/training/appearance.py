@@ -124,6 +124,13 @@ class Look:
                 colour[c] = np.clip(self.colour[c] + shift, 0, 1)
         return replace(self, colour=colour)
 
+    def likened(self, neighbour: int, target: int, rng: np.random.Generator) -> Look:
+        """The same look with one class as grey as another, or nearly: a part of the border is to be guessed."""
+        colour, texture, grain = self.colour.copy(), self.texture.copy(), self.grain.copy()
+        colour[neighbour] = np.clip(colour[target] + rng.uniform(-0.06, 0.06), 0, 1)
+        texture[neighbour], grain[neighbour] = texture[target], grain[target]
+        return replace(self, colour=colour, texture=texture, grain=grain)
+
     def varied(self, rng: np.random.Generator, amount: float = 1.0) -> Look:
         """The same look as another acquisition would show it: other gain, cast and gamma.
 

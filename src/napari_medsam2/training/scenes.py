@@ -47,6 +47,8 @@ class Scene:
         self.tissue = False
         amplitude = rng.choice([0.0, 0.02, 0.05, 0.09])
         wavelength = rng.uniform(0.3, 0.9)
+        if rng.random() < 0.8:  # bent, but not so far that it folds
+            amplitude = min(amplitude, 0.1 * wavelength)
         self.warps = [(Smooth(rng, wavelength), amplitude) for _ in range(3)] if amplitude else []
 
     def new_instance(self, class_id: int, parent: int = 0) -> int:
@@ -75,17 +77,34 @@ class Scene:
         self.layers.append(layer)
 
     def add_tissue(self, class_id: int, count: int, gap: float = 0.0) -> None:
-        """Cells that fill space and touch each other (a Voronoi tessellation); ``gap`` leaves room between them."""
+        """Cells that fill space and touch each other (a Voronoi tessellation); ``gap`` leaves room between them.
+
+        Some tissue has cells of all sizes, some has cells of about one size; in some they are longer one way.
+        """
         self.tissue = True
         rng = self.rng
-        seeds = rng.uniform(-0.3, 1.3, size=(count, 3)).astype(np.float32)
-        tree = cKDTree(seeds)
+        low, high = np.array([-0.8, -0.3, -0.3]), np.array([0.8, 1.3, 1.3])
+        axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
+        stretch = np.exp(rng.normal(0, rng.choice([0.0, 0.25]), 3))
+        metric = (axes * stretch / np.prod(stretch) ** (1 / 3)) @ axes.T
+        seeds = rng.uniform(low, high, size=(count, 3))
+        for _ in range(rng.integers(0, 5)):  # Lloyd's relaxation
+            probes = rng.uniform(low, high, size=(30 * count, 3))
+            _, nearest = cKDTree(seeds @ metric).query(probes @ metric, workers=1)
+            share = np.bincount(nearest, minlength=count)[:, None]
+            sums = np.stack([np.bincount(nearest, probes[:, k], minlength=count) for k in range(3)], 1)
+            seeds = np.where(share > 0, sums / np.maximum(share, 1), seeds)
+        if rng.random() < 0.85:  # bent a little; else swirled, as neurites are
+            cell = (np.prod(high - low) / count) ** (1 / 3)
+            self.warps = [(f, min(amplitude, 0.1 * cell)) for f, amplitude in self.warps]
+        metric = metric.astype(np.float32)
+        tree = cKDTree(seeds.astype(np.float32) @ metric)
         first = len(self.class_of)
         for _ in range(count):
             self.new_instance(class_id)
 
         def layer(points: Array, ids: Ids) -> Ids:
-            distance, index = tree.query(points, k=2, workers=1)
+            distance, index = tree.query(points @ metric, k=2, workers=1)
             own = (first + index[:, 0]).astype(np.int32)
             inside = distance[:, 1] - distance[:, 0] > gap
             return np.where(inside, own, ids)
@@ -105,8 +124,12 @@ class Scene:
         centre: tuple[float, float] | None = None,
         touching: bool = False,
         within: int | None = None,
+        lobed: float = 0.2,
     ) -> None:
-        """Star-convex blobs of about ``radius``; with ``inner_class`` each holds a smaller part of that class."""
+        """Star-convex blobs of about ``radius``; with ``inner_class`` each holds a smaller part of that class.
+
+        A share ``lobed`` of those without such a part has one to three lobes, which part from each other farther on.
+        """
         rng = self.rng
         radii = radius * np.exp(rng.normal(0, spread, count)).clip(0.4, 2.5)
         centres = np.empty((count, 3))
@@ -133,23 +156,22 @@ class Scene:
             outer_id = self.new_instance(class_id)
             inner_id = self.new_instance(inner_class, outer_id) if inner_class is not None else 0
             matrix = (axes / (r * stretch)).astype(np.float32)
-            # Some are two lobes that part from each other farther on.
-            lobe = rng.normal(0, 0.6, 3).clip(-1, 1) * r if inner_id == 0 and rng.random() < 0.2 else None
-            twin = lobe.astype(np.float32) if lobe is not None else None
-            shapes.append((c.astype(np.float32), r, matrix, offset.astype(np.float32), size, outer_id, inner_id, twin))
+            lobes = int(rng.integers(1, 4)) if inner_id == 0 and rng.random() < lobed else 0
+            away = (rng.normal(0, 0.6, (lobes, 3)).clip(-1, 1) * r).astype(np.float32)
+            shapes.append((c.astype(np.float32), r, matrix, offset.astype(np.float32), size, outer_id, inner_id, away))
         rough = Smooth(rng, max(radius * rng.uniform(0.8, 2.0), 0.03))
 
         def layer(points: Array, ids: Ids) -> Ids:
             ids = ids.copy()
-            for c, r, matrix, offset, size, outer_id, inner_id, twin in shapes:
-                near = np.flatnonzero((np.abs(points - c) < (2.4 if twin is None else 3.4) * r).all(1))
+            for c, r, matrix, offset, size, outer_id, inner_id, away in shapes:
+                near = np.flatnonzero((np.abs(points - c) < (3.4 if len(away) else 2.4) * r).all(1))
                 if not len(near):
                     continue
                 local = points[near] - c
                 wobble = 1 + roughness * rough(points[near])
                 inside = np.linalg.norm(local @ matrix, axis=1) < wobble
-                if twin is not None:
-                    inside |= np.linalg.norm((local - twin) @ matrix, axis=1) < 0.8 * wobble
+                for lobe in away:
+                    inside |= np.linalg.norm((local - lobe) @ matrix, axis=1) < 0.8 * wobble
                 if within is not None:
                     inside &= np.isin(ids[near], np.flatnonzero(np.array(self.class_of) == within))
                 ids[near[inside]] = outer_id
@@ -160,12 +182,16 @@ class Scene:
 
         self.layers.append(layer)
 
-    def add_tube(self, class_id: int, radius: float) -> None:
-        """A vessel: points near a smooth random curve."""
+    def add_tube(self, class_id: int, radius: float, *, flat: bool = False) -> None:
+        """A vessel: points near a smooth random curve, which in a ``flat`` one stays near the slice at height 0."""
         rng = self.rng
         knots = np.cumsum(rng.normal(0, 0.16, (9, 3)), 0)
         knots[:, 0] = knots[:, 0] * rng.uniform(0.5, 3.0)
         knots += (0, 0.5, 0.5) - knots[rng.integers(9)] + rng.normal(0, 0.12, 3)
+        if flat:
+            knots += rng.normal(0, 0.25, 3)
+            knots[:, 0] = rng.normal(0, 0.3 * radius, 9)
+            self.warps = [(f, amplitude * (axis > 0)) for axis, (f, amplitude) in enumerate(self.warps)]
         curve = ndimage.zoom(knots, (14, 1), order=3, mode="nearest")
         tree = cKDTree(curve)
         own = self.new_instance(class_id)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..region import RegionOptions, connected
 from .appearance import Look, render
 from .scenes import Array, Ids, Scene, Square, slice_of
 from .wear import shrunk, worn
@@ -44,6 +45,11 @@ class Sample:
     hollow: bool = False
 
 
+def _roughness(rng: np.random.Generator) -> float:
+    """Of blobs: more are smooth, as most cells and organs are, than jagged."""
+    return float(np.exp(rng.uniform(np.log(0.02), np.log(0.3))))
+
+
 # ---------------------------------------------------------------- stacks
 
 
@@ -72,9 +78,10 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
             int(rng.integers(7, 10)),
             organs,
             rng.uniform(0.08, 0.25),
-            roughness=rng.uniform(0.05, 0.3),
+            roughness=_roughness(rng),
             inner_class=int(rng.integers(1, 10)) if rng.random() < 0.35 else None,
             inner=rng.uniform(0.2, 0.6),
+            touching=rng.random() < 0.4,
         )
     if kind == "vessels" or rng.random() < 0.2:
         for _ in range(rng.integers(1, 5)):
@@ -88,12 +95,14 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
             roughness=rng.uniform(0.1, 0.4),
             inner_class=inner,
             inner=rng.uniform(0.3, 0.8),
+            lobed=0.5,
         )
     return scene
 
 
 #: Pixels along each side of the slices that are only measured.
 _COARSE = 48
+_REGION = RegionOptions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,10 +147,10 @@ def make_stack(
         if course is None:
             continue
         volume = _slices(rng, scene, course, length, size, bridged)
-        masks = np.isin(volume, course.wanted)
+        masks = _carried_on(np.isin(volume, course.wanted))
         if masks[0].sum() < 20 or not _mostly_one(masks[0]):
             continue
-        look = _stack_look(rng, scene, course, size, bridged)
+        look = _stack_look(rng, scene, course, volume[0], bridged)
         images = render(volume, np.array(scene.class_of), look, rng)
         bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
         sample = Sample(images, masks, True, bridge, course.hollow)
@@ -157,6 +166,9 @@ def _course(rng: np.random.Generator, scene: Scene, length: int, any_scale: bool
     if not fits:
         return None
     target = int(rng.choice(fits))
+    if rng.random() < 0.4:
+        start = _where_largest(scene, start, target)
+        ids = slice_of(scene, start, _COARSE)
     if not _mostly_one(ids == target):
         return None
     members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
@@ -186,28 +198,55 @@ def _course(rng: np.random.Generator, scene: Scene, length: int, any_scale: bool
 def _slices(rng: np.random.Generator, scene: Scene, course: _Course, length: int, size: int, bridged: bool) -> Ids:
     """Identities ``[length, size, size]`` on the slices of a course, a few of them left out after a bridge."""
     window = course.window
-    jitter = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
+    moved = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
+    if rng.random() < 0.25:  # as an object moves over time, or lies aslant in a volume
+        moved += np.arange(length)[:, None] * rng.normal(0, 0.04, 2) * course.extent
     skipped = int(rng.integers(0, 9)) if bridged else 0
     slices = []
     for t in range(length):
         z = course.start + (t + skipped * (t > 0)) * course.step
         if t == 1 and bridged:
             window = _follow(rng, scene, z, window, course.wanted)
-        slices.append(slice_of(scene, z, size, (window[0] + jitter[t, 0], window[1] + jitter[t, 1], window[2])))
+        slices.append(slice_of(scene, z, size, (window[0] + moved[t, 0], window[1] + moved[t, 1], window[2])))
     return np.stack(slices)
 
 
-def _stack_look(rng: np.random.Generator, scene: Scene, course: _Course, size: int, bridged: bool) -> Look:
+def _carried_on(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Of masks ``[T, S, S]``, what carries on from the first slice by the session's own rule.
+
+    A region of a scene may come back elsewhere; where its first piece has ended, the object has.
+    """
+    kept = masks.copy()
+    for t in range(1, len(kept)):
+        kept[t] = connected(kept[t], kept[t - 1], _REGION) if kept[t - 1].any() else False
+    return kept
+
+
+def _stack_look(rng: np.random.Generator, scene: Scene, course: _Course, first: Ids, bridged: bool) -> Look:
+    """How a stack looks whose first slice has the identities ``first`` ``[size, size]``."""
     look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
     if scene.tissue:
-        look = look.optically_sectioned(rng, course.pixels_per_slice(size))
+        look = look.optically_sectioned(rng, course.pixels_per_slice(len(first)))
     if bridged:  # slices that do not follow each other do not shine through each other
         look = replace(look, axial=0.0)
     if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
         look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
     if not scene.tissue:
         look = look.set_apart({scene.class_of[i] for i in course.wanted}, rng)
+        beside = _classes_beside(first, course.wanted, scene)
+        if beside and rng.random() < 0.4:
+            look = look.likened(int(rng.choice(beside)), scene.class_of[course.wanted[0]], rng)
     return look
+
+
+def _classes_beside(ids: Ids, wanted: Ids, scene: Scene) -> list[int]:
+    """Classes of what the target touches, along a twentieth to a half of its border."""
+    classes = np.array(scene.class_of)
+    target = np.isin(ids, wanted)
+    around = classes[ids[ndimage.binary_dilation(target, iterations=2) & ~target]]
+    own = {scene.class_of[i] for i in wanted}
+    found, sizes = np.unique(around, return_counts=True)
+    return [int(c) for c, n in zip(found, sizes, strict=True) if 0.05 <= n / len(around) <= 0.5 and int(c) not in own]
 
 
 def _mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
@@ -215,6 +254,12 @@ def _mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
     parts, count = ndimage.label(mask)
     sizes = np.bincount(parts.ravel())[1:]
     return count > 0 and count <= 3 and bool(sizes.max() >= 0.6 * sizes.sum())
+
+
+def _where_largest(scene: Scene, start: float, target: int) -> float:
+    """The slice nearby on which an object is largest: where a user would prompt it."""
+    heights = start + np.linspace(-0.3, 0.3, 13)
+    return float(max(heights, key=lambda z: np.count_nonzero(slice_of(scene, float(z), 32) == target)))
 
 
 def _near_an_end(rng: np.random.Generator, scene: Scene, start: float, wanted: Ids, direction: float) -> float:
@@ -279,10 +324,14 @@ class _FlowRecipe:
 
 
 def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
-    kind = str(rng.choice(["crowd", "single", "regions"], p=[0.5, 0.38, 0.12]))
-    crowd = kind == "crowd"
-    low = int(rng.integers(2, 25)) if crowd else 1
-    radius = rng.uniform(0.02, 0.09) if crowd else rng.uniform(0.1, 0.3)
+    kind = str(rng.choice(["crowd", "single", "regions", "vessels"], p=[0.46, 0.36, 0.11, 0.07]))
+    radius = rng.uniform(*{"crowd": (0.02, 0.09), "vessels": (0.01, 0.03)}.get(kind, (0.1, 0.3)))
+    counts = (1, 1)
+    if kind == "crowd":
+        low = int(rng.integers(2, 25))
+        counts = (low, low * int(rng.integers(2, 4)))
+    elif kind == "vessels":
+        counts = (2, int(rng.integers(3, 11)))
     distractors = tuple(
         (int(rng.integers(20, 24)), float(rng.uniform(0.02, 0.15)), int(rng.integers(1, 14)))
         for _ in range(rng.integers(0, 3))
@@ -291,12 +340,12 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
     return _FlowRecipe(
         kind=kind,
         radius=float(radius),
-        counts=(low, low * int(rng.integers(2, 4)) if crowd else 1),
-        inner=float(rng.uniform(0.35, 0.8)),
+        counts=counts,
+        inner=float(rng.uniform(0.3, 0.9)),
         distractors=distractors,
         backgrounds=backgrounds if rng.random() < 0.6 else (1,),
         wavelength=float(rng.uniform(0.3, 1.2)),
-        roughness=float(rng.uniform(0.03, 0.3)),
+        roughness=_roughness(rng),
         scale_spread=float(rng.choice([0.05, 0.2, 0.35])),
         touching=bool(rng.random() < 0.5),
         target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.22, 0.2, 0.38])),
@@ -311,9 +360,13 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> tuple[Scene, s
     if recipe.kind == "regions":
         scene.add_regions([10, *recipe.backgrounds], recipe.wavelength)
         return scene, {10}
-    for class_id, radius, count in recipe.distractors:
-        scene.add_blobs(class_id, int(rng.integers(0, count + 1)), radius, touching=recipe.touching)
     count = int(rng.integers(recipe.counts[0], recipe.counts[1] + 1))
+    if recipe.kind == "vessels":
+        for _ in range(count):
+            scene.add_tube(10, recipe.radius * float(np.exp(rng.normal(0, 0.4))), flat=True)
+        return scene, {10}
+    for class_id, radius, n in recipe.distractors:
+        scene.add_blobs(class_id, int(rng.integers(0, n + 1)), radius, touching=recipe.touching)
     radius = recipe.radius * float(np.exp(rng.normal(0, recipe.scale_spread)))
     centre = None
     if recipe.kind == "single":
@@ -334,7 +387,7 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> tuple[Scene, s
 
 
 def _target_classes(recipe: _FlowRecipe) -> set[int]:
-    if recipe.kind == "regions":
+    if recipe.kind in ("regions", "vessels"):
         return {10}
     return {"whole": {10, 11}, "inner": {11}, "rim": {10}, "plain": {10}}[recipe.target]
 

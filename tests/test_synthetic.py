@@ -1,0 +1,134 @@
+"""Synthetic sequences: truth in them, scenes and looks as they are described, objects that end for good."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_medsam2.parts import largest_parts
+from napari_medsam2.training.appearance import Look, render
+from napari_medsam2.training.scenes import Scene, slice_of
+from napari_medsam2.training.synthetic import _carried_on, _classes_beside, _where_largest, make_flow, make_stack
+
+
+@pytest.mark.parametrize("make", [make_stack, make_flow])
+def test_synthetic_sequences_have_an_object_to_find(make) -> None:
+    sample = make(np.random.default_rng(3), 4, 64)
+    assert sample.images.shape == (4, 3, 64, 64) and sample.masks.shape == (4, 64, 64)
+    assert sample.images.min() >= 0 and sample.images.max() <= 1
+    assert 20 <= sample.masks[0].sum() < 0.7 * 64 * 64
+
+
+def test_stack_neighbours_overlap_and_flows_move() -> None:
+    def overlap(make) -> float:
+        found = []
+        for seed in range(12):
+            masks = make(np.random.default_rng(seed), 2, 64).masks
+            found.append((masks[0] & masks[1]).sum() / max((masks[0] | masks[1]).sum(), 1))
+        return float(np.mean(found))
+
+    assert overlap(make_stack) > overlap(make_flow) + 0.2
+
+
+def test_objects_end_in_some_stacks() -> None:
+    ended = [not make_stack(np.random.default_rng(seed), 6, 64).masks[-1].any() for seed in range(30)]
+    assert 2 < sum(ended) < 28
+
+
+def test_the_object_of_a_stack_begins_in_one_piece() -> None:
+    for seed in range(40):
+        parts, count = ndimage.label(make_stack(np.random.default_rng(seed), 2, 64).masks[0])
+        sizes = np.bincount(parts.ravel())[1:]
+        assert count <= 3 and sizes.max() >= 0.5 * sizes.sum()
+
+
+def test_an_object_that_has_ended_does_not_come_back() -> None:
+    masks = np.zeros((6, 40, 40), bool)
+    masks[:3, 5:15, 5:15] = True
+    masks[1, 30:38, 30:38] = True  # of the same kind, but elsewhere
+    masks[4:, 5:15, 5:15] = True  # where it was, after a slice without it
+    kept = _carried_on(masks)
+    assert [int(m.sum()) for m in kept] == [100, 100, 100, 0, 0, 0]
+    for seed in range(30):
+        there = make_stack(np.random.default_rng(seed), 8, 64).masks.any((1, 2))
+        assert not np.any(~there[:-1] & there[1:])
+
+
+def test_cells_of_regular_tissue_end_in_both_directions_and_are_of_about_one_size() -> None:
+    heights = np.linspace(-0.7, 0.7, 29)
+    spreads = []
+    for seed in range(12):
+        scene = Scene(np.random.default_rng(seed))
+        scene.add_tissue(1, 200)
+        seen = [np.unique(slice_of(scene, float(z), 24)) for z in heights]
+        long = [i for i in seen[14] if sum(i in s for s in seen) > 20]
+        assert len(long) <= 0.05 * len(seen[14]), "cells end above and below"
+        volume = np.bincount(np.concatenate([slice_of(scene, float(z), 24).ravel() for z in heights]))
+        volume = volume[volume > 0]
+        spreads.append(volume.std() / volume.mean())
+    assert min(spreads) < 0.7 * max(spreads)
+
+
+def test_a_flat_vessel_lies_along_the_slice() -> None:
+    def reach(*, flat: bool) -> float:
+        found = []
+        for seed in range(10):
+            scene = Scene(np.random.default_rng(seed))
+            for _ in range(4):
+                scene.add_tube(1, 0.02, flat=flat)
+            found += [np.ptp(np.argwhere(part), 0).max() for part in largest_parts(slice_of(scene, 0.0, 64) > 0, 1)]
+        return float(np.mean(found))
+
+    assert reach(flat=True) > 1.5 * reach(flat=False)
+
+
+def test_the_largest_slice_nearby_is_found() -> None:
+    def ball(points: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        return np.where(np.linalg.norm(points - (0.2, 0.5, 0.5), axis=1) < 0.3, 1, ids).astype(np.int32)
+
+    scene = Scene(np.random.default_rng(0))
+    scene.warps = []
+    scene.layers = [ball]
+    assert _where_largest(scene, 0.0, scene.new_instance(1)) == pytest.approx(0.2)
+
+
+def test_what_touches_a_part_of_the_border_may_be_as_grey_as_the_target() -> None:
+    scene = Scene(np.random.default_rng(0))
+    target, beside, around = (scene.new_instance(c) for c in (4, 5, 6))
+    ids = np.full((40, 40), around, np.int32)
+    ids[10:20, 10:20] = target
+    ids[10:20, 20:30] = beside
+    assert _classes_beside(ids, np.array([target], np.int32), scene) == [5], "what is all around is left as it is"
+    rng = np.random.default_rng(1)
+    look = Look.random(rng, 7, ordered=True).set_apart({4}, rng)
+    alike = look.likened(5, 4, rng)
+    assert np.abs(alike.colour[5] - alike.colour[4]).max() <= 0.06
+    assert np.array_equal(alike.colour[[0, 1, 2, 3, 4, 6]], look.colour[[0, 1, 2, 3, 4, 6]])
+
+
+def test_a_wall_in_the_slice_is_a_haze_over_as_many_slices_as_the_point_spread_reaches() -> None:
+    ids = np.ones((15, 32, 32), np.int32)
+    ids[7:] = 2
+    plain = replace(
+        Look.random(np.random.default_rng(0), 2, ordered=True, tissue=True),
+        colour=np.full((2, 3), 0.2, np.float32),
+        texture=np.zeros(2, np.float32),
+        membrane=0.5,
+        membrane_width=2.0,
+        **dict.fromkeys(("individual", "blur", "noise", "speckle", "shading", "shadow"), 0.0),
+        **dict.fromkeys(("gamma", "coarse", "span"), 1.0),
+        clipped=(0.0, 0.0),
+        grey=True,
+    )
+
+    def hazy(pixels_per_slice: float) -> int:
+        look = plain.optically_sectioned(np.random.default_rng(0), pixels_per_slice)
+        shown = render(ids, np.array([0, 1, 1]), look, np.random.default_rng(0)).mean((1, 2, 3))
+        assert shown.argmax() in (6, 7)
+        return int((shown > shown.min() + 0.5 * np.ptp(shown)).sum())
+
+    assert hazy(20.0) == 2
+    assert hazy(1.0) >= 5
