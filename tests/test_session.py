@@ -266,8 +266,11 @@ def test_a_frame_with_a_box_is_also_seen_more_finely_and_remembered_like_the_oth
     for result in session.propagate():
         np.testing.assert_array_equal(result.mask, masks[result.frame])
     assert sorted(network.seen) == [64, 64, 64, 64, 128]
-    network.seen.clear()
+    network.calls.clear()
+    session.add(click(1, masks))
+    assert session.segment(1).mask.any() and network.calls.encoded == 0, "a click beside the box waits for no image"
     session.reset()
+    network.seen.clear()
     session.add(click(1, masks))
     assert session.segment(1).mask.any() and set(network.seen) == {64}
 

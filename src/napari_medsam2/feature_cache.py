@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .network.interface import ImageFeatures
     from .transforms import Window
 
-Key = tuple[int, "Window"]
+Key = tuple[int, "Window", int]
 
 
 class FeatureCache:
@@ -37,9 +37,9 @@ class FeatureCache:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def get(self, frame: int, window: Window, compute: Callable[[], ImageFeatures]) -> ImageFeatures:
-        """Features of a window of a frame: those kept, or else computed and kept."""
-        key = (frame, window)
+    def get(self, frame: int, window: Window, size: int, compute: Callable[[], ImageFeatures]) -> ImageFeatures:
+        """Features of a window of a frame, seen with ``size`` pixels a side: those kept, or else computed and kept."""
+        key = (frame, window, size)
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)

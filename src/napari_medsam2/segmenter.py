@@ -220,15 +220,14 @@ class FrameSegmenter:
     # ---- running the network ---------------------------------------------------------------------------------------
 
     def _look(self, task: Task, window: Window) -> _Look:
-        encode = partial(self._encode, task.frame, window, self._size)
-        features = self.cache.get(task.frame, window, encode).to(self.model.device)
+        features = self._features(task.frame, window, self._size)
         picks = task.bank.pick(task.frame, _descriptor(features), n_frames=len(self.frames), reverse=task.reverse)
         recalls = [self._recall(pick) for pick in picks]
         prediction = self._predict(task, window, features, self._size, recalls)
         detail = self.model.network.box_detail
         if detail > 1 and boxes_of(task.prompts) and not masks_of(task.prompts):
             finer = int(detail * self._size)
-            closely = self._predict(task, window, self._encode(task.frame, window, finer), finer, recalls)
+            closely = self._predict(task, window, self._features(task.frame, window, finer), finer, recalls)
             prediction = _mean(prediction, closely)
         logits = paste(prediction.logits, window, self.frames.shape(task.frame))
         apart = self._apart(task, logits > 0)
@@ -260,6 +259,10 @@ class FrameSegmenter:
             return None
         apart = mask & ~region.connected(mask, task.neighbour.mask, self.options.region)
         return apart if apart.any() else None
+
+    def _features(self, frame: int, window: Window, size: int) -> ImageFeatures:
+        encode = partial(self._encode, frame, window, size)
+        return self.cache.get(frame, window, size, encode).to(self.model.device)
 
     def _encode(self, frame: int, window: Window, size: int) -> ImageFeatures:
         image = crop(self._prepared(frame), window, size)
