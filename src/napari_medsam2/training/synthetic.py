@@ -46,7 +46,7 @@ class Sample:
 
 
 def _roughness(rng: np.random.Generator) -> float:
-    """Of blobs: more are smooth, as most cells and organs are, than jagged."""
+    """How rough blobs are: more are smooth, as most cells and organs are, than jagged."""
     return float(np.exp(rng.uniform(np.log(0.02), np.log(0.3))))
 
 
@@ -102,6 +102,8 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
 
 #: Pixels along each side of the slices that are only measured.
 _COARSE = 48
+#: Pixels of such a slice that a target may take.
+_MOST = 0.4 * _COARSE**2
 _REGION = RegionOptions()
 
 
@@ -147,7 +149,8 @@ def make_stack(
         if course is None:
             continue
         volume = _slices(rng, scene, course, length, size, bridged)
-        masks = _carried_on(np.isin(volume, course.wanted))
+        masks = np.isin(volume, course.wanted)
+        masks[bridged:] = _carried_on(masks[bridged:])  # what carries on over a bridge is not seen
         if masks[0].sum() < 20 or not _mostly_one(masks[0]):
             continue
         look = _stack_look(rng, scene, course, volume[0], bridged)
@@ -162,14 +165,14 @@ def _course(rng: np.random.Generator, scene: Scene, length: int, any_scale: bool
     start = float(rng.normal(0, 0.05))
     ids = slice_of(scene, start, _COARSE)
     areas = np.bincount(ids.ravel(), minlength=len(scene.class_of))
-    fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= 0.4 * _COARSE**2]
+    fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= _MOST]
     if not fits:
         return None
     target = int(rng.choice(fits))
     if rng.random() < 0.4:
         start = _where_largest(scene, start, target)
         ids = slice_of(scene, start, _COARSE)
-    if not _mostly_one(ids == target):
+    if np.count_nonzero(ids == target) > _MOST or not _mostly_one(ids == target):
         return None
     members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
     chosen = members if rng.random() < 0.88 else {target}
@@ -212,7 +215,7 @@ def _slices(rng: np.random.Generator, scene: Scene, course: _Course, length: int
 
 
 def _carried_on(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Of masks ``[T, S, S]``, what carries on from the first slice by the session's own rule.
+    """Of masks ``[T, S, S]`` in one window, what carries on from the first slice by the session's own rule.
 
     A region of a scene may come back elsewhere; where its first piece has ended, the object has.
     """
@@ -226,7 +229,7 @@ def _stack_look(rng: np.random.Generator, scene: Scene, course: _Course, first: 
     """How a stack looks whose first slice has the identities ``first`` ``[size, size]``."""
     look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
     if scene.tissue:
-        look = look.optically_sectioned(rng, course.pixels_per_slice(len(first)))
+        look = look.optically_sectioned(rng, course.pixels_per_slice(size=first.shape[0]))
     if bridged:  # slices that do not follow each other do not shine through each other
         look = replace(look, axial=0.0)
     if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
@@ -244,7 +247,8 @@ def _classes_beside(ids: Ids, wanted: Ids, scene: Scene) -> list[int]:
     classes = np.array(scene.class_of)
     target = np.isin(ids, wanted)
     around = classes[ids[ndimage.binary_dilation(target, iterations=2) & ~target]]
-    own = {scene.class_of[i] for i in wanted}
+    ours = set(wanted.tolist())
+    own = {scene.class_of[i] for i, parent in enumerate(scene.parent) if i in ours or parent in ours}
     found, sizes = np.unique(around, return_counts=True)
     return [int(c) for c, n in zip(found, sizes, strict=True) if 0.05 <= n / len(around) <= 0.5 and int(c) not in own]
 
@@ -257,9 +261,9 @@ def _mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
 
 
 def _where_largest(scene: Scene, start: float, target: int) -> float:
-    """The slice nearby on which an object is largest: where a user would prompt it."""
-    heights = start + np.linspace(-0.3, 0.3, 13)
-    return float(max(heights, key=lambda z: np.count_nonzero(slice_of(scene, float(z), 32) == target)))
+    """The slice nearby on which an object is largest, of several the nearest: where a user would prompt it."""
+    steps = sorted(np.linspace(-0.3, 0.3, 13), key=abs)
+    return start + float(max(steps, key=lambda z: np.count_nonzero(slice_of(scene, start + float(z), 32) == target)))
 
 
 def _near_an_end(rng: np.random.Generator, scene: Scene, start: float, wanted: Ids, direction: float) -> float:
@@ -321,6 +325,10 @@ class _FlowRecipe:
     scale_spread: float
     touching: bool
     target: str
+
+    @property
+    def hollow(self) -> bool:
+        return self.kind in ("crowd", "single") and self.target == "rim"
 
 
 def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
@@ -412,7 +420,7 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
             masks.append(mask)
         truth = np.stack(masks)
         if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
-            return _augment(Sample(np.stack(images), truth, False, hollow=recipe.target == "rim"), rng)
+            return _augment(Sample(np.stack(images), truth, False, hollow=recipe.hollow), rng)
 
 
 def _at_the_border(sample: Sample, rng: np.random.Generator) -> Sample:
