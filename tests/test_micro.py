@@ -103,6 +103,22 @@ def test_attention_prefers_what_is_near_in_a_stack_and_what_weighs_more(network:
         assert torch.allclose(found, expected, atol=1e-4)
 
 
+def test_a_box_on_a_slice_is_shown_with_a_margin_unless_a_red_click_or_a_flow_takes_it_away(
+    network: MicroNetwork,
+) -> None:
+    features = network.encode_image(_frame(0.9, 30, 30)[0])
+    box = torch.tensor([[28.0, 28.0, 48.0, 48.0]])
+
+    def threshold(*labels: int, boxed: bool = True, ordered: bool = True) -> float:
+        given: dict[str, torch.Tensor] = {"boxes": box} if boxed else {}
+        points = torch.full((len(labels), 2), 38.0)
+        prompts = PromptTensors(**no_prompts() | given | {"points": points, "point_labels": torch.tensor(labels)})
+        return network.segment(features, prompts, [], ordered=ordered).threshold
+
+    assert threshold() == threshold(1) == network.box_threshold < 0
+    assert threshold(1, 0) == threshold(1, boxed=False) == threshold(ordered=False) == 0
+
+
 def test_the_slice_before_is_seen_with_its_mask(network: MicroNetwork) -> None:
     features = network.encode_image(_frame(0.9, 30, 30)[0])
     image, mask = _frame(0.9, 28, 28)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy import ndimage
 
 from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session, state
 from napari_medsam2.models import Model
@@ -273,6 +276,29 @@ def test_a_frame_with_a_box_is_also_seen_more_finely_and_remembered_like_the_oth
     network.seen.clear()
     session.add(click(1, masks))
     assert session.segment(1).mask.any() and set(network.seen) == {64}
+
+
+class Generous(BlobNetwork):
+    """Is half sure of a margin around the blob, which is shown with a box."""
+
+    def segment(self, features, prompts, recalls, **kwargs):
+        said = super().segment(features, prompts, recalls, **kwargs)
+        blob = said.logits[0, 0].numpy() > 0
+        margin = torch.from_numpy(ndimage.binary_dilation(blob) & ~blob)
+        boxed = prompts is not None and len(prompts.boxes) > 0
+        return replace(said, logits=said.logits.masked_fill(margin, -1.0), threshold=-2.0 if boxed else 0.0)
+
+
+def test_the_threshold_of_a_mask_is_the_network_s_and_memory_does_without():
+    frames, masks = moving_disc(2)
+    model = Model(name="blobs", network=Generous().eval(), device=torch.device("cpu"), region=False)
+    session = Session(model, frames, mode="stack", contrast=PLAIN)
+    session.add(box(0, masks))
+    first, second = session.propagate()
+    np.testing.assert_array_equal(first.mask, ndimage.binary_dilation(masks[0]))
+    np.testing.assert_array_equal(second.mask, masks[1])
+    remembered = session.memory().entries[0].payload.tokens["mask"][0, 0].numpy() > 0
+    np.testing.assert_array_equal(remembered, masks[0])
 
 
 def test_the_feature_cache_keeps_to_its_budget():

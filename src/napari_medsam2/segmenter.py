@@ -52,7 +52,7 @@ class _Look:
 
     @property
     def mask(self) -> Mask:
-        return np.asarray(self.logits > 0)
+        return np.asarray(self.logits > self.prediction.threshold)
 
 
 class FrameSegmenter:
@@ -230,7 +230,7 @@ class FrameSegmenter:
             closely = self._predict(task, window, self._features(task.frame, window, finer), finer, recalls)
             prediction = _mean(prediction, closely)
         logits = paste(prediction.logits, window, self.frames.shape(task.frame))
-        apart = self._apart(task, logits > 0)
+        apart = self._apart(task, logits > prediction.threshold)
         if apart is not None:
             logits[apart] = -_DRAWN_LOGIT
         return _Look(window, features, prediction, logits, len(picks), apart)

@@ -74,13 +74,15 @@ class Prediction:
     logits
         Mask logits, float32 ``[1, 1, h, w]`` over the whole network input, at the network's own output resolution.
     iou
-        Predicted IoU with the truth, 0..1.
+        Predicted IoU with the truth, 0..1, of the mask above 0.
     objectness
         Probability that the object is on this frame, 0..1.
     pointer
         Object pointer ``[1, C]``, or ``None`` for networks without one.
     conditioned
         Conditioned coarsest features ``[1, C, h, w]``, or ``None``; for memory encoders that want them.
+    threshold
+        Logit above which a pixel belongs to the mask that is shown.
     """
 
     logits: Tensor
@@ -88,6 +90,7 @@ class Prediction:
     objectness: float
     pointer: Tensor | None = None
     conditioned: Tensor | None = None
+    threshold: float = 0.0
 
     @property
     def confidence(self) -> float:

@@ -31,6 +31,9 @@ class MicroNetwork(SegmentationNetwork):
 
     sees_neighbour = True
     box_detail = 1.5
+    #: Logit above which a pixel belongs to the mask that is shown on a slice with a box: people draw outlines a little
+    #: outside of where the network is sure. What is remembered, and what a red click is on, goes without it.
+    box_threshold = -1.25
 
     def __init__(self, config: MicroConfig | None = None) -> None:
         super().__init__()
@@ -128,7 +131,9 @@ class MicroNetwork(SegmentationNetwork):
         if prompts is not None and not ordered:
             answer = self._look_for_more(own, prompts, answer, memory, weights)
         logits, iou, objectness, _, _ = answer
-        return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()))
+        boxed = ordered and prompts is not None and len(prompts.boxes) > 0 and bool(prompts.point_labels.all())
+        threshold = self.box_threshold if boxed else 0.0
+        return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()), threshold=threshold)
 
     def look_again(
         self,
