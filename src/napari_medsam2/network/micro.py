@@ -31,9 +31,9 @@ class MicroNetwork(SegmentationNetwork):
 
     sees_neighbour = True
     box_detail = 1.5
-    #: Logit above which a pixel belongs to the mask that is shown on a slice with a box: people draw outlines a little
-    #: outside of where the network is sure. What is remembered, and what a red click is on, goes without it.
-    box_threshold = -1.25
+    #: Logits above which a pixel belongs to the mask that is shown on a slice with a box, and on one with green clicks
+    #: alone: people draw outlines a little outside of where the network is sure. What is remembered goes without them.
+    box_threshold, click_threshold = -1.25, -0.6
 
     def __init__(self, config: MicroConfig | None = None) -> None:
         super().__init__()
@@ -131,9 +131,14 @@ class MicroNetwork(SegmentationNetwork):
         if prompts is not None and not ordered:
             answer = self._look_for_more(own, prompts, answer, memory, weights)
         logits, iou, objectness, _, _ = answer
-        boxed = ordered and prompts is not None and len(prompts.boxes) > 0 and bool(prompts.point_labels.all())
-        threshold = self.box_threshold if boxed else 0.0
+        threshold = self._threshold(prompts) if ordered else 0.0
         return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()), threshold=threshold)
+
+    def _threshold(self, prompts: PromptTensors | None) -> float:
+        """0 too where a red click takes something away: it must not stay."""
+        if prompts is None or not bool(prompts.point_labels.all()):
+            return 0.0
+        return self.box_threshold if len(prompts.boxes) else self.click_threshold
 
     def look_again(
         self,
