@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from napari_medsam2.parts import largest_parts
+from napari_medsam2.training import synthetic
 from napari_medsam2.training.appearance import Look, render
 from napari_medsam2.training.scenes import Scene, slice_of
 from napari_medsam2.training.synthetic import _carried_on, _classes_beside, _where_largest, make_flow, make_stack
@@ -57,14 +58,20 @@ def test_an_object_that_has_ended_does_not_come_back() -> None:
         assert not np.any(~there[:-1] & there[1:])
 
 
-def test_what_follows_a_bridge_is_kept_and_carries_on_from_there() -> None:
+def test_what_follows_a_bridge_is_kept_and_carries_on_from_there(monkeypatch: pytest.MonkeyPatch) -> None:
     lost = 0
+    after = []
     for seed in range(60):
         sample = make_stack(np.random.default_rng(seed), 4, 64, bridged=True)
         there = sample.masks.any((1, 2))
         assert not np.any(~there[1:-1] & there[2:])
         lost += not there[1]
+        after.append(sample.masks[1])
     assert lost < 30
+    monkeypatch.setattr(synthetic, "_carried_on", lambda masks: masks)
+    for seed, kept in enumerate(after):
+        seen = make_stack(np.random.default_rng(seed), 4, 64, bridged=True).masks[1]
+        np.testing.assert_array_equal(kept, seen, "over a bridge the window moves: nothing there may be left out")
 
 
 def test_cells_end_in_both_directions_and_relaxed_ones_are_of_about_one_size() -> None:

@@ -131,12 +131,15 @@ class MicroNetwork(SegmentationNetwork):
         if prompts is not None and not ordered:
             answer = self._look_for_more(own, prompts, answer, memory, weights)
         logits, iou, objectness, _, _ = answer
-        threshold = self._threshold(prompts) if ordered else 0.0
+        threshold = self._threshold(prompts, ordered)
         return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()), threshold=threshold)
 
-    def _threshold(self, prompts: PromptTensors | None) -> float:
-        """0 too where a red click takes something away: it must not stay."""
-        if prompts is None or not bool(prompts.point_labels.all()):
+    def _threshold(self, prompts: PromptTensors | None, ordered: bool) -> float:
+        """The logit above which the mask is shown.
+
+        0 beside a red click, whose pixel must not stay, and in a flow, where a lower one would add whole look-alikes.
+        """
+        if prompts is None or not ordered or not bool(prompts.point_labels.all()):
             return 0.0
         return self.box_threshold if len(prompts.boxes) else self.click_threshold
 

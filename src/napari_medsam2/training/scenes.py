@@ -184,7 +184,10 @@ class Scene:
         self.layers.append(layer)
 
     def add_tube(self, class_id: int, radius: float, *, flat: bool = False) -> None:
-        """A vessel: points near a smooth random curve, which in a ``flat`` one stays near the slice at height 0."""
+        """A vessel: points near a smooth random curve.
+
+        A ``flat`` one lies along the slice at height 0, and takes the warp of the scene out of that direction.
+        """
         rng = self.rng
         knots = np.cumsum(rng.normal(0, 0.16, (9, 3)), 0)
         knots[:, 0] = knots[:, 0] * rng.uniform(0.5, 3.0)

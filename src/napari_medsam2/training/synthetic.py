@@ -327,8 +327,8 @@ class _FlowRecipe:
     target: str
 
     @property
-    def hollow(self) -> bool:
-        return self.kind in ("crowd", "single") and self.target == "rim"
+    def target_classes(self) -> set[int]:
+        return {"whole": {10, 11}, "inner": {11}, "rim": {10}, "plain": {10}}[self.target]
 
 
 def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
@@ -345,7 +345,7 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
         for _ in range(rng.integers(0, 3))
     )
     backgrounds = tuple(int(c) for c in rng.integers(1, 5, size=rng.integers(1, 5)))
-    return _FlowRecipe(
+    recipe = _FlowRecipe(
         kind=kind,
         radius=float(radius),
         counts=counts,
@@ -358,21 +358,22 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
         touching=bool(rng.random() < 0.5),
         target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.22, 0.2, 0.38])),
     )
+    return recipe if kind in ("crowd", "single") else replace(recipe, target="plain")  # the others have no parts
 
 
-def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> tuple[Scene, set[int]]:
-    """One frame of a flow and the classes of its target."""
+def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
+    """One frame of a flow."""
     scene = Scene(rng)
     if len(recipe.backgrounds) > 1:
         scene.add_regions(list(recipe.backgrounds), recipe.wavelength * float(np.exp(rng.normal(0, 0.2))))
     if recipe.kind == "regions":
         scene.add_regions([10, *recipe.backgrounds], recipe.wavelength)
-        return scene, {10}
+        return scene
     count = int(rng.integers(recipe.counts[0], recipe.counts[1] + 1))
     if recipe.kind == "vessels":
         for _ in range(count):
             scene.add_tube(10, recipe.radius * float(np.exp(rng.normal(0, 0.4))), flat=True)
-        return scene, {10}
+        return scene
     for class_id, radius, n in recipe.distractors:
         scene.add_blobs(class_id, int(rng.integers(0, n + 1)), radius, touching=recipe.touching)
     radius = recipe.radius * float(np.exp(rng.normal(0, recipe.scale_spread)))
@@ -391,36 +392,30 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> tuple[Scene, s
         centre=centre,
         touching=recipe.touching,
     )
-    return scene, _target_classes(recipe)
-
-
-def _target_classes(recipe: _FlowRecipe) -> set[int]:
-    if recipe.kind in ("regions", "vessels"):
-        return {10}
-    return {"whole": {10, 11}, "inner": {11}, "rim": {10}, "plain": {10}}[recipe.target]
+    return scene
 
 
 def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
     """Unrelated frames of the same kind of object: new shapes, places and backgrounds, the same look of each class."""
     while True:
         recipe = _flow_recipe(rng)
-        look = Look.random(rng, 24, ordered=False).set_apart(_target_classes(recipe), rng)
+        look = Look.random(rng, 24, ordered=False).set_apart(recipe.target_classes, rng)
         amount = float(rng.choice([0.5, 1.0, 2.5], p=[0.3, 0.4, 0.3]))
         images, masks = [], []
         for t in range(length):
-            scene, wanted = _flow_scene(recipe, rng)
-            if t and rng.random() < 0.06:
-                wanted = set()
+            scene = _flow_scene(recipe, rng)
+            absent = t > 0 and rng.random() < 0.06
+            wanted = set() if absent else recipe.target_classes
             ids = slice_of(scene, 0.0, size)
             classes = np.array(scene.class_of)
             mask = np.isin(classes[ids], list(wanted)) & (ids > 0)
-            if not wanted:
+            if absent:
                 classes = np.where(np.isin(classes, (10, 11)), recipe.backgrounds[0], classes)
             images.append(render(ids[None], classes, look.varied(rng, amount), rng)[0])
             masks.append(mask)
         truth = np.stack(masks)
         if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
-            return _augment(Sample(np.stack(images), truth, False, hollow=recipe.hollow), rng)
+            return _augment(Sample(np.stack(images), truth, False, hollow=recipe.target == "rim"), rng)
 
 
 def _at_the_border(sample: Sample, rng: np.random.Generator) -> Sample:
