@@ -101,12 +101,84 @@ def test_a_flat_vessel_lies_along_the_slice() -> None:
     assert reach(flat=True) > 1.5 * reach(flat=False)
 
 
+def _still(seed: int = 0) -> Scene:
+    """An empty scene that is not warped."""
+    scene = Scene(np.random.default_rng(seed))
+    scene.warps = []
+    return scene
+
+
+def test_sheets_are_about_as_thick_as_asked_for() -> None:
+    def thickness(asked: float) -> float:
+        found = []
+        for seed in range(8):
+            scene = _still(seed)
+            scene.add_sheets(1, 0.4, asked)
+            sheet = slice_of(scene, 0.0, 192) > 0
+            border = sheet & ~ndimage.binary_erosion(sheet)
+            found.append(2 * sheet.sum() / max(border.sum(), 1) / 192)
+        return float(np.median(found))
+
+    thin, thick = thickness(0.02), thickness(0.06)
+    assert thin < 0.06 and 1.5 * thin < thick < 0.2
+
+
+def test_around_a_body_is_air_and_its_shells_lie_inside_of_its_outline() -> None:
+    scene = _still()
+    scene.add_regions([1], 0.5)
+    scene.add_body(11, [8, 9], (0.5, 0.5), 0.4)
+    classes = np.array(scene.class_of)[slice_of(scene, 0.0, 128, (-0.5, -0.5, 2.0))]
+    assert classes[64, 64] == 1
+    assert {classes[0, 0], classes[0, -1], classes[-1, 0], classes[-1, -1]} == {11}
+    outwards = [int(c) for c in classes[64, 64:]]
+    assert list(dict.fromkeys(outwards)) == [1, 9, 8, 11], "from the middle to the air"
+
+
+def test_air_is_one_even_grey_and_never_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    look = Look.random(np.random.default_rng(0), 12, ordered=True).darkened(11, np.random.default_rng(0))
+    assert look.colour[11].max() <= 0.1 and look.texture[11] == 0
+
+    def airy(rng: np.random.Generator) -> Scene:
+        scene = Scene(rng)
+        scene.add_blobs(7, 6, 0.12)
+        scene.add_body(synthetic._AIR, [8], (0.5, 0.5), 0.4)
+        return scene
+
+    monkeypatch.setattr(synthetic, "_stack_scene", airy)
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        scene = airy(rng)
+        course = synthetic._course(rng, scene, 6, False)
+        assert course is None or synthetic._AIR not in {scene.class_of[i] for i in course.wanted}
+
+
+def test_mottled_blobs_hold_patches_of_the_inner_class_and_nothing_of_it_outside() -> None:
+    patches = 0
+    for seed in range(6):
+        scene = _still(seed)
+        scene.add_blobs(7, 1, 0.3, roughness=0.0, inner_class=8, centre=(0.5, 0.5), mottled=True)
+        classes = np.array(scene.class_of)[slice_of(scene, 0.0, 96, (-0.5, -0.5, 2.0))]
+        assert ndimage.label(classes > 0)[1] == 1, "all of it lies in the blob"
+        patches += ndimage.label(classes == 8)[1]
+    assert patches > 12, "several in each, but where there is next to nothing of one class"
+
+
+def test_things_are_prompted_more_often_than_what_they_lie_in() -> None:
+    scene = _still()
+    region, thing = scene.new_instance(1), scene.new_instance(7)
+    rng = np.random.default_rng(0)
+    chosen = [synthetic._worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
+    assert 0.6 < np.mean(np.array(chosen) == thing) < 0.95
+    scene.tissue = True
+    chosen = [synthetic._worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
+    assert 0.35 < np.mean(np.array(chosen) == thing) < 0.65, "in tissue all are cells"
+
+
 def test_the_largest_slice_nearby_is_found() -> None:
     def ball(points: np.ndarray, ids: np.ndarray) -> np.ndarray:
         return np.where(np.linalg.norm(points - (0.2, 0.5, 0.5), axis=1) < 0.3, 1, ids).astype(np.int32)
 
-    scene = Scene(np.random.default_rng(0))
-    scene.warps = []
+    scene = _still()
     scene.layers = [ball]
     assert _where_largest(scene, 0.0, scene.new_instance(1)) == pytest.approx(0.2)
     assert _where_largest(scene, 0.05, scene.new_instance(1)) == 0.05, "it is nowhere: the start stays"

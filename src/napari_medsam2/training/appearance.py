@@ -124,6 +124,13 @@ class Look:
                 colour[c] = np.clip(self.colour[c] + shift, 0, 1)
         return replace(self, colour=colour)
 
+    def darkened(self, air: int, rng: np.random.Generator) -> Look:
+        """The same look with nothing but noise in one class, as in the air around a body, mostly black."""
+        colour, texture = self.colour.copy(), self.texture.copy()
+        colour[air] = rng.uniform(0, 0.1) if rng.random() < 0.85 else rng.uniform(0.8, 1)
+        texture[air] = 0
+        return replace(self, colour=colour, texture=texture)
+
     def likened(self, neighbour: int, target: int, rng: np.random.Generator) -> Look:
         """The same look with one class as grey as another, or nearly: a part of the border is to be guessed."""
         colour, texture, grain = self.colour.copy(), self.texture.copy(), self.grain.copy()

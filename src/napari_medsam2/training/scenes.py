@@ -124,14 +124,17 @@ class Scene:
         inner: float = 0.5,
         centre: tuple[float, float] | None = None,
         touching: bool = False,
-        within: int | None = None,
         lobed: float = 0.2,
+        mottled: bool = False,
     ) -> None:
         """Star-convex blobs of about ``radius``; with ``inner_class`` each holds a smaller part of that class.
 
         A share ``lobed`` of those without such a part has one to three lobes, which part from each other farther on.
+        In ``mottled`` ones the inner class is spread in patches, as living and dead tissue are in a tumour.
         """
         rng = self.rng
+        patches = Smooth(rng, radius * rng.uniform(0.3, 1.2)) if mottled else None
+        level = rng.normal(0, 0.5)
         radii = radius * np.exp(rng.normal(0, spread, count)).clip(0.4, 2.5)
         centres = np.empty((count, 3))
         for k in range(count):
@@ -173,13 +176,51 @@ class Scene:
                 inside = np.linalg.norm(local @ matrix, axis=1) < wobble
                 for lobe in away:
                     inside |= np.linalg.norm((local - lobe) @ matrix, axis=1) < 0.8 * wobble
-                if within is not None:
-                    inside &= np.isin(ids[near], np.flatnonzero(np.array(self.class_of) == within))
                 ids[near[inside]] = outer_id
                 if inner_id:
-                    part = np.linalg.norm((local - offset) @ matrix, axis=1) < size * (2 - wobble)
+                    if patches is not None:
+                        part = patches(points[near]) > level
+                    else:
+                        part = np.linalg.norm((local - offset) @ matrix, axis=1) < size * (2 - wobble)
                     ids[near[part & inside]] = inner_id
             return ids
+
+        self.layers.append(layer)
+
+    def add_sheets(self, class_id: int, wavelength: float, thickness: float) -> None:
+        """Thin folded sheets, as of fat between muscles, bowel walls or a cortex; ``thickness`` in frame sides."""
+        fold = Smooth(self.rng, wavelength)
+        level = self.rng.normal(0, 0.5)
+        slope = 2 * np.pi / wavelength  # of a wave of unit size
+        own = self.new_instance(class_id)
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            return np.where(np.abs(fold(points) - level) < 0.5 * slope * thickness, own, ids).astype(np.int32)
+
+        self.layers.append(layer)
+
+    def add_body(self, air: int, shells: list[int], centre: tuple[float, float], radius: float) -> None:
+        """What is outside of a body is air; inside of its outline lie ``shells`` as of skin, fat and bone."""
+        rng = self.rng
+        stretch = np.exp(rng.normal(0, 0.15, 3)) * (0.5, 1.0, 1.0)  # long along the axis
+        middle = np.array([0.0, *centre])
+        turn = np.linalg.qr(rng.normal(size=(2, 2)))[0]
+        wobble = Smooth(rng, rng.uniform(0.4, 1.2))
+        outside = self.new_instance(air)
+        edges, depth = [], 1.0
+        for c in shells:
+            depth -= rng.uniform(0.02, 0.12)
+            edges.append((depth, self.new_instance(c)))
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            local = (points - middle) * stretch
+            local[:, 1:] = local[:, 1:] @ turn
+            away = np.linalg.norm(local, axis=1) / (radius * (1 + 0.06 * wobble(points)))
+            painted = ids.copy()
+            for edge, own in reversed(edges):  # from the inside out
+                painted[away > edge] = own
+            painted[away > 1] = outside
+            return painted
 
         self.layers.append(layer)
 

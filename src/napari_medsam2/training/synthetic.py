@@ -53,6 +53,10 @@ def _roughness(rng: np.random.Generator) -> float:
 # ---------------------------------------------------------------- stacks
 
 
+#: Class of what is outside of a body.
+_AIR = 11
+
+
 def _stack_scene(rng: np.random.Generator) -> Scene:
     scene = Scene(rng)
     kind = rng.choice(["organs", "tissue", "lesion", "cells", "vessels"], p=[0.3, 0.28, 0.22, 0.12, 0.08])
@@ -72,6 +76,12 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
         )
         return scene
     scene.add_regions(background, rng.uniform(0.25, 1.4))
+    if rng.random() < 0.3:
+        scene.add_sheets(int(rng.integers(1, 10)), rng.uniform(0.12, 0.6), rng.uniform(0.004, 0.02))
+    if rng.random() < 0.3:
+        shells = [int(c) for c in rng.integers(1, 10, rng.integers(0, 4))]
+        y, x = rng.uniform(0.3, 0.7, 2)
+        scene.add_body(_AIR, shells, (float(y), float(x)), rng.uniform(0.35, 0.75))
     for _ in range(rng.integers(1, 4) if kind != "lesion" else rng.integers(0, 2)):
         organs = int(rng.integers(1, 5))
         scene.add_blobs(
@@ -82,6 +92,7 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
             inner_class=int(rng.integers(1, 10)) if rng.random() < 0.35 else None,
             inner=rng.uniform(0.2, 0.6),
             touching=rng.random() < 0.4,
+            mottled=rng.random() < 0.3,
         )
     if kind == "vessels" or rng.random() < 0.2:
         for _ in range(rng.integers(1, 5)):
@@ -96,6 +107,7 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
             inner_class=inner,
             inner=rng.uniform(0.3, 0.8),
             lobed=0.5,
+            mottled=rng.random() < 0.45,
         )
     return scene
 
@@ -165,10 +177,10 @@ def _course(rng: np.random.Generator, scene: Scene, length: int, any_scale: bool
     start = float(rng.normal(0, 0.05))
     ids = slice_of(scene, start, _COARSE)
     areas = np.bincount(ids.ravel(), minlength=len(scene.class_of))
-    fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= _MOST]
+    fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= _MOST and scene.class_of[i] != _AIR]
     if not fits:
         return None
-    target = int(rng.choice(fits))
+    target = _worth_prompting(rng, scene, fits)
     if rng.random() < 0.4:
         start = _where_largest(scene, start, target)
         ids = slice_of(scene, start, _COARSE)
@@ -195,7 +207,15 @@ def _course(rng: np.random.Generator, scene: Scene, length: int, any_scale: bool
             shift = _to_the_edge(rng, side, extent)
         window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
     step = extent * direction * float(np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length)))))
+    if rng.random() < 0.1 and not scene.tissue:  # slices far apart
+        step = extent * direction * float(rng.uniform(0.15, 0.4))
     return _Course(wanted, start, step, window, extent, hollow=chosen != members)
+
+
+def _worth_prompting(rng: np.random.Generator, scene: Scene, ids: list[int]) -> int:
+    """One of some identities: things rather than the background they lie in."""
+    worth = np.array([1.0 if scene.class_of[i] > 6 or scene.tissue else 0.25 for i in ids])
+    return int(rng.choice(ids, p=worth / worth.sum()))
 
 
 def _slices(rng: np.random.Generator, scene: Scene, course: _Course, length: int, size: int, bridged: bool) -> Ids:
@@ -234,6 +254,8 @@ def _stack_look(rng: np.random.Generator, scene: Scene, course: _Course, first: 
         look = replace(look, axial=0.0)
     if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
         look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
+    if _AIR in scene.class_of:
+        look = look.darkened(_AIR, rng)
     if not scene.tissue:
         look = look.set_apart({scene.class_of[i] for i in course.wanted}, rng)
         beside = _classes_beside(first, course.wanted, scene)
@@ -325,6 +347,7 @@ class _FlowRecipe:
     scale_spread: float
     touching: bool
     target: str
+    mottled: bool
 
     @property
     def target_classes(self) -> set[int]:
@@ -357,8 +380,11 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
         scale_spread=float(rng.choice([0.05, 0.2, 0.35])),
         touching=bool(rng.random() < 0.5),
         target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.22, 0.2, 0.38])),
+        mottled=bool(rng.random() < 0.4),
     )
-    return recipe if kind in ("crowd", "single") else replace(recipe, target="plain")  # the others have no parts
+    if kind not in ("crowd", "single"):  # they have no parts
+        return replace(recipe, target="plain", mottled=False)
+    return recipe if recipe.target == "whole" else replace(recipe, mottled=False)
 
 
 def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
@@ -391,6 +417,7 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
         inner=recipe.inner,
         centre=centre,
         touching=recipe.touching,
+        mottled=recipe.mottled,
     )
     return scene
 
