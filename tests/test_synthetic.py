@@ -9,10 +9,11 @@ import pytest
 from scipy import ndimage
 
 from napari_medsam2.parts import largest_parts
-from napari_medsam2.training import synthetic
-from napari_medsam2.training.appearance import Look, render
-from napari_medsam2.training.scenes import Scene, slice_of
-from napari_medsam2.training.synthetic import _carried_on, _classes_beside, _where_largest, make_flow, make_stack
+from napari_medsam2.training.synthetic import make_flow, make_stack, stacks
+from napari_medsam2.training.synthetic.appearance import Look, render
+from napari_medsam2.training.synthetic.courses import _where_largest, _worth_prompting, choose_course
+from napari_medsam2.training.synthetic.scenes import AIR, Scene, slice_of
+from napari_medsam2.training.synthetic.stacks import _carried_on, _classes_beside
 
 
 @pytest.mark.parametrize("make", [make_stack, make_flow])
@@ -68,7 +69,7 @@ def test_what_follows_a_bridge_is_kept_and_carries_on_from_there(monkeypatch: py
         lost += not there[1]
         after.append(sample.masks[1])
     assert lost < 30
-    monkeypatch.setattr(synthetic, "_carried_on", lambda masks: masks)
+    monkeypatch.setattr(stacks, "_carried_on", lambda masks: masks)
     for seed, kept in enumerate(after):
         seen = make_stack(np.random.default_rng(seed), 4, 64, bridged=True).masks[1]
         np.testing.assert_array_equal(kept, seen, "over a bridge the window moves: nothing there may be left out")
@@ -134,22 +135,16 @@ def test_around_a_body_is_air_and_its_shells_lie_inside_of_its_outline() -> None
     assert list(dict.fromkeys(outwards)) == [1, 9, 8, 11], "from the middle to the air"
 
 
-def test_air_is_one_even_grey_and_never_the_target(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_air_is_one_even_grey_and_never_the_target() -> None:
     look = Look.random(np.random.default_rng(0), 12, ordered=True).darkened(11, np.random.default_rng(0))
     assert look.colour[11].max() <= 0.1 and look.texture[11] == 0
 
-    def airy(rng: np.random.Generator) -> Scene:
-        scene = Scene(rng)
+    for seed in range(20):
+        scene = Scene(np.random.default_rng(seed))
         scene.add_blobs(7, 6, 0.12)
-        scene.add_body(synthetic._AIR, [8], (0.5, 0.5), 0.4)
-        return scene
-
-    monkeypatch.setattr(synthetic, "_stack_scene", airy)
-    rng = np.random.default_rng(0)
-    for _ in range(20):
-        scene = airy(rng)
-        course = synthetic._course(rng, scene, 6, False)
-        assert course is None or synthetic._AIR not in {scene.class_of[i] for i in course.wanted}
+        scene.add_body(AIR, [8], (0.5, 0.5), 0.4)
+        course = choose_course(np.random.default_rng(seed), scene, 6, any_scale=False)
+        assert course is None or AIR not in {scene.class_of[i] for i in course.wanted}
 
 
 def test_mottled_blobs_hold_patches_of_the_inner_class_and_nothing_of_it_outside() -> None:
@@ -167,10 +162,10 @@ def test_things_are_prompted_more_often_than_what_they_lie_in() -> None:
     scene = _still()
     region, thing = scene.new_instance(1), scene.new_instance(7)
     rng = np.random.default_rng(0)
-    chosen = [synthetic._worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
+    chosen = [_worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
     assert 0.6 < np.mean(np.array(chosen) == thing) < 0.95
     scene.tissue = True
-    chosen = [synthetic._worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
+    chosen = [_worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
     assert 0.35 < np.mean(np.array(chosen) == thing) < 0.65, "in tissue all are cells"
 
 

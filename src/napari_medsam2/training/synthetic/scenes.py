@@ -20,6 +20,9 @@ Layer = Callable[[Array, Ids], Ids]
 #: A square window on a scene: (y0, x0, side), the scene's own sides being 1.
 Square = tuple[float, float, float]
 
+#: Class of what is outside of a body.
+AIR = 11
+
 
 class Smooth:
     """A smooth random function of space: a few plane waves around one wavelength, roughly zero mean and unit size."""
@@ -247,6 +250,11 @@ class Scene:
             return np.where(distance < radius * (1 + 0.25 * wide(points)), own, ids).astype(np.int32)
 
         self.layers.append(layer)
+
+
+def random_roughness(rng: np.random.Generator) -> float:
+    """How rough blobs are: more are smooth, as most cells and organs are, than jagged."""
+    return float(np.exp(rng.uniform(np.log(0.02), np.log(0.3))))
 
 
 def grid(z: float, size: int, window: Square) -> Array:

@@ -1,0 +1,160 @@
+"""How a stack goes through a scene: what is prompted and where, how far apart slices are, what is seen of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from .scenes import AIR, Ids, Scene, Square, slice_of
+
+#: Pixels along each side of the slices that are only measured.
+_COARSE = 48
+#: Pixels of such a slice that a target may take.
+_MOST = 0.4 * _COARSE**2
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """How a stack goes through a scene.
+
+    Attributes
+    ----------
+    wanted
+        Identities of the target.
+    start, step
+        Height of the first slice, and from each to the next.
+    window, extent
+        What is seen of the first slice, and the longer side of the target there.
+    hollow
+        See :class:`Sample`.
+    """
+
+    wanted: Ids
+    start: float
+    step: float
+    window: Square
+    extent: float
+    hollow: bool
+
+    def pixels_per_slice(self, size: int) -> float:
+        """How far apart slices are, in pixels of a picture with this side."""
+        return abs(self.step) / self.window[2] * size
+
+
+def choose_course(rng: np.random.Generator, scene: Scene, length: int, *, any_scale: bool) -> Course | None:
+    """Choose a target, where to begin and through which window to look; ``None`` if the scene has nothing that fits."""
+    start = float(rng.normal(0, 0.05))
+    ids = slice_of(scene, start, _COARSE)
+    areas = np.bincount(ids.ravel(), minlength=len(scene.class_of))
+    fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= _MOST and scene.class_of[i] != AIR]
+    if not fits:
+        return None
+    target = _worth_prompting(rng, scene, fits)
+    if rng.random() < 0.4:
+        start = _where_largest(scene, start, target)
+        ids = slice_of(scene, start, _COARSE)
+    if np.count_nonzero(ids == target) > _MOST or not mostly_one(ids == target):
+        return None
+    members = {target} | {i for i, p in enumerate(scene.parent) if p == target and i}
+    chosen = members if rng.random() < 0.88 else {target}
+    wanted = np.array(sorted(chosen), np.int32)
+    direction, widest = float(rng.choice([-1, 1])), 2.6
+    if rng.random() < 0.12:
+        start, direction, widest = _near_an_end(rng, scene, start, wanted, direction), -direction, 4.0
+        ids = slice_of(scene, start, _COARSE)
+    rows, columns = np.nonzero(np.isin(ids, wanted))
+    if not len(rows):
+        return None
+    y0, y1, x0, x1 = (v / _COARSE for v in (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1))
+    extent = max(y1 - y0, x1 - x0)
+    if rng.random() < 0.12:
+        window = (0.0, 0.0, 1.0)
+    else:
+        side = extent * (np.exp(rng.uniform(np.log(0.35), np.log(7))) if any_scale else rng.uniform(1.3, widest))
+        shift = rng.uniform(-0.12, 0.12, 2) * min(side, 2 * extent)
+        if rng.random() < 0.35:
+            shift = _to_the_edge(rng, side, extent)
+        window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
+    step = extent * direction * float(np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length)))))
+    if rng.random() < 0.1 and not scene.tissue:  # slices far apart
+        step = extent * direction * float(rng.uniform(0.15, 0.4))
+    return Course(wanted, start, step, window, extent, hollow=chosen != members)
+
+
+def _worth_prompting(rng: np.random.Generator, scene: Scene, ids: list[int]) -> int:
+    """One of some identities: things rather than the background they lie in."""
+    worth = np.array([1.0 if scene.class_of[i] > 6 or scene.tissue else 0.25 for i in ids])
+    return int(rng.choice(ids, p=worth / worth.sum()))
+
+
+def slices_of(rng: np.random.Generator, scene: Scene, course: Course, length: int, size: int, bridged: bool) -> Ids:
+    """Identities ``[length, size, size]`` on the slices of a course, a few of them left out after a bridge."""
+    window = course.window
+    moved = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
+    if rng.random() < 0.25:  # as an object moves over time, or lies aslant in a volume
+        moved += np.arange(length)[:, None] * rng.normal(0, 0.04, 2) * course.extent
+    skipped = int(rng.integers(0, 9)) if bridged else 0
+    slices = []
+    for t in range(length):
+        z = course.start + (t + skipped * (t > 0)) * course.step
+        if t == 1 and bridged:
+            window = _follow(rng, scene, z, window, course.wanted)
+        slices.append(slice_of(scene, z, size, (window[0] + moved[t, 0], window[1] + moved[t, 1], window[2])))
+    return np.stack(slices)
+
+
+def mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
+    """True if a mask is one piece, give or take two small ones: a prompt makes clear what is meant."""
+    parts, count = ndimage.label(mask)
+    sizes = np.bincount(parts.ravel())[1:]
+    return count > 0 and count <= 3 and bool(sizes.max() >= 0.6 * sizes.sum())
+
+
+def _where_largest(scene: Scene, start: float, target: int) -> float:
+    """The slice nearby on which an object is largest, of several the nearest: where a user would prompt it."""
+    steps = sorted(np.linspace(-0.3, 0.3, 13), key=abs)
+    return start + float(max(steps, key=lambda z: np.count_nonzero(slice_of(scene, start + float(z), 32) == target)))
+
+
+def _near_an_end(rng: np.random.Generator, scene: Scene, start: float, wanted: Ids, direction: float) -> float:
+    """A slice farther on in a direction where only a small part of the object is left, if there is one nearby."""
+    share = rng.uniform(0.15, 0.6)
+    first = np.isin(slice_of(scene, start, 32), wanted).sum()
+    for away in np.arange(0.015, 0.25, 0.015):
+        left = np.isin(slice_of(scene, start + direction * away, 32), wanted).sum()
+        if left < share * first:
+            return start + direction * float(away) if left >= 8 else start
+    return start
+
+
+def _to_the_edge(rng: np.random.Generator, side: float, extent: float) -> npt.NDArray[np.float64]:
+    """A shift (y, x) of the window that brings one or two of its sides to the object, or a little into it.
+
+    So it is with objects at the frame's border: the window stays inside the frame.
+    """
+    reach = max((side - extent) / 2, 0.0) + rng.uniform(-0.1, 0.3, 2) * extent
+    reach[0 if rng.random() < 0.5 else 1] *= rng.choice([0.0, 1.0], p=[0.7, 0.3])
+    return np.asarray(reach * rng.choice([-1, 1], 2))
+
+
+def _follow(rng: np.random.Generator, scene: Scene, z: float, window: Square, wanted: Ids) -> Square:
+    """The window moved onto the object as it is on another slice, as the region of interest would have followed it.
+
+    It has grown where the object has outgrown it. Where the object became smaller it has in half of the cases too, by
+    up to all of the way.
+    """
+    y0, x0, side = window
+    wide = (y0 - 0.75 * side, x0 - 0.75 * side, 2.5 * side)
+    rows, columns = np.nonzero(np.isin(slice_of(scene, z, _COARSE, wide), wanted))
+    if not len(rows):
+        return window
+    centre_y = wide[0] + (rows.min() + rows.max() + 1) / (2 * _COARSE) * wide[2]
+    centre_x = wide[1] + (columns.min() + columns.max() + 1) / (2 * _COARSE) * wide[2]
+    extent = max(np.ptp(rows) + 1, np.ptp(columns) + 1) / _COARSE * wide[2]
+    change = rng.uniform(1.3, 1.9) * extent / side
+    if change > 1 or rng.random() < 0.5:
+        side *= change if change > 1 else change ** rng.uniform(0, 1)
+    return float(centre_y - side / 2), float(centre_x - side / 2), float(side)

@@ -1,0 +1,124 @@
+"""Synthetic flows: unrelated frames that show the same kind of thing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from .appearance import Look, render
+from .sample import Sample, flipped
+from .scenes import Scene, random_roughness, slice_of
+
+
+def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
+    """Unrelated frames of the same kind of object: new shapes, places and backgrounds, the same look of each class."""
+    while True:
+        recipe = _flow_recipe(rng)
+        look = Look.random(rng, 24, ordered=False).set_apart(recipe.target_classes, rng)
+        amount = float(rng.choice([0.5, 1.0, 2.5], p=[0.3, 0.4, 0.3]))
+        images, masks = [], []
+        for t in range(length):
+            scene = _flow_scene(recipe, rng)
+            absent = t > 0 and rng.random() < 0.06
+            wanted = set() if absent else recipe.target_classes
+            ids = slice_of(scene, 0.0, size)
+            classes = np.array(scene.class_of)
+            mask = np.isin(classes[ids], list(wanted)) & (ids > 0)
+            if absent:
+                classes = np.where(np.isin(classes, (10, 11)), recipe.backgrounds[0], classes)
+            images.append(render(ids[None], classes, look.varied(rng, amount), rng)[0])
+            masks.append(mask)
+        truth = np.stack(masks)
+        if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
+            return flipped(Sample(np.stack(images), truth, False, hollow=recipe.target == "rim"), rng)
+
+
+@dataclass(frozen=True)
+class _FlowRecipe:
+    """What stays the same over the frames of a flow: which kinds of things there are, how many, how large."""
+
+    kind: str
+    radius: float
+    counts: tuple[int, int]
+    inner: float
+    distractors: tuple[tuple[int, float, int], ...]
+    backgrounds: tuple[int, ...]
+    wavelength: float
+    roughness: float
+    scale_spread: float
+    touching: bool
+    target: str
+    mottled: bool
+
+    @property
+    def target_classes(self) -> set[int]:
+        return {"whole": {10, 11}, "inner": {11}, "rim": {10}, "plain": {10}}[self.target]
+
+
+def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
+    kind = str(rng.choice(["crowd", "single", "regions", "vessels"], p=[0.46, 0.36, 0.11, 0.07]))
+    radius = rng.uniform(*{"crowd": (0.02, 0.09), "vessels": (0.01, 0.03)}.get(kind, (0.1, 0.3)))
+    counts = (1, 1)
+    if kind == "crowd":
+        low = int(rng.integers(2, 25))
+        counts = (low, low * int(rng.integers(2, 4)))
+    elif kind == "vessels":
+        counts = (2, int(rng.integers(3, 11)))
+    distractors = tuple(
+        (int(rng.integers(20, 24)), float(rng.uniform(0.02, 0.15)), int(rng.integers(1, 14)))
+        for _ in range(rng.integers(0, 3))
+    )
+    backgrounds = tuple(int(c) for c in rng.integers(1, 5, size=rng.integers(1, 5)))
+    recipe = _FlowRecipe(
+        kind=kind,
+        radius=float(radius),
+        counts=counts,
+        inner=float(rng.uniform(0.3, 0.9)),
+        distractors=distractors,
+        backgrounds=backgrounds if rng.random() < 0.6 else (1,),
+        wavelength=float(rng.uniform(0.3, 1.2)),
+        roughness=random_roughness(rng),
+        scale_spread=float(rng.choice([0.05, 0.2, 0.35])),
+        touching=bool(rng.random() < 0.5),
+        target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.22, 0.2, 0.38])),
+        mottled=bool(rng.random() < 0.4),
+    )
+    if kind not in ("crowd", "single"):  # they have no parts
+        return replace(recipe, target="plain", mottled=False)
+    return recipe if recipe.target == "whole" else replace(recipe, mottled=False)
+
+
+def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
+    """One frame of a flow."""
+    scene = Scene(rng)
+    if len(recipe.backgrounds) > 1:
+        scene.add_regions(list(recipe.backgrounds), recipe.wavelength * float(np.exp(rng.normal(0, 0.2))))
+    if recipe.kind == "regions":
+        scene.add_regions([10, *recipe.backgrounds], recipe.wavelength)
+        return scene
+    count = int(rng.integers(recipe.counts[0], recipe.counts[1] + 1))
+    if recipe.kind == "vessels":
+        for _ in range(count):
+            scene.add_tube(10, recipe.radius * float(np.exp(rng.normal(0, 0.4))), flat=True)
+        return scene
+    for class_id, radius, n in recipe.distractors:
+        scene.add_blobs(class_id, int(rng.integers(0, n + 1)), radius, touching=recipe.touching)
+    radius = recipe.radius * float(np.exp(rng.normal(0, recipe.scale_spread)))
+    centre = None
+    if recipe.kind == "single":
+        y, x = rng.uniform(0.25, 0.75, 2)
+        centre = (float(y), float(x))
+    nested = recipe.target != "plain"
+    scene.add_blobs(
+        10,
+        count,
+        radius,
+        roughness=recipe.roughness,
+        inner_class=11 if nested else None,
+        inner=recipe.inner,
+        centre=centre,
+        touching=recipe.touching,
+        mottled=recipe.mottled,
+    )
+    return scene

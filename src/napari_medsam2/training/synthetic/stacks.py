@@ -1,0 +1,139 @@
+"""Synthetic stacks: scenes as of organs, tissue, lesions, cells and vessels, and how they are acquired."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from ...region import RegionOptions, connected
+from ..wear import shrunk, worn
+from .appearance import Look, render
+from .courses import Course, choose_course, mostly_one, slices_of
+from .sample import Sample, at_the_border, flipped
+from .scenes import AIR, Ids, Scene, random_roughness
+
+_REGION = RegionOptions()
+
+
+def make_stack(
+    rng: np.random.Generator, length: int, size: int, *, bridged: bool = False, any_scale: bool = False
+) -> Sample:
+    """A stack that starts on a slice with the object and moves away from it, seen through a window around it.
+
+    With ``bridged`` some slices between the first two frames are left out; see :attr:`Sample.bridge`. With
+    ``any_scale`` the window may be far larger than the object, or a little smaller, as on a first look after a click.
+    """
+    while True:
+        scene = _stack_scene(rng)
+        course = choose_course(rng, scene, length, any_scale=any_scale)
+        if course is None:
+            continue
+        volume = slices_of(rng, scene, course, length, size, bridged)
+        masks = np.isin(volume, course.wanted)
+        masks[bridged:] = _carried_on(masks[bridged:])  # what carries on over a bridge is not seen
+        if masks[0].sum() < 20 or not mostly_one(masks[0]):
+            continue
+        look = _stack_look(rng, scene, course, volume[0], bridged)
+        images = render(volume, np.array(scene.class_of), look, rng)
+        bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
+        sample = Sample(images, masks, True, bridge, course.hollow)
+        return flipped(at_the_border(sample, rng) if rng.random() < 0.12 else sample, rng)
+
+
+def _stack_scene(rng: np.random.Generator) -> Scene:
+    scene = Scene(rng)
+    kind = rng.choice(["organs", "tissue", "lesion", "cells", "vessels"], p=[0.3, 0.28, 0.22, 0.12, 0.08])
+    if kind == "tissue":
+        gap = rng.choice([0.0, 0.0, rng.uniform(0.005, 0.03)])
+        scene.add_tissue(1, int(rng.integers(60, 900)), gap)
+        if rng.random() < 0.25:
+            scene.add_blobs(2, int(rng.integers(2, 8)), rng.uniform(0.03, 0.08), roughness=0.1)
+        return scene
+    background = [int(c) for c in rng.permutation(np.arange(1, 7))[: rng.integers(2, 7)]]
+    if kind == "cells":
+        if rng.random() < 0.4:
+            scene.add_regions(background, rng.uniform(0.3, 1.5))
+        inner = 8 if rng.random() < 0.5 else None
+        scene.add_blobs(
+            7, int(rng.integers(5, 40)), rng.uniform(0.05, 0.14), inner_class=inner, touching=rng.random() < 0.6
+        )
+        return scene
+    scene.add_regions(background, rng.uniform(0.25, 1.4))
+    if rng.random() < 0.3:
+        scene.add_sheets(int(rng.integers(1, 10)), rng.uniform(0.12, 0.6), rng.uniform(0.004, 0.02))
+    if rng.random() < 0.3:
+        shells = [int(c) for c in rng.integers(1, 10, rng.integers(0, 4))]
+        y, x = rng.uniform(0.3, 0.7, 2)
+        scene.add_body(AIR, shells, (float(y), float(x)), rng.uniform(0.35, 0.75))
+    for _ in range(rng.integers(1, 4) if kind != "lesion" else rng.integers(0, 2)):
+        organs = int(rng.integers(1, 5))
+        scene.add_blobs(
+            int(rng.integers(7, 10)),
+            organs,
+            rng.uniform(0.08, 0.25),
+            roughness=random_roughness(rng),
+            inner_class=int(rng.integers(1, 10)) if rng.random() < 0.35 else None,
+            inner=rng.uniform(0.2, 0.6),
+            touching=rng.random() < 0.4,
+            mottled=rng.random() < 0.3,
+        )
+    if kind == "vessels" or rng.random() < 0.2:
+        for _ in range(rng.integers(1, 5)):
+            scene.add_tube(int(rng.integers(7, 10)), rng.uniform(0.015, 0.06))
+    if kind == "lesion":
+        inner = int(rng.integers(1, 10)) if rng.random() < 0.75 else None
+        scene.add_blobs(
+            10,
+            int(rng.integers(1, 3)),
+            rng.uniform(0.05, 0.2),
+            roughness=rng.uniform(0.1, 0.4),
+            inner_class=inner,
+            inner=rng.uniform(0.3, 0.8),
+            lobed=0.5,
+            mottled=rng.random() < 0.45,
+        )
+    return scene
+
+
+def _carried_on(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Of masks ``[T, S, S]`` in one window, what carries on from the first slice by the session's own rule.
+
+    A region of a scene may come back elsewhere; where its first piece has ended, the object has.
+    """
+    kept = masks.copy()
+    for t in range(1, len(kept)):
+        kept[t] = connected(kept[t], kept[t - 1], _REGION) if kept[t - 1].any() else False
+    return kept
+
+
+def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, first: Ids, bridged: bool) -> Look:
+    """How a stack looks whose first slice has the identities ``first`` ``[size, size]``."""
+    look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
+    if scene.tissue:
+        look = look.optically_sectioned(rng, course.pixels_per_slice(size=first.shape[0]))
+    if bridged:  # slices that do not follow each other do not shine through each other
+        look = replace(look, axial=0.0)
+    if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
+        look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
+    if AIR in scene.class_of:
+        look = look.darkened(AIR, rng)
+    if not scene.tissue:
+        look = look.set_apart({scene.class_of[i] for i in course.wanted}, rng)
+        beside = _classes_beside(first, course.wanted, scene)
+        if beside and rng.random() < 0.4:
+            look = look.likened(int(rng.choice(beside)), scene.class_of[course.wanted[0]], rng)
+    return look
+
+
+def _classes_beside(ids: Ids, wanted: Ids, scene: Scene) -> list[int]:
+    """Classes of what the target touches, along a twentieth to a half of its border."""
+    classes = np.array(scene.class_of)
+    target = np.isin(ids, wanted)
+    around = classes[ids[ndimage.binary_dilation(target, iterations=2) & ~target]]
+    ours = set(wanted.tolist())
+    own = {scene.class_of[i] for i, parent in enumerate(scene.parent) if i in ours or parent in ours}
+    found, sizes = np.unique(around, return_counts=True)
+    return [int(c) for c, n in zip(found, sizes, strict=True) if 0.05 <= n / len(around) <= 0.5 and int(c) not in own]
