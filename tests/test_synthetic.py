@@ -9,9 +9,18 @@ import pytest
 from scipy import ndimage
 
 from napari_medsam2.parts import largest_parts
-from napari_medsam2.training.synthetic import make_flow, make_stack, stacks
+from napari_medsam2.training.config import TrainConfig
+from napari_medsam2.training.data import make_batch
+from napari_medsam2.training.synthetic import Sample, make_flow, make_stack, stacks
 from napari_medsam2.training.synthetic.appearance import Look, render
-from napari_medsam2.training.synthetic.courses import _where_largest, _worth_prompting, choose_course
+from napari_medsam2.training.synthetic.courses import (
+    Course,
+    _where_largest,
+    _worth_prompting,
+    choose_course,
+    look_along,
+)
+from napari_medsam2.training.synthetic.sample import turned_sample
 from napari_medsam2.training.synthetic.scenes import AIR, Scene, slice_of
 from napari_medsam2.training.synthetic.stacks import _carried_on, _classes_beside
 
@@ -167,6 +176,74 @@ def test_things_are_prompted_more_often_than_what_they_lie_in() -> None:
     scene.tissue = True
     chosen = [_worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
     assert 0.35 < np.mean(np.array(chosen) == thing) < 0.65, "in tissue all are cells"
+
+
+def _drifting() -> tuple[Scene, Course]:
+    """A ball that moves aslant through the slices by a tenth of its width, and a course along it."""
+    scene = _still()
+    own = scene.new_instance(7)
+
+    def aslant(points: np.ndarray, ids: np.ndarray) -> np.ndarray:
+        centre = np.stack([np.full(len(points), 0.5), 0.5 + points[:, 0]], 1)
+        return np.where(np.linalg.norm(points[:, 1:] - centre, axis=1) < 0.1, own, ids).astype(np.int32)
+
+    scene.layers = [aslant]
+    window = (0.5 - 0.15, 0.5 - 0.15, 0.3)
+    return scene, Course(np.array([own], np.int32), 0.0, 0.02, window, (0.5, 0.5), 0.2, hollow=False)
+
+
+def test_windows_that_follow_keep_the_object_in_their_middle_and_say_where_they_are() -> None:
+    scene, course = _drifting()
+    away = {}
+    for followed in (False, True):
+        view = look_along(np.random.default_rng(1), scene, course, 9, 64, followed=followed)
+        masks = view.through(view.ids) == 1
+        assert masks.shape == (9, 64, 64)
+        middles = np.array([ndimage.center_of_mass(m) for m in masks])
+        away[followed] = np.abs(middles - 31.5).max()
+        places = view.windows[:, :2] + (middles + 0.5) / 64 * view.windows[:, 2:]
+        if followed:
+            steps = np.diff(places[:, 1])
+            assert view.of_one_scale and view.ids.shape[1] > 64
+            assert steps.min() > 0.005, "in the scene the object moves on from slice to slice"
+    assert away[True] < 12 < away[False]
+
+
+def test_after_a_click_the_second_window_fits_the_object() -> None:
+    scene, course = _drifting()
+    course = replace(course, window=(0.0, 0.0, 1.0))
+    view = look_along(np.random.default_rng(1), scene, course, 4, 64, followed=True, refit=True)
+    shares = (view.through(view.ids) == 1).mean((1, 2))
+    assert not view.of_one_scale
+    assert shares[0] < 0.05 and shares[1:].min() > 0.15
+    assert 1.3 * course.extent <= view.windows[1, 2] <= 1.9 * course.extent
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_turned_sequence_says_where_its_windows_are(seed: int) -> None:
+    masks = np.zeros((3, 32, 32), bool)
+    windows = np.array([[0, 0, 32, 32], [3, -5, 32, 32], [8, 2, 16, 16]], np.float32)
+    for mask, (y0, x0, side, _) in zip(masks, windows, strict=True):  # the same place in all of them
+        y, x = int((12.5 - y0) / side * 32), int((9.5 - x0) / side * 32)
+        mask[y, x] = True
+    images = np.repeat(masks[:, None], 3, 1).astype(np.float32)
+    bridge = np.zeros((32, 32), bool)
+    bridge[np.nonzero(masks[1])] = True
+    sample = turned_sample(Sample(images, masks, True, bridge, windows=windows), np.random.default_rng(seed))
+    assert sample.windows is not None and sample.bridge is not None
+    np.testing.assert_array_equal(sample.images[:, 0] > 0, sample.masks)
+    np.testing.assert_array_equal(sample.bridge, sample.masks[1])
+    at = np.argwhere(sample.masks)[:, 1:] + 0.5
+    places = sample.windows[:, :2] + at / 32 * sample.windows[:, 2:]
+    np.testing.assert_allclose(places, places[:1].repeat(3, 0), atol=0.51)
+
+
+def test_batches_of_stacks_say_what_their_windows_show() -> None:
+    config = TrainConfig(flows=0.0, followed=1.0, pixels=60_000, length=3, first_length=3)
+    batch = make_batch(config, 1)
+    assert batch.windows is not None and batch.windows.shape == (*batch.images.shape[:2], 4)
+    assert make_batch(replace(config, followed=0.0), 1).windows is None
+    assert make_batch(replace(config, flows=1.0), 1).windows is None
 
 
 def test_the_largest_slice_nearby_is_found() -> None:

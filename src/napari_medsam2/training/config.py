@@ -58,6 +58,8 @@ class TrainConfig:
     rollouts
         Share of the other stacks that are longer than ``length``, the first slices after the prompted one being
         propagated through as in use, without being judged (bundled network, synthetic data).
+    followed
+        Share of the synthetic stacks whose windows follow the object from slice to slice.
     flips
         Flip, transpose, brighten and darken your images at random.
     learning_rate
@@ -113,6 +115,7 @@ class TrainConfig:
     balanced: int = 1500
     bridges: float = 0.4
     rollouts: float = 0.5
+    followed: float = 0.6
     flips: bool = True
     learning_rate: float = 0.0
     weight_decay: float = 0.02
@@ -153,6 +156,7 @@ class TrainConfig:
             "flows",
             "bridges",
             "rollouts",
+            "followed",
             "volume",
             "decay",
             "ema",

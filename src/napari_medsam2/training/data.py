@@ -85,16 +85,18 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     if ordered and not bridged and length > 2 and rng.random() < config.rollouts:
         rollout = int(rng.integers(length // 3, length + 1))
     any_scale = ordered and not bridged and not rollout and bool(rng.random() < 0.8)
+    followed = ordered and bool(rng.random() < config.followed)
     shares = PROMPT_SHARES if ordered else (0.5, 0.25, 0.25)
     if any_scale:
         shares = (0.2, 0.8, 0.0)
     samples = [
-        make_stack(rng, length + rollout, size, bridged=bridged, any_scale=any_scale)
+        make_stack(rng, length + rollout, size, bridged=bridged, any_scale=any_scale, followed=followed)
         if ordered
         else make_flow(rng, length, size)
         for _ in range(count)
     ]
     bridges = [s.bridge for s in samples if s.bridge is not None]
+    windows = [s.windows for s in samples if s.windows is not None] if followed else []
     return Batch(
         torch.from_numpy(np.stack([s.images for s in samples])),
         torch.from_numpy(np.stack([s.masks for s in samples])).float()[:, :, None],
@@ -102,6 +104,7 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
         ordered,
         torch.from_numpy(np.stack(bridges)).float()[:, None] if bridges else None,
         rollout,
+        torch.from_numpy(np.stack(windows)) if windows else None,
         hollow=tuple(s.hollow for s in samples),
     )
 

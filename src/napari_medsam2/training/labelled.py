@@ -21,6 +21,7 @@ from .data import Batch
 from .pairs import read_labelled
 from .simulate import simulate_prompt
 from .split import Part, Split, split
+from .turning import turned
 from .wear import shrunk, worn
 
 Image = npt.NDArray[np.float32]
@@ -240,17 +241,6 @@ def _shaken(window: Window, rng: np.random.Generator) -> Window:
     off_y, off_x = rng.normal(0, 0.03, 2) * window.size_y
     centre_y, centre_x = window.y0 + window.size_y / 2 + off_y, window.x0 + window.size_x / 2 + off_x
     return Window(centre_y - side / 2, centre_x - side / 2, side, side)
-
-
-def turned(images: Image, masks: Image, places: Image, rng: np.random.Generator) -> tuple[Image, Image, Image]:
-    """A sequence flipped and transposed at random: images, masks, and the windows they show ``[T, 4]``."""
-    for axis in (0, 1):
-        if rng.random() < 0.5:
-            images, masks, places = np.flip(images, axis - 2), np.flip(masks, axis - 2), places.copy()
-            places[:, axis] = -places[:, axis] - places[:, axis + 2]
-    if rng.random() < 0.5:
-        images, masks, places = images.swapaxes(-1, -2), masks.swapaxes(-1, -2), places[:, [1, 0, 3, 2]]
-    return images, masks, places
 
 
 def recoloured(images: Image, rng: np.random.Generator, *, together: bool) -> Image:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
 from .scenes import AIR, Ids, Scene, Square, slice_of
+
+_Any = TypeVar("_Any", bound=np.generic)
 
 #: Pixels along each side of the slices that are only measured.
 _COARSE = 48
@@ -26,8 +29,10 @@ class Course:
         Identities of the target.
     start, step
         Height of the first slice, and from each to the next.
-    window, extent
-        What is seen of the first slice, and the longer side of the target there.
+    window
+        What is seen of the first slice.
+    centre, extent
+        Middle of the target there, (y, x), and its longer side.
     hollow
         See :class:`Sample`.
     """
@@ -36,6 +41,7 @@ class Course:
     start: float
     step: float
     window: Square
+    centre: tuple[float, float]
     extent: float
     hollow: bool
 
@@ -81,7 +87,8 @@ def choose_course(rng: np.random.Generator, scene: Scene, length: int, *, any_sc
     step = extent * direction * float(np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length)))))
     if rng.random() < 0.1 and not scene.tissue:  # slices far apart
         step = extent * direction * float(rng.uniform(0.15, 0.4))
-    return Course(wanted, start, step, window, extent, hollow=chosen != members)
+    centre = ((y0 + y1) / 2, (x0 + x1) / 2)
+    return Course(wanted, start, step, window, centre, extent, hollow=chosen != members)
 
 
 def _worth_prompting(rng: np.random.Generator, scene: Scene, ids: list[int]) -> int:
@@ -90,20 +97,116 @@ def _worth_prompting(rng: np.random.Generator, scene: Scene, ids: list[int]) -> 
     return int(rng.choice(ids, p=worth / worth.sum()))
 
 
-def slices_of(rng: np.random.Generator, scene: Scene, course: Course, length: int, size: int, bridged: bool) -> Ids:
-    """Identities ``[length, size, size]`` on the slices of a course, a few of them left out after a bridge."""
+@dataclass(frozen=True, eq=False)
+class View:
+    """What is seen along a course: one canvas a slice, and a window on each.
+
+    Attributes
+    ----------
+    ids
+        Identities ``[T, H, W]`` on canvases that all windows fit on; with one window for all they are of its size.
+    corners
+        Where each window begins on its canvas, ``[T, 2]`` in pixels (y, x).
+    windows
+        The windows in the scene, ``[T, 4]`` as (y0, x0, height, width). What moves in a window that stays has moved.
+    size
+        Pixels along each side of a window.
+    """
+
+    ids: Ids
+    corners: npt.NDArray[np.int64]
+    windows: npt.NDArray[np.float32]
+    size: int
+
+    @property
+    def of_one_scale(self) -> bool:
+        """True if all windows have one side."""
+        return bool(np.ptp(self.windows[:, 2]) < 1e-6)
+
+    def through(self, maps: npt.NDArray[_Any]) -> npt.NDArray[_Any]:
+        """Of maps ``[T, ..., H, W]`` on the canvases, what is seen through the windows, ``[T, ..., S, S]``."""
+        size = self.size
+        seen = [one[..., y : y + size, x : x + size] for one, (y, x) in zip(maps, self.corners, strict=True)]
+        return np.stack(seen)
+
+
+def look_along(
+    rng: np.random.Generator,
+    scene: Scene,
+    course: Course,
+    length: int,
+    size: int,
+    *,
+    bridged: bool = False,
+    followed: bool = False,
+    refit: bool = False,
+) -> View:
+    """Look at ``length`` slices of a course through windows of ``size`` pixels.
+
+    With ``bridged`` a few slices after the first are left out. Windows stay where they are unless they have
+    ``followed`` what was seen on the slice before, as a session's do; with ``refit`` the second one is chosen to fit
+    what was found in the first, as after a click.
+    """
     window = course.window
     moved = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
-    if rng.random() < 0.25:  # as an object moves over time, or lies aslant in a volume
-        moved += np.arange(length)[:, None] * rng.normal(0, 0.04, 2) * course.extent
+    if rng.random() < (0.4 if followed else 0.25):  # as an object moves over time, or lies aslant in a volume
+        drift = rng.normal(0, 0.08 if followed else 0.04, 2) * course.extent
+        moved += np.arange(length)[:, None] * drift
     skipped = int(rng.integers(0, 9)) if bridged else 0
-    slices = []
-    for t in range(length):
-        z = course.start + (t + skipped * (t > 0)) * course.step
+    heights = [course.start + (t + skipped * (t > 0)) * course.step for t in range(length)]
+    windows: list[Square] = []
+    centre: tuple[float, float] | None = course.centre
+    for t, z in enumerate(heights):
         if t == 1 and bridged:
             window = _follow(rng, scene, z, window, course.wanted)
-        slices.append(slice_of(scene, z, size, (window[0] + moved[t, 0], window[1] + moved[t, 1], window[2])))
-    return np.stack(slices)
+        elif t == 1 and followed and refit:
+            window = _centred(rng, course.centre, course.extent * rng.uniform(1.3, 1.9))
+        elif t >= 1 and followed and centre is not None:
+            window = _centred(rng, centre, window[2])
+        windows.append(window)
+        if followed:
+            centre = _middle(np.isin(slice_of(scene, z, _COARSE, _shifted(window, moved[t])), course.wanted), window)
+    return _on_canvases(scene, heights, windows, moved, size)
+
+
+def _centred(rng: np.random.Generator, centre: tuple[float, float], side: float) -> Square:
+    """A window around a place, off by a little, as the session follows what it found and not the truth."""
+    y, x = rng.normal(0, 0.03, 2) * side
+    return float(centre[0] - side / 2 + y), float(centre[1] - side / 2 + x), float(side)
+
+
+def _shifted(window: Square, by: npt.NDArray[np.float64]) -> Square:
+    return float(window[0] + by[0]), float(window[1] + by[1]), window[2]
+
+
+def _middle(mask: npt.NDArray[np.bool_], window: Square) -> tuple[float, float] | None:
+    """Where in the scene the middle of what a window shows of an object is."""
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return None
+    y, x = (float(v.min() + v.max() + 1) / (2 * len(mask)) for v in (rows, columns))
+    return window[0] + y * window[2], window[1] + x * window[2]
+
+
+def _on_canvases(
+    scene: Scene, heights: list[float], windows: list[Square], moved: npt.NDArray[np.float64], size: int
+) -> View:
+    """Slices seen through windows that may move, but all have one side from the second on."""
+    corners = np.zeros((len(windows), 2), np.int64)
+    origins = np.array([w[:2] for w in windows])
+    pixel = np.array([w[2] for w in windows])[:, None] / size
+    alike = np.flatnonzero(pixel[:, 0] == pixel[-1, 0])
+    first = origins[alike].min(0)
+    corners[alike] = np.minimum(np.round((origins[alike] - first) / pixel[alike]), size).astype(np.int64)
+    origins[alike] = first
+    canvas = size + int(corners.max())
+    sides = pixel[:, 0] * canvas
+    ids = [
+        slice_of(scene, z, canvas, _shifted((float(y), float(x), float(side)), by))
+        for z, (y, x), side, by in zip(heights, origins, sides, moved, strict=True)
+    ]
+    shown = np.concatenate([origins + corners * pixel, np.repeat(pixel * size, 2, 1)], 1)
+    return View(np.stack(ids), corners, shown.astype(np.float32), size)
 
 
 def mostly_one(mask: npt.NDArray[np.bool_]) -> bool:

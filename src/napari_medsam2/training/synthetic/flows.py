@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .appearance import Look, render
-from .sample import Sample, flipped
+from .sample import Sample, turned_sample
 from .scenes import Scene, random_roughness, slice_of
 
 
@@ -31,7 +31,7 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
             masks.append(mask)
         truth = np.stack(masks)
         if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
-            return flipped(Sample(np.stack(images), truth, False, hollow=recipe.target == "rim"), rng)
+            return turned_sample(Sample(np.stack(images), truth, False, hollow=recipe.target == "rim"), rng)
 
 
 @dataclass(frozen=True)

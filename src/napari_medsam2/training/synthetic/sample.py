@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ..turning import turned
 from .scenes import Array
 
 
@@ -27,6 +28,8 @@ class Sample:
         might have left there: not quite right, or still there where the object has ended.
     hollow
         The target is what surrounds another part. A box around it would mean the two together.
+    windows
+        Of a stack, what each frame shows of the scene: float32 ``[T, 4]`` as (y0, x0, height, width).
     """
 
     images: Array
@@ -34,34 +37,34 @@ class Sample:
     ordered: bool
     bridge: npt.NDArray[np.bool_] | None = None
     hollow: bool = False
+    windows: Array | None = None
 
 
-def at_the_border(sample: Sample, rng: np.random.Generator) -> Sample:
-    """A window that reaches beyond the frame, on one or two sides: there the border's pixels are repeated."""
-    images, masks = sample.images.copy(), sample.masks.copy()
-    bridge = sample.bridge.copy() if sample.bridge is not None else None
+def at_the_border(
+    images: Array, masks: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """What is seen where the frame ends, on one or two sides: from there on the border's pixels are repeated."""
+    images, masks = images.copy(), masks.copy()
     size = images.shape[-1]
     for flip in (slice(None), slice(None, None, -1)):
         if flip.step and rng.random() < 0.6:
             continue
         beyond = int(rng.uniform(0.02, 0.35) * size)
         images[..., flip][..., :beyond] = images[..., flip][..., beyond : beyond + 1]
-        for mask in (masks, bridge):
-            if mask is not None:
-                mask[..., flip][..., :beyond] = False
-    if masks[0].sum() < max(20, 0.4 * sample.masks[0].sum()):
-        return sample
-    return replace(sample, images=images, masks=masks, bridge=bridge)
+        masks[..., flip][..., :beyond] = False
+    return images, masks
 
 
-def flipped(sample: Sample, rng: np.random.Generator) -> Sample:
+def turned_sample(sample: Sample, rng: np.random.Generator) -> Sample:
     """The whole sequence mirrored and transposed, or not."""
-    images, masks, bridge = sample.images, sample.masks, sample.bridge
-    if rng.random() < 0.5:
-        images, masks = images[..., ::-1], masks[..., ::-1]
-        bridge = bridge[..., ::-1] if bridge is not None else None
-    if rng.random() < 0.5:
-        images, masks = images.swapaxes(-1, -2), masks.swapaxes(-1, -2)
-        bridge = bridge.swapaxes(-1, -2) if bridge is not None else None
-    bridge = np.ascontiguousarray(bridge) if bridge is not None else None
-    return replace(sample, images=np.ascontiguousarray(images), masks=np.ascontiguousarray(masks), bridge=bridge)
+    masks = sample.masks if sample.bridge is None else np.concatenate([sample.masks, sample.bridge[None]])
+    windows = sample.windows if sample.windows is not None else np.zeros((len(sample.images), 4), np.float32)
+    images, masks, windows = turned(sample.images, masks, windows, rng)
+    images, masks = np.ascontiguousarray(images), np.ascontiguousarray(masks)
+    return replace(
+        sample,
+        images=images,
+        masks=masks[: len(images)],
+        bridge=masks[-1] if sample.bridge is not None else None,
+        windows=windows if sample.windows is not None else None,
+    )

@@ -11,36 +11,50 @@ from scipy import ndimage
 from ...region import RegionOptions, connected
 from ..wear import shrunk, worn
 from .appearance import Look, render
-from .courses import Course, choose_course, mostly_one, slices_of
-from .sample import Sample, at_the_border, flipped
+from .courses import Course, View, choose_course, look_along, mostly_one
+from .sample import Sample, at_the_border, turned_sample
 from .scenes import AIR, Ids, Scene, random_roughness
 
 _REGION = RegionOptions()
 
 
 def make_stack(
-    rng: np.random.Generator, length: int, size: int, *, bridged: bool = False, any_scale: bool = False
+    rng: np.random.Generator,
+    length: int,
+    size: int,
+    *,
+    bridged: bool = False,
+    any_scale: bool = False,
+    followed: bool = False,
 ) -> Sample:
     """A stack that starts on a slice with the object and moves away from it, seen through a window around it.
 
     With ``bridged`` some slices between the first two frames are left out; see :attr:`Sample.bridge`. With
     ``any_scale`` the window may be far larger than the object, or a little smaller, as on a first look after a click.
+    With ``followed`` the windows follow the object; see :func:`.courses.look_along`.
     """
     while True:
         scene = _stack_scene(rng)
         course = choose_course(rng, scene, length, any_scale=any_scale)
         if course is None:
             continue
-        volume = slices_of(rng, scene, course, length, size, bridged)
-        masks = np.isin(volume, course.wanted)
+        view = look_along(
+            rng, scene, course, length, size, bridged=bridged, followed=followed, refit=any_scale and not bridged
+        )
+        masks = np.isin(view.ids, course.wanted)
         masks[bridged:] = _carried_on(masks[bridged:])  # what carries on over a bridge is not seen
-        if masks[0].sum() < 20 or not mostly_one(masks[0]):
+        first = view.through(masks)[0]
+        if first.sum() < 20 or not mostly_one(first):
             continue
-        look = _stack_look(rng, scene, course, volume[0], bridged)
-        images = render(volume, np.array(scene.class_of), look, rng)
+        look = _stack_look(rng, scene, course, view, bridged)
+        images = render(view.ids, np.array(scene.class_of), look, rng)
+        if rng.random() < 0.12:
+            images, masks = at_the_border(images, masks, rng)
+            if view.through(masks)[0].sum() < max(20, 0.4 * first.sum()):
+                continue
+        images, masks = view.through(images), view.through(masks)
         bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
-        sample = Sample(images, masks, True, bridge, course.hollow)
-        return flipped(at_the_border(sample, rng) if rng.random() < 0.12 else sample, rng)
+        return turned_sample(Sample(images, masks, True, bridge, course.hollow, view.windows), rng)
 
 
 def _stack_scene(rng: np.random.Generator) -> Scene:
@@ -109,12 +123,12 @@ def _carried_on(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
     return kept
 
 
-def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, first: Ids, bridged: bool) -> Look:
-    """How a stack looks whose first slice has the identities ``first`` ``[size, size]``."""
+def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, view: View, bridged: bool) -> Look:
+    """How a stack looks that is seen like this."""
     look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
     if scene.tissue:
-        look = look.optically_sectioned(rng, course.pixels_per_slice(size=first.shape[0]))
-    if bridged:  # slices that do not follow each other do not shine through each other
+        look = look.optically_sectioned(rng, course.pixels_per_slice(view.size))
+    if bridged or not view.of_one_scale:  # what is not shown side by side does not shine through
         look = replace(look, axial=0.0)
     if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
         look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
@@ -122,7 +136,7 @@ def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, first: I
         look = look.darkened(AIR, rng)
     if not scene.tissue:
         look = look.set_apart({scene.class_of[i] for i in course.wanted}, rng)
-        beside = _classes_beside(first, course.wanted, scene)
+        beside = _classes_beside(view.ids[0], course.wanted, scene)
         if beside and rng.random() < 0.4:
             look = look.likened(int(rng.choice(beside)), scene.class_of[course.wanted[0]], rng)
     return look
