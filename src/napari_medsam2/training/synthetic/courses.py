@@ -71,23 +71,20 @@ def choose_course(rng: np.random.Generator, scene: Scene, length: int, *, any_sc
     if rng.random() < 0.12:
         start, direction, widest = _near_an_end(rng, scene, start, wanted, direction), -direction, 4.0
         ids = slice_of(scene, start, _COARSE)
-    rows, columns = np.nonzero(np.isin(ids, wanted))
-    if not len(rows):
+    window = (0.0, 0.0, 1.0)
+    place = _place(np.isin(ids, wanted), window)
+    if place is None:
         return None
-    y0, y1, x0, x1 = (v / _COARSE for v in (rows.min(), rows.max() + 1, columns.min(), columns.max() + 1))
-    extent = max(y1 - y0, x1 - x0)
-    if rng.random() < 0.12:
-        window = (0.0, 0.0, 1.0)
-    else:
+    centre, extent = place
+    if rng.random() >= 0.12:  # else all of the scene is seen
         side = extent * (np.exp(rng.uniform(np.log(0.35), np.log(7))) if any_scale else rng.uniform(1.3, widest))
         shift = rng.uniform(-0.12, 0.12, 2) * min(side, 2 * extent)
         if rng.random() < 0.35:
             shift = _to_the_edge(rng, side, extent)
-        window = ((y0 + y1 - side) / 2 + shift[0], (x0 + x1 - side) / 2 + shift[1], side)
+        window = (centre[0] - side / 2 + shift[0], centre[1] - side / 2 + shift[1], side)
     step = extent * direction * float(np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length)))))
     if rng.random() < 0.1 and not scene.tissue:  # slices far apart
         step = extent * direction * float(rng.uniform(0.15, 0.4))
-    centre = ((y0 + y1) / 2, (x0 + x1) / 2)
     return Course(wanted, start, step, window, centre, extent, hollow=chosen != members)
 
 
@@ -155,17 +152,17 @@ def look_along(
     skipped = int(rng.integers(0, 9)) if bridged else 0
     heights = [course.start + (t + skipped * (t > 0)) * course.step for t in range(length)]
     windows: list[Square] = []
-    centre: tuple[float, float] | None = course.centre
+    place = None
     for t, z in enumerate(heights):
         if t == 1 and bridged:
             window = _follow(rng, scene, z, window, course.wanted)
         elif t == 1 and followed and refit:
             window = _centred(rng, course.centre, course.extent * rng.uniform(1.3, 1.9))
-        elif t >= 1 and followed and centre is not None:
-            window = _centred(rng, centre, window[2])
+        elif place is not None:
+            window = _centred(rng, place[0], window[2])
         windows.append(window)
         if followed:
-            centre = _middle(np.isin(slice_of(scene, z, _COARSE, _shifted(window, moved[t])), course.wanted), window)
+            place = _place(np.isin(slice_of(scene, z, _COARSE, _shifted(window, moved[t])), course.wanted), window)
     return _on_canvases(scene, heights, windows, moved, size)
 
 
@@ -179,13 +176,14 @@ def _shifted(window: Square, by: npt.NDArray[np.float64]) -> Square:
     return float(window[0] + by[0]), float(window[1] + by[1]), window[2]
 
 
-def _middle(mask: npt.NDArray[np.bool_], window: Square) -> tuple[float, float] | None:
-    """Where in the scene the middle of what a window shows of an object is."""
+def _place(mask: npt.NDArray[np.bool_], window: Square) -> tuple[tuple[float, float], float] | None:
+    """Where in the scene the middle (y, x) of what a window shows of an object is, and its longer side there."""
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return None
-    y, x = (float(v.min() + v.max() + 1) / (2 * len(mask)) for v in (rows, columns))
-    return window[0] + y * window[2], window[1] + x * window[2]
+    pixel = window[2] / len(mask)
+    y, x = (float(v.min() + v.max() + 1) / 2 * pixel for v in (rows, columns))
+    return (window[0] + y, window[1] + x), float(max(np.ptp(rows), np.ptp(columns)) + 1) * pixel
 
 
 def _on_canvases(
@@ -251,13 +249,11 @@ def _follow(rng: np.random.Generator, scene: Scene, z: float, window: Square, wa
     """
     y0, x0, side = window
     wide = (y0 - 0.75 * side, x0 - 0.75 * side, 2.5 * side)
-    rows, columns = np.nonzero(np.isin(slice_of(scene, z, _COARSE, wide), wanted))
-    if not len(rows):
+    place = _place(np.isin(slice_of(scene, z, _COARSE, wide), wanted), wide)
+    if place is None:
         return window
-    centre_y = wide[0] + (rows.min() + rows.max() + 1) / (2 * _COARSE) * wide[2]
-    centre_x = wide[1] + (columns.min() + columns.max() + 1) / (2 * _COARSE) * wide[2]
-    extent = max(np.ptp(rows) + 1, np.ptp(columns) + 1) / _COARSE * wide[2]
+    (y, x), extent = place
     change = rng.uniform(1.3, 1.9) * extent / side
     if change > 1 or rng.random() < 0.5:
         side *= change if change > 1 else change ** rng.uniform(0, 1)
-    return float(centre_y - side / 2), float(centre_x - side / 2), float(side)
+    return float(y - side / 2), float(x - side / 2), float(side)
