@@ -25,7 +25,7 @@ def strip(sample: Sample) -> np.ndarray:
 
 def main() -> None:
     rng = np.random.default_rng(int(sys.argv[2]) if len(sys.argv) > 2 else 0)
-    stacks = np.concatenate([strip(make_stack(rng, LENGTH, SIZE)) for _ in range(ROWS)])
+    stacks = np.concatenate([strip(make_stack(rng, LENGTH, SIZE, followed=row % 2 == 1)) for row in range(ROWS)])
     flows = np.concatenate([strip(make_flow(rng, LENGTH, SIZE)) for _ in range(ROWS)])
     between = np.full((len(stacks), 16, 3), 255, np.uint8)
     Image.fromarray(np.concatenate([stacks, between, flows], 1)).save(sys.argv[1], quality=70)

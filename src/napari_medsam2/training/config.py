@@ -59,7 +59,8 @@ class TrainConfig:
         Share of the other stacks that are longer than ``length``, the first slices after the prompted one being
         propagated through as in use, without being judged (bundled network, synthetic data).
     followed
-        Share of the synthetic stacks whose windows follow the object from slice to slice.
+        Share of the stacks whose windows follow the object from slice to slice (bundled network, synthetic data;
+        those of your own always do).
     flips
         Flip, transpose, brighten and darken your images at random.
     learning_rate

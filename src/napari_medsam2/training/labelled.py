@@ -22,7 +22,7 @@ from .pairs import read_labelled
 from .simulate import simulate_prompt
 from .split import Part, Split, split
 from .turning import turned
-from .wear import shrunk, worn
+from .wear import bridge_over
 
 Image = npt.NDArray[np.float32]
 Mask = npt.NDArray[np.bool_]
@@ -100,7 +100,7 @@ class LabelledBatches:
         bridged = mode == "stack" and self.view.window is not None and length > 2 and rng.random() < config.bridges
         sequences = [self._sequence(loaded, mode, length, size, rng, bridged) for _ in range(count)]
         prompts = [simulate_prompt(masks[0] > 0.5, rng, _PROMPTS) for _, masks, _ in sequences]
-        bridges = [_bridge(masks > 0.5, rng) for _, masks, _ in sequences] if bridged else None
+        bridges = [bridge_over(masks > 0.5, rng) for _, masks, _ in sequences] if bridged else None
         images, masks, windows = (torch.from_numpy(np.stack(kind)) for kind in zip(*sequences, strict=True))
         return Batch(
             images,
@@ -229,11 +229,6 @@ def _follow(truths: list[Mask], rng: np.random.Generator, bridged: bool) -> list
             window = grown(window, shape, options)
         windows.append(_shaken(window, rng))
     return windows
-
-
-def _bridge(masks: Mask, rng: np.random.Generator) -> Mask:
-    """What a long propagation might have left on the second frame of a sequence; see :attr:`.data.Batch.bridge`."""
-    return worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng)
 
 
 def _shaken(window: Window, rng: np.random.Generator) -> Window:

@@ -24,3 +24,9 @@ def worn(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[n
     threshold = rng.normal(0.0, 0.25) * radius + field * rng.uniform(0, 0.4) * radius
     shifted = ndimage.shift(signed, rng.normal(0, 0.12, 2) * radius, order=1, mode="nearest")
     return np.asarray(shifted > threshold)
+
+
+def bridge_over(masks: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """What a long propagation might have left on the second frame of a sequence ``[T, S, S]``; see
+    :attr:`.data.Batch.bridge`."""
+    return worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng)

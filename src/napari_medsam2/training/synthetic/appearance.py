@@ -125,7 +125,10 @@ class Look:
         return replace(self, colour=colour)
 
     def darkened(self, air: int, rng: np.random.Generator) -> Look:
-        """The same look with nothing but noise in one class, as in the air around a body, mostly black."""
+        """The same look with nothing but noise in one class, as in the air around a body, mostly black.
+
+        :meth:`set_apart` may lighten it where the target is as dark.
+        """
         colour, texture = self.colour.copy(), self.texture.copy()
         colour[air] = rng.uniform(0, 0.1) if rng.random() < 0.85 else rng.uniform(0.8, 1)
         texture[air] = 0

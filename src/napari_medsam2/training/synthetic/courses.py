@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from .scenes import AIR, Ids, Scene, Square, slice_of
+from .scenes import AIR, LAST_BACKGROUND, Ids, Scene, Square, slice_of
 
-_Any = TypeVar("_Any", bound=np.generic)
+_Value = TypeVar("_Value", bound=np.generic)
 
 #: Pixels along each side of the slices that are only measured.
 _COARSE = 48
@@ -34,7 +34,7 @@ class Course:
     centre, extent
         Middle of the target there, (y, x), and its longer side.
     hollow
-        See :class:`Sample`.
+        See :class:`.sample.Sample`.
     """
 
     wanted: Ids
@@ -90,13 +90,16 @@ def choose_course(rng: np.random.Generator, scene: Scene, length: int, *, any_sc
 
 def _worth_prompting(rng: np.random.Generator, scene: Scene, ids: list[int]) -> int:
     """One of some identities: things rather than the background they lie in."""
-    worth = np.array([1.0 if scene.class_of[i] > 6 or scene.tissue else 0.25 for i in ids])
+    things = [scene.tissue or scene.parent[i] > 0 or scene.class_of[i] > LAST_BACKGROUND for i in ids]
+    worth = np.where(things, 1.0, 0.25)
     return int(rng.choice(ids, p=worth / worth.sum()))
 
 
 @dataclass(frozen=True, eq=False)
-class View:
+class Sight:
     """What is seen along a course: one canvas a slice, and a window on each.
+
+    Places are in the coordinates of the stack, in which what moves sideways from slice to slice moves.
 
     Attributes
     ----------
@@ -105,7 +108,7 @@ class View:
     corners
         Where each window begins on its canvas, ``[T, 2]`` in pixels (y, x).
     windows
-        The windows in the scene, ``[T, 4]`` as (y0, x0, height, width). What moves in a window that stays has moved.
+        Where the windows lie, ``[T, 4]`` as (y0, x0, height, width), the scene's own sides being 1.
     size
         Pixels along each side of a window.
     """
@@ -120,14 +123,23 @@ class View:
         """True if all windows have one side."""
         return bool(np.ptp(self.windows[:, 2]) < 1e-6)
 
-    def through(self, maps: npt.NDArray[_Any]) -> npt.NDArray[_Any]:
+    def through(self, maps: npt.NDArray[_Value]) -> npt.NDArray[_Value]:
         """Of maps ``[T, ..., H, W]`` on the canvases, what is seen through the windows, ``[T, ..., S, S]``."""
         size = self.size
         seen = [one[..., y : y + size, x : x + size] for one, (y, x) in zip(maps, self.corners, strict=True)]
         return np.stack(seen)
 
+    def first_on_second(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """A mask ``[S, S]`` in the first window, as it lies on the second canvas, ``[H, W]``."""
+        pixel = self.windows[:2, 2] / self.size
+        origin = self.windows[1, :2] - self.corners[1] * pixel[1]
+        steps = (np.arange(self.ids.shape[-1]) + 0.5) * pixel[1]
+        y, x = (np.floor((origin[k] - self.windows[0, k] + steps) / pixel[0] + 1e-3).astype(int) for k in (0, 1))
+        inside = ((y >= 0) & (y < self.size))[:, None] & ((x >= 0) & (x < self.size))
+        return np.asarray(mask[y.clip(0, self.size - 1)[:, None], x.clip(0, self.size - 1)] & inside)
 
-def look_along(
+
+def see_along(
     rng: np.random.Generator,
     scene: Scene,
     course: Course,
@@ -137,12 +149,12 @@ def look_along(
     bridged: bool = False,
     followed: bool = False,
     refit: bool = False,
-) -> View:
+) -> Sight:
     """Look at ``length`` slices of a course through windows of ``size`` pixels.
 
     With ``bridged`` a few slices after the first are left out. Windows stay where they are unless they have
-    ``followed`` what was seen on the slice before, as a session's do; with ``refit`` the second one is chosen to fit
-    what was found in the first, as after a click.
+    ``followed`` the object's middle on the slice before, as a session's do, up to their own size away; with ``refit``
+    the second one fits the object, as it does after a click.
     """
     window = course.window
     moved = rng.normal(0, 0.012, (length, 2)) * (rng.random() < 0.3) * window[2]
@@ -155,9 +167,10 @@ def look_along(
     place = None
     for t, z in enumerate(heights):
         if t == 1 and bridged:
-            window = _follow(rng, scene, z, window, course.wanted)
+            window = _onto_the_object(rng, scene, z, window, moved[t], course.wanted)
         elif t == 1 and followed and refit:
-            window = _centred(rng, course.centre, course.extent * rng.uniform(1.3, 1.9))
+            middle = (course.centre[0] - moved[0, 0], course.centre[1] - moved[0, 1])
+            window = _centred(rng, middle, course.extent * rng.uniform(1.3, 1.9))
         elif place is not None:
             window = _centred(rng, place[0], window[2])
         windows.append(window)
@@ -177,7 +190,7 @@ def _shifted(window: Square, by: npt.NDArray[np.float64]) -> Square:
 
 
 def _place(mask: npt.NDArray[np.bool_], window: Square) -> tuple[tuple[float, float], float] | None:
-    """Where in the scene the middle (y, x) of what a window shows of an object is, and its longer side there."""
+    """Where the middle (y, x) of what a window shows of an object is, and its longer side there."""
     rows, columns = np.nonzero(mask)
     if not len(rows):
         return None
@@ -188,15 +201,18 @@ def _place(mask: npt.NDArray[np.bool_], window: Square) -> tuple[tuple[float, fl
 
 def _on_canvases(
     scene: Scene, heights: list[float], windows: list[Square], moved: npt.NDArray[np.float64], size: int
-) -> View:
-    """Slices seen through windows that may move, but all have one side from the second on."""
+) -> Sight:
+    """Slices seen through windows that may move, but all have one side from the second on.
+
+    A window stays within its own size of the first one that has that side.
+    """
     corners = np.zeros((len(windows), 2), np.int64)
     origins = np.array([w[:2] for w in windows])
     pixel = np.array([w[2] for w in windows])[:, None] / size
     alike = np.flatnonzero(pixel[:, 0] == pixel[-1, 0])
-    first = origins[alike].min(0)
-    corners[alike] = np.minimum(np.round((origins[alike] - first) / pixel[alike]), size).astype(np.int64)
-    origins[alike] = first
+    away = np.round((origins[alike] - origins[alike[0]]) / pixel[-1]).clip(-size, size)
+    corners[alike] = away - away.min(0)
+    origins[alike] = origins[alike[0]] + away.min(0) * pixel[-1]
     canvas = size + int(corners.max())
     sides = pixel[:, 0] * canvas
     ids = [
@@ -204,7 +220,7 @@ def _on_canvases(
         for z, (y, x), side, by in zip(heights, origins, sides, moved, strict=True)
     ]
     shown = np.concatenate([origins + corners * pixel, np.repeat(pixel * size, 2, 1)], 1)
-    return View(np.stack(ids), corners, shown.astype(np.float32), size)
+    return Sight(np.stack(ids), corners, shown.astype(np.float32), size)
 
 
 def mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
@@ -241,7 +257,9 @@ def _to_the_edge(rng: np.random.Generator, side: float, extent: float) -> npt.ND
     return np.asarray(reach * rng.choice([-1, 1], 2))
 
 
-def _follow(rng: np.random.Generator, scene: Scene, z: float, window: Square, wanted: Ids) -> Square:
+def _onto_the_object(
+    rng: np.random.Generator, scene: Scene, z: float, window: Square, moved: npt.NDArray[np.float64], wanted: Ids
+) -> Square:
     """The window moved onto the object as it is on another slice, as the region of interest would have followed it.
 
     It has grown where the object has outgrown it. Where the object became smaller it has in half of the cases too, by
@@ -249,7 +267,7 @@ def _follow(rng: np.random.Generator, scene: Scene, z: float, window: Square, wa
     """
     y0, x0, side = window
     wide = (y0 - 0.75 * side, x0 - 0.75 * side, 2.5 * side)
-    place = _place(np.isin(slice_of(scene, z, _COARSE, wide), wanted), wide)
+    place = _place(np.isin(slice_of(scene, z, _COARSE, _shifted(wide, moved)), wanted), wide)
     if place is None:
         return window
     (y, x), extent = place

@@ -29,7 +29,7 @@ class Sample:
     hollow
         The target is what surrounds another part. A box around it would mean the two together.
     windows
-        Of a stack, what each frame shows of the scene: float32 ``[T, 4]`` as (y0, x0, height, width).
+        Of a stack, what each frame shows: float32 ``[T, 4]`` as (y0, x0, height, width).
     """
 
     images: Array
@@ -40,19 +40,20 @@ class Sample:
     windows: Array | None = None
 
 
-def at_the_border(
-    images: Array, masks: npt.NDArray[np.bool_], rng: np.random.Generator
-) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """What is seen where the frame ends, on one or two sides: from there on the border's pixels are repeated."""
-    images, masks = images.copy(), masks.copy()
-    size = images.shape[-1]
+def inside_of_a_border(size: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+    """Where there is a frame that ends on one or two sides of a canvas: bool ``[size, size]``."""
+    inside = np.ones((size, size), bool)
     for flip in (slice(None), slice(None, None, -1)):
         if flip.step and rng.random() < 0.6:
             continue
-        beyond = int(rng.uniform(0.02, 0.35) * size)
-        images[..., flip][..., :beyond] = images[..., flip][..., beyond : beyond + 1]
-        masks[..., flip][..., :beyond] = False
-    return images, masks
+        inside[:, flip][:, : int(rng.uniform(0.02, 0.35) * size)] = False
+    return inside
+
+
+def repeated_beyond(images: Array, inside: npt.NDArray[np.bool_]) -> Array:
+    """Images ``[T, 3, S, S]`` in which the border's pixels are repeated beyond the frame's end."""
+    columns = np.flatnonzero(inside[0])
+    return np.asarray(images[..., np.arange(images.shape[-1]).clip(columns[0], columns[-1])])
 
 
 def turned_sample(sample: Sample, rng: np.random.Generator) -> Sample:

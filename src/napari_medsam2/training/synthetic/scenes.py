@@ -20,7 +20,9 @@ Layer = Callable[[Array, Ids], Ids]
 #: A square window on a scene: (y0, x0, side), the scene's own sides being 1.
 Square = tuple[float, float, float]
 
-#: Class of what is outside of a body.
+#: In stacks, classes up to this one are what things lie in.
+LAST_BACKGROUND = 6
+#: In stacks, the class of what is outside of a body.
 AIR = 11
 
 

@@ -9,11 +9,11 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ...region import RegionOptions, connected
-from ..wear import shrunk, worn
+from ..wear import bridge_over
 from .appearance import Look, render
-from .courses import Course, View, choose_course, look_along, mostly_one
-from .sample import Sample, at_the_border, turned_sample
-from .scenes import AIR, Ids, Scene, random_roughness
+from .courses import Course, Sight, choose_course, mostly_one, see_along
+from .sample import Sample, inside_of_a_border, repeated_beyond, turned_sample
+from .scenes import AIR, LAST_BACKGROUND, Ids, Scene, random_roughness
 
 _REGION = RegionOptions()
 
@@ -31,30 +31,33 @@ def make_stack(
 
     With ``bridged`` some slices between the first two frames are left out; see :attr:`Sample.bridge`. With
     ``any_scale`` the window may be far larger than the object, or a little smaller, as on a first look after a click.
-    With ``followed`` the windows follow the object; see :func:`.courses.look_along`.
+    With ``followed`` the windows follow the object; see :func:`.courses.see_along`.
     """
     while True:
         scene = _stack_scene(rng)
         course = choose_course(rng, scene, length, any_scale=any_scale)
         if course is None:
             continue
-        view = look_along(
-            rng, scene, course, length, size, bridged=bridged, followed=followed, refit=any_scale and not bridged
-        )
-        masks = np.isin(view.ids, course.wanted)
-        masks[bridged:] = _carried_on(masks[bridged:])  # what carries on over a bridge is not seen
-        first = view.through(masks)[0]
+        refit = any_scale and not bridged
+        sight = see_along(rng, scene, course, length, size, bridged=bridged, followed=followed, refit=refit)
+        masks = np.isin(sight.ids, course.wanted)
+        first = sight.through(masks)[0]
         if first.sum() < 20 or not mostly_one(first):
             continue
-        look = _stack_look(rng, scene, course, view, bridged)
-        images = render(view.ids, np.array(scene.class_of), look, rng)
-        if rng.random() < 0.12:
-            images, masks = at_the_border(images, masks, rng)
-            if view.through(masks)[0].sum() < max(20, 0.4 * first.sum()):
+        masks[1:] = _carried_on(masks[1:], None if bridged else sight.first_on_second(first))
+        inside = np.ones(masks.shape[1:], bool)
+        if sight.of_one_scale and rng.random() < 0.12:
+            inside = inside_of_a_border(masks.shape[-1], rng)
+            if sight.through(masks & inside)[0].sum() < max(20, 0.4 * first.sum()):
                 continue
-        images, masks = view.through(images), view.through(masks)
-        bridge = worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng) if bridged else None
-        return turned_sample(Sample(images, masks, True, bridge, course.hollow, view.windows), rng)
+        seen = sight.through(masks & inside)
+        look = _stack_look(rng, scene, course, sight, bridged)
+        images = render(sight.ids, np.array(scene.class_of), look, rng)
+        images = sight.through(repeated_beyond(images, inside))
+        bridge = None
+        if bridged:  # what carries on over it is not seen
+            bridge = bridge_over(seen, rng) & sight.through(np.broadcast_to(inside, masks.shape))[1]
+        return turned_sample(Sample(images, seen, True, bridge, course.hollow, sight.windows), rng)
 
 
 def _stack_scene(rng: np.random.Generator) -> Scene:
@@ -66,7 +69,7 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
         if rng.random() < 0.25:
             scene.add_blobs(2, int(rng.integers(2, 8)), rng.uniform(0.03, 0.08), roughness=0.1)
         return scene
-    background = [int(c) for c in rng.permutation(np.arange(1, 7))[: rng.integers(2, 7)]]
+    background = [int(c) for c in rng.permutation(np.arange(1, LAST_BACKGROUND + 1))[: rng.integers(2, 7)]]
     if kind == "cells":
         if rng.random() < 0.4:
             scene.add_regions(background, rng.uniform(0.3, 1.5))
@@ -77,9 +80,9 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
         return scene
     scene.add_regions(background, rng.uniform(0.25, 1.4))
     if rng.random() < 0.3:
-        scene.add_sheets(int(rng.integers(1, 10)), rng.uniform(0.12, 0.6), rng.uniform(0.004, 0.02))
+        scene.add_sheets(int(rng.integers(1, LAST_BACKGROUND + 1)), rng.uniform(0.12, 0.6), rng.uniform(0.004, 0.02))
     if rng.random() < 0.3:
-        shells = [int(c) for c in rng.integers(1, 10, rng.integers(0, 4))]
+        shells = [int(c) for c in rng.integers(1, LAST_BACKGROUND + 1, rng.integers(0, 4))]
         y, x = rng.uniform(0.3, 0.7, 2)
         scene.add_body(AIR, shells, (float(y), float(x)), rng.uniform(0.35, 0.75))
     for _ in range(rng.integers(1, 4) if kind != "lesion" else rng.integers(0, 2)):
@@ -112,23 +115,26 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
     return scene
 
 
-def _carried_on(masks: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """Of masks ``[T, S, S]`` in one window, what carries on from the first slice by the session's own rule.
+def _carried_on(masks: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+    """Of masks ``[T, H, W]`` on one canvas, what carries on from the slice ``before`` by the session's own rule.
 
-    A region of a scene may come back elsewhere; where its first piece has ended, the object has.
+    Without a slice before, all of the first is kept. A region of a scene may come back elsewhere; where its first
+    piece has ended, the object has.
     """
     kept = masks.copy()
-    for t in range(1, len(kept)):
-        kept[t] = connected(kept[t], kept[t - 1], _REGION) if kept[t - 1].any() else False
+    for mask in kept:
+        if before is not None:
+            mask[:] = connected(mask, before, _REGION) if before.any() else False
+        before = mask
     return kept
 
 
-def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, view: View, bridged: bool) -> Look:
+def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, sight: Sight, bridged: bool) -> Look:
     """How a stack looks that is seen like this."""
     look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
     if scene.tissue:
-        look = look.optically_sectioned(rng, course.pixels_per_slice(view.size))
-    if bridged or not view.of_one_scale:  # what is not shown side by side does not shine through
+        look = look.optically_sectioned(rng, course.pixels_per_slice(sight.size))
+    if bridged or not sight.of_one_scale:  # what is not shown side by side does not shine through
         look = replace(look, axial=0.0)
     if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
         look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
@@ -136,7 +142,7 @@ def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, view: Vi
         look = look.darkened(AIR, rng)
     if not scene.tissue:
         look = look.set_apart({scene.class_of[i] for i in course.wanted}, rng)
-        beside = _classes_beside(view.ids[0], course.wanted, scene)
+        beside = _classes_beside(sight.ids[0], course.wanted, scene)
         if beside and rng.random() < 0.4:
             look = look.likened(int(rng.choice(beside)), scene.class_of[course.wanted[0]], rng)
     return look
@@ -150,4 +156,5 @@ def _classes_beside(ids: Ids, wanted: Ids, scene: Scene) -> list[int]:
     ours = set(wanted.tolist())
     own = {scene.class_of[i] for i, parent in enumerate(scene.parent) if i in ours or parent in ours}
     found, sizes = np.unique(around, return_counts=True)
+    own.add(AIR)
     return [int(c) for c, n in zip(found, sizes, strict=True) if 0.05 <= n / len(around) <= 0.5 and int(c) not in own]
