@@ -205,13 +205,13 @@ def test_windows_that_follow_keep_the_object_in_their_middle_and_say_where_they_
         masks = view.through(view.ids) == 1
         assert masks.shape == (9, 64, 64)
         middles = np.array([ndimage.center_of_mass(m) for m in masks])
-        away[followed] = np.abs(middles - 31.5).max()
+        away[followed] = np.abs(middles - 31.5).max(1)[3:].mean()
         places = view.windows[:, :2] + (middles + 0.5) / 64 * view.windows[:, 2:]
         if followed:
             steps = np.diff(places[:, 1])
             assert view.of_one_scale and view.ids.shape[1] > 64
             assert steps.min() > 0.005, "in the scene the object moves on from slice to slice"
-    assert away[True] < 12 < away[False]
+    assert 2 * away[True] < away[False]
 
 
 def test_after_a_click_the_second_window_fits_the_object() -> None:

@@ -116,7 +116,7 @@ class TrainConfig:
     balanced: int = 1500
     bridges: float = 0.4
     rollouts: float = 0.5
-    followed: float = 0.6
+    followed: float = 0.2
     flips: bool = True
     learning_rate: float = 0.0
     weight_decay: float = 0.02

@@ -180,8 +180,8 @@ def see_along(
 
 
 def _centred(rng: np.random.Generator, centre: tuple[float, float], side: float) -> Square:
-    """A window around a place, off by a little, as the session follows what it found and not the truth."""
-    y, x = rng.normal(0, 0.03, 2) * side
+    """A window around a place, off by a little: that the object is in the middle is not to be relied on."""
+    y, x = rng.normal(0, 0.08, 2) * side
     return float(centre[0] - side / 2 + y), float(centre[1] - side / 2 + x), float(side)
 
 
