@@ -201,15 +201,15 @@ def test_windows_that_follow_keep_the_object_in_their_middle_and_say_where_they_
     scene, course = _drifting()
     away = {}
     for followed in (False, True):
-        view = see_along(np.random.default_rng(1), scene, course, 9, 64, followed=followed)
-        masks = view.through(view.ids) == 1
+        sight = see_along(np.random.default_rng(1), scene, course, 9, 64, followed=followed)
+        masks = sight.through(sight.ids) == 1
         assert masks.shape == (9, 64, 64)
         middles = np.array([ndimage.center_of_mass(m) for m in masks])
         away[followed] = np.abs(middles - 31.5).max(1)[3:].mean()
-        places = view.windows[:, :2] + (middles + 0.5) / 64 * view.windows[:, 2:]
+        places = sight.windows[:, :2] + (middles + 0.5) / 64 * sight.windows[:, 2:]
         if followed:
             steps = np.diff(places[:, 1])
-            assert view.of_one_scale and view.ids.shape[1] > 64
+            assert sight.of_one_scale and sight.ids.shape[1] > 64
             assert steps.min() > 0.005, "in the scene the object moves on from slice to slice"
     assert 2 * away[True] < away[False]
 
@@ -217,11 +217,11 @@ def test_windows_that_follow_keep_the_object_in_their_middle_and_say_where_they_
 def test_after_a_click_the_second_window_fits_the_object() -> None:
     scene, course = _drifting()
     course = replace(course, window=(0.0, 0.0, 1.0))
-    view = see_along(np.random.default_rng(1), scene, course, 4, 64, followed=True, refit=True)
-    shares = (view.through(view.ids) == 1).mean((1, 2))
-    assert not view.of_one_scale
+    sight = see_along(np.random.default_rng(1), scene, course, 4, 64, followed=True, refit=True)
+    shares = (sight.through(sight.ids) == 1).mean((1, 2))
+    assert not sight.of_one_scale
     assert shares[0] < 0.05 and shares[1:].min() > 0.15
-    assert 1.3 * course.extent <= view.windows[1, 2] <= 1.9 * course.extent
+    assert 1.3 * course.extent <= sight.windows[1, 2] <= 1.9 * course.extent
 
 
 @pytest.mark.parametrize("any_scale", [False, True])

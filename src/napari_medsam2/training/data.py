@@ -36,7 +36,7 @@ class Batch:
         How many frames after the first are propagated through without being judged.
     windows
         Which window of its slice each frame shows, float32 ``[B, T, 4]`` as (y0, x0, height, width) in any unit;
-        ``None`` where they are the same for all frames of a sequence.
+        ``None`` where they stay as they are, from the second frame on after a bridge.
     hollow
         For each sequence, whether a box would mean more than the object; see :class:`.synthetic.Sample`.
     """

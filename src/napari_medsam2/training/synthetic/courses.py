@@ -163,19 +163,16 @@ def see_along(
         moved += np.arange(length)[:, None] * drift
     skipped = int(rng.integers(0, 9)) if bridged else 0
     heights = [course.start + (t + skipped * (t > 0)) * course.step for t in range(length)]
-    windows: list[Square] = []
-    place = None
-    for t, z in enumerate(heights):
+    windows = [window]
+    for t in range(1, length):
         if t == 1 and bridged:
-            window = _onto_the_object(rng, scene, z, window, moved[t], course.wanted)
+            window = _onto_the_object(rng, scene, heights[t], window, moved[t], course.wanted)
         elif t == 1 and followed and refit:
             middle = (course.centre[0] - moved[0, 0], course.centre[1] - moved[0, 1])
             window = _centred(rng, middle, course.extent * rng.uniform(1.3, 1.9))
-        elif place is not None:
+        elif followed and (place := _find(scene, heights[t - 1], window, moved[t - 1], course.wanted)):
             window = _centred(rng, place[0], window[2])
         windows.append(window)
-        if followed:
-            place = _place(np.isin(slice_of(scene, z, _COARSE, _shifted(window, moved[t])), course.wanted), window)
     return _on_canvases(scene, heights, windows, moved, size)
 
 
@@ -197,6 +194,13 @@ def _place(mask: npt.NDArray[np.bool_], window: Square) -> tuple[tuple[float, fl
     pixel = window[2] / len(mask)
     y, x = (float(v.min() + v.max() + 1) / 2 * pixel for v in (rows, columns))
     return (window[0] + y, window[1] + x), float(max(np.ptp(rows), np.ptp(columns)) + 1) * pixel
+
+
+def _find(
+    scene: Scene, z: float, window: Square, moved: npt.NDArray[np.float64], wanted: Ids
+) -> tuple[tuple[float, float], float] | None:
+    """The place of an object on a slice that has moved, as far as a window shows it."""
+    return _place(np.isin(slice_of(scene, z, _COARSE, _shifted(window, moved)), wanted), window)
 
 
 def _on_canvases(
@@ -267,7 +271,7 @@ def _onto_the_object(
     """
     y0, x0, side = window
     wide = (y0 - 0.75 * side, x0 - 0.75 * side, 2.5 * side)
-    place = _place(np.isin(slice_of(scene, z, _COARSE, _shifted(wide, moved)), wanted), wide)
+    place = _find(scene, z, wide, moved, wanted)
     if place is None:
         return window
     (y, x), extent = place

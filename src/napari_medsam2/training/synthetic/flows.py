@@ -84,9 +84,7 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
         target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.22, 0.2, 0.38])),
         mottled=bool(rng.random() < 0.4),
     )
-    if kind not in ("crowd", "single"):  # they have no parts
-        return replace(recipe, target="plain", mottled=False)
-    return recipe if recipe.target == "whole" else replace(recipe, mottled=False)
+    return recipe if kind in ("crowd", "single") else replace(recipe, target="plain")  # the others have no parts
 
 
 def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
@@ -119,6 +117,6 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
         inner=recipe.inner,
         centre=centre,
         touching=recipe.touching,
-        mottled=recipe.mottled,
+        mottled=recipe.mottled and recipe.target == "whole",
     )
     return scene

@@ -53,11 +53,12 @@ def make_stack(
         seen = sight.through(masks & inside)
         look = _stack_look(rng, scene, course, sight, bridged)
         images = render(sight.ids, np.array(scene.class_of), look, rng)
-        images = sight.through(repeated_beyond(images, inside))
+        if not inside.all():
+            images = repeated_beyond(images, inside)
         bridge = None
         if bridged:  # what carries on over it is not seen
             bridge = bridge_over(seen, rng) & sight.through(np.broadcast_to(inside, masks.shape))[1]
-        return turned_sample(Sample(images, seen, True, bridge, course.hollow, sight.windows), rng)
+        return turned_sample(Sample(sight.through(images), seen, True, bridge, course.hollow, sight.windows), rng)
 
 
 def _stack_scene(rng: np.random.Generator) -> Scene:
