@@ -21,8 +21,8 @@ from napari_medsam2.training.synthetic.courses import (
     see_along,
 )
 from napari_medsam2.training.synthetic.sample import inside_of_a_border, repeated_beyond, turned_sample
-from napari_medsam2.training.synthetic.scenes import AIR, Scene, slice_of
-from napari_medsam2.training.synthetic.stacks import _carried_on, _classes_beside
+from napari_medsam2.training.synthetic.scenes import AIR, LESION, Scene, slice_of
+from napari_medsam2.training.synthetic.stacks import _carried_on, _classes_beside, _stack_scene
 
 
 @pytest.mark.parametrize("make", [make_stack, make_flow])
@@ -159,6 +159,47 @@ def test_air_is_one_even_grey_and_never_the_target() -> None:
         course = choose_course(np.random.default_rng(seed), scene, 6, any_scale=False)
         chosen |= {scene.class_of[i] for i in course.wanted} if course else set()
     assert chosen == {7}, "air would fit too: it is one piece, and a fifth of the slice"
+
+
+def test_nothing_floats_in_the_air_around_a_body() -> None:
+    bodies = 0
+    for seed in range(60):
+        scene = _stack_scene(np.random.default_rng(seed))
+        body = np.array(scene.class_of)[slice_of(scene, 0.0, 64, (-0.25, -0.25, 1.5))] != AIR
+        if not body.all():
+            bodies += 1
+            assert ndimage.label(body)[1] == 1, f"seed {seed}"
+    assert bodies >= 5
+
+
+def test_infiltrates_fall_to_pieces_from_slice_to_slice_and_patches_lie_inside_of_them() -> None:
+    differ = one = 0
+    for seed in range(8):
+        scene = _still(seed)
+        scene.add_infiltrate(10, 0.15, inner_class=3)
+        slices = [np.array(scene.class_of)[slice_of(scene, z, 96, (-0.5, -0.5, 2.0))] for z in (-0.1, -0.05, 0.0, 0.05)]
+        assert all(set(np.unique(ids)) <= {0, 3, 10} for ids in slices)
+        pieces = [ndimage.label(ids > 0)[1] for ids in slices]
+        differ += len(set(pieces)) > 1
+        one += 1 in pieces
+        scene.add_infiltrate(10, 0.15)
+        assert slice_of(scene, 0.0, 96).max() == 3, "without patches it is of one class"
+    assert differ >= 4 and one >= 2
+
+
+def test_lesions_are_seen_on_slices_far_apart_more_often_than_cells() -> None:
+    def far(class_id: int) -> float:
+        apart = []
+        for seed in range(80):
+            scene = _still()
+            scene.add_blobs(class_id, 1, 0.15, spread=0.0, roughness=0.0, centre=(0.5, 0.5))
+            course = choose_course(np.random.default_rng(seed), scene, 12, any_scale=False)
+            if course is not None:
+                apart.append(abs(course.step) / course.extent > 0.2)
+        assert len(apart) > 60
+        return float(np.mean(apart))
+
+    assert far(LESION) > far(7) + 0.1
 
 
 def test_mottled_blobs_hold_patches_of_the_inner_class_and_nothing_of_it_outside() -> None:

@@ -22,6 +22,8 @@ Square = tuple[float, float, float]
 
 #: In stacks, classes up to this one are what things lie in.
 LAST_BACKGROUND = 6
+#: In stacks, the class of lesions.
+LESION = 10
 #: In stacks, the class of what is outside of a body.
 AIR = 11
 
@@ -188,6 +190,33 @@ class Scene:
                     else:
                         part = np.linalg.norm((local - offset) @ matrix, axis=1) < size * (2 - wobble)
                     ids[near[part & inside]] = inner_id
+            return ids
+
+        self.layers.append(layer)
+
+    def add_infiltrate(self, class_id: int, radius: float, *, inner_class: int | None = None) -> None:
+        """A lesion that grows into what is around it: ragged, in pieces that meet and part from slice to slice.
+
+        With ``inner_class`` patches of that class lie in it.
+        """
+        rng = self.rng
+        centre = rng.uniform((-0.1, 0.15, 0.15), (0.1, 0.85, 0.85)).astype(np.float32)
+        stretch = np.exp(rng.normal(0, 0.25, 3)).astype(np.float32)
+        field = Smooth(rng, radius * rng.uniform(0.8, 2.5))
+        ragged = rng.uniform(0.2, 0.8)
+        patches = Smooth(rng, radius * rng.uniform(0.4, 1.2))
+        level = rng.normal(0.3, 0.5)
+        own = self.new_instance(class_id)
+        inner = self.new_instance(inner_class, own) if inner_class is not None else 0
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            ids = ids.copy()
+            near = np.flatnonzero((np.abs(points - centre) < 4 * radius * stretch).all(1))
+            away = np.linalg.norm((points[near] - centre) / (radius * stretch), axis=1)
+            inside = near[away < 1 + ragged * field(points[near])]
+            ids[inside] = own
+            if inner:
+                ids[inside[patches(points[inside]) > level]] = inner
             return ids
 
         self.layers.append(layer)

@@ -13,7 +13,7 @@ from ..wear import bridge_over
 from .appearance import Look, render
 from .courses import Course, Sight, choose_course, mostly_one, see_along
 from .sample import Sample, inside_of_a_border, repeated_beyond, turned_sample
-from .scenes import AIR, LAST_BACKGROUND, Ids, Scene, random_roughness
+from .scenes import AIR, LAST_BACKGROUND, LESION, Ids, Scene, random_roughness
 
 _REGION = RegionOptions()
 
@@ -63,7 +63,7 @@ def make_stack(
 
 def _stack_scene(rng: np.random.Generator) -> Scene:
     scene = Scene(rng)
-    kind = rng.choice(["organs", "tissue", "lesion", "cells", "vessels"], p=[0.3, 0.28, 0.22, 0.12, 0.08])
+    kind = rng.choice(["organs", "tissue", "lesion", "cells", "vessels"], p=[0.27, 0.3, 0.25, 0.11, 0.07])
     if kind == "tissue":
         gap = rng.choice([0.0, 0.0, rng.uniform(0.005, 0.03)])
         scene.add_tissue(1, int(rng.integers(60, 900)), gap)
@@ -82,10 +82,6 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
     scene.add_regions(background, rng.uniform(0.25, 1.4))
     if rng.random() < 0.3:
         scene.add_sheets(int(rng.integers(1, LAST_BACKGROUND + 1)), rng.uniform(0.12, 0.6), rng.uniform(0.004, 0.02))
-    if rng.random() < 0.3:
-        shells = [int(c) for c in rng.integers(1, LAST_BACKGROUND + 1, rng.integers(0, 4))]
-        y, x = rng.uniform(0.3, 0.7, 2)
-        scene.add_body(AIR, shells, (float(y), float(x)), rng.uniform(0.35, 0.75))
     for _ in range(rng.integers(1, 4) if kind != "lesion" else rng.integers(0, 2)):
         organs = int(rng.integers(1, 5))
         scene.add_blobs(
@@ -103,16 +99,23 @@ def _stack_scene(rng: np.random.Generator) -> Scene:
             scene.add_tube(int(rng.integers(7, 10)), rng.uniform(0.015, 0.06))
     if kind == "lesion":
         inner = int(rng.integers(1, 10)) if rng.random() < 0.75 else None
-        scene.add_blobs(
-            10,
-            int(rng.integers(1, 3)),
-            rng.uniform(0.05, 0.2),
-            roughness=rng.uniform(0.1, 0.4),
-            inner_class=inner,
-            inner=rng.uniform(0.3, 0.8),
-            lobed=0.5,
-            mottled=rng.random() < 0.45,
-        )
+        if rng.random() < 0.5:
+            scene.add_infiltrate(LESION, rng.uniform(0.06, 0.2), inner_class=inner)
+        else:
+            scene.add_blobs(
+                LESION,
+                int(rng.integers(1, 3)),
+                rng.uniform(0.05, 0.2),
+                roughness=rng.uniform(0.1, 0.4),
+                inner_class=inner,
+                inner=rng.uniform(0.3, 0.8),
+                lobed=0.5,
+                mottled=rng.random() < 0.45,
+            )
+    if rng.random() < 0.3:
+        shells = [int(c) for c in rng.integers(1, LAST_BACKGROUND + 1, rng.integers(0, 4))]
+        y, x = rng.uniform(0.3, 0.7, 2)
+        scene.add_body(AIR, shells, (float(y), float(x)), rng.uniform(0.35, 0.75))
     return scene
 
 
