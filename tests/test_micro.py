@@ -103,7 +103,7 @@ def test_attention_prefers_what_is_near_in_a_stack_and_what_weighs_more(network:
         assert torch.allclose(found, expected, atol=1e-4)
 
 
-def test_a_prompted_slice_is_shown_with_a_margin_unless_a_red_click_takes_it_away(network: MicroNetwork) -> None:
+def test_a_prompted_slice_is_shown_with_a_margin(network: MicroNetwork) -> None:
     features = network.encode_image(_frame(0.9, 30, 30)[0])
     box = torch.tensor([[28.0, 28.0, 48.0, 48.0]])
 
@@ -113,9 +113,9 @@ def test_a_prompted_slice_is_shown_with_a_margin_unless_a_red_click_takes_it_awa
         prompts = PromptTensors(**no_prompts() | given | {"points": points, "point_labels": torch.tensor(labels)})
         return network.segment(features, prompts, [], ordered=ordered).threshold
 
-    assert threshold() == threshold(1) == network.box_threshold < network.click_threshold < 0
-    assert threshold(1, boxed=False) == network.click_threshold
-    assert threshold(1, 0) == threshold(1, 0, boxed=False) == threshold(ordered=False) == 0
+    assert threshold() == threshold(1) == threshold(1, 0) == network.box_threshold < network.click_threshold < 0
+    assert threshold(1, boxed=False) == threshold(1, 0, boxed=False) == network.click_threshold
+    assert threshold(ordered=False) == 0
     assert network.segment(features, None, [], ordered=True).threshold == 0
 
 

@@ -301,6 +301,32 @@ def test_the_threshold_of_a_mask_is_the_network_s_and_memory_does_without():
     np.testing.assert_array_equal(remembered, masks[0])
 
 
+class Sloping(BlobNetwork):
+    """Is less and less sure towards the right, and shows what it is half sure of."""
+
+    def segment(self, features, prompts, recalls, **kwargs):
+        said = super().segment(features, prompts, recalls, **kwargs)
+        slope = torch.linspace(3.0, -3.0, said.logits.shape[-1])
+        return replace(said, logits=slope.expand_as(said.logits).contiguous(), threshold=-1.5)
+
+
+def test_a_red_click_takes_its_pixel_away_and_the_mask_elsewhere_stays_as_it_was():
+    frames, masks = moving_disc(2)
+    model = Model(name="blobs", network=Sloping().eval(), device=torch.device("cpu"), region=False)
+    session = Session(model, frames, mode="stack", contrast=PLAIN)
+    session.add(box(0, masks))
+
+    def shown(*columns):
+        session.replace_prompts(1, 0, [box(0, masks), *(PointPrompt(0, 10, x, positive=False) for x in columns)])
+        return int(session.segment(0).mask[10].sum())
+
+    without = shown()
+    assert 32 < without < 60, "shown is more than what is likelier than not"
+    assert shown(without + 3) == without, "that was not in the mask anyway"
+    assert shown(without - 1) == without - 1 and shown(without + 3, without - 4) == without - 4
+    assert shown(5) == 32, "what the network is sure of in spite of the click stays, the margin goes"
+
+
 def test_the_feature_cache_keeps_to_its_budget():
     one = 64 * 64 * 3 * 4 + 3 * 4
     session, masks = stack_session(cache_bytes=3 * one)

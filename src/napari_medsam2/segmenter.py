@@ -40,19 +40,17 @@ _IMAGES_KEPT = 4
 class _Look:
     """One run of the network on one window.
 
-    ``logits`` float32 ``(H, W)`` in frame pixels; ``apart`` is where they were lowered because it is not the object.
+    ``logits`` float32 ``(H, W)`` in frame pixels, and the ``mask`` that is shown of them; ``apart`` is where both were
+    taken back because it is not the object.
     """
 
     window: Window
     features: ImageFeatures
     prediction: Prediction
     logits: npt.NDArray[np.float32]
+    mask: Mask
     recalled: int
-    apart: Mask | None = None
-
-    @property
-    def mask(self) -> Mask:
-        return np.asarray(self.logits > self.prediction.threshold)
+    apart: Mask | None
 
 
 class FrameSegmenter:
@@ -230,10 +228,12 @@ class FrameSegmenter:
             closely = self._predict(task, window, self._features(task.frame, window, finer), finer, recalls)
             prediction = _mean(prediction, closely)
         logits = paste(prediction.logits, window, self.frames.shape(task.frame))
-        apart = self._apart(task, logits > prediction.threshold)
+        mask = np.asarray(logits > _threshold(logits, prediction.threshold, task.prompts))
+        apart = self._apart(task, mask)
         if apart is not None:
             logits[apart] = -_DRAWN_LOGIT
-        return _Look(window, features, prediction, logits, len(picks), apart)
+            mask[apart] = False
+        return _Look(window, features, prediction, logits, mask, len(picks), apart)
 
     def _predict(
         self, task: Task, window: Window, features: ImageFeatures, size: int, recalls: Sequence[Recall]
@@ -342,6 +342,18 @@ class FrameSegmenter:
             memory.leave()
         self._memories.add(memory)
         return memory
+
+
+def _threshold(logits: npt.NDArray[np.float32], threshold: float, prompts: Sequence[Prompt]) -> float:
+    """A threshold for logits ``(H, W)`` above which no pixel with a red click is, unless its logit is above 0.
+
+    Raised to where such a pixel stays out, and no farther, the mask around other places stays nearly as it was.
+    """
+    unwanted = [(p.y, p.x) for p in points_of(prompts) if not p.positive]
+    if not unwanted:
+        return threshold
+    y, x = np.rint(unwanted).astype(int).clip(0, np.array(logits.shape) - 1).T
+    return max(threshold, min(float(logits[y, x].max()), 0.0))
 
 
 def _mean(first: Prediction, finer: Prediction) -> Prediction:

@@ -31,7 +31,7 @@ class MicroNetwork(SegmentationNetwork):
 
     sees_neighbour = True
     box_detail = 1.5
-    #: Logits above which a pixel belongs to the mask that is shown on a slice with a box, and on one with green clicks
+    #: Logits above which a pixel belongs to the mask that is shown on a slice with a box, and on one with clicks
     #: alone: people draw outlines a little outside of where the network is sure. What is remembered goes without them.
     box_threshold, click_threshold = -1.25, -0.6
 
@@ -135,11 +135,8 @@ class MicroNetwork(SegmentationNetwork):
         return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()), threshold=threshold)
 
     def _threshold(self, prompts: PromptTensors | None, ordered: bool) -> float:
-        """The logit above which the mask is shown.
-
-        0 beside a red click, whose pixel must not stay, and in a flow, where a lower one would add whole look-alikes.
-        """
-        if prompts is None or not ordered or not bool(prompts.point_labels.all()):
+        """The logit above which the mask is shown: 0 in a flow, where a lower one would add whole look-alikes."""
+        if prompts is None or not ordered:
             return 0.0
         return self.box_threshold if len(prompts.boxes) else self.click_threshold
 
