@@ -6,6 +6,7 @@ import threading
 
 import numpy as np
 import pytest
+import torch
 
 from fakes import PLAIN, blob_model, box, click, disc, moving_disc, stack_session, state
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptError
@@ -88,6 +89,37 @@ def test_a_negative_click_on_a_followed_frame_corrects_it_from_memory():
     corrected = session.segment(4)
     np.testing.assert_array_equal(corrected.mask, masks[4])
     assert session.model.network.calls.segmented[-1].recalls, "a correction needs the memory"
+
+
+@pytest.mark.parametrize("mode", ["stack", "flow"])
+def test_clicks_on_a_followed_frame_correct_the_mask_that_it_had(mode):
+    frames, masks = moving_disc()
+    session = Session(blob_model(), frames, mode=mode, contrast=PLAIN)
+    session.add(click(0, masks))
+    list(session.propagate())
+    network = session.model.network
+
+    def shown(*prompts):
+        session.replace_prompts(1, 4, prompts)
+        session.segment(4)
+        return network.calls.segmented[-1].prompts.earlier
+
+    red = PointPrompt(4, 50, 50, positive=False)
+    assert shown(red).sum() > 0 and session.result(4).prompted
+    first = shown(red, PointPrompt(4, 24, 25, positive=False))
+    assert torch.equal(first, shown(red)), "all clicks correct what was there before the first"
+    assert shown(red, box(4, masks)) is None, "a box says it all anew"
+    assert session.undo() and torch.equal(shown(red, PointPrompt(4, 2, 2, positive=False)), first)
+
+
+def test_clicks_correct_nothing_where_nothing_was_found():
+    session, masks = stack_session(12, ends_after=6)
+    session.add(click(2, masks))
+    list(session.propagate())
+    assert session.result(8).absent
+    session.add(PointPrompt(8, 20, 20))
+    session.segment(8)
+    assert session.model.network.calls.segmented[-1].prompts.earlier is None
 
 
 def test_prompting_again_replaces_the_entry_of_the_frame():

@@ -130,6 +130,18 @@ def test_the_slice_before_is_seen_with_its_mask(network: MicroNetwork) -> None:
     assert not torch.allclose(logits(image), logits(1 - image), atol=1e-4)
 
 
+def test_clicks_are_seen_with_the_mask_that_they_correct(network: MicroNetwork) -> None:
+    features = network.encode_image(_frame(0.9, 30, 30)[0])
+    click = {"points": torch.tensor([[40.0, 40.0]]), "point_labels": torch.tensor([0])}
+
+    def logits(earlier: torch.Tensor | None) -> torch.Tensor:
+        prompts = PromptTensors(**no_prompts() | click, earlier=earlier)
+        return network.segment(features, prompts, [], ordered=True).logits
+
+    assert not torch.allclose(logits(_frame(0.9, 28, 28)[1]), logits(None), atol=1e-4)
+    assert not torch.allclose(logits(_frame(0.9, 28, 28)[1]), logits(_frame(0.9, 8, 28)[1]), atol=1e-4)
+
+
 def test_local_contrast_shows_a_faint_edge_beside_a_bright_one() -> None:
     image = torch.zeros(1, 3, 64, 64)
     image[..., 32:] = 1.0

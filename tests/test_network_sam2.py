@@ -54,6 +54,23 @@ def _prompts(
     )
 
 
+# ---- corrections ----------------------------------------------------------------------------------------------------
+
+
+def test_what_clicks_correct_is_a_mask_prompt_beside_them(network: Sam2) -> None:
+    features = network.encode_image(_image())
+    click = _prompts(points=[(40.0, 40.0, 0)])
+    mask = torch.zeros(1, 1, 128, 128)
+    mask[..., 20:60, 30:70] = 1.0
+    corrected = network.segment(features, replace(click, earlier=mask), [], ordered=True)
+    *fine, coarse = features.levels
+    expected = network.decode(
+        network.attend(coarse, None), tuple(fine), click.points[None], click.point_labels[None], 20 * mask - 10
+    )
+    assert torch.equal(corrected.logits, expected.logits)
+    assert not torch.allclose(corrected.logits, network.segment(features, click, [], ordered=True).logits, atol=1e-4)
+
+
 # ---- weighted memory ------------------------------------------------------------------------------------------------
 
 

@@ -62,7 +62,7 @@ class ObjectState:
     stale
         Frames whose result a later change of the prompts can change.
     followed
-        Frames that were segmented without a prompt: a prompt there is a correction.
+        What frames were before they had a prompt, where they were segmented: clicks there correct it.
     recent
         The latest of them.
     """
@@ -71,13 +71,13 @@ class ObjectState:
     prompts: dict[int, tuple[Prompt, ...]] = field(default_factory=dict)
     kept: dict[int, Kept] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)
-    followed: set[int] = field(default_factory=set)
+    followed: dict[int, FrameResult] = field(default_factory=dict)
     recent: tuple[int, ...] = ()
 
     def copy(self) -> ObjectState:
         """To be changed apart from this one; results, prompts and memories are values and shared."""
         return ObjectState(
-            self.bank.copy(), dict(self.prompts), dict(self.kept), set(self.stale), set(self.followed), self.recent
+            self.bank.copy(), dict(self.prompts), dict(self.kept), set(self.stale), dict(self.followed), self.recent
         )
 
     @property
@@ -116,7 +116,7 @@ class ObjectState:
         self.stale.discard(frame)
         if kept.result.prompted:
             return
-        self.followed.add(frame)
+        self.followed[frame] = kept.result
         self.recent = (*(t for t in self.recent if t != frame), frame)
         for t in self.recent[:-_RECENT]:
             old = self.kept.get(t)
@@ -131,7 +131,7 @@ class ObjectState:
         else:
             self.prompts.pop(frame, None)
             self.bank.remove(frame)
-            self.followed.discard(frame)
+            self.followed.pop(frame, None)
         for t in affected:
             if t != frame and t in self.prompts:
                 continue

@@ -255,7 +255,7 @@ class Propagator:
         alone = bool(prompts) and known.stands_alone(frame)
         seen = None
         if prompts and frame in known.followed and not boxes_of(prompts) and not masks_of(prompts):
-            seen = known.kept[frame].result.mask if frame in known.kept else None
+            seen = known.followed[frame].mask
         return Task(
             frame=frame,
             object_id=step.object_id,

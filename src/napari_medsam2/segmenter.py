@@ -243,7 +243,7 @@ class FrameSegmenter:
         previous, previous_image = self._previous(task, window, shape, size)
         return self.model.network.segment(
             features,
-            self._prompt_tensors(task.prompts, window, shape, size) if task.prompts else None,
+            self._prompt_tensors(task, window, shape, size) if task.prompts else None,
             recalls,
             ordered=self.options.ordered,
             previous=previous,
@@ -305,10 +305,9 @@ class FrameSegmenter:
         device = self.model.device
         return crop_mask(hint, window, size).to(device), image.to(device)
 
-    def _prompt_tensors(
-        self, prompts: Sequence[Prompt], window: Window, shape: tuple[int, int], size: int
-    ) -> PromptTensors:
+    def _prompt_tensors(self, task: Task, window: Window, shape: tuple[int, int], size: int) -> PromptTensors:
         """Prompts in network pixels; clicks outside the window say nothing about what the network sees."""
+        prompts, seen = task.prompts, task.seen
         height, width = shape
         points = [p for p in points_of(prompts) if region.contains(window, p.y, p.x)]
         boxes = [
@@ -324,6 +323,7 @@ class FrameSegmenter:
             point_labels=torch.tensor([int(p.positive) for p in points], dtype=torch.int64, device=device),
             boxes=torch.as_tensor(corners.reshape(-1, 4), dtype=torch.float32, device=device),
             mask=None if drawn is None else crop_mask(drawn, window, size).to(device),
+            earlier=None if seen is None or not seen.any() else crop_mask(seen, window, size).to(device),
         )
 
     def _remember(self, look: _Look, drawn: Mask | None, *, prompted: bool) -> Memory:

@@ -81,7 +81,7 @@ class Task:
     neighbour
         The frame that this one is tracked from, in a stack.
     seen
-        The object's mask on this frame from before its prompts, where there is one.
+        What the prompts correct: the object's mask on this frame from before them, where there is one.
     """
 
     frame: int

@@ -57,12 +57,15 @@ class PromptTensors:
         Several boxes mean their union.
     mask
         The drawn mask as float32 ``[1, 1, S, S]`` in 0..1, or ``None``. A mask is final: the prediction is the mask.
+    earlier
+        What clicks correct: the mask that this frame had without them, float32 ``[1, 1, S, S]`` in 0..1, or ``None``.
     """
 
     points: Tensor
     point_labels: Tensor
     boxes: Tensor
     mask: Tensor | None = None
+    earlier: Tensor | None = None
 
 
 @dataclass(frozen=True)

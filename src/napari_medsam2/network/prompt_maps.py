@@ -9,7 +9,8 @@ from torch import Tensor
 from .interface import PromptTensors
 
 #: Order of the dense prompt maps: clicks, boxes, the neighbouring frame's mask, three constant flags, and what the
-#: neighbouring frame looked like: its grey values, and how much brighter the current frame is.
+#: neighbouring frame looked like: its grey values, and how much brighter the current frame is. A frame that is
+#: corrected is its own neighbour.
 PROMPT_MAPS = (
     "positive",
     "negative",
@@ -33,7 +34,7 @@ def prompt_maps(
     prompts
         Clicks and boxes in pixels of the network input.
     previous
-        Mask probabilities of the neighbouring frame ``[1, 1, 2 * side, 2 * side]``.
+        Mask probabilities of the neighbouring frame ``[1, 1, 2 * side, 2 * side]``, or of this one before its clicks.
     ordered
         Stack or flow.
     side

@@ -123,7 +123,10 @@ class Sam2(SegmentationNetwork):
                 return self.adopt(features, prompts.mask)
         with self._precision(coarse.device):
             conditioned = self.attend(coarse, self.memory_tokens(recalls, ordered=ordered, n_frames=n_frames))
-            runs = [self.decode(conditioned, tuple(fine), *told) for told in self.prompt_tokens(prompts, coarse.device)]
+            runs = [
+                self.decode(conditioned, tuple(fine), *told, _corrected_logits(prompts))
+                for told in self.prompt_tokens(prompts, coarse.device)
+            ]
         logits = torch.cat([run.logits for run in runs]).amax(dim=0, keepdim=True)
         seen = [run for run in runs if run.score > 0] or runs  # the boxes that found something speak for all
         pointers = torch.cat([run.pointer for run in seen])
@@ -351,6 +354,13 @@ class Sam2(SegmentationNetwork):
         distance = torch.tensor(away, device=self.maskmem_tpos_enc.device)
         code: Tensor = self.obj_ptr_tpos_proj(time_code(distance, self.config.dim).to(self.maskmem_tpos_enc.dtype))
         return code
+
+
+def _corrected_logits(prompts: PromptTensors | None) -> Tensor | None:
+    """The mask that clicks correct, as a mask prompt beside them: so SAM 2 was trained to refine (section 4)."""
+    if prompts is None or prompts.earlier is None:
+        return None
+    return _MASK_SCALE * prompts.earlier + _MASK_SHIFT
 
 
 def empty_sam2(config: Sam2Config) -> Sam2:

@@ -17,7 +17,7 @@ from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
-from .simulate import SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt
+from .simulate import SimulatedPrompt, both, corrective_click, prompt_shares, simulate_prompt
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
 Descriptors = npt.NDArray[np.float64]
@@ -34,8 +34,10 @@ class SequenceOptions:
     balance
         See :func:`.losses.mask_bce`.
     prompts_stack, prompts_flow
-        Chance that a frame after the first is prompted too: half of these prompts are new ones, half are a click where
-        the prediction is wrong. The chances are those of MedSAM-2 (arXiv 2408.00874).
+        Chance that a frame after the first is prompted too: half of these prompts are new ones, half are up to three
+        clicks, one after the other where the prediction is wrong. The chances are those of MedSAM-2 (arXiv 2408.00874).
+    corrections
+        Chance of such clicks beside the prompts of the first frame.
     recent_dropout
         Chance that a frame of a stack recalls the prompted frames alone: memories of late slices may be wrong.
     calibration
@@ -49,6 +51,7 @@ class SequenceOptions:
     balance: float = 0.5
     prompts_stack: float = 0.25
     prompts_flow: float = 0.3
+    corrections: float = 0.2
     recent_dropout: float = 0.4
     calibration: float = 0.3
     volume: float = 0.5
@@ -159,11 +162,10 @@ class _SequenceRun:
         batch, target = self.batch, self.batch.masks[:, t]
         features = self._features[t]
         memory, weights = self._recall(t)
-        prompts: list[SimulatedPrompt | None] = []
-        prompts += batch.prompts if t == 0 else self._later_prompts(t, memory, weights)
+        prompts, earlier = self._prompts(t, memory, weights)
         prompted = np.array([p is not None for p in prompts])
         drawn = torch.tensor([p is not None and p.mask for p in prompts], device=self.device)
-        maps = self._maps(t, features, prompts)
+        maps = self._maps(t, features, prompts, earlier)
         answer = self.network.decode(features, maps, memory, weights, batch.ordered)
         if prompted.any():
             looked = torch.from_numpy(prompted).to(self.device)
@@ -257,35 +259,84 @@ class _SequenceRun:
 
     # ---- prompts ---------------------------------------------------------------------------------------------------
 
-    def _later_prompts(
+    def _prompts(
         self, t: int, memory: MicroMemory | None, weights: Tensor | None
-    ) -> list[SimulatedPrompt | None]:
-        """Prompts on a later frame: none mostly, new ones, or a click where the prediction is wrong."""
+    ) -> tuple[list[SimulatedPrompt | None], Tensor | None]:
+        """Prompts of frame ``t``, on a later one mostly none, and where they correct it, the masks that it had."""
+        given: list[SimulatedPrompt | None] = [None] * self.count
+        if t == 0:
+            given = list(self.batch.prompts)
+            if float(torch.rand(())) < self.options.corrections:
+                given, _ = self._corrected(t, given, memory, weights)
+            return given, None
         chance = self.options.prompts_stack if self.batch.ordered else self.options.prompts_flow
         if float(torch.rand(())) >= chance:
-            return [None] * self.count
+            return given, None
+        if float(torch.rand(())) < 0.5:
+            return self._corrected(t, given, memory, weights)
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
-        truth = (self.batch.masks[:, t, 0] > 0.5).cpu().numpy()
-        if rng.random() < 0.5:
-            hollow = self.batch.hollow or (False,) * self.count
-            pairs = zip(truth, map(prompt_shares, hollow), strict=True)
-            return [simulate_prompt(m, rng, shares) if m.sum() >= 8 else None for m, shares in pairs]
-        with torch.no_grad():
-            answer = self._unprompted(t, memory, weights)
-        found = (self._full(answer[0])[:, 0] > 0) & (answer[2] > 0)[:, None, None]
-        both = zip(truth, found.cpu().numpy(), strict=True)
-        return [corrective_click(m, f) if m.sum() >= 8 else None for m, f in both]
+        hollow = self.batch.hollow or (False,) * self.count
+        pairs = zip(self._truth(t), map(prompt_shares, hollow), strict=True)
+        return [simulate_prompt(m, rng, shares) if m.sum() >= 8 else None for m, shares in pairs], None
 
-    def _maps(self, t: int, features: MicroFeatures, prompts: list[SimulatedPrompt | None]) -> Tensor:
-        """Prompt maps of frame ``t``; frames without a prompt see the slice before, where there is one."""
+    @torch.no_grad()
+    def _corrected(
+        self, t: int, prompts: list[SimulatedPrompt | None], memory: MicroMemory | None, weights: Tensor | None
+    ) -> tuple[list[SimulatedPrompt | None], Tensor | None]:
+        """Up to three clicks more where the answer to the prompts is wrong, and the masks ``[B, 1, H, W]`` of before.
+
+        As in a session, those are shown to the network with the clicks where the frame had no prompt.
+        """
+        truth = self._truth(t)
+        found = self._found(t, prompts, None, memory, weights)
+        earlier = found if t else None
+        for k in range(1 + int(torch.multinomial(torch.tensor([0.5, 0.3, 0.2]), 1))):
+            if k:
+                found = self._found(t, prompts, earlier, memory, weights)
+            wrong = zip(truth, found[:, 0].cpu().numpy() > 0.5, strict=True)
+            clicks = [corrective_click(m, f) if m.sum() >= 8 else None for m, f in wrong]
+            prompts = [both(p, click) for p, click in zip(prompts, clicks, strict=True)]
+        return prompts, earlier
+
+    def _found(
+        self,
+        t: int,
+        prompts: list[SimulatedPrompt | None],
+        earlier: Tensor | None,
+        memory: MicroMemory | None,
+        weights: Tensor | None,
+    ) -> Tensor:
+        """The masks that a session would show with these prompts, ``[B, 1, H, W]``."""
+        features, ordered = self._features[t], self.batch.ordered
+        maps = self._maps(t, features, prompts, earlier)
+        answer = self.network.decode(features, maps, memory, weights, ordered)
+        prompted = torch.tensor([p is not None for p in prompts], device=self.device)
+        if prompted.any():
+            again = self.network.look_again(features, maps, answer, memory, weights, ordered)
+            answer = _chosen(prompted, again, answer)
+        there = prompted | (answer[2] > 0)
+        return ((self._full(answer[0]) > 0) & there[:, None, None, None]).float()
+
+    def _truth(self, t: int) -> npt.NDArray[np.bool_]:
+        return np.asarray((self.batch.masks[:, t, 0] > 0.5).cpu().numpy())
+
+    def _maps(
+        self, t: int, features: MicroFeatures, prompts: list[SimulatedPrompt | None], earlier: Tensor | None = None
+    ) -> Tensor:
+        """Prompt maps of frame ``t``.
+
+        Frames without a prompt see the slice before, where there is one, those that are corrected their ``earlier``
+        mask, if there is anything in it.
+        """
         maps, side = [], self.size // 2
         mask, grey = self._before(t)
         for i, prompt in enumerate(prompts):
-            before = mask[i : i + 1] if mask is not None and prompt is None else None
+            before, seen = (mask, grey) if prompt is None else (earlier, features.grey)
+            one_before = before[i : i + 1] if before is not None and (prompt is None or before[i].any()) else None
             given = prompt.tensors(self.device) if prompt is not None and not prompt.mask else None
-            one = prompt_maps(given, before, ordered=self.batch.ordered, side=side, device=self.device)
-            if before is not None and grey is not None:
-                one = draw_previous_image(one, features.grey[i : i + 1], grey[i : i + 1])
+            one = prompt_maps(given, one_before, ordered=self.batch.ordered, side=side, device=self.device)
+            if one_before is not None and seen is not None:
+                one = draw_previous_image(one, features.grey[i : i + 1], seen[i : i + 1])
             maps.append(one)
         return torch.cat(maps)
 

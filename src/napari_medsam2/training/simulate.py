@@ -38,6 +38,16 @@ class SimulatedPrompt:
         )
 
 
+def both(first: SimulatedPrompt | None, second: SimulatedPrompt | None) -> SimulatedPrompt | None:
+    """The prompts of one frame together; a mask is final, so nothing is added to it."""
+    if first is None or second is None:
+        return first or second
+    if first.mask or second.mask:
+        return first if first.mask else second
+    points, labels = np.concatenate([first.points, second.points]), np.concatenate([first.labels, second.labels])
+    return SimulatedPrompt(points, labels, np.concatenate([first.boxes, second.boxes]))
+
+
 def prompt_shares(hollow: bool, shares: tuple[float, float, float] = PROMPT_SHARES) -> tuple[float, float, float]:
     """The shares for one target: a box around a hollow one would mean more than the target."""
     return (0.0, *shares[1:]) if hollow else shares
