@@ -112,6 +112,23 @@ def test_clicks_on_a_followed_frame_correct_the_mask_that_it_had(mode):
     assert session.undo() and torch.equal(shown(red, PointPrompt(4, 2, 2, positive=False)), first)
 
 
+@pytest.mark.parametrize("mode", ["stack", "flow"])
+def test_a_frame_without_its_correction_is_what_it_was_before(mode):
+    frames, masks = moving_disc()
+    session = Session(blob_model(), frames, mode=mode, contrast=PLAIN)
+    session.add(click(0, masks))
+    list(session.propagate())
+    before = session.result(4)
+    drawn = MaskPrompt(4, np.roll(masks[4], 9, axis=0))
+    session.add(drawn)
+    session.segment(4)
+    assert not np.array_equal(session.result(4).mask, before.mask)
+    session.remove(drawn)
+    assert session.result(4) is before
+    assert 4 in {r.frame for r in session.propagate()}, "what comes next may have another answer"
+    assert not session.result(4).prompted
+
+
 def test_clicks_correct_nothing_where_nothing_was_found():
     session, masks = stack_session(12, ends_after=6)
     session.add(click(2, masks))

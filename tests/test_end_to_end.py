@@ -127,6 +127,29 @@ def test_two_objects_and_a_commit(viewer, started, qtbot):
     assert do.state.current == 3 and len(points.data) == 0
 
 
+def test_a_slice_whose_correction_is_deleted_is_what_it_was_before(viewer, started, qtbot):
+    images, _ = moving_disc(6)
+    images[4, 20:26, 48:54] = 204  # a second blob, which a click adds
+    viewer.add_image(images, name="scan")
+    dock = started()
+    do = dock.controller
+    dock.prompt.tools["point"].click()
+    points = viewer.layers.selection.active
+    points.add((0, 32, 21))
+    do.propagate()
+    wait_for(qtbot, lambda: do.state.status.finish_reason == "done")
+    do.flush()
+    labels = viewer.layers["scan segmentation"].data
+    before = labels.copy()
+    assert before[4].any()
+    points.add((4, 23, 51))
+    wait_for(qtbot, lambda: do.flush() or labels[4, 23, 51])
+    points.selected_data = {1}
+    points.remove_selected()
+    wait_for(qtbot, lambda: do.flush() or not labels[4, 23, 51])
+    wait_for(qtbot, lambda: np.array_equal(labels, before))
+
+
 def test_two_viewers_do_not_know_of_each_other(make_napari_viewer, qtbot):
     first, second = make_napari_viewer(), make_napari_viewer()
     docks = [running(first), running(second)]

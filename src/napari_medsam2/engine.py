@@ -173,13 +173,21 @@ class Engine(Worker):
         return self._ask_edit("add a prompt", lambda session: session.add(prompt))
 
     def remove_prompt(self, prompt: Prompt) -> int:
-        """Remove a prompt; :class:`PromptsChanged` follows."""
-        return self._ask_edit("remove a prompt", lambda session: session.remove(prompt))
+        """Remove a prompt; what follows is as for :meth:`replace_prompts`."""
+        uncovered = prompt.frame, prompt.object_id
+        return self._ask_edit("remove a prompt", lambda session: session.remove(prompt), uncovered=uncovered)
 
     def replace_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> int:
-        """Make these the prompts of one object on one frame (none: remove them); :class:`PromptsChanged` follows."""
+        """Make these the prompts of one object on one frame (none: remove them); :class:`PromptsChanged` follows.
+
+        Where prompts were removed that corrected a frame, a :class:`ResultReady` with what it was before follows too.
+        """
         kept = tuple(prompts)
-        return self._ask_edit("change the prompts", lambda session: session.replace_prompts(object_id, frame, kept))
+        return self._ask_edit(
+            "change the prompts",
+            lambda session: session.replace_prompts(object_id, frame, kept),
+            uncovered=(frame, object_id),
+        )
 
     def preview(self, frame: int, object_id: int = 1) -> int:
         """Segment one frame; :class:`ResultReady` with ``origin="preview"`` follows.
@@ -261,11 +269,20 @@ class Engine(Worker):
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
-    def _ask_edit(self, during: str, edit: Callable[[Session], Any]) -> int:
+    def _ask_edit(
+        self, during: str, edit: Callable[[Session], Any], *, uncovered: tuple[int, int] | None = None
+    ) -> int:
+        """Queue a change of the prompts; ``uncovered`` is the frame and object that may be as before its prompts."""
+
         def call(request: Request) -> None:
             session = self._opened()
             edit(session)
-            self._emit(PromptsChanged(request.number, request.generation, tuple(session.prompts)))
+            prompts = tuple(session.prompts)
+            self._emit(PromptsChanged(request.number, request.generation, prompts))
+            if uncovered is None or any((p.frame, p.object_id) == uncovered for p in prompts):
+                return
+            if (before := session.result(*uncovered)) is not None:
+                self._emit(ResultReady(request.number, request.generation, before, "preview"))
 
         return self._ask(during, call)
 

@@ -125,13 +125,17 @@ class ObjectState:
         self.recent = self.recent[-_RECENT:]
 
     def set_prompts(self, frame: int, prompts: Sequence[Prompt], affected: Iterable[int], *, forget: bool) -> None:
-        """Change the prompts of a frame; ``affected`` results become stale, and are forgotten by the bank if asked."""
+        """Change the prompts of a frame; ``affected`` results become stale, and are forgotten by the bank if asked.
+
+        Without its prompts a frame is what it was before them.
+        """
         if prompts:
             self.prompts[frame] = tuple(prompts)
         else:
             self.prompts.pop(frame, None)
             self.bank.remove(frame)
-            self.followed.pop(frame, None)
+            if (before := self.followed.pop(frame, None)) is not None:
+                self.kept[frame] = Kept(before, 0, 0, before.window, None)
         for t in affected:
             if t != frame and t in self.prompts:
                 continue
@@ -142,7 +146,7 @@ class ObjectState:
         if not self.has_positive_prompt:  # then "not here" says nothing
             self.prompts = {t: given for t, given in self.prompts.items() if not is_erased(given)}
         for t in [t for t, kept in self.kept.items() if kept.result.prompted and t not in self.prompts]:
-            del self.kept[t]  # without its prompt nothing speaks for it
+            del self.kept[t]  # nothing was there before its prompt
             self.stale.discard(t)
         if not self.prompts:
             self.kept.clear()
