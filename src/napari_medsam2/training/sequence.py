@@ -37,7 +37,8 @@ class SequenceOptions:
         Chance that a frame after the first is prompted too: half of these prompts are new ones, half are up to three
         clicks, one after the other where the prediction is wrong. The chances are those of MedSAM-2 (arXiv 2408.00874).
     corrections
-        Chance of such clicks beside the prompts of the first frame.
+        Chance of such clicks beside the prompts of a stack's first frame. (In a flow they are made after the frame was
+        looked at for more of the kind, which training does not see.)
     recent_dropout
         Chance that a frame of a stack recalls the prompted frames alone: memories of late slices may be wrong.
     calibration
@@ -266,7 +267,7 @@ class _SequenceRun:
         given: list[SimulatedPrompt | None] = [None] * self.count
         if t == 0:
             given = list(self.batch.prompts)
-            if float(torch.rand(())) < self.options.corrections:
+            if self.batch.ordered and float(torch.rand(())) < self.options.corrections:
                 given, _ = self._corrected(t, given, memory, weights)
             return given, None
         chance = self.options.prompts_stack if self.batch.ordered else self.options.prompts_flow
