@@ -112,6 +112,32 @@ def test_clicks_on_a_followed_frame_correct_the_mask_that_it_had(mode):
     assert session.undo() and torch.equal(shown(red, PointPrompt(4, 2, 2, positive=False)), first)
 
 
+@pytest.mark.parametrize(("mode", "order"), [("stack", [0, 1, 2, 3, 4, 5]), ("flow", [0, 4, 1, 2, 3, 5])])
+def test_red_clicks_that_come_first_wait_for_what_they_correct(mode, order):
+    frames, masks = moving_disc(6)
+    session = Session(blob_model(), frames, mode=mode, contrast=PLAIN)
+    session.add(PointPrompt(4, 50, 50, positive=False))
+    session.add(click(0, masks))
+    assert session.plan() == 6
+    assert [r.frame for r in session.propagate()] == order
+    assert session.result(4).prompted and session.steps_left == 0
+    corrections = [c.prompts.earlier for c in session.model.network.calls.segmented if c.prompts is not None]
+    np.testing.assert_array_equal(corrections[-1][0, 0].numpy() > 0.5, masks[4])
+    assert [r.frame for r in session.propagate()][:2] == [0, 4], "then it is one of the prompted frames"
+
+
+def test_a_preview_of_a_frame_with_red_clicks_alone_looks_where_the_object_is():
+    session, masks = stack_session(region=True)
+    session.add(click(0, masks))
+    session.segment(0)
+    session.add(PointPrompt(1, 22, 30, positive=False))
+    session.segment(1)
+    call = session.model.network.calls.segmented[-1]
+    assert call.prompts.earlier is not None and session.result(1).window.size_y < 64
+    session.undo()
+    assert session.objects == (1,) and session.result(1) is None
+
+
 @pytest.mark.parametrize("mode", ["stack", "flow"])
 def test_a_frame_without_its_correction_is_what_it_was_before(mode):
     frames, masks = moving_disc()

@@ -87,8 +87,9 @@ class ObjectState:
 
     @property
     def sources(self) -> list[int]:
-        """Frames that the object is tracked from, in order: those with a prompt, but not those where it was erased."""
-        return [frame for frame in self.prompted if not is_erased(self.prompts[frame])]
+        """Frames that the object is tracked from, in order: those with a prompt, but not those where it was erased, and
+        not yet those that wait for what they correct."""
+        return [frame for frame in self.prompted if not is_erased(self.prompts[frame]) and not self.waits(frame)]
 
     @property
     def has_positive_prompt(self) -> bool:
@@ -109,6 +110,11 @@ class ObjectState:
         A correction of a frame that was followed before, and clicks that only say where the object is not, need memory.
         """
         return frame not in self.followed and any(_is_positive(prompt) for prompt in self.prompts[frame])
+
+    def waits(self, frame: int) -> bool:
+        """True if the clicks on a frame only say where the object is not, and it was not segmented without them yet."""
+        prompts = self.prompts.get(frame, ())
+        return bool(prompts) and frame not in self.followed and not any(map(_is_positive, prompts))
 
     def keep(self, frame: int, kept: Kept) -> None:
         """Take in a result. Probabilities stay on prompted frames and the latest others, to track on from."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -96,7 +96,8 @@ class Propagator:
 
     def _preview_step(self, known: ObjectState, object_id: int, frame: int) -> Step:
         source = min(known.sources, key=lambda t: (abs(t - frame), t))
-        return Step(object_id, frame, reverse=source > frame, source=None if frame in known.prompts else source)
+        followed = frame not in known.prompts or known.waits(frame)
+        return Step(object_id, frame, reverse=source > frame, source=source if followed else None)
 
     def _promptable(self, object_id: int) -> ObjectState:
         known = self.state.objects.get(object_id)
@@ -168,19 +169,17 @@ class Propagator:
             known = self.state.objects.get(object_id)
             if known is None or not known.has_positive_prompt:
                 continue
-            prompted.append(
-                [
-                    Step(object_id, t)
-                    for t in known.prompted
-                    if not known.up_to_date(t) or (object_id, t) not in run.shown
-                ]
-            )
+            todo = [t for t in known.prompted if not known.up_to_date(t) or (object_id, t) not in run.shown]
+            waiting = [t for t in todo if known.waits(t)]  # in a stack until the object is carried there
+            first = [t for t in todo if t not in waiting]
+            prompted.append([Step(object_id, t) for t in (first if self.state.mode == "stack" else first + waiting)])
             start, stop = max(span.start, 0), min(span.stop, n_frames)
             if self.state.mode == "stack":
                 steps = stack_steps(object_id, known.sources, span.direction, start, stop)
             else:
                 steps = flow_steps(object_id, known.prompted, start, stop)
-            carried.append([s for s in steps if s.frame not in known.prompts and not self._is_done(known, s, run)])
+            free = [s for s in steps if s.frame not in known.prompts or s.frame in waiting]
+            carried.append([s for s in free if not self._is_done(known, s, run)])
         if self.state.mode == "stack":
             return interleave(prompted) + interleave(carried)
         # frames that a late prompt queued again come after those that were not seen yet
@@ -230,7 +229,14 @@ class Propagator:
                     known.bank.remove(step.frame)
                     known.keep(step.frame, kept)
                     return kept.result
-                task = self._task(known, step)
+                task, waits = self._task(known, step), known.waits(step.frame)
+            if waits:
+                without = self._run_network(replace(task, prompts=()))
+                with self.state.lock:
+                    if self.state.revision != revision:
+                        return None
+                    known.followed[step.frame] = without.result
+                    task = self._task(known, step)
             done = self._run_network(task)
             with self.state.lock:
                 if self.state.revision != revision:
