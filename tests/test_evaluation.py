@@ -12,10 +12,20 @@ import pytest
 
 from fakes import blob_model, disc, moving_disc
 from napari_medsam2.datasets import Dataset, DatasetError, read_dataset
-from napari_medsam2.evaluation import Plan, Row, as_json, evaluate, make_prompts, means, prompt_frame
+from napari_medsam2.evaluation import (
+    Plan,
+    Row,
+    as_json,
+    evaluate,
+    make_prompts,
+    means,
+    prompt_frame,
+    worst_click,
+)
 from napari_medsam2.frames import as_frames
 from napari_medsam2.parts import largest_parts
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.results import FrameResult
 
 
 def save(folder: Path, name: str, notes: dict[str, Any] | None, **arrays: np.ndarray) -> Path:
@@ -229,6 +239,34 @@ def test_each_object_is_prompted_alone() -> None:
     assert [row.object for row in rows] == [1, 2]
     assert all(row.dice > 0.95 for row in rows)
     assert [row.object for row in evaluate(blob_model(), dataset, Plan(objects=(2,)))] == [2]
+
+
+def test_corrections_click_on_the_worst_frame_until_nothing_is_wrong() -> None:
+    images, masks = moving_disc(8)
+    for t, x in ((4, 50), (6, 52)):  # look-alikes out of the way, which the network takes for the object
+        images[t][disc((64, 64), x, x, 5 + t // 6)] = 204
+    dataset = Dataset("twins", "stack", as_frames(images), masks.astype(np.uint8), {1: "disc"})
+    model = blob_model()
+    model.network.sees_neighbour = False
+    scores = [next(evaluate(model, dataset, Plan("point", frame=0, corrections=n))).dice for n in range(4)]
+    assert scores[0] < scores[1] < scores[2] == scores[3] == 1
+
+
+def test_the_worst_click_is_in_the_middle_of_the_largest_error() -> None:
+    dataset = stack()
+    found = {t: dataset.truth(t, 1).copy() for t in range(8)}
+    assert worst_click(dataset, 1, results_of(found)) is None
+    found[2][:4, :6] = True
+    found[5][:9, 44:53] = True
+    found[5][:1, :3] = True
+    assert worst_click(dataset, 1, results_of(found)) == PointPrompt(5, 4, 48, False)
+    found[6][:] = False
+    click = worst_click(dataset, 1, results_of(found))
+    assert click is not None and click.frame == 6 and click.positive and dataset.truth(6, 1)[int(click.y), int(click.x)]
+
+
+def results_of(masks: dict[int, np.ndarray]) -> dict[int, FrameResult]:
+    return {t: FrameResult(t, 1, mask, 0.9, 0.9, 1.0, t == 0, 0.1) for t, mask in masks.items()}
 
 
 def test_a_wrong_object_or_frame_is_refused_before_anything_runs() -> None:

@@ -28,6 +28,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="move clicks and boxes a little at random (default: 0, not)"
     )
+    parser.add_argument(
+        "--corrections",
+        type=int,
+        default=0,
+        metavar="N",
+        help="then N clicks, each in the largest error of the worst frame; what they change is done again (default: 0)",
+    )
     parser.add_argument("--object", type=int, action="append", metavar="ID", help="only this object; may be repeated")
     parser.add_argument("--json", type=Path, help="write the rows and means here")
     add_model_options(parser)
@@ -37,6 +44,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Evaluate as the arguments say; returns the exit code. Raises ValueError for what cannot be used, in words."""
+    if arguments.corrections < 0:
+        raise ValueError(f"--corrections is a number of clicks, 0 or more; got {arguments.corrections}")
     datasets = [read_dataset(path, mode=arguments.mode) for path in arguments.datasets]
 
     from .evaluation import Plan, as_json, evaluate
@@ -48,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         seed=arguments.seed,
         objects=tuple(arguments.object) if arguments.object else None,
         passes=arguments.passes,
+        corrections=arguments.corrections,
     )
     model = load_chosen_model(arguments)
     rows: list[Row] = []
@@ -65,8 +75,9 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted = True
     if rows:
+        told = plan.prompt + (f" and {plan.corrections} corrections" if plan.corrections else "")
         banks = " and ".join(dict.fromkeys(row.bank for row in rows))
-        tell(f"model {model.name}, prompt {plan.prompt}, bank {banks}, device {model.device}\n")
+        tell(f"model {model.name}, prompt {told}, bank {banks}, device {model.device}\n")
         tell(scores_table(rows))
     if arguments.json:
         save_json(arguments.json, as_json(rows))

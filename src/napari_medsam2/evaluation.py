@@ -2,13 +2,13 @@
 
 In a stack the score is the volumetric Dice over all frames without a prompt, so that spilling past the end of the
 object counts. In a flow it is the mean over the images without a prompt; where the object is absent from an image, an
-empty prediction scores 1 and any other 0.
+empty prediction scores 1 and any other 0. Where clicks correct the worst frames, those frames count as they are then.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -24,7 +24,7 @@ from .metrics import (
     volumetric_dice,
     volumetric_iou,
 )
-from .parts import Mask, depth, largest_parts, most_interior
+from .parts import Mask, depth, largest_error, largest_parts, most_interior
 from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from .region import box_of_mask
 
@@ -59,9 +59,9 @@ class Row:
     frame
         The prompted frame.
     frames
-        How many frames without a prompt were scored.
+        How many frames were scored: all others.
     dice, iou
-        Of the frames without a prompt: volumetric in a stack, mean over images in a flow.
+        Of those frames: volumetric in a stack, mean over images in a flow.
     dice_prompted
         Of the prompted frame.
     hd95
@@ -118,6 +118,9 @@ class Plan:
         Ids to measure; ``None`` measures all.
     passes
         Passes over a flow.
+    corrections
+        Clicks after that, each in the middle of the largest error of the frame where most is wrong; what they change
+        is segmented again before the next.
     """
 
     prompt: PromptKind = "box"
@@ -126,6 +129,7 @@ class Plan:
     seed: int = 0
     objects: tuple[int, ...] | None = None
     passes: int = 1
+    corrections: int = 0
 
 
 def evaluate(
@@ -158,11 +162,16 @@ def evaluate(
         for prompt in make_prompts(truth, plan.prompt, frame=start, object_id=object_id, seed=plan.seed):
             session.add(prompt)
         results: dict[int, FrameResult] = {}
+        corrections = plan.corrections
         began = time.perf_counter()
         for result in session.propagate(objects=[object_id]):
             results[result.frame] = result
             if progress is not None:
                 progress(number * n_frames + len(results), len(ids) * n_frames)
+            if corrections and not session.steps_left:
+                corrections -= 1
+                if (correction := worst_click(dataset, object_id, results)) is not None:
+                    session.add(correction)
         seconds = time.perf_counter() - began
         session.reset(object_id)
         yield _score(dataset, plan, object_id, start, results, seconds, bank=bank, model=model.name)
@@ -204,6 +213,21 @@ def make_prompts(truth: Mask, kind: PromptKind, *, frame: int = 0, object_id: in
         else:
             prompts.append(BoxPrompt(frame, *_tight_box(part, rng), object_id))
     return prompts
+
+
+def worst_click(dataset: Dataset, object_id: int, results: Mapping[int, FrameResult]) -> PointPrompt | None:
+    """A click in the middle of the largest error, on the frame where most pixels are wrong; ``None`` if none is."""
+
+    def wrong(frame: int) -> int:
+        return int(np.count_nonzero(results[frame].mask ^ dataset.truth(frame, object_id)))
+
+    worst = max(results, key=wrong)
+    error = largest_error(dataset.truth(worst, object_id), results[worst].mask)
+    if error is None:
+        return None
+    part, missing = error
+    y, x = most_interior(part)
+    return PointPrompt(worst, float(y), float(x), missing, object_id)
 
 
 def _interior_pixel(part: Mask, rng: np.random.Generator | None) -> tuple[float, float]:

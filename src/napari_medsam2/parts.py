@@ -38,6 +38,27 @@ def most_interior(mask: Mask) -> tuple[int, int]:
     return int(y), int(x)
 
 
+def largest_error(truth: Mask, found: Mask) -> tuple[Mask, bool] | None:
+    """The largest separate part of what is wrong in a mask, and whether it is missing (else it is too much).
+
+    Parameters
+    ----------
+    truth, found
+        The true and the predicted mask, ``(H, W)``.
+
+    Returns
+    -------
+    tuple of Mask and bool, or None
+        ``None`` where they are the same.
+    """
+    errors = [
+        (part, missing)
+        for missing, wrong in ((True, truth & ~found), (False, found & ~truth))
+        for part in largest_parts(wrong, 1)
+    ]
+    return max(errors, key=lambda error: int(error[0].sum())) if errors else None
+
+
 def parts_at(mask: Mask, places: Sequence[tuple[int, int]]) -> Mask:
     """The separate parts of a mask ``(H, W)`` that lie at any of the pixels (y, x); places outside do not count."""
     labels, _ = ndimage.label(mask)

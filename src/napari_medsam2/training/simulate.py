@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 
 from ..network.interface import PromptTensors
-from ..parts import largest_parts, most_interior
+from ..parts import largest_error, largest_parts, most_interior
 from ..region import box_of_mask
 
 #: How often a prompt is a box, clicks, a mask, where nothing else is asked for.
@@ -62,15 +62,13 @@ def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_])
         The true and the predicted mask, ``(H, W)``. Something missing gets a positive click, something too much a
         negative one.
     """
-    errors = [
-        (part, label) for label, wrong in ((1, truth & ~found), (0, found & ~truth)) for part in largest_parts(wrong, 1)
-    ]
-    errors = [(part, label) for part, label in errors if part.sum() >= 8]
-    if not errors:
+    error = largest_error(truth, found)
+    if error is None or error[0].sum() < 8:
         return None
-    part, label = max(errors, key=lambda error: int(error[0].sum()))
+    part, missing = error
     y, x = most_interior(part)
-    return SimulatedPrompt(np.array([[x, y]], np.float32), np.array([label], np.int64), np.zeros((0, 4), np.float32))
+    labels = np.array([int(missing)], np.int64)
+    return SimulatedPrompt(np.array([[x, y]], np.float32), labels, np.zeros((0, 4), np.float32))
 
 
 def simulate_prompt(
