@@ -138,6 +138,18 @@ def test_a_preview_of_a_frame_with_red_clicks_alone_looks_where_the_object_is():
     assert session.objects == (1,) and session.result(1) is None
 
 
+def test_a_red_click_can_say_that_the_object_has_ended():
+    frames, masks = moving_disc(12)
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(patience=1))
+    session.add(click(2, masks))
+    list(session.propagate())
+    session.add(PointPrompt(7, *np.argwhere(masks[7]).mean(axis=0), positive=False))
+    run = [r for r in session.propagate() if r.frame > 6]
+    assert [r.frame for r in run] == [7, 8, 9, 10, 11] and all(r.absent for r in run)
+    assert run[0].prompted and run[-1].seconds == 0, "nothing is looked for where it has ended"
+    assert 7 not in [e.frame for e in session.memory().entries]
+
+
 @pytest.mark.parametrize("mode", ["stack", "flow"])
 def test_a_frame_without_its_correction_is_what_it_was_before(mode):
     frames, masks = moving_disc()

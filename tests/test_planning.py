@@ -33,6 +33,40 @@ def test_one_direction_goes_on_to_the_next_prompt():
     assert [(s.frame, s.source) for s in stack_steps(1, [2, 5], "backward", 0, 8)] == [(1, 2), (0, 2), (4, 5), (3, 5)]
 
 
+@given(PROMPTED, st.sets(st.integers(0, 29)), st.sampled_from(["both", "forward", "backward"]))
+def test_corrections_are_carried_on_and_not_back(prompted, corrected, direction):
+    corrected &= prompted
+    steps = stack_steps(1, sorted(prompted), direction, 0, 30, corrected)
+    plain = stack_steps(1, sorted(prompted), direction, 0, 30)
+    assert sorted(s.frame for s in steps) == sorted(s.frame for s in plain), "every frame once, as without them"
+    seen = set(prompted)
+    for step in steps:
+        assert step.frame + (1 if step.reverse else -1) in seen
+        seen.add(step.frame)
+    firm = prompted - corrected
+    if direction == "both" and firm:
+        for step in steps:
+            if step.source in corrected:
+                origin = min(firm, key=lambda t: (abs(t - step.source), t))
+                assert step.reverse == (origin > step.source)
+
+
+def test_between_a_prompt_and_a_correction_the_prompt_counts():
+    def sources(prompted, corrected):
+        return {s.frame: s.source for s in stack_steps(1, prompted, "both", 0, 9, corrected)}
+
+    assert sources([1, 6], {6}) == {0: 1, 2: 1, 3: 1, 4: 1, 5: 1, 7: 6, 8: 6}
+    assert sources([1, 4, 8], {4}) == {0: 1, 2: 1, 3: 1, 5: 4, 6: 4, 7: 8}
+    assert sources([1, 4], {1, 4}) == sources([1, 4], ()), "nothing to prefer"
+
+
+def test_a_correction_changes_what_lies_away_from_its_prompt():
+    assert affected_frames("stack", [2, 8], 5, 12, {5}) == range(5, 8)
+    assert affected_frames("stack", [2, 8], 7, 12, {7}) == range(3, 8)
+    assert affected_frames("stack", [2, 5], 2, 12, {5}) == range(5)
+    assert affected_frames("flow", [2, 8], 5, 12, {5}) == range(12)
+
+
 def test_a_flow_is_all_other_frames_in_order():
     assert [step.frame for step in flow_steps(1, [3], 1, 6)] == [1, 2, 4, 5]
 

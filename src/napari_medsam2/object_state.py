@@ -16,7 +16,7 @@ from .frames import FrameSource
 from .history import History
 from .memory_bank import MemoryBank
 from .planning import Mode, affected_frames
-from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError, is_erased, masks_of, points_of
+from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError, is_erased, masks_of, points_of, says_where
 from .results import FrameResult
 from .transforms import Window
 
@@ -92,12 +92,22 @@ class ObjectState:
         return [frame for frame in self.prompted if not is_erased(self.prompts[frame]) and not self.waits(frame)]
 
     @property
+    def corrections(self) -> set[int]:
+        """Frames that the object was followed to, and that have clicks on what was found there, nothing more."""
+        return {t for t in self.followed if t in self.prompts and _are_clicks(self.prompts[t])}
+
+    @property
     def has_positive_prompt(self) -> bool:
         return self.is_shown_beside(None)
 
+    def is_shown_on(self, frame: int) -> bool:
+        """True if the prompts of a frame say where the object is on it."""
+        prompts = self.prompts.get(frame, ())
+        return says_where(prompts) and not is_erased(prompts)
+
     def is_shown_beside(self, frame: int | None) -> bool:
         """True if a prompt on another frame than this one says where the object is."""
-        return any(_is_positive(prompt) for t in self.sources if t != frame for prompt in self.prompts[t])
+        return any(says_where(self.prompts[t]) for t in self.sources if t != frame)
 
     def up_to_date(self, frame: int) -> bool:
         """True if a prompted frame was segmented with the prompts it has now."""
@@ -109,12 +119,12 @@ class ObjectState:
 
         A correction of a frame that was followed before, and clicks that only say where the object is not, need memory.
         """
-        return frame not in self.followed and any(_is_positive(prompt) for prompt in self.prompts[frame])
+        return frame not in self.followed and says_where(self.prompts[frame])
 
     def waits(self, frame: int) -> bool:
         """True if the clicks on a frame only say where the object is not, and it was not segmented without them yet."""
         prompts = self.prompts.get(frame, ())
-        return bool(prompts) and frame not in self.followed and not any(map(_is_positive, prompts))
+        return bool(prompts) and frame not in self.followed and not says_where(prompts)
 
     def keep(self, frame: int, kept: Kept) -> None:
         """Take in a result. Probabilities stay on prompted frames and the latest others, to track on from."""
@@ -207,7 +217,10 @@ class SessionState:
             )
         self.note_change()
         state = self.objects.setdefault(object_id, ObjectState(self._make_bank()))
-        affected = affected_frames(self.mode, state.sources, frame, len(self.frames))
+        corrections = state.corrections
+        if frame in state.followed and _are_clicks(state.prompts.get(frame, ())) and _are_clicks(prompts):
+            corrections.add(frame)
+        affected = affected_frames(self.mode, state.sources, frame, len(self.frames), corrections)
         state.set_prompts(frame, prompts, affected, forget=self.mode == "stack")
         self.revision += 1
 
@@ -283,5 +296,5 @@ def is_drawn(prompts: Sequence[Prompt]) -> bool:
     return bool(masks_of(prompts))
 
 
-def _is_positive(prompt: Prompt) -> bool:
-    return not isinstance(prompt, PointPrompt) or prompt.positive
+def _are_clicks(prompts: Sequence[Prompt]) -> bool:
+    return all(isinstance(prompt, PointPrompt) for prompt in prompts)

@@ -109,6 +109,11 @@ def masks_of(prompts: Sequence[Prompt]) -> list[MaskPrompt]:
     return [p for p in prompts if isinstance(p, MaskPrompt)]
 
 
+def says_where(prompts: Sequence[Prompt]) -> bool:
+    """True if prompts say where the object is: negative clicks alone do not, nor do none."""
+    return any(not isinstance(prompt, PointPrompt) or prompt.positive for prompt in prompts)
+
+
 def is_erased(prompts: Sequence[Prompt]) -> bool:
     """True if prompts of one object on one frame say that it is not there: what was drawn is empty."""
     masks = masks_of(prompts)

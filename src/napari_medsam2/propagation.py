@@ -175,7 +175,7 @@ class Propagator:
             prompted.append([Step(object_id, t) for t in (first if self.state.mode == "stack" else first + waiting)])
             start, stop = max(span.start, 0), min(span.stop, n_frames)
             if self.state.mode == "stack":
-                steps = stack_steps(object_id, known.sources, span.direction, start, stop)
+                steps = stack_steps(object_id, known.sources, span.direction, start, stop, known.corrections)
             else:
                 steps = flow_steps(object_id, known.prompted, start, stop)
             free = [s for s in steps if s.frame not in known.prompts or s.frame in waiting]
@@ -291,11 +291,7 @@ class Propagator:
             return None
         latest = _back_to(step.source, step)[: self.patience]
         behind = [known.kept[t] for t in latest if t in known.kept]
-        absent = [
-            kept
-            for kept in behind
-            if kept.result.absent and (not kept.result.prompted or is_erased(known.prompts.get(kept.result.frame, ())))
-        ]
+        absent = [kept for kept in behind if kept.result.absent and not known.is_shown_on(kept.result.frame)]
         if len(absent) < self.patience or not absent:
             return None
         last = absent[0]

@@ -23,7 +23,7 @@ from .memory_bank import MemoryEntry, Pick
 from .metrics import iou
 from .models import Model
 from .network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
-from .prompts import Prompt, boxes_of, masks_of, points_of
+from .prompts import Prompt, boxes_of, masks_of, points_of, says_where
 from .region import RegionOptions
 from .results import FrameResult
 from .shortage import give_back_unused
@@ -126,10 +126,10 @@ class FrameSegmenter:
             probability = np.where(drawn, np.uint8(255), np.uint8(0))
         else:
             mask, quality, objectness = look.mask, float(prediction.iou), float(prediction.objectness)
-            if not task.prompts and objectness < 0.5:
+            if not says_where(task.prompts) and objectness < 0.5:
                 mask = np.zeros_like(mask)
         entry = None
-        if mask.any() or (task.prompts and not erased) or self.options.remember_absent:
+        if mask.any() or (says_where(task.prompts) and not erased) or self.options.remember_absent:
             entry = MemoryEntry(
                 frame=task.frame,
                 confidence=quality * objectness,

@@ -156,8 +156,7 @@ class _SequenceRun:
     def _roll_out(self, t: int) -> None:
         """Propagate through a frame that is not judged: what follows has the errors of a long run to live with."""
         answer = self._unprompted(t, *self._recall(t))
-        nothing = np.zeros(self.count, bool)
-        self._carry_on(t, answer, self.batch.masks[:, t], torch.from_numpy(nothing).to(self.device), nothing)
+        self._carry_on(t, answer, self.batch.masks[:, t], [None] * self.count)
 
     def _frame(self, t: int) -> None:
         batch, target = self.batch, self.batch.masks[:, t]
@@ -181,7 +180,7 @@ class _SequenceRun:
         if batch.ordered and not prompted.any():
             self.shown.append(self._full(answer[0]).float().sigmoid() * answer[2].sigmoid()[:, None, None, None])
             self.true.append(target)
-        self._carry_on(t, answer, target, drawn, prompted)
+        self._carry_on(t, answer, target, prompts)
 
     def _look_for_more(self, t: int, features: MicroFeatures, answer: Answer, target: Tensor, judged: Tensor) -> Answer:
         """In a flow, a look without the prompts at what else is of the prompted kind; see the network's ``segment``."""
@@ -221,17 +220,19 @@ class _SequenceRun:
         t: int,
         answer: Answer,
         target: Tensor,
-        drawn: Tensor,
-        prompted: npt.NDArray[np.bool_],
+        prompts: list[SimulatedPrompt | None],
     ) -> None:
         """Choose the mask that is remembered, the true one or the predicted one, and remember it."""
         if t + 1 == self.length:
             return
         logits, iou, objectness = self._full(answer[0]), answer[1], answer[2]
+        drawn = torch.tensor([p is not None and p.mask for p in prompts], device=self.device)
         true = (torch.rand(self.count, device=self.device) < self.options.teacher) | drawn
         remembered = torch.where(true[:, None, None, None], target, logits.sigmoid())
         confidence = torch.where(true, 1.0, (iou.sigmoid() * objectness.sigmoid()).float())
         seen = torch.where(true, target.amax((1, 2, 3)) > 0.5, ((logits > 0).any(-1).any(-1)[:, 0]) & (objectness > 0))
+        seen = seen | self._says_where(prompts)
+        prompted = np.array([p is not None for p in prompts])
         with torch.enable_grad():
             self._remember(t, remembered, pinned=prompted, confidence=confidence, seen=seen)
         if self.batch.ordered:
@@ -246,13 +247,13 @@ class _SequenceRun:
         confidence: Tensor | None = None,
         seen: Tensor | None = None,
     ) -> None:
-        """Remember a frame, in the banks of those sequences that have the object there or a prompt."""
+        """Remember a frame, in the banks of those sequences that have the object there."""
         told = self._descriptors[t]
         sure = confidence.tolist() if confidence is not None else [1.0] * self.count
         there = seen.tolist() if seen is not None else (mask.amax((1, 2, 3)) > 0.5).tolist()
         entries = [
             MemoryEntry(frame=t, confidence=sure[i], descriptor=told[i], pinned=bool(pinned[i]), payload=None)
-            if there[i] or pinned[i]
+            if there[i]
             else None
             for i in range(self.count)
         ]
@@ -286,7 +287,8 @@ class _SequenceRun:
     ) -> tuple[list[SimulatedPrompt | None], Tensor | None]:
         """Up to three clicks more where the answer to the prompts is wrong, and the masks ``[B, 1, H, W]`` of before.
 
-        As in a session, those are shown to the network with the clicks where the frame had no prompt.
+        As in a session, those are shown to the network with the clicks where the frame had no prompt. Where the object
+        is not on a frame, a negative click can say so.
         """
         truth = self._truth(t)
         found = self._found(t, prompts, None, memory, weights)
@@ -295,7 +297,7 @@ class _SequenceRun:
             if k:
                 found = self._found(t, prompts, earlier, memory, weights)
             wrong = zip(truth, found[:, 0].cpu().numpy() > 0.5, strict=True)
-            clicks = [corrective_click(m, f) if m.sum() >= 8 else None for m, f in wrong]
+            clicks = [corrective_click(m, f) if m.sum() >= 8 or not m.any() else None for m, f in wrong]
             prompts = [both(p, click) for p, click in zip(prompts, clicks, strict=True)]
         return prompts, earlier
 
@@ -315,8 +317,12 @@ class _SequenceRun:
         if prompted.any():
             again = self.network.look_again(features, maps, answer, memory, weights, ordered)
             answer = _chosen(prompted, again, answer)
-        there = prompted | (answer[2] > 0)
+        there = self._says_where(prompts) | (answer[2] > 0)
         return ((self._full(answer[0]) > 0) & there[:, None, None, None]).float()
+
+    def _says_where(self, prompts: list[SimulatedPrompt | None]) -> Tensor:
+        """For each sequence, whether its prompts say where the object is, not only where it is not: bool ``[B]``."""
+        return torch.tensor([p is not None and p.says_where for p in prompts], device=self.device)
 
     def _truth(self, t: int) -> npt.NDArray[np.bool_]:
         return np.asarray((self.batch.masks[:, t, 0] > 0.5).cpu().numpy())

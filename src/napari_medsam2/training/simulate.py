@@ -29,6 +29,11 @@ class SimulatedPrompt:
     boxes: npt.NDArray[np.float32]
     mask: bool = False
 
+    @property
+    def says_where(self) -> bool:
+        """False if it only says where the object is not."""
+        return self.mask or len(self.boxes) > 0 or bool((self.labels == 1).any())
+
     def tensors(self, device: torch.device | str) -> PromptTensors:
         """Clicks and boxes as the network takes them."""
         return PromptTensors(
