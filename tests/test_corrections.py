@@ -140,14 +140,69 @@ def test_a_preview_of_a_frame_with_red_clicks_alone_looks_where_the_object_is():
 
 def test_a_red_click_can_say_that_the_object_has_ended():
     frames, masks = moving_disc(12)
-    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(patience=1))
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(hint=False))
     session.add(click(2, masks))
     list(session.propagate())
     session.add(PointPrompt(7, *np.argwhere(masks[7]).mean(axis=0), positive=False))
     run = [r for r in session.propagate() if r.frame > 6]
     assert [r.frame for r in run] == [7, 8, 9, 10, 11] and all(r.absent for r in run)
-    assert run[0].prompted and run[-1].seconds == 0, "nothing is looked for where it has ended"
+    assert run[0].prompted and all(r.seconds == 0 for r in run[1:]), "nothing is looked for where it has ended"
     assert 7 not in [e.frame for e in session.memory().entries]
+
+
+def test_red_clicks_are_carried_to_although_they_were_previewed():
+    session, masks = stack_session(12)
+    session.add(click(0, masks))
+    session.add(PointPrompt(6, 2, 2, positive=False))
+    assert not session.segment(6).absent, "the prompted frame is seen to first"
+    assert [r.frame for r in session.propagate()] == list(range(12))
+    assert all(session.result(t).area == masks[t].sum() for t in range(12))
+
+
+def test_a_click_after_a_deleted_correction_is_a_correction_again():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    list(session.propagate())
+    for positive in (False, True):
+        session.add(PointPrompt(4, 2, 2, positive=positive))
+        session.segment(4)
+        call = session.model.network.calls.segmented[-1]
+        assert call.prompts.earlier is not None and call.recalls
+        session.replace_prompts(1, 4, [])
+
+
+def test_a_box_on_a_corrected_frame_counts_on_both_sides():
+    session, masks = stack_session(12)
+    session.add(click(0, masks))
+    session.add(click(11, masks))
+    run = session.propagate()
+    for _ in range(12):
+        next(run)
+    session.add(PointPrompt(4, 2, 2, positive=False))
+    assert next(run).frame == 4
+    assert sorted(next(run).frame for _ in range(6)) == [5, 6, 7, 8, 9, 10]
+    session.add(box(4, masks))
+    assert sorted(r.frame for r in run) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_corrections_on_the_way_back_recall_what_was_seen_on_the_way():
+    session, masks = stack_session(12)
+    session.add(click(11, masks))
+    list(session.propagate())
+    session.add(PointPrompt(5, 2, 2, positive=False))
+    session.segment(5)
+    recalled = session.model.network.calls.segmented[-1].recalls
+    assert {r.offset for r in recalled if not r.pinned} == {-1, -2, -3, -4, -5} or len(recalled) > 4
+
+
+def test_a_red_click_where_nothing_was_found_looks_where_the_object_was():
+    frames, masks = moving_disc(12, (128, 128), ends_after=6)
+    session = Session(blob_model(region=True), frames, contrast=PLAIN)
+    session.add(click(2, masks))
+    list(session.propagate())
+    assert session.result(7).absent
+    session.add(PointPrompt(7, 100, 100, positive=False))
+    assert session.segment(7).window.size_y < 128
 
 
 @pytest.mark.parametrize("mode", ["stack", "flow"])

@@ -148,6 +148,13 @@ def test_a_slice_whose_correction_is_deleted_is_what_it_was_before(viewer, start
     points.remove_selected()
     wait_for(qtbot, lambda: do.flush() or not labels[4, 23, 51])
     wait_for(qtbot, lambda: np.array_equal(labels, before))
+    points.add((4, 23, 51))
+    wait_for(qtbot, lambda: do.flush() or labels[4, 23, 51])
+    corrected = labels.copy()
+    viewer.layers.remove(points)
+    qtbot.wait(300)
+    do.flush()
+    np.testing.assert_array_equal(labels, corrected, "a layer that is removed takes no labels with it")
 
 
 def test_two_viewers_do_not_know_of_each_other(make_napari_viewer, qtbot):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_medsam2.memory_bank import Fifo
+from napari_medsam2.object_state import Kept, ObjectState
 from napari_medsam2.planning import Step, affected_frames, flow_steps, interleave, stack_steps
+from napari_medsam2.prompts import BoxPrompt, PointPrompt
+from napari_medsam2.results import FrameResult
 
 PROMPTED = st.sets(st.integers(0, 29), min_size=1, max_size=6)
 
@@ -65,6 +70,20 @@ def test_a_correction_changes_what_lies_away_from_its_prompt():
     assert affected_frames("stack", [2, 8], 7, 12, {7}) == range(3, 8)
     assert affected_frames("stack", [2, 5], 2, 12, {5}) == range(5)
     assert affected_frames("flow", [2, 8], 5, 12, {5}) == range(12)
+
+
+@given(PROMPTED, st.integers(0, 29), st.sets(st.integers(0, 29)))
+def test_a_new_prompt_changes_what_is_reached_from_elsewhere(prompted, frame, corrected):
+    followed = {t: FrameResult(t, 1, np.ones((2, 2), bool), 1.0, 1.0, 1.0, False, 0.0) for t in range(30)}
+    known = ObjectState(Fifo(), followed=followed)
+    for t in sorted(prompted - {frame}):
+        red = PointPrompt(t, 1, 1, positive=t not in corrected)
+        known.prompts[t] = (red,) if t in corrected else (BoxPrompt(t, 0, 0, 1, 1),)
+    known.kept = {t: Kept(result, 1, 0, None, None) for t, result in followed.items()}
+    before = {s.frame: s.source for s in stack_steps(1, known.sources, "both", 0, 30, known.corrections)}
+    known.set_prompts(frame, [BoxPrompt(frame, 0, 0, 1, 1)], "stack", 30)
+    after = {s.frame: s.source for s in stack_steps(1, known.sources, "both", 0, 30, known.corrections)}
+    assert {t for t, source in after.items() if before.get(t) != source} <= known.stale
 
 
 def test_a_flow_is_all_other_frames_in_order():

@@ -180,7 +180,7 @@ def test_a_drawn_box_is_sent_and_previewed(viewer, stack, mocked, qtbot):
     assert (layer.name, layer.mode) == ("scan boxes", "add_rectangle") and dock.prompt.tools["box"].isChecked()
     engine.load_model.assert_called_once_with("micro", device="auto")
     draw_box(layer, 2, 5, 6, 20, 30)
-    engine.replace_prompts.assert_called_once_with(1, 2, (BoxPrompt(2, 5, 6, 20, 30),))
+    engine.replace_prompts.assert_called_once_with(1, 2, (BoxPrompt(2, 5, 6, 20, 30),), uncover=True)
     engine.preview.assert_called_once_with(2, 1)
     layer.selected_data = {0}
     layer.remove_selected()
@@ -239,7 +239,7 @@ def test_the_user_s_layer_can_be_the_prompt_and_is_not_touched(viewer, stack, mo
     points = viewer.add_points([(2, 8, 8)], ndim=3, name="mine")
     dock, engine, _ = mocked(viewer)
     dock.prompt.adopt.activated.emit(dock.prompt.adopt.findText("mine"))
-    engine.replace_prompts.assert_called_once_with(1, 2, (PointPrompt(2, 8, 8),))
+    engine.replace_prompts.assert_called_once_with(1, 2, (PointPrompt(2, 8, 8),), uncover=True)
     points.add((3, 9, 9))
     assert engine.replace_prompts.call_args.args == (1, 3, (PointPrompt(3, 9, 9),))
     assert points.name == "mine" and len(points.data) == 2 and not points.keymap

@@ -304,7 +304,7 @@ class Hub(QObject):
             return
         changes = work.book.changes()
         for (number, frame), group in changes:
-            self.engine.replace_prompts(number, frame, group)
+            self.engine.replace_prompts(number, frame, group, uncover=not keep_labels)
             if not group and not keep_labels:
                 work.results.drop(frame, number)
             if group and self.preview_while_drawing and len(changes) <= 4:

@@ -75,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         interrupted = True
     if rows:
-        told = plan.prompt + (f" and {plan.corrections} corrections" if plan.corrections else "")
+        told = plan.prompt + (f", corrections {plan.corrections}" if plan.corrections else "")
         banks = " and ".join(dict.fromkeys(row.bank for row in rows))
         tell(f"model {model.name}, prompt {told}, bank {banks}, device {model.device}\n")
         tell(scores_table(rows))

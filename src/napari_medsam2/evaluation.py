@@ -119,8 +119,8 @@ class Plan:
     passes
         Passes over a flow.
     corrections
-        Clicks after that, each in the middle of the largest error of the frame where most is wrong; what they change
-        is segmented again before the next.
+        Clicks after the first of them, each in the middle of the largest error of the frame where most is wrong; what
+        they change is segmented again before the next.
     """
 
     prompt: PromptKind = "box"

@@ -6,7 +6,7 @@ Everything in here is shared between threads and is only touched under the state
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ import numpy.typing as npt
 from .frames import FrameSource
 from .history import History
 from .memory_bank import MemoryBank
-from .planning import Mode, affected_frames
+from .planning import Mode, affected_frames, origins_of, stack_steps
 from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError, is_erased, masks_of, points_of, says_where
 from .results import FrameResult
 from .transforms import Window
@@ -62,9 +62,9 @@ class ObjectState:
     stale
         Frames whose result a later change of the prompts can change.
     followed
-        What frames were before they had a prompt, where they were segmented: clicks there correct it.
+        What frames were when they had no prompt, where they were segmented then: clicks there correct it.
     recent
-        The latest of them.
+        The latest frames that were segmented without a prompt.
     """
 
     bank: MemoryBank
@@ -94,7 +94,12 @@ class ObjectState:
     @property
     def corrections(self) -> set[int]:
         """Frames that the object was followed to, and that have clicks on what was found there, nothing more."""
-        return {t for t in self.followed if t in self.prompts and _are_clicks(self.prompts[t])}
+        return {t for t in self.followed if t in self.prompts and _at_most_clicks(self.prompts[t])}
+
+    @property
+    def origins(self) -> dict[int, int]:
+        """For each of the :attr:`sources`, where the object came from: for corrections another one, else itself."""
+        return origins_of(self.sources, self.corrections)
 
     @property
     def has_positive_prompt(self) -> bool:
@@ -122,7 +127,7 @@ class ObjectState:
         return frame not in self.followed and says_where(self.prompts[frame])
 
     def waits(self, frame: int) -> bool:
-        """True if the clicks on a frame only say where the object is not, and it was not segmented without them yet."""
+        """True if the clicks on a frame only say where the object is not, and a run has not carried it there yet."""
         prompts = self.prompts.get(frame, ())
         return bool(prompts) and frame not in self.followed and not says_where(prompts)
 
@@ -140,24 +145,30 @@ class ObjectState:
                 self.kept[t] = replace(old, probability=None)
         self.recent = self.recent[-_RECENT:]
 
-    def set_prompts(self, frame: int, prompts: Sequence[Prompt], affected: Iterable[int], *, forget: bool) -> None:
-        """Change the prompts of a frame; ``affected`` results become stale, and are forgotten by the bank if asked.
+    def set_prompts(self, frame: int, prompts: Sequence[Prompt], mode: Mode, n_frames: int) -> None:
+        """Change the prompts of a frame: what that can change becomes stale, in a stack the bank forgets it.
 
         Without its prompts a frame is what it was before them.
         """
+        reached = self._reached_from(n_frames) if mode == "stack" else {}
+        corrects = frame in self.followed and _at_most_clicks(self.prompts.get(frame, ())) and _at_most_clicks(prompts)
         if prompts:
             self.prompts[frame] = tuple(prompts)
         else:
             self.prompts.pop(frame, None)
             self.bank.remove(frame)
-            if (before := self.followed.pop(frame, None)) is not None:
+            if (before := self.followed.get(frame)) is not None:
                 self.kept[frame] = Kept(before, 0, 0, before.window, None)
+        corrections = self.corrections - {frame} | ({frame} if corrects else set())
+        affected = set(affected_frames(mode, self.sources, frame, n_frames, corrections))
+        if mode == "stack":
+            affected |= {t for t, source in self._reached_from(n_frames).items() if reached.get(t) != source}
         for t in affected:
             if t != frame and t in self.prompts:
                 continue
             if t in self.kept:
                 self.stale.add(t)
-            if forget and t != frame:
+            if mode == "stack" and t != frame:
                 self.bank.remove(t)
         if not self.has_positive_prompt:  # then "not here" says nothing
             self.prompts = {t: given for t, given in self.prompts.items() if not is_erased(given)}
@@ -169,6 +180,11 @@ class ObjectState:
             self.stale.clear()
             self.followed.clear()
             self.bank.clear()
+
+    def _reached_from(self, n_frames: int) -> dict[int, int | None]:
+        """For each frame of a stack without a prompt, the one that the object is tracked from."""
+        steps = stack_steps(0, self.sources, "both", 0, n_frames, self.corrections)
+        return {step.frame: step.source for step in steps}
 
 
 class SessionState:
@@ -217,11 +233,7 @@ class SessionState:
             )
         self.note_change()
         state = self.objects.setdefault(object_id, ObjectState(self._make_bank()))
-        corrections = state.corrections
-        if frame in state.followed and _are_clicks(state.prompts.get(frame, ())) and _are_clicks(prompts):
-            corrections.add(frame)
-        affected = affected_frames(self.mode, state.sources, frame, len(self.frames), corrections)
-        state.set_prompts(frame, prompts, affected, forget=self.mode == "stack")
+        state.set_prompts(frame, prompts, self.mode, len(self.frames))
         self.revision += 1
 
     def note_change(self) -> None:
@@ -296,5 +308,6 @@ def is_drawn(prompts: Sequence[Prompt]) -> bool:
     return bool(masks_of(prompts))
 
 
-def _are_clicks(prompts: Sequence[Prompt]) -> bool:
+def _at_most_clicks(prompts: Sequence[Prompt]) -> bool:
+    """True if there is neither a box nor a mask."""
     return all(isinstance(prompt, PointPrompt) for prompt in prompts)

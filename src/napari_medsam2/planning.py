@@ -22,7 +22,8 @@ class Step:
     reverse
         True if the run comes from higher frames.
     source
-        The prompted frame that a stack is tracked from; ``None`` in a flow and for prompted frames themselves.
+        The prompted frame that a stack is tracked from; ``None`` in a flow and for prompted frames themselves, unless
+        they are corrections.
     """
 
     object_id: int
@@ -49,7 +50,7 @@ def stack_steps(
     prompt.
     """
     frames = sorted(prompted)
-    origins = _origins(frames, corrections)
+    origins = origins_of(frames, corrections)
     steps = []
     for i, source in enumerate(frames):
         low = frames[i - 1] if i else -1
@@ -70,7 +71,7 @@ def stack_steps(
     return steps
 
 
-def _origins(prompted: Sequence[int], corrections: Collection[int]) -> dict[int, int]:
+def origins_of(prompted: Sequence[int], corrections: Collection[int]) -> dict[int, int]:
     """Where the object on each prompted frame came from: for corrections the nearest other one, else the frame."""
     first = [t for t in prompted if t not in corrections] or prompted
     return {t: min(first, key=lambda other: (abs(other - t), other)) for t in prompted}
@@ -97,7 +98,7 @@ def affected_frames(
     before, after = bisect_left(others, frame), bisect_right(others, frame)
     low = others[before - 1] + 1 if before else 0
     high = others[after] if after < len(others) else n_frames
-    origin = _origins(sorted({*others, frame}), corrections)[frame]
+    origin = origins_of(sorted({*others, frame}), corrections)[frame]
     if origin < frame:
         low = frame
     elif origin > frame:

@@ -14,7 +14,7 @@ from .memory_bank import Fifo
 from .notices import Notice
 from .object_state import Kept, ObjectState, SessionState
 from .planning import Direction, Step, flow_steps, interleave, stack_steps
-from .prompts import PromptError, boxes_of, is_erased, masks_of
+from .prompts import PromptError, boxes_of, is_erased, masks_of, says_where
 from .results import FrameResult
 from .segmenter import FrameSegmenter
 from .shortage import is_of_main_memory, is_shortage
@@ -88,16 +88,24 @@ class Propagator:
             with self.state.lock:
                 known = self._promptable(object_id)
                 revision = self.state.revision
-                missing = [] if frame in known.prompts else [t for t in known.prompted if not known.up_to_date(t)]
+                follows = frame not in known.prompts or known.waits(frame)
+                firm = [t for t in known.prompted if not known.waits(t)]
+                missing = [t for t in firm if not known.up_to_date(t)] if follows else []
                 step = Step(object_id, missing[0]) if missing else self._preview_step(known, object_id, frame)
             result = self._do(step, revision, run=0)
             if result is not None and step.frame == frame:
                 return result
 
     def _preview_step(self, known: ObjectState, object_id: int, frame: int) -> Step:
+        if frame in known.prompts and not known.waits(frame):
+            return self._prompted_step(known, object_id, frame)
         source = min(known.sources, key=lambda t: (abs(t - frame), t))
-        followed = frame not in known.prompts or known.waits(frame)
-        return Step(object_id, frame, reverse=source > frame, source=source if followed else None)
+        return Step(object_id, frame, reverse=source > frame, source=source)
+
+    def _prompted_step(self, known: ObjectState, object_id: int, frame: int) -> Step:
+        """Corrections are seen from where the object came from."""
+        origin = known.origins.get(frame, frame) if self.state.mode == "stack" else frame
+        return Step(object_id, frame, reverse=origin > frame, source=origin if origin != frame else None)
 
     def _promptable(self, object_id: int) -> ObjectState:
         known = self.state.objects.get(object_id)
@@ -172,7 +180,8 @@ class Propagator:
             todo = [t for t in known.prompted if not known.up_to_date(t) or (object_id, t) not in run.shown]
             waiting = [t for t in todo if known.waits(t)]  # in a stack until the object is carried there
             first = [t for t in todo if t not in waiting]
-            prompted.append([Step(object_id, t) for t in (first if self.state.mode == "stack" else first + waiting)])
+            in_turn = first if self.state.mode == "stack" else first + waiting
+            prompted.append([self._prompted_step(known, object_id, t) for t in in_turn])
             start, stop = max(span.start, 0), min(span.stop, n_frames)
             if self.state.mode == "stack":
                 steps = stack_steps(object_id, known.sources, span.direction, start, stop, known.corrections)
@@ -222,21 +231,23 @@ class Propagator:
                     return None
                 known = self.state.objects[step.object_id]
                 prompted = step.frame in known.prompts
-                if prompted and known.up_to_date(step.frame):
+                waits = known.waits(step.frame)
+                if prompted and known.up_to_date(step.frame) and not (waits and run):
                     return known.kept[step.frame].result
                 kept = self._after_the_end(known, step, run) if run else None
                 if kept is not None:
                     known.bank.remove(step.frame)
                     known.keep(step.frame, kept)
                     return kept.result
-                task, waits = self._task(known, step), known.waits(step.frame)
+                task = self._task(known, step)
             if waits:
                 without = self._run_network(replace(task, prompts=()))
+                task = replace(task, seen=without.result.mask)
                 with self.state.lock:
                     if self.state.revision != revision:
                         return None
-                    known.followed[step.frame] = without.result
-                    task = self._task(known, step)
+                    if run:
+                        known.followed[step.frame] = without.result
             done = self._run_network(task)
             with self.state.lock:
                 if self.state.revision != revision:
@@ -286,13 +297,15 @@ class Propagator:
         return None
 
     def _after_the_end(self, known: ObjectState, step: Step, run: int) -> Kept | None:
-        """An empty result, if the object was not on the latest frames of a stack."""
+        """An empty result, if the object was not on the latest frames of a stack, or was clicked away on the last."""
         if self.patience is None or step.source is None or step.frame in known.prompts or self.state.mode != "stack":
             return None
         latest = _back_to(step.source, step)[: self.patience]
         behind = [known.kept[t] for t in latest if t in known.kept]
         absent = [kept for kept in behind if kept.result.absent and not known.is_shown_on(kept.result.frame)]
-        if len(absent) < self.patience or not absent:
+        nearest = behind[0].result if behind and behind[0] in absent else None
+        clicked_away = nearest is not None and nearest.prompted and not says_where(known.prompts.get(nearest.frame, ()))
+        if not absent or (len(absent) < self.patience and not clicked_away):
             return None
         last = absent[0]
         result = FrameResult(

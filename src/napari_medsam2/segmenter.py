@@ -165,6 +165,8 @@ class FrameSegmenter:
             look = self._look(task, self._following_window(task, options))
         elif (box := region.extent_of_prompts(task.prompts, task.seen)) is not None:
             look = self._look(task, region.window_around(box, shape, options.scale, options))
+        elif not says_where(task.prompts):
+            look = self._look(task, self._following_window(task, options))
         else:
             look = self._first_look(task, options)
         if drawn is None and region.touches_border(look.mask, look.window, options):

@@ -223,8 +223,8 @@ class Session:
     def segment(self, frame: int, object_id: int = 1) -> FrameResult:
         """Segment one object on one frame, at once.
 
-        A prompted frame is segmented from its prompts and remembered. Another frame is a preview from whatever is
-        remembered, and is not remembered itself.
+        A prompted frame is segmented from its prompts and remembered, unless they only say where the object is not and
+        nothing is left of it. Another frame is a preview from whatever is remembered, and is not remembered itself.
 
         Raises
         ------
@@ -245,9 +245,12 @@ class Session:
     ) -> Iterator[FrameResult]:
         """Segment the other frames; yields a result for each object and frame, prompted frames first.
 
+        Frames whose clicks only say where the object is not come when the object has been carried to them.
+
         Between two results prompts may be changed, also from another thread: frames already done that they can change
-        come again. In a stack those are the frames on both sides up to the next prompted frame, in a flow all frames
-        done so far. Starting over forgets what earlier runs remembered of the frames that this one does.
+        come again. In a stack those are the frames on both sides up to the next prompted frame, for clicks that correct
+        a frame those on the side away from the prompt that the object came from; in a flow all frames done so far.
+        Starting over forgets what earlier runs remembered of the frames that this one does.
 
         Parameters
         ----------

@@ -17,7 +17,7 @@ from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
-from .simulate import SimulatedPrompt, both, corrective_click, prompt_shares, simulate_prompt
+from .simulate import SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt, together
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
 Descriptors = npt.NDArray[np.float64]
@@ -298,7 +298,7 @@ class _SequenceRun:
                 found = self._found(t, prompts, earlier, memory, weights)
             wrong = zip(truth, found[:, 0].cpu().numpy() > 0.5, strict=True)
             clicks = [corrective_click(m, f) if m.sum() >= 8 or not m.any() else None for m, f in wrong]
-            prompts = [both(p, click) for p, click in zip(prompts, clicks, strict=True)]
+            prompts = [together(p, click) for p, click in zip(prompts, clicks, strict=True)]
         return prompts, earlier
 
     def _found(
@@ -309,7 +309,7 @@ class _SequenceRun:
         memory: MicroMemory | None,
         weights: Tensor | None,
     ) -> Tensor:
-        """The masks that a session would show with these prompts, ``[B, 1, H, W]``."""
+        """The masks ``[B, 1, H, W]`` with these prompts: what a session shows, thresholds apart."""
         features, ordered = self._features[t], self.batch.ordered
         maps = self._maps(t, features, prompts, earlier)
         answer = self.network.decode(features, maps, memory, weights, ordered)

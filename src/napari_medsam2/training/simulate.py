@@ -43,7 +43,7 @@ class SimulatedPrompt:
         )
 
 
-def both(first: SimulatedPrompt | None, second: SimulatedPrompt | None) -> SimulatedPrompt | None:
+def together(first: SimulatedPrompt | None, second: SimulatedPrompt | None) -> SimulatedPrompt | None:
     """The prompts of one frame together; a mask is final, so nothing is added to it."""
     if first is None or second is None:
         return first or second
