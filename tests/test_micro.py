@@ -116,6 +116,10 @@ def test_a_prompted_slice_is_shown_with_a_margin(network: MicroNetwork) -> None:
     assert threshold() == threshold(1) == threshold(1, 0) == network.box_threshold < network.click_threshold < 0
     assert threshold(1, boxed=False) == threshold(1, 0, boxed=False) == network.click_threshold
     assert threshold(ordered=False) == 0
+    corrected = {"points": torch.full((1, 2), 38.0), "earlier": torch.ones(1, 1, 64, 64)}
+    for label, expected in ((0, 0.0), (1, network.click_threshold)):
+        prompts = PromptTensors(**no_prompts() | corrected | {"point_labels": torch.tensor([label])})
+        assert network.segment(features, prompts, [], ordered=True).threshold == expected
     assert network.segment(features, None, [], ordered=True).threshold == 0
 
 

@@ -219,6 +219,9 @@ def test_things_are_prompted_more_often_than_what_they_lie_in() -> None:
     rng = np.random.default_rng(0)
     chosen = [_worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
     assert 0.6 < np.mean(np.array(chosen) == thing) < 0.95
+    part = scene.new_instance(8, parent=thing)
+    chosen = [_worth_prompting(rng, scene, [thing, part]) for _ in range(200)]
+    assert 0.6 < np.mean(np.array(chosen) == thing) < 0.95
     scene.tissue = True
     chosen = [_worth_prompting(rng, scene, [region, thing]) for _ in range(200)]
     assert 0.35 < np.mean(np.array(chosen) == thing) < 0.65, "in tissue all are cells"

@@ -13,14 +13,17 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fakes import disc
 from napari_medsam2.cli import main
 from napari_medsam2.models import load_model
+from napari_medsam2.parts import largest_error
 from napari_medsam2.training.config import TrainConfig, describe_options
 from napari_medsam2.training.data import make_batch
 from napari_medsam2.training.files import WEIGHTS
 from napari_medsam2.training.losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
 from napari_medsam2.training.sequence import carried_over
 from napari_medsam2.training.simulate import corrective_click, simulate_prompt
+from napari_medsam2.training.wear import spoilt
 
 TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)
 
@@ -137,6 +140,22 @@ def test_training_recalls_what_the_bank_of_inference_would() -> None:
     assert weights[1].tolist() == [1, 0, 0, 1, 0, 1, 1, 1, 1]  # the object was not on frame 4
     _, weights = memories.recall(9, np.ones((2, 1)), pinned_only=True)
     assert weights[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_spoilt_mask_has_one_large_error() -> None:
+    mask = disc((64, 64), 30, 34, 12)
+    kinds = set()
+    for seed in range(30):
+        wrong = spoilt(mask, np.random.default_rng(seed))
+        kinds.add(("missing" if (mask & ~wrong).any() else "") + ("too much" if (wrong & ~mask).any() else ""))
+        if (error := largest_error(mask, wrong)) is not None:
+            assert error[0].sum() > 0.4 * (mask ^ wrong).sum()
+    assert kinds >= {"missing", "too much", "missingtoo much"}
+    sizes = [np.count_nonzero(spoilt(mask, np.random.default_rng(seed)) ^ mask) / mask.sum() for seed in range(30)]
+    assert np.median(sizes) > 0.2
+    assert any(spoilt(np.zeros_like(mask), np.random.default_rng(seed)).any() for seed in range(9)), (
+        "too much of nothing"
+    )
 
 
 def test_a_corrective_click_lands_in_the_largest_error() -> None:

@@ -139,8 +139,12 @@ class MicroNetwork(SegmentationNetwork):
         return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()), threshold=threshold)
 
     def _threshold(self, prompts: PromptTensors | None, ordered: bool) -> float:
-        """The logit above which the mask is shown: 0 in a flow, where a lower one would add whole look-alikes."""
-        if prompts is None or not ordered:
+        """The logit above which the mask is shown.
+
+        0 in a flow, where a lower one would add whole look-alikes, and where red clicks correct a mask that was shown
+        like that: they are not to make it larger.
+        """
+        if prompts is None or not ordered or (prompts.earlier is not None and not prompts.point_labels.any()):
             return 0.0
         return self.box_threshold if len(prompts.boxes) else self.click_threshold
 

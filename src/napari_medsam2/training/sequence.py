@@ -18,6 +18,7 @@ from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
 from .simulate import SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt, together
+from .wear import spoilt
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
 Descriptors = npt.NDArray[np.float64]
@@ -36,6 +37,8 @@ class SequenceOptions:
     prompts_stack, prompts_flow
         Chance that a frame after the first is prompted too: half of these prompts are new ones, half are up to three
         clicks, one after the other where the prediction is wrong. The chances are those of MedSAM-2 (arXiv 2408.00874).
+    spoilt
+        Chance that what clicks correct has a large error, drawn at random.
     corrections
         Chance of such clicks beside the prompts of a stack's first frame. (In a flow they are made after the frame was
         looked at for more of the kind, which training does not see.)
@@ -52,6 +55,7 @@ class SequenceOptions:
     balance: float = 0.5
     prompts_stack: float = 0.25
     prompts_flow: float = 0.3
+    spoilt: float = 0.6
     corrections: float = 0.2
     recent_dropout: float = 0.4
     calibration: float = 0.3
@@ -292,6 +296,8 @@ class _SequenceRun:
         """
         truth = self._truth(t)
         found = self._found(t, prompts, None, memory, weights)
+        if t:
+            found = self._with_errors(found)
         earlier = found if t else None
         for k in range(1 + int(torch.multinomial(torch.tensor([0.5, 0.3, 0.2]), 1))):
             if k:
@@ -300,6 +306,14 @@ class _SequenceRun:
             clicks = [corrective_click(m, f) if m.sum() >= 8 or not m.any() else None for m, f in wrong]
             prompts = [together(p, click) for p, click in zip(prompts, clicks, strict=True)]
         return prompts, earlier
+
+    def _with_errors(self, found: Tensor) -> Tensor:
+        """Masks ``[B, 1, H, W]`` of which some have a large error: those of the network are mostly small, and a click
+        in a small one says little."""
+        rng = np.random.default_rng(int(torch.randint(2**31, ())))
+        masks = found[:, 0].cpu().numpy() > 0.5
+        wrong = [spoilt(mask, rng) if rng.random() < self.options.spoilt else mask for mask in masks]
+        return torch.from_numpy(np.stack(wrong)).to(found)[:, None]
 
     def _found(
         self,

@@ -90,9 +90,13 @@ def choose_course(rng: np.random.Generator, scene: Scene, length: int, *, any_sc
 
 
 def _worth_prompting(rng: np.random.Generator, scene: Scene, ids: list[int]) -> int:
-    """One of some identities: things rather than the background they lie in."""
-    things = [scene.tissue or scene.parent[i] > 0 or scene.class_of[i] > LAST_BACKGROUND for i in ids]
-    worth = np.where(things, 1.0, 0.25)
+    """One of some identities: things rather than the background they lie in, or a part of them.
+
+    A click on a part means the whole more often than the part.
+    """
+    parts = [scene.parent[i] > 0 for i in ids]
+    things = [scene.tissue or scene.class_of[i] > LAST_BACKGROUND for i in ids]
+    worth = np.where(parts, 0.3, np.where(things, 1.0, 0.25))
     return int(rng.choice(ids, p=worth / worth.sum()))
 
 
