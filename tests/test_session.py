@@ -14,6 +14,7 @@ from napari_medsam2.models import Model
 from napari_medsam2.network.micro import MicroNetwork
 from napari_medsam2.network.micro_encoder import MicroConfig
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptError
+from napari_medsam2.segmenter import _clicked_away
 from napari_medsam2.session import Session, SessionError, SessionOptions
 
 
@@ -324,7 +325,20 @@ def test_a_red_click_takes_its_pixel_away_and_the_mask_elsewhere_stays_as_it_was
     assert 32 < without < 60, "shown is more than what is likelier than not"
     assert shown(without + 3) == without, "that was not in the mask anyway"
     assert shown(without - 1) == without - 1 and shown(without + 3, without - 4) == without - 4
-    assert shown(5) == 32, "what the network is sure of in spite of the click stays, the margin goes"
+    assert shown(5) == 5, "not even where the network is sure of it in spite of the click"
+    remembered = session.memory().entries[0].payload.tokens["mask"][0, 0].numpy()
+    assert remembered[10].sum() == 5, "nor is it remembered"
+
+
+def test_a_red_click_leaves_other_parts_and_what_is_surer_alone():
+    logits = np.full((8, 20), -3.0, np.float32)
+    logits[2:6, 1:8] = np.linspace(3, 1, 7)
+    logits[2:6, 12:19] = 0.5
+    away = _clicked_away(logits, logits > 0, [PointPrompt(0, 3, 5, positive=False), PointPrompt(0, 4, 3)])
+    assert away[2:6, 5:8].all() and away.sum() == 4 * 3, "the less sure end of the part, the other part not"
+    away = _clicked_away(logits, logits > 0, [PointPrompt(0, 3, 15, positive=False)])
+    assert away[2:6, 12:19].all() and away.sum() == 4 * 7
+    assert _clicked_away(logits, logits > 0, [PointPrompt(0, 3, 10, positive=False), PointPrompt(0, 3, 3)]) is None
 
 
 def test_the_feature_cache_keeps_to_its_budget():

@@ -23,6 +23,7 @@ from .memory_bank import MemoryEntry, Pick
 from .metrics import iou
 from .models import Model
 from .network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
+from .parts import parts_at
 from .prompts import Prompt, boxes_of, masks_of, points_of, says_where
 from .region import RegionOptions
 from .results import FrameResult
@@ -230,8 +231,8 @@ class FrameSegmenter:
             closely = self._predict(task, window, self._features(task.frame, window, finer), finer, recalls)
             prediction = _mean(prediction, closely)
         logits = paste(prediction.logits, window, self.frames.shape(task.frame))
-        mask = np.asarray(logits > _threshold(logits, prediction.threshold, task.prompts))
-        apart = self._apart(task, mask)
+        mask = np.asarray(logits > prediction.threshold)
+        apart = self._apart(task, mask) if not task.prompts else _clicked_away(logits, mask, task.prompts)
         if apart is not None:
             logits[apart] = -_DRAWN_LOGIT
             mask[apart] = False
@@ -255,7 +256,7 @@ class FrameSegmenter:
 
     def _apart(self, task: Task, mask: Mask) -> Mask | None:
         """Parts that do not carry on from the neighbouring slice; ``None`` where there are none or it is not asked."""
-        if self.options.region is None or task.neighbour is None or task.prompts:
+        if self.options.region is None or task.neighbour is None:
             return None
         if task.neighbour.mask.shape != mask.shape:
             return None
@@ -346,16 +347,17 @@ class FrameSegmenter:
         return memory
 
 
-def _threshold(logits: npt.NDArray[np.float32], threshold: float, prompts: Sequence[Prompt]) -> float:
-    """A threshold for logits ``(H, W)`` above which no pixel with a red click is, unless its logit is above 0.
+def _clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: Sequence[Prompt]) -> Mask | None:
+    """What red clicks take out of a mask ``(H, W)``: of the part that one is on, all that is no surer than its pixel.
 
-    Raised to where such a pixel stays out, and no farther, the mask around other places stays nearly as it was.
+    Other parts, and what is surer, stay as they were. ``None`` if no red click is on the mask.
     """
     unwanted = [(p.y, p.x) for p in points_of(prompts) if not p.positive]
     if not unwanted:
-        return threshold
-    y, x = np.rint(unwanted).astype(int).clip(0, np.array(logits.shape) - 1).T
-    return max(threshold, min(float(logits[y, x].max()), 0.0))
+        return None
+    places = np.rint(unwanted).astype(int).clip(0, np.array(mask.shape) - 1)
+    away = [parts_at(mask, [(y, x)]) & (logits <= logits[y, x]) for y, x in places.tolist() if mask[y, x]]
+    return np.logical_or.reduce(away) if away else None
 
 
 def _mean(first: Prediction, finer: Prediction) -> Prediction:
