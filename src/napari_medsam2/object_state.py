@@ -94,7 +94,7 @@ class ObjectState:
     @property
     def corrections(self) -> set[int]:
         """Frames that the object was followed to, and that have clicks on what was found there, nothing more."""
-        return {t for t in self.followed if t in self.prompts and _at_most_clicks(self.prompts[t])}
+        return {t for t, given in self.prompts.items() if t in self.followed and _at_most_clicks(given)}
 
     @property
     def origins(self) -> dict[int, int]:

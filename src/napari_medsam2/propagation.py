@@ -14,7 +14,7 @@ from .memory_bank import Fifo
 from .notices import Notice
 from .object_state import Kept, ObjectState, SessionState
 from .planning import Direction, Step, flow_steps, interleave, stack_steps
-from .prompts import PromptError, boxes_of, is_erased, masks_of, says_where
+from .prompts import PromptError, is_erased, says_where
 from .results import FrameResult
 from .segmenter import FrameSegmenter
 from .shortage import is_of_main_memory, is_shortage
@@ -98,14 +98,15 @@ class Propagator:
 
     def _preview_step(self, known: ObjectState, object_id: int, frame: int) -> Step:
         if frame in known.prompts and not known.waits(frame):
-            return self._prompted_step(known, object_id, frame)
+            return self._prompted_steps(known, object_id, [frame])[0]
         source = min(known.sources, key=lambda t: (abs(t - frame), t))
         return Step(object_id, frame, reverse=source > frame, source=source)
 
-    def _prompted_step(self, known: ObjectState, object_id: int, frame: int) -> Step:
+    def _prompted_steps(self, known: ObjectState, object_id: int, frames: Sequence[int]) -> list[Step]:
         """Corrections are seen from where the object came from."""
-        origin = known.origins.get(frame, frame) if self.state.mode == "stack" else frame
-        return Step(object_id, frame, reverse=origin > frame, source=origin if origin != frame else None)
+        origins = known.origins if self.state.mode == "stack" else {}
+        pairs = [(t, origins.get(t, t)) for t in frames]
+        return [Step(object_id, t, origin > t, origin if origin != t else None) for t, origin in pairs]
 
     def _promptable(self, object_id: int) -> ObjectState:
         known = self.state.objects.get(object_id)
@@ -181,7 +182,7 @@ class Propagator:
             waiting = [t for t in todo if known.waits(t)]  # in a stack until the object is carried there
             first = [t for t in todo if t not in waiting]
             in_turn = first if self.state.mode == "stack" else first + waiting
-            prompted.append([self._prompted_step(known, object_id, t) for t in in_turn])
+            prompted.append(self._prompted_steps(known, object_id, in_turn))
             start, stop = max(span.start, 0), min(span.stop, n_frames)
             if self.state.mode == "stack":
                 steps = stack_steps(object_id, known.sources, span.direction, start, stop, known.corrections)
@@ -270,9 +271,6 @@ class Propagator:
         frame = step.frame
         prompts = known.prompts.get(frame, ())
         alone = bool(prompts) and known.stands_alone(frame)
-        seen = None
-        if prompts and frame in known.followed and not boxes_of(prompts) and not masks_of(prompts):
-            seen = known.followed[frame].mask
         return Task(
             frame=frame,
             object_id=step.object_id,
@@ -280,7 +278,7 @@ class Propagator:
             bank=Fifo() if alone else known.bank.copy(),
             reverse=step.reverse,
             neighbour=self._neighbour(known, step),
-            seen=seen,
+            seen=known.followed[frame].mask if frame in known.corrections else None,
         )
 
     def _neighbour(self, known: ObjectState, step: Step) -> Neighbour | None:

@@ -117,13 +117,12 @@ class MicroNetwork(SegmentationNetwork):
         if prompts is not None and prompts.mask is not None:
             return Prediction((prompts.mask - 0.5) * 40.0, iou=1.0, objectness=1.0)
         side = own.s2.shape[-1]
-        earlier = prompts.earlier if prompts is not None else None
-        before = previous if earlier is None else earlier
-        maps = prompt_maps(prompts, before, ordered=ordered, side=side, device=own.s2.device)
-        if earlier is not None:
-            maps = draw_previous_image(maps, own.grey, own.grey)
-        elif previous is not None and previous_image is not None:
-            maps = draw_previous_image(maps, own.grey, grey_of(previous_image))
+        previous_grey = grey_of(previous_image) if previous_image is not None else None
+        if prompts is not None and prompts.earlier is not None:  # a frame that is corrected is its own neighbour
+            previous, previous_grey = prompts.earlier, own.grey
+        maps = prompt_maps(prompts, previous, ordered=ordered, side=side, device=own.s2.device)
+        if previous is not None and previous_grey is not None:
+            maps = draw_previous_image(maps, own.grey, previous_grey)
         memory = weights = None
         spatial = [r for r in recalls if r.spatial]
         if spatial:
