@@ -346,7 +346,7 @@ def test_the_feature_cache_keeps_to_its_budget():
     session, masks = stack_session(cache_bytes=3 * one)
     session.add(click(0, masks))
     list(session.propagate())
-    assert session.segmenter.cache.nbytes == 3 * one
+    assert session.segmenter.looker.cache.nbytes == 3 * one
     session.model.network.calls.clear()
     session.segment(7)
     assert session.model.network.calls.encoded == 0

@@ -77,7 +77,7 @@ def on_cpu():
 def test_a_gpu_that_fills_up_keeps_the_run_with_smaller_caches(gpu, notices, on_cpu):
     session = opened(notices)
     assert session.model.device.type == "cuda"
-    budget, network = session.segmenter.cache.max_bytes, gpu.used
+    budget, network = session.segmenter.looker.cache.max_bytes, gpu.used
     results = session.propagate()
     first = [next(results) for _ in range(5)]
     used, gpu.peak = gpu.used, 0
@@ -85,7 +85,7 @@ def test_a_gpu_that_fills_up_keeps_the_run_with_smaller_caches(gpu, notices, on_
     a_frame, kept = gpu.peak - used, gpu.used - network
     gpu.capacity = gpu.used + a_frame - kept // 2  # enough for the next frame if half of what is kept goes
     assert masks_of([*first, *results]) == on_cpu
-    assert session.model.device.type == "cuda" and session.segmenter.cache.max_bytes < budget
+    assert session.model.device.type == "cuda" and session.segmenter.looker.cache.max_bytes < budget
     assert [notice.device for notice in notices] == ["cuda"], "told once"
     assert "Memory is short on cuda" in notices[0].message
 
@@ -94,7 +94,7 @@ def test_memories_that_were_left_to_the_main_memory_are_still_picked_up(gpu, not
     session = opened(notices)
     results = session.propagate()
     first = [next(results) for _ in range(4)]
-    session.segmenter.save_memory()
+    session.segmenter.looker.save_memory()
     assert masks_of([*first, *results]) == on_cpu
     assert session.model.device.type == "cuda"
     entries = [*session.memory(1).entries, *session.memory(2).entries]

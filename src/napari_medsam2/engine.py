@@ -135,7 +135,7 @@ class Engine(Worker):
         def call(request: Request) -> None:
             self._set(state="loading", detail=f"loading model {name_or_path}")
             if self._session is not None:
-                self._session.segmenter.drop_caches()  # room for the next model beside this one
+                self._session.segmenter.looker.drop_caches()  # room for the next model beside this one
             model = self._load_model(name_or_path, device=device, on_notice=self._emit)
             self._end_run("superseded")
             self._model = model

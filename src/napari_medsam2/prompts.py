@@ -109,6 +109,12 @@ def masks_of(prompts: Sequence[Prompt]) -> list[MaskPrompt]:
     return [p for p in prompts if isinstance(p, MaskPrompt)]
 
 
+def drawn_mask(prompts: Sequence[Prompt]) -> npt.NDArray[np.bool_] | None:
+    """The mask that the user drew ``(H, W)``, or ``None`` if there is none."""
+    masks = [p.mask for p in masks_of(prompts)]
+    return np.logical_or.reduce(masks) if masks else None
+
+
 def says_where(prompts: Sequence[Prompt]) -> bool:
     """True if prompts say where the object is: negative clicks alone do not, nor do none."""
     return any(not isinstance(prompt, PointPrompt) or prompt.positive for prompt in prompts)

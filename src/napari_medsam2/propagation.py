@@ -320,7 +320,7 @@ class Propagator:
 
     def _run_network(self, task: Task) -> Segmented:
         """Run the network; where memory is short once more with smaller caches, then on the CPU."""
-        model, saved = self.segmenter.model, False
+        model, saved = self.segmenter.looker.model, False
         began_on = model.device
         while True:
             device = model.device
@@ -341,15 +341,15 @@ class Propagator:
                 return done
             # Not in the except clause: until that ends, the error holds on to what took the memory.
             if saved and not moved:
-                self.segmenter.go_to_cpu()
+                self.segmenter.looker.go_to_cpu()
             elif not moved:
-                self.segmenter.save_memory()
+                self.segmenter.looker.save_memory()
                 saved = True
 
     def _tell_of_savings(self, device: torch.device) -> None:
         if not self._told_of_savings:
             self._told_of_savings = True
-            self.segmenter.model.on_notice(
+            self.segmenter.looker.model.on_notice(
                 Notice(
                     f"Memory is short on {device}: fewer image features are kept from now on, so coming back to a "
                     "frame takes longer.",
