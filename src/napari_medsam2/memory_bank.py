@@ -32,6 +32,8 @@ class MemoryEntry:
         True for a prompted frame (a template): never evicted.
     payload
         The network's memory; opaque here.
+    tile
+        Side in pixels of the tile that it was made of, where the frame was looked at in tiles.
     """
 
     frame: int
@@ -39,6 +41,7 @@ class MemoryEntry:
     descriptor: npt.NDArray[np.floating[Any]]
     pinned: bool
     payload: Any = None
+    tile: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -37,7 +37,8 @@ class RegionOptions:
     closer_scale
         The same in a flow, for the closer look after the one at the whole frame.
     closer_share
-        There is no closer look if it would show more than this share of the frame's longer side.
+        There is no closer look if it would show more than this share of what one look showed: of the frame's longer
+        side, or of a tile.
     minimum
         Shortest side in data pixels.
     largest

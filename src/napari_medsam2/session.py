@@ -25,6 +25,7 @@ from .region import RegionOptions
 from .results import FrameResult
 from .segmenter import FrameSegmenter
 from .task import SegmentOptions
+from .tiles import TileOptions
 
 __all__ = ["Direction", "FrameResult", "Mode", "Session", "SessionError", "SessionOptions"]
 
@@ -39,6 +40,8 @@ class SessionOptions:
     ----------
     region
         How the region of interest is placed and follows.
+    tiles
+        When a frame of a flow is looked at in tiles, and in which.
     patience
         In a stack, the rest of a direction is empty after this many frames in a row without the object; ``None``
         looks at all frames.
@@ -53,6 +56,7 @@ class SessionOptions:
     """
 
     region: RegionOptions = field(default_factory=RegionOptions)
+    tiles: TileOptions = field(default_factory=TileOptions)
     patience: int | None = 2
     remember_absent: bool = False
     hint: bool = True
@@ -80,7 +84,8 @@ class Session:
         Makes 0..1 of raw frames; ``None`` estimates it, over the sequence in a stack and per frame in a flow.
     region
         In a stack, run the network on a window that follows the object; in a flow, look again at the part of a frame
-        where the object was found. ``None`` does so if the model is made for it.
+        where the object was found, or look at large frames with small things on them in tiles. ``None`` does so if the
+        model is made for it.
     cache_bytes
         Budget for image features.
     passes
@@ -133,6 +138,7 @@ class Session:
             SegmentOptions(
                 region=options.region if self.region and mode == "stack" else None,
                 closer=options.region if self.region and mode == "flow" else None,
+                tiles=options.tiles if self.region and mode == "flow" else None,
                 ordered=mode == "stack",
                 remember_absent=options.remember_absent,
                 hint=options.hint,

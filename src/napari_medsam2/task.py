@@ -11,6 +11,7 @@ from .memory_bank import MemoryBank, MemoryEntry
 from .prompts import Prompt
 from .region import RegionOptions
 from .results import FrameResult
+from .tiles import TileOptions
 from .transforms import Window
 
 Mask = npt.NDArray[np.bool_]
@@ -26,6 +27,8 @@ class SegmentOptions:
         Options of the region of interest; ``None`` shows the network whole frames.
     closer
         Options of a closer look at the part of a whole frame where the object was found; ``None`` takes none.
+    tiles
+        When a whole frame is looked at in tiles; ``None``: never.
     ordered
         True in a stack: neighbours in time or space, positions in memory count.
     remember_absent
@@ -36,6 +39,7 @@ class SegmentOptions:
 
     region: RegionOptions | None = None
     closer: RegionOptions | None = None
+    tiles: TileOptions | None = None
     ordered: bool = True
     remember_absent: bool = False
     hint: bool = True
