@@ -12,7 +12,7 @@ from napari_medsam2.parts import largest_parts
 from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.data import make_batch
 from napari_medsam2.training.synthetic import Sample, make_flow, make_stack, stacks
-from napari_medsam2.training.synthetic.appearance import Look, render
+from napari_medsam2.training.synthetic.appearance import Look, _lamp, render
 from napari_medsam2.training.synthetic.courses import (
     Course,
     _where_largest,
@@ -386,3 +386,43 @@ def test_a_wall_in_the_slice_is_a_haze_over_as_many_slices_as_the_point_spread_r
 
     assert hazy(20.0) == 2
     assert hazy(1.0) >= 5
+
+
+def test_stains_take_light_away_and_a_nucleus_is_mostly_darker_than_its_cell() -> None:
+    ordered = []
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        look = Look.random(rng, 24, ordered=False).stained(rng, 6, 10, 11)
+        varied = look.varied(rng, 2.5)
+        for shown in (look, varied):
+            assert shown.lamp is not None and not shown.grey
+            assert (shown.colour <= shown.lamp + 1e-6).all(), "no stain adds light"
+            grey = shown.colour.mean(1)
+            ordered.append(grey[11] < grey[10] < grey[:6].min())
+        strength = np.log(varied.colour / varied.lamp)[[10, 11]] / np.log(look.colour / look.lamp)[[10, 11]]
+        assert np.ptp(strength) < 0.3, "about one strength for all that is stained"
+    assert np.mean(ordered) > 0.8
+
+
+def test_light_with_a_cast_comes_up_in_some_flows() -> None:
+    lamps = [_lamp(np.random.default_rng(seed)) for seed in range(60)]
+    assert 8 < sum(lamp.min() < 0.9 for lamp in lamps) < 35
+
+
+def test_a_graded_class_lies_between_what_is_around_and_what_is_inside() -> None:
+    rng = np.random.default_rng(0)
+    look = Look.random(rng, 12, ordered=False).graded(rng, 2, 10, 11)
+    lower, upper = np.minimum(look.colour[2], look.colour[11]), np.maximum(look.colour[2], look.colour[11])
+    assert (lower <= look.colour[10] + 1e-6).all() and (look.colour[10] <= upper + 1e-6).all()
+
+
+def test_inner_parts_may_be_in_pieces_that_stay_inside() -> None:
+    counts = []
+    for seed in range(30):
+        scene = Scene(np.random.default_rng(seed))
+        scene.add_blobs(10, 1, 0.25, inner_class=11, inner=0.4, pieces=4, centre=(0.5, 0.5))
+        classes = np.array(scene.class_of)[slice_of(scene, 0.0, 96)]
+        whole = ndimage.binary_fill_holes(classes >= 10)
+        assert whole is not None and (classes == 11).sum() <= whole.sum()
+        counts.append(len([p for p in largest_parts(classes == 11) if p.sum() >= 8]))
+    assert max(counts) >= 2 and counts.count(1) >= 3

@@ -15,7 +15,7 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
     """Unrelated frames of the same kind of object: new shapes, places and backgrounds, the same look of each class."""
     while True:
         recipe = _flow_recipe(rng)
-        look = Look.random(rng, 24, ordered=False).set_apart(recipe.target_classes, rng)
+        look = _flow_look(recipe, rng)
         amount = float(rng.choice([0.5, 1.0, 2.5], p=[0.3, 0.4, 0.3]))
         images, masks = [], []
         for t in range(length):
@@ -50,6 +50,7 @@ class _FlowRecipe:
     touching: bool
     target: str
     mottled: bool
+    pieces: int
 
     @property
     def target_classes(self) -> set[int]:
@@ -83,8 +84,19 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
         touching=bool(rng.random() < 0.5),
         target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.22, 0.2, 0.38])),
         mottled=bool(rng.random() < 0.4),
+        pieces=int(rng.choice([1, 2, 3, 4], p=[0.7, 0.1, 0.1, 0.1])),
     )
     return recipe if kind in ("crowd", "single") else replace(recipe, target="plain")  # the others have no parts
+
+
+def _flow_look(recipe: _FlowRecipe, rng: np.random.Generator) -> Look:
+    """The look of the classes, the target told apart from the others."""
+    look = Look.random(rng, 24, ordered=False)
+    if rng.random() < 0.3:
+        look = look.stained(rng, 6, 10, 11)
+    elif recipe.target != "plain" and rng.random() < 0.4:
+        look = look.graded(rng, recipe.backgrounds[0], 10, 11)
+    return look.set_apart(recipe.target_classes, rng)
 
 
 def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
@@ -115,6 +127,7 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
         roughness=recipe.roughness,
         inner_class=11 if nested else None,
         inner=recipe.inner,
+        pieces=recipe.pieces,
         centre=centre,
         touching=recipe.touching,
         mottled=recipe.mottled and recipe.target == "whole",

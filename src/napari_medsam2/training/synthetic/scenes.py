@@ -129,6 +129,7 @@ class Scene:
         roughness: float = 0.15,
         inner_class: int | None = None,
         inner: float = 0.5,
+        pieces: int = 1,
         centre: tuple[float, float] | None = None,
         touching: bool = False,
         lobed: float = 0.2,
@@ -137,7 +138,8 @@ class Scene:
         """Star-convex blobs of about ``radius``; with ``inner_class`` each holds a smaller part of that class.
 
         A share ``lobed`` of those without such a part has one to three lobes, which part from each other farther on.
-        In ``mottled`` ones the inner class is spread in patches, as living and dead tissue are in a tumour.
+        With ``pieces`` the inner part is up to so many balls, apart or in touch, as the nucleus of a granulocyte is. In
+        ``mottled`` ones the inner class is spread in patches, as living and dead tissue are in a tumour.
         """
         rng = self.rng
         patches = Smooth(rng, radius * rng.uniform(0.3, 1.2)) if mottled else None
@@ -162,19 +164,21 @@ class Scene:
         for c, r in zip(centres, radii, strict=True):
             axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
             stretch = np.exp(rng.normal(0, 0.3, 3).clip(-0.6, 0.6))
-            offset = rng.uniform(-0.3, 0.3, 3) * r
-            size = inner * np.exp(rng.normal(0, 0.2))
+            balls = int(rng.integers(1, pieces + 1)) if pieces > 1 else 1
+            reach = 0.3 if balls == 1 else 0.55
+            offsets = (rng.uniform(-reach, reach, (balls, 3)) * r).astype(np.float32)
+            size = inner * np.exp(rng.normal(0, 0.2)) / balls**0.5
             outer_id = self.new_instance(class_id)
             inner_id = self.new_instance(inner_class, outer_id) if inner_class is not None else 0
             matrix = (axes / (r * stretch)).astype(np.float32)
             lobes = int(rng.integers(1, 4)) if inner_id == 0 and rng.random() < lobed else 0
             away = (rng.normal(0, 0.6, (lobes, 3)).clip(-1, 1) * r).astype(np.float32)
-            shapes.append((c.astype(np.float32), r, matrix, offset.astype(np.float32), size, outer_id, inner_id, away))
+            shapes.append((c.astype(np.float32), r, matrix, offsets, size, outer_id, inner_id, away))
         rough = Smooth(rng, max(radius * rng.uniform(0.8, 2.0), 0.03))
 
         def layer(points: Array, ids: Ids) -> Ids:
             ids = ids.copy()
-            for c, r, matrix, offset, size, outer_id, inner_id, away in shapes:
+            for c, r, matrix, offsets, size, outer_id, inner_id, away in shapes:
                 near = np.flatnonzero((np.abs(points - c) < (3.4 if len(away) else 2.4) * r).all(1))
                 if not len(near):
                     continue
@@ -188,7 +192,8 @@ class Scene:
                     if patches is not None:
                         part = patches(points[near]) > level
                     else:
-                        part = np.linalg.norm((local - offset) @ matrix, axis=1) < size * (2 - wobble)
+                        away_from = [np.linalg.norm((local - offset) @ matrix, axis=1) for offset in offsets]
+                        part = np.minimum.reduce(away_from) < size * (2 - wobble)
                     ids[near[part & inside]] = inner_id
             return ids
 
