@@ -426,3 +426,20 @@ def test_inner_parts_may_be_in_pieces_that_stay_inside() -> None:
         assert whole is not None and (classes == 11).sum() <= whole.sum()
         counts.append(len([p for p in largest_parts(classes == 11) if p.sum() >= 8]))
     assert max(counts) >= 2 and counts.count(1) >= 3
+
+
+def test_things_of_one_kind_may_stand_out_more_and_less_from_what_is_around() -> None:
+    rng = np.random.default_rng(3)
+    look = replace(Look.random(rng, 12, ordered=False), individual=0.0, texture=np.zeros(12), blur=0.0, membrane=0.0)
+    look = replace(look, noise=0.0, speckle=0.0, shading=0.0, shadow=0.0, span=1.0, clipped=(0.0, 0.0), gamma=1.0)
+    look = replace(look, colour=look.colour * 0 + 0.1, grey=True, coarse=1.0, ground=1)
+    look.colour[10] = 0.5
+    ids = np.repeat(np.arange(20, dtype=np.int32), 40).reshape(1, 20, 40)
+    class_of = np.array([0, 1] + [10] * 18)
+
+    def rows(uneven: float) -> np.ndarray:
+        return render(ids, class_of, replace(look, uneven=uneven), np.random.default_rng(0))[0, 0, :, 5]
+
+    assert np.ptp(rows(0.0)[2:]) < 1e-5
+    shown = rows(0.4)
+    assert np.ptp(shown[2:]) > 0.4 and shown[2:].min() > shown[:2].max(), "fainter, but never gone"

@@ -53,6 +53,15 @@ def test_an_object_that_fills_the_window_gets_no_click_outside() -> None:
         assert not (simulate_prompt(mask, np.random.default_rng(seed), (0, 1, 0)).labels == 0).any()
 
 
+def test_in_a_flow_a_few_of_many_things_may_say_which_kind_is_meant() -> None:
+    mask = np.zeros((64, 64), bool)
+    for k in range(6):
+        mask[10 * k : 10 * k + 6, 10:20] = True
+    every = [len(simulate_prompt(mask, np.random.default_rng(seed), (1, 0, 0)).boxes) for seed in range(20)]
+    some = [len(simulate_prompt(mask, np.random.default_rng(seed), (1, 0, 0), few=1.0).boxes) for seed in range(20)]
+    assert set(every) == {6} and set(some) == {1, 2, 3}
+
+
 def test_losses_prefer_the_truth() -> None:
     target = torch.zeros(1, 1, 8, 8)
     target[..., 2:6, 2:6] = 1

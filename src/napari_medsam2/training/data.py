@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .config import TrainConfig
 from .files import TrainingError
-from .simulate import PROMPT_SHARES, SimulatedPrompt, prompt_shares, simulate_prompt
+from .simulate import FEW, PROMPT_SHARES, SimulatedPrompt, prompt_shares, simulate_prompt
 from .synthetic import make_flow, make_stack
 
 
@@ -89,6 +89,7 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     shares = PROMPT_SHARES if ordered else (0.5, 0.25, 0.25)
     if any_scale:
         shares = (0.2, 0.8, 0.0)
+    few = 0.0 if ordered else FEW
     samples = [
         make_stack(rng, length + rollout, size, bridged=bridged, any_scale=any_scale, followed=followed)
         if ordered
@@ -100,7 +101,7 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     return Batch(
         torch.from_numpy(np.stack([s.images for s in samples])),
         torch.from_numpy(np.stack([s.masks for s in samples])).float()[:, :, None],
-        [simulate_prompt(s.masks[0], rng, prompt_shares(s.hollow, shares)) for s in samples],
+        [simulate_prompt(s.masks[0], rng, prompt_shares(s.hollow, shares), few=few) for s in samples],
         ordered,
         torch.from_numpy(np.stack(bridges)).float()[:, None] if bridges else None,
         rollout,

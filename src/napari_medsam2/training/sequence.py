@@ -17,7 +17,7 @@ from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
-from .simulate import SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt, together
+from .simulate import FEW, SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt, together
 from .wear import spoilt
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
@@ -283,7 +283,8 @@ class _SequenceRun:
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         hollow = self.batch.hollow or (False,) * self.count
         pairs = zip(self._truth(t), map(prompt_shares, hollow), strict=True)
-        return [simulate_prompt(m, rng, shares) if m.sum() >= 8 else None for m, shares in pairs], None
+        few = 0.0 if self.batch.ordered else FEW
+        return [simulate_prompt(m, rng, shares, few=few) if m.sum() >= 8 else None for m, shares in pairs], None
 
     @torch.no_grad()
     def _corrected(

@@ -14,6 +14,8 @@ from ..region import box_of_mask
 
 #: How often a prompt is a box, clicks, a mask, where nothing else is asked for.
 PROMPT_SHARES = (0.55, 0.3, 0.15)
+#: How often in a flow only a few of the things on a frame are prompted: they say which kind is meant.
+FEW = 0.5
 
 
 @dataclass(frozen=True)
@@ -77,15 +79,29 @@ def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_])
 
 
 def simulate_prompt(
-    mask: npt.NDArray[np.bool_], rng: np.random.Generator, shares: tuple[float, float, float] = PROMPT_SHARES
+    mask: npt.NDArray[np.bool_],
+    rng: np.random.Generator,
+    shares: tuple[float, float, float] = PROMPT_SHARES,
+    *,
+    few: float = 0.0,
 ) -> SimulatedPrompt:
-    """Draw a prompt for a mask ``(H, W)`` that is not empty; ``shares`` are those of box, clicks and mask."""
+    """Draw a prompt for a mask ``(H, W)`` that is not empty.
+
+    Parameters
+    ----------
+    shares
+        Those of box, clicks and mask.
+    few
+        Chance that of many parts only one to three get a click or a box.
+    """
     none = np.zeros((0, 2), np.float32), np.zeros(0, np.int64), np.zeros((0, 4), np.float32)
     kind = rng.choice(3, p=np.array(shares) / sum(shares))
     if kind == 2:
         return SimulatedPrompt(*none, mask=True)
     parts = largest_parts(mask, corners=False)
     parts = [p for p in parts if p.sum() >= 4] or parts[:1]
+    if len(parts) > 1 and few and rng.random() < few:
+        parts = [parts[k] for k in rng.permutation(len(parts))[: rng.integers(1, 4)]]
     if kind == 0:
         boxes = np.array([box_of_mask(p) for p in parts], np.float32)[:, [1, 0, 3, 2]]
         if rng.random() < 0.4:

@@ -16,6 +16,10 @@ Array = npt.NDArray[np.float32]
 _STAINS = np.array([(0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78), (0.60, 0.75, 0.20)])
 
 
+#: Classes below this one are what things lie in.
+_FIRST_THING = 7
+
+
 @dataclass(frozen=True)
 class Look:
     """The look of every class in one sequence.
@@ -30,6 +34,8 @@ class Look:
         Brightness added on borders between instances (0: none), and its width in pixels.
     individual
         Spread of brightness between instances of one class.
+    uneven, ground
+        Spread of how much instances stand out from the class ``ground``, as the logarithm of a factor.
     blur, noise, speckle, shading
         Point spread in pixels, additive noise, multiplicative noise, and strength of the smooth bias field.
     gamma
@@ -68,6 +74,8 @@ class Look:
     clipped: tuple[float, float] = (1.0, 1.0)
     shadow: float = 0.0
     lamp: Array | None = None
+    uneven: float = 0.0
+    ground: int = 0
 
     @classmethod
     def random(cls, rng: np.random.Generator, classes: int, *, ordered: bool, tissue: bool = False) -> Look:
@@ -284,6 +292,11 @@ def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Lo
     individual = rng.normal(0, look.individual, len(class_of)).astype(np.float32) if look.individual else None
     channels = 1 if look.grey else 3
     image = look.colour[classes][..., :channels]
+    if look.uneven:
+        factor = np.exp(rng.normal(0, look.uneven, len(class_of))).clip(0.35, 2.0).astype(np.float32)
+        factor[class_of < _FIRST_THING] = 1
+        ground = look.colour[look.ground, :channels]
+        image = ground + (image - ground) * factor[ids][..., None]
     plain = np.zeros(ids.shape, np.float32)
     grains = _grains(rng, ids.shape)
     amplitude, grain = look.texture[classes], look.grain[classes]

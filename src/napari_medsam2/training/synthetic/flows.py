@@ -90,13 +90,20 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
 
 
 def _flow_look(recipe: _FlowRecipe, rng: np.random.Generator) -> Look:
-    """The look of the classes, the target told apart from the others."""
+    """The look of the classes, the target told apart from the others.
+
+    Things of one kind are often brighter and fainter, as nuclei are. Where there are other kinds, they are less so.
+    """
     look = Look.random(rng, 24, ordered=False)
     if rng.random() < 0.3:
         look = look.stained(rng, 6, 10, 11)
     elif recipe.target != "plain" and rng.random() < 0.4:
         look = look.graded(rng, recipe.backgrounds[0], 10, 11)
-    return look.set_apart(recipe.target_classes, rng)
+    look = look.set_apart(recipe.target_classes, rng)
+    if recipe.kind in ("crowd", "single") and recipe.target == "plain" and rng.random() < 0.6:
+        spread = float(rng.choice([0.15, 0.3, 0.45])) if not recipe.distractors else 0.15
+        look = replace(look, uneven=spread, ground=recipe.backgrounds[0])
+    return look
 
 
 def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
