@@ -10,11 +10,11 @@ import torch
 from scipy import ndimage
 
 from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session, state
+from napari_medsam2.finding import clicked_away
 from napari_medsam2.models import Model
 from napari_medsam2.network.micro import MicroNetwork
 from napari_medsam2.network.micro_encoder import MicroConfig
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptError
-from napari_medsam2.segmenter import _clicked_away
 from napari_medsam2.session import Session, SessionError, SessionOptions
 
 
@@ -334,11 +334,11 @@ def test_a_red_click_leaves_other_parts_and_what_is_surer_alone():
     logits = np.full((8, 20), -3.0, np.float32)
     logits[2:6, 1:8] = np.linspace(3, 1, 7)
     logits[2:6, 12:19] = 0.5
-    away = _clicked_away(logits, logits > 0, [PointPrompt(0, 3, 5, positive=False), PointPrompt(0, 4, 3)])
+    away = clicked_away(logits, logits > 0, [PointPrompt(0, 3, 5, positive=False), PointPrompt(0, 4, 3)])
     assert away[2:6, 5:8].all() and away.sum() == 4 * 3, "the less sure end of the part, the other part not"
-    away = _clicked_away(logits, logits > 0, [PointPrompt(0, 3, 15, positive=False)])
+    away = clicked_away(logits, logits > 0, [PointPrompt(0, 3, 15, positive=False)])
     assert away[2:6, 12:19].all() and away.sum() == 4 * 7
-    assert _clicked_away(logits, logits > 0, [PointPrompt(0, 3, 10, positive=False), PointPrompt(0, 3, 3)]) is None
+    assert clicked_away(logits, logits > 0, [PointPrompt(0, 3, 10, positive=False), PointPrompt(0, 3, 3)]) is None
 
 
 def test_the_feature_cache_keeps_to_its_budget():

@@ -1,0 +1,89 @@
+"""What was found on a frame, and what finders have in common: they choose the windows that the network looks at."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .looks import DRAWN_LOGIT, Look, Looker
+from .parts import parts_at
+from .prompts import Prompt, points_of
+from .task import Mask, Task
+from .transforms import Window, paste
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """What was found on a frame.
+
+    ``logits`` float32 ``(H, W)`` in frame pixels, and the ``mask`` that is shown of them; ``apart`` is where both were
+    taken back because it is not the object. The ``look`` is what is remembered of it. Where the frame was looked at in
+    tiles, that has the side ``tile``, and ``whole`` is what is to be said of the frame as a whole.
+    """
+
+    look: Look
+    logits: npt.NDArray[np.float32]
+    mask: Mask
+    apart: Mask | None
+    whole: Look | None = None
+    tile: int | None = None
+
+    @property
+    def seen(self) -> Look:
+        """What is to be said of the frame."""
+        return self.whole or self.look
+
+
+class Finder(ABC):
+    """Finds an object on a frame.
+
+    Parameters
+    ----------
+    looker
+        Runs the network.
+    """
+
+    def __init__(self, looker: Looker) -> None:
+        self.looker = looker
+        self.frames = looker.frames
+
+    @abstractmethod
+    def find(self, task: Task, drawn: Mask | None) -> Found:
+        """Look for the task's object; ``drawn`` is its mask ``(H, W)`` where the user drew it."""
+
+    def look(self, task: Task, window: Window) -> Found:
+        """Look at one window."""
+        look = self.looker.look(task, window)
+        logits = paste(look.prediction.logits, window, self.frames.shape(task.frame))
+        mask = np.asarray(logits > look.prediction.threshold)
+        apart = clicked_away(logits, mask, task.prompts) if task.prompts else self._apart(task, mask)
+        return Found(look, *without(logits, mask, apart), apart)
+
+    def _apart(self, task: Task, mask: Mask) -> Mask | None:
+        """What of a mask is not the object, on a frame without prompts; ``None`` where that is nothing."""
+        return None
+
+
+def without(logits: npt.NDArray[np.float32], mask: Mask, apart: Mask | None) -> tuple[npt.NDArray[np.float32], Mask]:
+    """Logits and mask ``(H, W)`` with a part of them taken back, in place."""
+    if apart is not None:
+        logits[apart] = -DRAWN_LOGIT
+        mask[apart] = False
+    return logits, mask
+
+
+def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: Sequence[Prompt]) -> Mask | None:
+    """What red clicks take out of a mask ``(H, W)``: of the part that one is on, all that is no surer than its pixel.
+
+    Other parts, and what is surer, stay as they were. ``None`` if no red click is on the mask.
+    """
+    unwanted = [(p.y, p.x) for p in points_of(prompts) if not p.positive]
+    if not unwanted:
+        return None
+    places = np.rint(unwanted).astype(int).clip(0, np.array(mask.shape) - 1)
+    away = [parts_at(mask, [(y, x)]) & (logits <= logits[y, x]) for y, x in places.tolist() if mask[y, x]]
+    return np.logical_or.reduce(away) if away else None
