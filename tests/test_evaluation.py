@@ -241,6 +241,16 @@ def test_each_object_is_prompted_alone() -> None:
     assert [row.object for row in evaluate(blob_model(), dataset, Plan(objects=(2,)))] == [2]
 
 
+def test_of_many_parts_the_largest_ones_are_prompted() -> None:
+    truth = np.zeros((30, 80), bool)
+    for k in range(12):
+        truth[5 : 8 + k, 6 * k : 6 * k + 4] = True
+    assert len(make_prompts(truth, "box")) == 10
+    (alone,) = make_prompts(truth, "box", parts=1)
+    assert isinstance(alone, BoxPrompt) and alone.x0 == 65.5
+    assert len(make_prompts(truth, "point", parts=3)) == 3
+
+
 def test_corrections_click_on_the_worst_frame_until_nothing_is_wrong() -> None:
     images, masks = moving_disc(8)
     for t, x in ((4, 50), (6, 52)):  # look-alikes out of the way, which the network takes for the object

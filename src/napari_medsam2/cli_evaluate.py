@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
 from .datasets import read_dataset
+from .parts import MAX_PARTS
 from .reports import save_json, scores_table
 
 if TYPE_CHECKING:
@@ -35,6 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="then N clicks, each in the largest error of the worst frame; what they change is done again (default: 0)",
     )
+    parser.add_argument(
+        "--parts",
+        type=int,
+        default=MAX_PARTS,
+        metavar="N",
+        help="a box or click on the N largest separate parts of an object (default: %(default)s)",
+    )
     parser.add_argument("--object", type=int, action="append", metavar="ID", help="only this object; may be repeated")
     parser.add_argument("--json", type=Path, help="write the rows and means here")
     add_model_options(parser)
@@ -46,6 +54,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Evaluate as the arguments say; returns the exit code. Raises ValueError for what cannot be used, in words."""
     if arguments.corrections < 0:
         raise ValueError(f"--corrections is a number of clicks, 0 or more; got {arguments.corrections}")
+    if arguments.parts < 1:
+        raise ValueError(f"--parts is a number of separate parts, 1 or more; got {arguments.parts}")
     datasets = [read_dataset(path, mode=arguments.mode) for path in arguments.datasets]
 
     from .evaluation import Plan, as_json, evaluate
@@ -58,6 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         objects=tuple(arguments.object) if arguments.object else None,
         passes=arguments.passes,
         corrections=arguments.corrections,
+        parts=arguments.parts,
     )
     model = load_chosen_model(arguments)
     rows: list[Row] = []
@@ -76,6 +87,7 @@ def run(arguments: argparse.Namespace) -> int:
         interrupted = True
     if rows:
         told = plan.prompt + (f", corrections {plan.corrections}" if plan.corrections else "")
+        told += f", parts {plan.parts}" if plan.parts != MAX_PARTS else ""
         banks = " and ".join(dict.fromkeys(row.bank for row in rows))
         tell(f"model {model.name}, prompt {told}, bank {banks}, device {model.device}\n")
         tell(scores_table(rows))

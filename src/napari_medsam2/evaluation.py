@@ -24,7 +24,7 @@ from .metrics import (
     volumetric_dice,
     volumetric_iou,
 )
-from .parts import Mask, depth, largest_error, largest_parts, most_interior
+from .parts import MAX_PARTS, Mask, depth, largest_error, largest_parts, most_interior
 from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from .region import box_of_mask
 
@@ -121,6 +121,9 @@ class Plan:
     corrections
         Clicks after the first of them, each in the middle of the largest error of the frame where most is wrong; what
         they change is segmented again before the next.
+    parts
+        How many of the separate parts of an object get a click or a box, the largest first. With 1, a crowd in a flow
+        is prompted as a user does who shows one thing of the kind.
     """
 
     prompt: PromptKind = "box"
@@ -130,6 +133,7 @@ class Plan:
     objects: tuple[int, ...] | None = None
     passes: int = 1
     corrections: int = 0
+    parts: int = MAX_PARTS
 
 
 def evaluate(
@@ -159,7 +163,8 @@ def evaluate(
     for number, object_id in enumerate(ids):
         start = starts[object_id]
         truth = dataset.truth(start, object_id)
-        for prompt in make_prompts(truth, plan.prompt, frame=start, object_id=object_id, seed=plan.seed):
+        made = make_prompts(truth, plan.prompt, frame=start, object_id=object_id, seed=plan.seed, parts=plan.parts)
+        for prompt in made:
             session.add(prompt)
         results: dict[int, FrameResult] = {}
         corrections = plan.corrections
@@ -193,10 +198,12 @@ def prompt_frame(dataset: Dataset, object_id: int, frame: int | None = None) -> 
     return frame
 
 
-def make_prompts(truth: Mask, kind: PromptKind, *, frame: int = 0, object_id: int = 1, seed: int = 0) -> list[Prompt]:
+def make_prompts(
+    truth: Mask, kind: PromptKind, *, frame: int = 0, object_id: int = 1, seed: int = 0, parts: int = MAX_PARTS
+) -> list[Prompt]:
     """Prompt a mask ``(H, W)`` as a careful user would.
 
-    One click at the most interior pixel, or one tight box, for each of its ten largest separate parts; or the mask
+    One click at the most interior pixel, or one tight box, for each of its largest separate ``parts``; or the mask
     itself. With a ``seed`` other than 0, clicks move within the inner half of the part, and each edge of a box moves
     by up to a tenth of the box's side.
     """
@@ -206,7 +213,7 @@ def make_prompts(truth: Mask, kind: PromptKind, *, frame: int = 0, object_id: in
         return [MaskPrompt(frame, truth, object_id)]
     rng = np.random.default_rng([seed, frame, object_id]) if seed else None
     prompts: list[Prompt] = []
-    for part in largest_parts(truth):
+    for part in largest_parts(truth, parts):
         if kind == "point":
             y, x = _interior_pixel(part, rng)
             prompts.append(PointPrompt(frame, y, x, True, object_id))
