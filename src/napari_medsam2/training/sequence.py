@@ -17,7 +17,7 @@ from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
-from .simulate import FEW, SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt, together
+from .simulate import FEW, GivenPrompts, SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt, together
 from .wear import spoilt
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
@@ -133,7 +133,7 @@ class _SequenceRun:
     def run(self) -> tuple[Tensor, dict[str, float]]:
         for t in range(self.length):
             if t == 1 and self.batch.bridge is not None:
-                self._remember(t, self.batch.bridge, pinned=np.zeros(self.count, bool))
+                self._remember(t, self.batch.bridge, pinned=torch.zeros(self.count, dtype=torch.bool))
                 self.previous = self.batch.bridge
             elif 0 < t <= self.batch.rollout:
                 with torch.no_grad():
@@ -160,31 +160,31 @@ class _SequenceRun:
     def _roll_out(self, t: int) -> None:
         """Propagate through a frame that is not judged: what follows has the errors of a long run to live with."""
         answer = self._unprompted(t, *self._recall(t))
-        self._carry_on(t, answer, self.batch.masks[:, t], [None] * self.count)
+        nothing = GivenPrompts([None] * self.count, self.device)
+        self._carry_on(t, answer, self.batch.masks[:, t], nothing)
 
     def _frame(self, t: int) -> None:
         batch, target = self.batch, self.batch.masks[:, t]
         features = self._features[t]
         memory, weights = self._recall(t)
         prompts, earlier = self._prompts(t, memory, weights)
-        prompted = np.array([p is not None for p in prompts])
-        drawn = torch.tensor([p is not None and p.mask for p in prompts], device=self.device)
+        given = GivenPrompts(prompts, self.device)
+        prompted, drawn = given.prompted, given.drawn
         maps = self._maps(t, features, prompts, earlier)
         answer = self.network.decode(features, maps, memory, weights, batch.ordered)
         if prompted.any():
-            looked = torch.from_numpy(prompted).to(self.device)
-            judged = (looked & ~drawn).float()
+            judged = (prompted & ~drawn).float()
             first = mask_bce(self._full(answer[0]), target, self.options.balance)
             self._add(0.5 * first, judged)
             again = self.network.look_again(features, maps, answer, memory, weights, batch.ordered)
-            answer = _chosen(looked, again, answer)
+            answer = _chosen(prompted, again, answer)
             if t == 0 and not batch.ordered:
                 answer = self._look_for_more(t, features, answer, target, judged)
         self._judge(t, answer, target, (~drawn).float(), has_memory=memory is not None or bool(prompted.any()))
         if batch.ordered and not prompted.any():
             self.shown.append(self._full(answer[0]).float().sigmoid() * answer[2].sigmoid()[:, None, None, None])
             self.true.append(target)
-        self._carry_on(t, answer, target, prompts)
+        self._carry_on(t, answer, target, given)
 
     def _look_for_more(self, t: int, features: MicroFeatures, answer: Answer, target: Tensor, judged: Tensor) -> Answer:
         """In a flow, a look without the prompts at what else is of the prompted kind; see the network's ``segment``."""
@@ -219,26 +219,18 @@ class _SequenceRun:
             self.figures["objectness"].append(float(((objectness > 0).float() == present).float().mean()))
 
     @torch.no_grad()
-    def _carry_on(
-        self,
-        t: int,
-        answer: Answer,
-        target: Tensor,
-        prompts: list[SimulatedPrompt | None],
-    ) -> None:
+    def _carry_on(self, t: int, answer: Answer, target: Tensor, given: GivenPrompts) -> None:
         """Choose the mask that is remembered, the true one or the predicted one, and remember it."""
         if t + 1 == self.length:
             return
         logits, iou, objectness = self._full(answer[0]), answer[1], answer[2]
-        drawn = torch.tensor([p is not None and p.mask for p in prompts], device=self.device)
-        true = (torch.rand(self.count, device=self.device) < self.options.teacher) | drawn
+        true = (torch.rand(self.count, device=self.device) < self.options.teacher) | given.drawn
         remembered = torch.where(true[:, None, None, None], target, logits.sigmoid())
         confidence = torch.where(true, 1.0, (iou.sigmoid() * objectness.sigmoid()).float())
         seen = torch.where(true, target.amax((1, 2, 3)) > 0.5, ((logits > 0).any(-1).any(-1)[:, 0]) & (objectness > 0))
-        seen = seen | self._says_where(prompts)
-        prompted = np.array([p is not None for p in prompts])
+        seen = seen | given.says_where
         with torch.enable_grad():
-            self._remember(t, remembered, pinned=prompted, confidence=confidence, seen=seen)
+            self._remember(t, remembered, pinned=given.prompted, confidence=confidence, seen=seen)
         if self.batch.ordered:
             self.previous = remembered
 
@@ -247,16 +239,17 @@ class _SequenceRun:
         t: int,
         mask: Tensor,
         *,
-        pinned: npt.NDArray[np.bool_],
+        pinned: Tensor,
         confidence: Tensor | None = None,
         seen: Tensor | None = None,
     ) -> None:
         """Remember a frame, in the banks of those sequences that have the object there."""
         told = self._descriptors[t]
         sure = confidence.tolist() if confidence is not None else [1.0] * self.count
+        pins = pinned.tolist()
         there = seen.tolist() if seen is not None else (mask.amax((1, 2, 3)) > 0.5).tolist()
         entries = [
-            MemoryEntry(frame=t, confidence=sure[i], descriptor=told[i], pinned=bool(pinned[i]), payload=None)
+            MemoryEntry(frame=t, confidence=sure[i], descriptor=told[i], pinned=pins[i], payload=None)
             if there[i]
             else None
             for i in range(self.count)
@@ -328,16 +321,12 @@ class _SequenceRun:
         features, ordered = self._features[t], self.batch.ordered
         maps = self._maps(t, features, prompts, earlier)
         answer = self.network.decode(features, maps, memory, weights, ordered)
-        prompted = torch.tensor([p is not None for p in prompts], device=self.device)
-        if prompted.any():
+        given = GivenPrompts(prompts, self.device)
+        if given.prompted.any():
             again = self.network.look_again(features, maps, answer, memory, weights, ordered)
-            answer = _chosen(prompted, again, answer)
-        there = self._says_where(prompts) | (answer[2] > 0)
+            answer = _chosen(given.prompted, again, answer)
+        there = given.says_where | (answer[2] > 0)
         return ((self._full(answer[0]) > 0) & there[:, None, None, None]).float()
-
-    def _says_where(self, prompts: list[SimulatedPrompt | None]) -> Tensor:
-        """For each sequence, whether its prompts say where the object is, not only where it is not: bool ``[B]``."""
-        return torch.tensor([p is not None and p.says_where for p in prompts], device=self.device)
 
     def _truth(self, t: int) -> npt.NDArray[np.bool_]:
         return np.asarray((self.batch.masks[:, t, 0] > 0.5).cpu().numpy())

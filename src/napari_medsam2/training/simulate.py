@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,6 +44,35 @@ class SimulatedPrompt:
             torch.from_numpy(self.labels).to(device),
             torch.from_numpy(self.boxes).to(device),
         )
+
+
+@dataclass(frozen=True)
+class GivenPrompts:
+    """The prompts of one frame, one for each sequence of a batch or ``None``, and of which kind they are, bool ``[B]``.
+
+    ``device`` is where the batch is.
+    """
+
+    prompts: Sequence[SimulatedPrompt | None]
+    device: torch.device
+
+    @property
+    def prompted(self) -> torch.Tensor:
+        """Where there is a prompt."""
+        return self._where(lambda prompt: True)
+
+    @property
+    def drawn(self) -> torch.Tensor:
+        """Where the true mask is given."""
+        return self._where(lambda prompt: prompt.mask)
+
+    @property
+    def says_where(self) -> torch.Tensor:
+        """Where they say where the object is, not only where it is not."""
+        return self._where(lambda prompt: prompt.says_where)
+
+    def _where(self, asked: Callable[[SimulatedPrompt], bool]) -> torch.Tensor:
+        return torch.tensor([p is not None and asked(p) for p in self.prompts], device=self.device)
 
 
 def together(first: SimulatedPrompt | None, second: SimulatedPrompt | None) -> SimulatedPrompt | None:
