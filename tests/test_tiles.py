@@ -59,7 +59,7 @@ def test_things_that_are_large_enough_in_the_whole_frame_need_no_tiles() -> None
     assert tile_side(60, (2160, 2160), 256, OPTIONS) is not None
 
 
-@pytest.mark.parametrize("length", [3, 10, 30, 60, 110, 200])
+@pytest.mark.parametrize("length", [3, 10, 30, 60, 110])
 def test_in_a_tile_things_are_about_as_large_as_wanted_and_there_are_not_too_many(length: float) -> None:
     shape = (2048, 1500)
     side = tile_side(length, shape, 256, OPTIONS)

@@ -43,8 +43,8 @@ class TileOptions:
         Of more tiles than this a frame has larger ones.
     """
 
-    least: float = 28.0
-    wanted: float = 40.0
+    least: float = 16.0
+    wanted: float = 32.0
     magnified: float = 4.0
     overlap: float = 0.2
     most: int = 64
