@@ -8,35 +8,26 @@ import numpy as np
 import torch
 
 from .frame_finder import FrameFinder
-from .frames import ContrastLike, FrameSource
 from .looks import Looker
 from .memory_bank import MemoryEntry
-from .models import Model
 from .prompts import drawn_mask, says_where
 from .region_finder import RegionFinder
 from .results import FrameResult
-from .task import Segmented, SegmentOptions, Task
+from .task import Segmented, Task
 
 
 class FrameSegmenter:
-    """Segments frames; holds caches, but no results.
+    """Segments frames; holds no results.
 
     Parameters
     ----------
-    model, frames, contrast, options, cache_bytes
-        See :class:`.looks.Looker`.
+    looker
+        Runs the network, with the options that say where to look.
     """
 
-    def __init__(
-        self,
-        model: Model,
-        frames: FrameSource,
-        contrast: ContrastLike,
-        options: SegmentOptions,
-        cache_bytes: int,
-    ) -> None:
-        self.options = options
-        self.looker = looker = Looker(model, frames, contrast, options, cache_bytes)
+    def __init__(self, looker: Looker) -> None:
+        self.looker = looker
+        self.options = options = looker.options
         self._finder = (
             FrameFinder(looker, options.closer, options.tiles)
             if options.region is None

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .frames import ContrastLike, FrameSource, PerFrameContrast, as_frames, estimate_contrast
+from .looks import Looker
 from .memory_bank import Fifo, MemoryBank, SelfSorting
 from .models import Model
 from .object_state import SessionState, is_drawn, same_prompt
@@ -131,7 +132,7 @@ class Session:
         self.seed = seed
         if contrast is None:
             contrast = estimate_contrast(self.frames) if mode == "stack" else PerFrameContrast()
-        self.segmenter = FrameSegmenter(
+        looker = Looker(
             model,
             self.frames,
             contrast,
@@ -145,6 +146,7 @@ class Session:
             ),
             cache_bytes,
         )
+        self.segmenter = FrameSegmenter(looker)
         self._state = SessionState(mode, self.frames, self._make_bank, options.undo_depth)
         self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
 
