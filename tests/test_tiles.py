@@ -13,6 +13,7 @@ from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_medsam2.region import box_of_mask
 from napari_medsam2.session import Session
 from napari_medsam2.tiles import (
+    PROMPTED_WEIGHT,
     TileOptions,
     blended,
     fullest,
@@ -122,20 +123,22 @@ def flat(value: float, side: int = 16) -> torch.Tensor:
 
 def test_tiles_that_agree_make_an_even_frame() -> None:
     windows = tile_windows((100, 70), 40, OPTIONS)
-    assert blended([(w, flat(3.0), False) for w in windows], (100, 70)) == pytest.approx(3.0, abs=1e-5)
+    answers = [(window, flat(3.0)) for window in windows]
+    assert blended(answers, [1.0] * len(windows), (100, 70)) == pytest.approx(3.0, abs=1e-5)
 
 
 def test_where_tiles_disagree_the_one_that_sees_more_around_counts_for_more() -> None:
     left, right = Window(-0.5, -0.5, 40, 40), Window(-0.5, 19.5, 40, 40)
-    row = blended([(left, flat(-4.0), False), (right, flat(4.0), False)], (40, 60))[20]
+    answers = [(left, flat(-4.0)), (right, flat(4.0))]
+    row = blended(answers, [1.0, 1.0], (40, 60))[20]
     assert (row[:20] == -4).all() and (row[40:] == 4).all()
     assert (np.diff(row[20:40]) > 0).all() and row[20:30].max() < 0 < row[30:40].min()
-    prompted = blended([(left, flat(-4.0), False), (right, flat(4.0), True)], (40, 60))[20]
+    prompted = blended(answers, [1.0, PROMPTED_WEIGHT], (40, 60))[20]
     assert (prompted[25:39] > row[25:39]).all()
 
 
 def test_pixels_that_no_window_shows_are_outside() -> None:
-    frame = blended([(Window(9.5, 9.5, 20, 20), flat(1.0), True)], (40, 40))
+    frame = blended([(Window(9.5, 9.5, 20, 20), flat(1.0))], [1.0], (40, 40))
     assert frame[5, 5] == OUTSIDE_LOGIT and frame[20, 20] == 1
 
 

@@ -18,15 +18,15 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from napari_medsam2.datasets import Dataset, read_dataset
+from napari_medsam2.evaluation import PromptKind, make_prompts
 from napari_medsam2.metrics import dice
 from napari_medsam2.models import load_model
-from napari_medsam2.parts import most_interior
-from napari_medsam2.prompts import BoxPrompt, PointPrompt, Prompt
-from napari_medsam2.region import box_of_mask
+from napari_medsam2.prompts import Prompt
 from napari_medsam2.session import Session, SessionOptions
 from napari_medsam2.tiles import TileOptions
 
 Mask = npt.NDArray[np.bool_]
+KINDS: tuple[PromptKind, ...] = ("box", "point")
 
 
 def mosaics(dataset: Dataset, across: int, count: int) -> tuple[list[npt.NDArray[np.uint8]], list[Mask]]:
@@ -46,17 +46,11 @@ def _side_by_side(rows: list[list[npt.NDArray[Any]]]) -> npt.NDArray[Any]:
     return np.concatenate([np.concatenate(row, 1) for row in rows])
 
 
-def prompt_on_median(mask: Mask, kind: str) -> Prompt:
+def prompt_on_median(mask: Mask, kind: PromptKind) -> Prompt:
     """A box around the thing of median size, or a click in the middle of it."""
     labels, _ = ndimage.label(mask)
     areas = np.bincount(labels.ravel())[1:]
-    thing = labels == 1 + int(np.argsort(areas)[len(areas) // 2])
-    if kind == "point":
-        y, x = most_interior(thing)
-        return PointPrompt(0, y, x)
-    box = box_of_mask(thing)
-    assert box is not None
-    return BoxPrompt(0, *box)
+    return make_prompts(labels == 1 + int(np.argsort(areas)[len(areas) // 2]), kind)[0]
 
 
 def main() -> None:
@@ -73,7 +67,7 @@ def main() -> None:
         dataset = read_dataset(path)
         for across in arguments.across:
             images, masks = mosaics(dataset, across, arguments.mosaics)
-            for kind in ("box", "point"):
+            for kind in KINDS:
                 session = Session(model, images, mode="flow", options=options)
                 session.add(prompt_on_median(masks[0], kind))
                 began = time.perf_counter()

@@ -5,11 +5,13 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from .looks import DRAWN_LOGIT, Look, Looker
+from .metrics import iou
 from .parts import parts_at
 from .prompts import Prompt, points_of
 from .task import Mask, Task
@@ -61,19 +63,36 @@ class Finder(ABC):
         logits = paste(look.prediction.logits, window, self.frames.shape(task.frame))
         mask = np.asarray(logits > look.prediction.threshold)
         apart = clicked_away(logits, mask, task.prompts) if task.prompts else self._apart(task, mask)
-        return Found(look, *without(logits, mask, apart), apart)
+        take_back(logits, mask, apart)
+        return Found(look, logits, mask, apart)
 
     def _apart(self, task: Task, mask: Mask) -> Mask | None:
         """What of a mask is not the object, on a frame without prompts; ``None`` where that is nothing."""
         return None
 
 
-def without(logits: npt.NDArray[np.float32], mask: Mask, apart: Mask | None) -> tuple[npt.NDArray[np.float32], Mask]:
-    """Logits and mask ``(H, W)`` with a part of them taken back, in place."""
+def take_back(logits: npt.NDArray[np.float32], mask: Mask, apart: Mask | None) -> None:
+    """Take a part of logits and mask ``(H, W)`` back, in place."""
     if apart is not None:
         logits[apart] = -DRAWN_LOGIT
         mask[apart] = False
-    return logits, mask
+
+
+def best_scale(masks: Sequence[Mask], found: Sequence[Found]) -> int:
+    """Of looks from nearer and nearer, the one whose answer is sure and also seen from farther away; never the first.
+
+    Parameters
+    ----------
+    masks
+        What of each look's answer counts, ``(H, W)``.
+    found
+        The looks, the farthest first.
+    """
+    worth = [
+        iou(farther, nearer) * one.look.prediction.confidence**0.5 * nearer.any()
+        for (farther, nearer), one in zip(pairwise(masks), found[1:], strict=True)
+    ]
+    return 1 + int(np.argmax(worth))
 
 
 def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: Sequence[Prompt]) -> Mask | None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from itertools import pairwise
+from functools import cache
 
 import numpy as np
 
 from . import region, tiles
-from .finding import Finder, Found, clicked_away, without
+from .finding import Finder, Found, best_scale, clicked_away, take_back
 from .looks import Look, Looker
-from .metrics import iou
 from .network.interface import ImageFeatures, Recall
-from .parts import parts_at
 from .prompts import points_of
 from .region import RegionOptions
 from .task import Mask, Task
@@ -46,9 +44,14 @@ class FrameFinder(Finder):
         alone is found as well at a look at the whole frame.
         """
         shape = self.frames.shape(task.frame)
-        side = self._tile_side(task)
+
+        @cache
+        def whole() -> Found:
+            return self.look(task, Window.whole(shape))
+
+        side = self._tile_side(task, whole)
         if side is None:
-            return self._closer_look(task, self.look(task, Window.whole(shape)), drawn, max(shape))
+            return self._closer_look(task, whole(), drawn, max(shape))
         tiled = self._tiled_look(task, side, drawn)
         found = self._closer_look(task, tiled, drawn, side)
         return found if found is not tiled and task.prompts else replace(found, tile=side)
@@ -67,7 +70,7 @@ class FrameFinder(Finder):
         window = region.window_around(box, shape, options.closer_scale, options)
         return self.look(task, window) if window.size_y < options.closer_share * side else found
 
-    def _tile_side(self, task: Task) -> int | None:
+    def _tile_side(self, task: Task, whole: Callable[[], Found]) -> int | None:
         """Side of the tiles in which a frame is looked at; ``None`` for one look at the whole frame.
 
         How large a thing is say the prompts; on other frames it was on those with prompts.
@@ -80,14 +83,13 @@ class FrameFinder(Finder):
             sides = [side for side in pinned if side is not None]
             return tiles.usable_side(min(sides), shape) if sides else None
         if length is None:
-            length = self._clicked_length(task)
+            length = self._clicked_length(task, whole)
         return None if length is None else tiles.tile_side(length, shape, self.looker.size, self.tiling)
 
-    def _clicked_length(self, task: Task) -> float | None:
+    def _clicked_length(self, task: Task, whole: Callable[[], Found]) -> float | None:
         """How long what was clicked is, in pixels; ``None`` where nothing was found.
 
-        Of windows on the first click, each half as large as the one before, the one whose answer is sure and also seen
-        from farther away.
+        After the look at the whole frame come windows on the first click, each half as large as the one before.
         """
         shape, size = self.frames.shape(task.frame), self.looker.size
         click = next((p for p in points_of(task.prompts) if p.positive), None)
@@ -96,15 +98,10 @@ class FrameFinder(Finder):
         place = (click.y, click.x, click.y, click.x)
         halvings = int(np.log2(max(shape) / (0.5 * size)))
         windows = [w for k in range(1, halvings + 1) for w in tiles.windows_on([place], shape, max(shape) >> k)]
-        found = [self.look(task, window) for window in (Window.whole(shape), *windows)]
-        pixel = (min(max(round(click.y), 0), shape[0] - 1), min(max(round(click.x), 0), shape[1] - 1))
-        parts = [parts_at(one.mask, [pixel]) for one in found]
-        worth = [
-            iou(farther, nearer) * one.look.prediction.confidence**0.5 * nearer.any()
-            for (farther, nearer), one in zip(pairwise(parts), found[1:], strict=True)
-        ]
-        box = region.box_of_mask(parts[1 + int(np.argmax(worth))])
-        return None if box is None else max(box[2] - box[0], box[3] - box[1])
+        found = [whole(), *(self.look(task, window) for window in windows)]
+        parts = [region.clicked_parts(one.mask, [click]) for one in found]
+        box = region.box_of_mask(parts[best_scale(parts, found)])
+        return None if box is None else region.longer_side(box)
 
     def _tiled_look(self, task: Task, side: int, drawn: Mask | None) -> Found:
         """Look at all of a frame in tiles: first where prompts are, then with the memory of that everywhere.
@@ -127,10 +124,12 @@ class FrameFinder(Finder):
         own = [self.looker.remember(look, None, None, prompted=True) for look in prompted]
         recalls += [Recall(memory.to(self.looker.model.device), pinned=True) for memory in own]
         free = [self.looker.look(replace(task, prompts=()), window, recalls) for window in windows]
-        answers = [(look.window, look.prediction.logits, look in prompted) for look in (*prompted, *free)]
-        logits = tiles.blended(answers, shape)
-        apart = clicked_away(logits, logits > 0, task.prompts)
-        logits, mask = without(logits, logits > 0, apart)
+        weights = [tiles.PROMPTED_WEIGHT] * len(prompted) + [1.0] * len(free)
+        answers = [(look.window, look.prediction.logits) for look in (*prompted, *free)]
+        logits = tiles.blended(answers, weights, shape)
+        mask = logits > 0
+        apart = clicked_away(logits, mask, task.prompts)
+        take_back(logits, mask, apart)
         areas = {look: float((look.prediction.logits > 0).sum()) for look in (*prompted, *free)}
         return Found(
             max(prompted or free, key=areas.__getitem__), logits, mask, apart, _summary(areas, features, shape)

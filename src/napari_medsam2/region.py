@@ -14,7 +14,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from .parts import parts_at
-from .prompts import Prompt, boxes_of, masks_of, points_of
+from .prompts import PointPrompt, Prompt, boxes_of, masks_of, points_of
 from .transforms import Window
 
 Mask = npt.NDArray[np.bool_]
@@ -81,6 +81,11 @@ def box_of_mask(mask: Mask) -> Box | None:
     return rows[0] - 0.5, columns[0] - 0.5, rows[-1] + 0.5, columns[-1] + 0.5
 
 
+def longer_side(box: Box) -> float:
+    """Of a box, in pixels."""
+    return max(box[2] - box[0], box[3] - box[1])
+
+
 def union_box(boxes: Sequence[Box]) -> Box | None:
     """The smallest box around all; ``None`` if there are none."""
     if not boxes:
@@ -134,8 +139,8 @@ def windows_around_clicks(prompts: Sequence[Prompt], shape: tuple[int, int], opt
     box = union_box(clicks)
     if box is None:
         return [Window.whole(shape)]
-    y, x, extent = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, max(box[2] - box[0], box[3] - box[1])
-    shortest = max(options.minimum, options.scale * extent)
+    y, x = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
+    shortest = max(options.minimum, options.scale * longer_side(box))
     sides = {max(share * max(shape), shortest) for share in options.click_sides}
     return [_placed(y, x, side, shape, options) for side in sorted(sides, reverse=True)]
 
@@ -147,10 +152,15 @@ def clicked_extent(mask: Mask, prompts: Sequence[Prompt]) -> Box | None:
     """
     if not mask.any():
         return None
-    height, width = mask.shape
-    clicks = [(round(p.y), round(p.x)) for p in points_of(prompts) if p.positive]
-    clicked = parts_at(mask, [(min(max(y, 0), height - 1), min(max(x, 0), width - 1)) for y, x in clicks])
+    clicked = clicked_parts(mask, points_of(prompts))
     return extent_of_prompts(prompts, clicked if clicked.any() else mask)
+
+
+def clicked_parts(mask: Mask, clicks: Sequence[PointPrompt]) -> Mask:
+    """The separate parts of a mask ``(H, W)`` that positive clicks are on; a click off the frame is on its border."""
+    height, width = mask.shape
+    places = [(round(p.y), round(p.x)) for p in clicks if p.positive]
+    return parts_at(mask, [(min(max(y, 0), height - 1), min(max(x, 0), width - 1)) for y, x in places])
 
 
 def connected(mask: Mask, neighbour: Mask, options: RegionOptions) -> Mask:

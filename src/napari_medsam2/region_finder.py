@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
-import numpy as np
-
 from . import region
-from .finding import Finder, Found
+from .finding import Finder, Found, best_scale
 from .looks import Looker
-from .metrics import iou
 from .prompts import says_where
 from .region import RegionOptions
 from .task import Mask, Task
@@ -56,13 +51,10 @@ class RegionFinder(Finder):
         looks = [self.look(task, window) for window in region.windows_around_clicks(task.prompts, shape, options)]
         if len(looks) < 3:
             return looks[0]
-        worth = [
-            iou(farther.mask, nearer.mask) * nearer.look.prediction.confidence**0.5 * nearer.mask.any()
-            for farther, nearer in pairwise(looks[:-1])
-        ]
-        best = looks[1 + int(np.argmax(worth))]
+        compared = looks[:-1]
+        best = compared[best_scale([look.mask for look in compared], compared)]
         box = region.clicked_extent(best.mask, task.prompts)
-        if box is None or best.look.window.size_y < options.click_limit * max(box[2] - box[0], box[3] - box[1]):
+        if box is None or best.look.window.size_y < options.click_limit * region.longer_side(box):
             return best
         return self.look(task, region.window_around(box, shape, options.click_scale, options))
 

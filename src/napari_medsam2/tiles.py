@@ -21,7 +21,7 @@ from .region import Box, contains
 from .transforms import OUTSIDE_LOGIT, Window, paste
 
 #: How much more the answer in a window with prompts counts than that in a tile without.
-_PROMPTED_WEIGHT = 3.0
+PROMPTED_WEIGHT = 3.0
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def tile_side(length: float, shape: tuple[int, int], size: int, options: TileOpt
         return None
     side = max(length * size / options.wanted, size / options.magnified)
     power = round(2 * math.log2(side))
-    while len(tile_windows(shape, _whole(power), options)) > options.most:
+    while math.prod(len(_starts(length, _whole(power), options.overlap)) for length in shape) > options.most:
         power += 1
     return usable_side(_whole(power), shape)
 
@@ -111,10 +111,14 @@ def tile_windows(shape: tuple[int, int], side: int, options: TileOptions) -> lis
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:
-    if length <= side:
-        return [(length - side) // 2]
-    count = math.ceil((length - side) / (side * (1 - overlap))) + 1
-    return [round(start) for start in np.linspace(0, length - side, count)]
+    """Where tiles begin along an axis of a frame."""
+    count = max(math.ceil((length - side) / (side * (1 - overlap))), 0) + 1
+    return [_start(round(start), length, side) for start in np.linspace(0, max(length - side, 0), count)]
+
+
+def _start(wanted: int, length: int, side: int) -> int:
+    """Where a window begins along an axis: inside the frame, and centred where the frame is narrower."""
+    return (length - side) // 2 if length <= side else min(max(wanted, 0), length - side)
 
 
 def windows_on(places: Iterable[Box], shape: tuple[int, int], side: int) -> list[Window]:
@@ -130,7 +134,7 @@ def windows_on(places: Iterable[Box], shape: tuple[int, int], side: int) -> list
         if any(contains(window, y0, x0) and contains(window, y1, x1) for window in windows):
             continue
         corner = [
-            (length - side) // 2 if length <= side else min(max(round(middle - side / 2), 0), length - side)
+            _start(round(middle - side / 2), length, side)
             for middle, length in zip(((y0 + y1) / 2, (x0 + x1) / 2), shape, strict=True)
         ]
         windows.append(Window(corner[0] - 0.5, corner[1] - 0.5, float(side), float(side)))
@@ -154,7 +158,9 @@ def fullest(windows: Sequence[Window], mask: npt.NDArray[np.bool_]) -> Window:
     return max(windows, key=lambda window: int(np.count_nonzero(mask[_part_of(window, mask.shape)])))
 
 
-def blended(answers: Sequence[tuple[Window, Tensor, bool]], shape: tuple[int, int]) -> npt.NDArray[np.float32]:
+def blended(
+    answers: Sequence[tuple[Window, Tensor]], weights: Sequence[float], shape: tuple[int, int]
+) -> npt.NDArray[np.float32]:
     """The logits of a frame ``(H, W)`` from those of windows on it.
 
     Where windows overlap it is the mean, in which each counts the less the nearer its border is: what is cut off there
@@ -163,20 +169,22 @@ def blended(answers: Sequence[tuple[Window, Tensor, bool]], shape: tuple[int, in
     Parameters
     ----------
     answers
-        Windows on whole pixels, their logits ``[1, 1, h, w]``, and whether they had prompts.
+        Windows on whole pixels and their logits ``[1, 1, h, w]``.
+    weights
+        How much each counts.
     """
-    total, weights = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
-    for window, logits, prompted in answers:
+    total, counted = np.zeros(shape, np.float32), np.zeros(shape, np.float32)
+    for (window, logits), weight in zip(answers, weights, strict=True):
         rows, columns = part = _part_of(window, shape)
         from_edge = [
             np.minimum(away := (np.arange(axis.start, axis.stop) - start) / side, 1 - away)
             for axis, start, side in ((rows, window.y0, window.size_y), (columns, window.x0, window.size_x))
         ]
-        weight = np.outer(*from_edge).astype(np.float32) * (_PROMPTED_WEIGHT if prompted else 1.0)
+        counts = np.outer(*from_edge).astype(np.float32) * weight
         there = Window(window.y0 - rows.start, window.x0 - columns.start, window.size_y, window.size_x)
-        total[part] += weight * paste(logits, there, weight.shape)
-        weights[part] += weight
-    return np.divide(total, weights, out=np.full(shape, OUTSIDE_LOGIT, np.float32), where=weights > 0)
+        total[part] += counts * paste(logits, there, counts.shape)
+        counted[part] += counts
+    return np.divide(total, counted, out=np.full(shape, OUTSIDE_LOGIT, np.float32), where=counted > 0)
 
 
 def _part_of(window: Window, shape: tuple[int, ...]) -> tuple[slice, slice]:

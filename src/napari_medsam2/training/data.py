@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from .config import TrainConfig
 from .files import TrainingError
-from .simulate import FEW, PROMPT_SHARES, SimulatedPrompt, prompt_shares, simulate_prompt
+from .simulate import PROMPT_SHARES, SimulatedPrompt, chance_of_few, prompt_shares, simulate_prompt
 from .synthetic import make_flow, make_stack
 
 
@@ -89,7 +89,7 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     shares = PROMPT_SHARES if ordered else (0.5, 0.25, 0.25)
     if any_scale:
         shares = (0.2, 0.8, 0.0)
-    few = 0.0 if ordered else FEW
+    few = chance_of_few(ordered)
     samples = [
         make_stack(rng, length + rollout, size, bridged=bridged, any_scale=any_scale, followed=followed)
         if ordered

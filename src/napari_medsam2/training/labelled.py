@@ -19,7 +19,7 @@ from ..transforms import Window, crop, crop_mask
 from .config import TrainConfig
 from .data import Batch
 from .pairs import read_labelled
-from .simulate import FEW, simulate_prompt
+from .simulate import chance_of_few, simulate_prompt
 from .split import Part, Split, split
 from .turning import turned
 from .wear import bridge_over
@@ -99,7 +99,7 @@ class LabelledBatches:
         count = max(1, round(config.pixels / (length * size * size)))
         bridged = mode == "stack" and self.view.window is not None and length > 2 and rng.random() < config.bridges
         sequences = [self._sequence(loaded, mode, length, size, rng, bridged) for _ in range(count)]
-        few = FEW if mode == "flow" else 0.0
+        few = chance_of_few(mode == "stack")
         prompts = [simulate_prompt(masks[0] > 0.5, rng, _PROMPTS, few=few) for _, masks, _ in sequences]
         bridges = [bridge_over(masks > 0.5, rng) for _, masks, _ in sequences] if bridged else None
         images, masks, windows = (torch.from_numpy(np.stack(kind)) for kind in zip(*sequences, strict=True))

@@ -17,7 +17,15 @@ from ..network.micro_memory import MicroMemory
 from ..network.prompt_maps import draw_previous_image, prompt_maps
 from .data import Batch
 from .losses import calibration_loss, dice_loss, mask_bce, true_iou, volume_loss
-from .simulate import FEW, GivenPrompts, SimulatedPrompt, corrective_click, prompt_shares, simulate_prompt, together
+from .simulate import (
+    GivenPrompts,
+    SimulatedPrompt,
+    chance_of_few,
+    corrective_click,
+    prompt_shares,
+    simulate_prompt,
+    together,
+)
 from .wear import spoilt
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
@@ -172,7 +180,7 @@ class _SequenceRun:
         prompted, drawn = given.prompted, given.drawn
         maps = self._maps(t, features, prompts, earlier)
         answer = self.network.decode(features, maps, memory, weights, batch.ordered)
-        if prompted.any():
+        if given.anywhere:
             judged = (prompted & ~drawn).float()
             first = mask_bce(self._full(answer[0]), target, self.options.balance)
             self._add(0.5 * first, judged)
@@ -180,8 +188,8 @@ class _SequenceRun:
             answer = _chosen(prompted, again, answer)
             if t == 0 and not batch.ordered:
                 answer = self._look_for_more(t, features, answer, target, judged)
-        self._judge(t, answer, target, (~drawn).float(), has_memory=memory is not None or bool(prompted.any()))
-        if batch.ordered and not prompted.any():
+        self._judge(t, answer, target, (~drawn).float(), has_memory=memory is not None or given.anywhere)
+        if batch.ordered and not given.anywhere:
             self.shown.append(self._full(answer[0]).float().sigmoid() * answer[2].sigmoid()[:, None, None, None])
             self.true.append(target)
         self._carry_on(t, answer, target, given)
@@ -276,7 +284,7 @@ class _SequenceRun:
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         hollow = self.batch.hollow or (False,) * self.count
         pairs = zip(self._truth(t), map(prompt_shares, hollow), strict=True)
-        few = 0.0 if self.batch.ordered else FEW
+        few = chance_of_few(self.batch.ordered)
         return [simulate_prompt(m, rng, shares, few=few) if m.sum() >= 8 else None for m, shares in pairs], None
 
     @torch.no_grad()
@@ -322,7 +330,7 @@ class _SequenceRun:
         maps = self._maps(t, features, prompts, earlier)
         answer = self.network.decode(features, maps, memory, weights, ordered)
         given = GivenPrompts(prompts, self.device)
-        if given.prompted.any():
+        if given.anywhere:
             again = self.network.look_again(features, maps, answer, memory, weights, ordered)
             answer = _chosen(given.prompted, again, answer)
         there = given.says_where | (answer[2] > 0)

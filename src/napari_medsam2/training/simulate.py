@@ -16,7 +16,7 @@ from ..region import box_of_mask
 #: How often a prompt is a box, clicks, a mask, where nothing else is asked for.
 PROMPT_SHARES = (0.55, 0.3, 0.15)
 #: How often in a flow only a few of the things on a frame are prompted: they say which kind is meant.
-FEW = 0.5
+_FEW_IN_FLOWS = 0.5
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,11 @@ class GivenPrompts:
     device: torch.device
 
     @property
+    def anywhere(self) -> bool:
+        """True if there is any prompt; known without asking the device."""
+        return any(prompt is not None for prompt in self.prompts)
+
+    @property
     def prompted(self) -> torch.Tensor:
         """Where there is a prompt."""
         return self._where(lambda prompt: True)
@@ -88,6 +93,11 @@ def together(first: SimulatedPrompt | None, second: SimulatedPrompt | None) -> S
 def prompt_shares(hollow: bool, shares: tuple[float, float, float] = PROMPT_SHARES) -> tuple[float, float, float]:
     """The shares for one target: a box around a hollow one would mean more than the target."""
     return (0.0, *shares[1:]) if hollow else shares
+
+
+def chance_of_few(ordered: bool) -> float:
+    """How often only a few of many parts are prompted: in a stack all belong to one object."""
+    return 0.0 if ordered else _FEW_IN_FLOWS
 
 
 def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> SimulatedPrompt | None:

@@ -9,15 +9,13 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from .scenes import LAST_BACKGROUND
+
 Array = npt.NDArray[np.float32]
 
 #: How much red, green and blue a stain takes away: haematoxylin, eosin, diaminobenzidine (Ruifrok and Johnston 2001,
 #: Anal. Quant. Cytol. Histol. 23:291), and a dark blue between the first two as of blood smears.
 _STAINS = np.array([(0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78), (0.60, 0.75, 0.20)])
-
-
-#: Classes below this one are what things lie in.
-_FIRST_THING = 7
 
 
 @dataclass(frozen=True)
@@ -294,7 +292,7 @@ def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Lo
     image = look.colour[classes][..., :channels]
     if look.uneven:
         factor = np.exp(rng.normal(0, look.uneven, len(class_of))).clip(0.35, 2.0).astype(np.float32)
-        factor[class_of < _FIRST_THING] = 1
+        factor[class_of <= LAST_BACKGROUND] = 1
         ground = look.colour[look.ground, :channels]
         image = ground + (image - ground) * factor[ids][..., None]
     plain = np.zeros(ids.shape, np.float32)
