@@ -245,6 +245,14 @@ def test_what_follows_a_long_run_is_judged_and_the_run_itself_is_not() -> None:
     assert all(torch.isfinite(p.grad).all() for p in network.parameters() if p.grad is not None)
 
 
+def test_short_sequences_come_as_often_as_asked_and_to_all_processes_at_once() -> None:
+    config = replace(TINY, short=0.5, first_length=6, length=6, bridges=0.0, rollouts=0.0)
+    lengths = [[make_batch(config, 2 * step + rank, step).images.shape[1] for rank in (0, 1)] for step in range(24)]
+    assert all(first == second for first, second in lengths)
+    assert {first for first, _ in lengths} == {2, 6}
+    assert 5 < sum(first == 2 for first, _ in lengths) < 19
+
+
 def test_what_surrounds_a_part_is_never_prompted_with_a_box() -> None:
     config = replace(TINY, flows=0.5, bridges=0.0, rollouts=0.0)
     rings = 0

@@ -47,6 +47,9 @@ class TrainConfig:
         Frames in a sequence during the first fifth of the steps.
     length
         Frames in a sequence after that.
+    short
+        Share of the steps after that whose sequences have two frames: many more of them are prompted ones (synthetic
+        data).
     flows
         Share of the steps that train on flows, 0 to 1; the others train on stacks. With your own data, where there are
         both.
@@ -112,6 +115,7 @@ class TrainConfig:
     size: int = 128
     first_length: int = 4
     length: int = 8
+    short: float = 0.0
     flows: float = 0.35
     balanced: int = 1500
     bridges: float = 0.4
@@ -154,6 +158,7 @@ class TrainConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more; got {getattr(self, name)}")
         for name in (
+            "short",
             "flows",
             "bridges",
             "rollouts",

@@ -17,6 +17,9 @@ from .files import TrainingError
 from .simulate import PROMPT_SHARES, SimulatedPrompt, chance_of_few, prompt_shares, simulate_prompt
 from .synthetic import make_flow, make_stack
 
+#: Frames in a sequence that is there for its prompted frame: one more, so that what is remembered of it counts too.
+SHORT = 2
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -77,14 +80,18 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
     """Synthetic batch ``number``; ``step`` is the step that it is for, where that is another number."""
     rng = np.random.default_rng([config.seed, number])
     ordered = bool(rng.random() >= config.flows)
-    length = config.first_length if (number if step is None else step) < config.steps // 5 else config.length
+    step = number if step is None else step
+    length = config.first_length if step < config.steps // 5 else config.length
+    # By the step alone: processes that train together have to wait for each other.
+    if np.random.default_rng([config.seed, step, 2]).random() < config.short:
+        length = min(length, SHORT)
     size = int(rng.choice([config.size * 3 // 4, config.size, config.size * 3 // 2], p=[0.2, 0.55, 0.25])) // 16 * 16
     count = max(2, round(config.pixels / (length * size * size)))
     bridged = ordered and bool(rng.random() < config.bridges) and length > 2
     rollout = 0
     if ordered and not bridged and length > 2 and rng.random() < config.rollouts:
         rollout = int(rng.integers(length // 3, length + 1))
-    any_scale = ordered and not bridged and not rollout and bool(rng.random() < 0.8)
+    any_scale = ordered and not bridged and not rollout and bool(rng.random() < (0.8 if length > SHORT else 0.5))
     followed = ordered and bool(rng.random() < config.followed)
     shares = PROMPT_SHARES if ordered else (0.5, 0.25, 0.25)
     if any_scale:
