@@ -69,6 +69,7 @@ def run(arguments: argparse.Namespace) -> int:
         passes=arguments.passes,
         corrections=arguments.corrections,
         parts=arguments.parts,
+        adapt=arguments.adapt,
     )
     model = load_chosen_model(arguments)
     rows: list[Row] = []
@@ -88,6 +89,7 @@ def run(arguments: argparse.Namespace) -> int:
     if rows:
         told = plan.prompt + (f", corrections {plan.corrections}" if plan.corrections else "")
         told += f", parts {plan.parts}" if plan.parts != MAX_PARTS else ""
+        told += "" if plan.adapt else ", not adapted"
         banks = " and ".join(dict.fromkeys(row.bank for row in rows))
         tell(f"model {model.name}, prompt {told}, bank {banks}, device {model.device}\n")
         tell(scores_table(rows))

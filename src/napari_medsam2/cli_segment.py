@@ -86,7 +86,7 @@ def run(arguments: argparse.Namespace) -> int:
     shapes = [frames.shape(t) for t in range(len(frames))]
     prepare_output(arguments.output)
 
-    from .session import Session, SessionError
+    from .session import Session, SessionError, SessionOptions
 
     session = Session(
         load_chosen_model(arguments),
@@ -95,6 +95,7 @@ def run(arguments: argparse.Namespace) -> int:
         bank=arguments.bank,
         contrast=Contrast(*arguments.contrast) if arguments.contrast else None,
         passes=arguments.passes,
+        options=SessionOptions(adapt=arguments.adapt),
     )
     for prompt in prompts:
         session.add(prompt)

@@ -120,3 +120,9 @@ def add_bank_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--passes", type=int, choices=(1, 2), default=1, help="2: look at the early images of a flow again (default: 1)"
     )
+    parser.add_argument(
+        "--adapt",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let the bundled network learn from the masks that were drawn on a stack (default: yes)",
+    )

@@ -124,6 +124,8 @@ class Plan:
     parts
         How many of the separate parts of an object get a click or a box, the largest first. With 1, a crowd in a flow
         is prompted as a user does who shows one thing of the kind.
+    adapt
+        Let the network learn from a mask as a prompt; see :class:`napari_medsam2.session.SessionOptions`.
     """
 
     prompt: PromptKind = "box"
@@ -134,6 +136,7 @@ class Plan:
     passes: int = 1
     corrections: int = 0
     parts: int = MAX_PARTS
+    adapt: bool = True
 
 
 def evaluate(
@@ -156,9 +159,8 @@ def evaluate(
     ids = list(dataset.objects) if plan.objects is None else list(plan.objects)
     starts = {object_id: prompt_frame(dataset, object_id, plan.frame) for object_id in ids}
     bank = plan.bank if plan.bank != "auto" else ("fifo" if dataset.mode == "stack" else "self-sorting")
-    session = Session(
-        model, dataset.frames, mode=dataset.mode, bank=bank, passes=plan.passes, options=SessionOptions(undo_depth=0)
-    )
+    options = SessionOptions(undo_depth=0, adapt=plan.adapt)
+    session = Session(model, dataset.frames, mode=dataset.mode, bank=bank, passes=plan.passes, options=options)
     n_frames = len(dataset.frames)
     for number, object_id in enumerate(ids):
         start = starts[object_id]

@@ -146,4 +146,5 @@ def _summary(areas: Mapping[Look, float], features: ImageFeatures, shape: tuple[
         iou=sum(s * look.prediction.iou for s, look in zip(share, counting, strict=True)),
         objectness=max(look.prediction.objectness for look in counting),
     )
-    return Look(Window.whole(shape), features, prediction, max(look.recalled for look in areas))
+    frame = next(iter(areas)).frame
+    return Look(frame, Window.whole(shape), features, prediction, max(look.recalled for look in areas))

@@ -20,9 +20,10 @@ from torch import Tensor
 from . import region
 from .feature_cache import FeatureCache
 from .frames import ContrastLike, FrameSource
+from .lessons import make_lesson
 from .memory_bank import Pick
 from .models import Model
-from .network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
+from .network.interface import Adaptation, ImageFeatures, Memory, Prediction, PromptTensors, Recall
 from .prompts import boxes_of, drawn_mask, masks_of, points_of
 from .shortage import give_back_unused
 from .task import Mask, SegmentOptions, Task
@@ -32,12 +33,15 @@ from .transforms import Window, crop, crop_mask, to_window
 DRAWN_LOGIT = 10.0
 #: Prepared frames that are kept: the current one and its neighbour, in either direction.
 _IMAGES_KEPT = 4
+#: Drawn masks that the network learns from for one frame.
+_TEACHERS = 2
 
 
 @dataclass(frozen=True, eq=False)
 class Look:
-    """One run of the network: the window, its image features, the answer, and how many memories were recalled."""
+    """One run of the network: frame, window, its image features, the answer, and how many memories were recalled."""
 
+    frame: int
     window: Window
     features: ImageFeatures
     prediction: Prediction
@@ -51,6 +55,17 @@ class Look:
 
 def descriptor_of(features: ImageFeatures) -> npt.NDArray[np.float64]:
     return np.asarray(features.descriptor.numpy(), np.float64)
+
+
+@dataclass(eq=False)
+class _Drawn:
+    """A mask ``(H, W)`` that the user drew, the window that was seen of its frame, and what was learned from it."""
+
+    frame: int
+    mask: Mask
+    window: Window
+    is_learned: bool = False
+    learned: Adaptation | None = None
 
 
 class Looker:
@@ -88,6 +103,7 @@ class Looker:
         self._images: dict[int, npt.NDArray[np.float32]] = {}
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
+        self._drawn: weakref.WeakKeyDictionary[Memory, _Drawn] = weakref.WeakKeyDictionary()
 
     # ---- memory of the machine -------------------------------------------------------------------------------------
 
@@ -134,7 +150,7 @@ class Looker:
             finer = int(detail * self.size)
             closely = self._predict(task, window, self._features(task.frame, window, finer), finer, recalls)
             prediction = _mean(prediction, closely)
-        return Look(window, features, prediction, len(recalls))
+        return Look(task.frame, window, features, prediction, len(recalls))
 
     def features(self, frame: int, window: Window) -> ImageFeatures:
         """Image features of a window, kept while there is room."""
@@ -144,7 +160,8 @@ class Looker:
         """What the task's bank picks up for a frame with these features."""
         descriptor = descriptor_of(features)
         picks = task.bank.pick(task.frame, descriptor, n_frames=len(self.frames), reverse=task.reverse)
-        return [self._recall(pick) for pick in picks]
+        teaching = [] if task.prompts else self._teaching(picks, task.frame)
+        return [self._recall(pick, adapts=pick in teaching) for pick in picks]
 
     def remember(self, look: Look, drawn: Mask | None, apart: Mask | None, *, prompted: bool) -> Memory:
         """Encode the memory of a look.
@@ -171,6 +188,8 @@ class Looker:
         if self._leaves_memories:
             memory.leave()
         self._memories.add(memory)
+        if drawn is not None and drawn.any() and self.options.adapt:
+            self._drawn[memory] = _Drawn(look.frame, drawn, look.window)
         return memory
 
     # ---- what the network is given ---------------------------------------------------------------------------------
@@ -209,7 +228,7 @@ class Looker:
             del self._images[next(iter(self._images))]
         return image
 
-    def _recall(self, pick: Pick) -> Recall:
+    def _recall(self, pick: Pick, *, adapts: bool) -> Recall:
         ordered = self.options.ordered
         memory: Memory = pick.entry.payload
         return Recall(
@@ -219,7 +238,26 @@ class Looker:
             pinned=pick.entry.pinned,
             slot=pick.slot if ordered else None,
             spatial=pick.spatial,
+            adaptation=self._learned_from(memory) if adapts else None,
         )
+
+    def _teaching(self, picks: Sequence[Pick], frame: int) -> list[Pick]:
+        """Of frames whose mask was drawn the nearest ones: what they teach fits best, and takes the least time."""
+        drawn = [pick for pick in picks if pick.entry.payload in self._drawn]
+        return sorted(drawn, key=lambda pick: abs(pick.entry.frame - frame))[:_TEACHERS]
+
+    def _learned_from(self, memory: Memory) -> Adaptation | None:
+        """What the network learned from a frame whose mask was drawn; it learns when that is asked for first."""
+        drawn = self._drawn.get(memory)
+        if drawn is None:
+            return None
+        device = self.model.device
+        if not drawn.is_learned:
+            with torch.inference_mode(False), torch.enable_grad():
+                made = make_lesson(self._prepared(drawn.frame), drawn.mask, drawn.window, self.size)
+                drawn.learned = self.model.network.adapt(made.to(device))
+            drawn.is_learned = True
+        return drawn.learned.to(device) if drawn.learned is not None else None
 
     def _previous(
         self, task: Task, window: Window, shape: tuple[int, int], size: int

@@ -50,6 +50,9 @@ class SessionOptions:
         Remember frames without the object too, as SAM 2 does.
     hint
         Show the network the neighbouring frame's mask, in stacks.
+    adapt
+        In stacks, let the bundled network learn from masks that the user drew what the object looks like. That takes a
+        second or two before the first slice beside them, and the object is followed better.
     make_bank
         Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
     undo_depth
@@ -61,6 +64,7 @@ class SessionOptions:
     patience: int | None = 2
     remember_absent: bool = False
     hint: bool = True
+    adapt: bool = True
     make_bank: Callable[[], MemoryBank] | None = None
     undo_depth: int = 30
 
@@ -143,6 +147,7 @@ class Session:
                 ordered=mode == "stack",
                 remember_absent=options.remember_absent,
                 hint=options.hint,
+                adapt=options.adapt and self.region and mode == "stack",
             ),
             cache_bytes,
         )

@@ -35,6 +35,8 @@ class SegmentOptions:
         Remember frames without the object too, as SAM 2 does.
     hint
         Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
+    adapt
+        Let the network learn from masks that the user drew (networks that cannot ignore it).
     """
 
     region: RegionOptions | None = None
@@ -43,6 +45,7 @@ class SegmentOptions:
     ordered: bool = True
     remember_absent: bool = False
     hint: bool = True
+    adapt: bool = False
 
 
 @dataclass(frozen=True, eq=False)

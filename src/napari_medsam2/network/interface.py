@@ -8,7 +8,7 @@ pixel at ``(0, 0)``.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -128,6 +128,54 @@ class Memory:
         self.tokens.update(self.to(torch.device("cpu")).tokens)
 
 
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """A frame whose mask the user drew, and views from which a network can learn what this object looks like.
+
+    Attributes
+    ----------
+    image, mask
+        The network input around the object, float32 ``[1, 3, S, S]`` in 0..1, and its mask ``[1, 1, S, S]`` in 0..1.
+    views
+        What the next frame might show there, ``[N, 3, S, S]``.
+    wanted
+        The object's masks on the views, ``[N, 1, S, S]`` of 0 and 1; empty where it is gone.
+    counts
+        1 where a view is to be judged, else 0, ``[N, 1, S, S]``.
+    """
+
+    image: Tensor
+    mask: Tensor
+    views: Tensor
+    wanted: Tensor
+    counts: Tensor
+
+    def to(self, device: torch.device) -> Lesson:
+        """The same on a device."""
+        return Lesson(*(tensor.to(device) for tensor in (self.image, self.mask, self.views, self.wanted, self.counts)))
+
+
+@dataclass(frozen=True, eq=False)
+class Adaptation:
+    """What a network learned about one object: those of its parameters that are others for it, by name."""
+
+    parameters: Mapping[str, Tensor]
+
+    def to(self, device: torch.device) -> Adaptation:
+        """The same on a device."""
+        if all(_is_on(value, device) for value in self.parameters.values()):
+            return self
+        return Adaptation({name: _moved(value, device) for name, value in self.parameters.items()})
+
+    @staticmethod
+    def mean(several: Sequence[Adaptation]) -> Adaptation | None:
+        """One for all; ``None`` of none."""
+        if len(several) < 2:
+            return several[0] if several else None
+        names = several[0].parameters
+        return Adaptation({name: torch.stack([one.parameters[name] for one in several]).mean(0) for name in names})
+
+
 @dataclass(frozen=True)
 class Recall:
     """One memory as the bank picked it up for the current frame.
@@ -149,6 +197,8 @@ class Recall:
         a flow.
     spatial
         False if only the object pointer is recalled, not the spatial memory.
+    adaptation
+        What the network learned from this frame, where the user drew its mask.
     """
 
     memory: Memory
@@ -157,6 +207,7 @@ class Recall:
     pinned: bool = False
     slot: int | None = None
     spatial: bool = True
+    adaptation: Adaptation | None = None
 
 
 class SegmentationNetwork(nn.Module, ABC):
@@ -223,6 +274,13 @@ class SegmentationNetwork(nn.Module, ABC):
         prompted
             True if the frame has a prompt (SAM 2 then remembers the binary mask).
         """
+
+    def adapt(self, lesson: Lesson) -> Adaptation | None:
+        """Learn about one object from a frame whose mask was drawn; ``None`` from networks that cannot.
+
+        The network itself stays as it is: what was learned comes back with :attr:`Recall.adaptation`.
+        """
+        return None
 
 
 def _is_on(tensor: Tensor, device: torch.device) -> bool:

@@ -14,9 +14,20 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ..parts import parts_at
-from .interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall, SegmentationNetwork
+from .interface import (
+    Adaptation,
+    ImageFeatures,
+    Lesson,
+    Memory,
+    Prediction,
+    PromptTensors,
+    Recall,
+    SegmentationNetwork,
+)
+from .micro_adaptation import adapt_decoder
 from .micro_decoder import MaskDecoder
 from .micro_encoder import MicroConfig, MicroFeatures, Trunk, grey_of, local_contrast
 from .micro_memory import MemoryReader, MicroMemory
@@ -62,7 +73,13 @@ class MicroNetwork(SegmentationNetwork):
         return MicroFeatures(f2, f4, f8, match, grey), F.normalize(moments, dim=1)
 
     def decode(
-        self, features: MicroFeatures, maps: Tensor, memory: MicroMemory | None, weights: Tensor | None, ordered: bool
+        self,
+        features: MicroFeatures,
+        maps: Tensor,
+        memory: MicroMemory | None,
+        weights: Tensor | None,
+        ordered: bool,
+        adaptation: Adaptation | None = None,
     ) -> Answer:
         """Segment a batch.
 
@@ -76,6 +93,8 @@ class MicroNetwork(SegmentationNetwork):
             ``n`` entries and their weights ``[B, n]`` (1 is an equal share), or ``None`` for no memory.
         ordered
             True for stacks, False for flows.
+        adaptation
+            Parameters of the decoder that are others for this object; see :func:`.micro_adaptation.adapt_decoder`.
 
         Returns
         -------
@@ -83,17 +102,24 @@ class MicroNetwork(SegmentationNetwork):
             Mask logits ``[B, 1, S/2, S/2]``, predicted IoU logit ``[B]``, objectness logit ``[B]``, and the two
             matching maps: ridge score ``[B, 1, S/4, S/4]`` and carried masks ``[B, heads, S/8, S/8]``.
         """
-        b, _, h, w = features.s8.shape
-        heads, dim = self.config.heads, self.config.head_dim
-        if memory is None or weights is None:
-            score = features.match.new_zeros(b, 1, *features.match.shape[-2:])
-            read = features.s8.new_zeros(b, heads * (1 + dim), h, w)
+        score, read = self.read_memory(features, memory, weights, ordered)
+        given = (features, maps, score, read)
+        if adaptation is None:
+            logits, judged = self.decoder(*given)
         else:
-            score = self.memory.ridge(features, memory, weights)
-            read = self.memory.attend(features, memory, weights, ordered)
-        logits, judged = self.decoder(features, maps, score, read)
-        carried = read.view(b, heads, 1 + dim, h, w)[:, :, 0]
+            logits, judged = functional_call(self.decoder, dict(adaptation.parameters), given)
+        carried = read.view(len(read), self.config.heads, -1, *read.shape[-2:])[:, :, 0]
         return logits, judged[:, 0], judged[:, 1], score, carried
+
+    def read_memory(
+        self, features: MicroFeatures, memory: MicroMemory | None, weights: Tensor | None, ordered: bool
+    ) -> tuple[Tensor, Tensor]:
+        """What memory says about a batch, as for :meth:`decode`: ridge score, and what attention carries over."""
+        if memory is not None and weights is not None:
+            return self.memory.ridge(features, memory, weights), self.memory.attend(features, memory, weights, ordered)
+        b, _, h, w = features.s8.shape
+        score = features.match.new_zeros(b, 1, *features.match.shape[-2:])
+        return score, features.s8.new_zeros(b, self.config.heads * (1 + self.config.head_dim), h, w)
 
     # ---- the session's interface
 
@@ -128,7 +154,10 @@ class MicroNetwork(SegmentationNetwork):
         if spatial:
             memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
             weights = own.s2.new_tensor([[r.weight for r in spatial]])
-        answer = self.decode(own, maps, memory, weights, ordered)
+        adaptation = None
+        if prompts is None and ordered:
+            adaptation = Adaptation.mean([r.adaptation for r in recalls if r.adaptation is not None])
+        answer = self.decode(own, maps, memory, weights, ordered, adaptation)
         if prompts is not None:
             answer = self.look_again(own, maps, answer, memory, weights, ordered)
         if prompts is not None and not ordered:
@@ -196,6 +225,9 @@ class MicroNetwork(SegmentationNetwork):
         added = ((more[0] > 0) & (answer[0] <= 0))[0, 0].cpu().numpy()
         refused = torch.from_numpy(parts_at(added, unwanted)).to(device)
         return (torch.where(refused, answer[0], more[0]), *more[1:])
+
+    def adapt(self, lesson: Lesson) -> Adaptation:
+        return adapt_decoder(self, lesson)
 
     def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:
         made = self.memory.remember(MicroFeatures(*features.levels), mask.sigmoid())

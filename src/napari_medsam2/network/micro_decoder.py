@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .micro_encoder import GlobalAttention, MicroConfig, MicroFeatures, ResidualBlock, down, norm, pooled, up
 from .prompt_maps import PROMPT_MAPS
+
+
+@dataclass(frozen=True)
+class CoarseAnswer:
+    """What the decoder makes of a batch at strides 8 and 4, ``x8`` and ``x4``, and its prompts at stride 2, ``p2``."""
+
+    x8: Tensor
+    x4: Tensor
+    p2: Tensor
 
 
 class MaskDecoder(nn.Module):
@@ -33,15 +44,24 @@ class MaskDecoder(nn.Module):
         self.judge = nn.Sequential(nn.Linear(2 * d8 + d4 + 2 + 8, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+        coarse = self.coarse(features, maps, score, read)
+        logits, y4 = self.fine(features, coarse)
+        carried = read.view(read.shape[0], self.heads, -1, *read.shape[-2:])[:, :, 0].mean(1, keepdim=True)
+        return logits, self.judge(self._evidence(coarse.x8, y4, logits, score, carried, maps[:, 3:4]))
+
+    def coarse(self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor) -> CoarseAnswer:
+        """Bring everything together, at the two coarse strides."""
         p2 = self.prompt2(maps)
         p4 = self.prompt4(p2)
         x4 = self.in4(torch.cat([features.s4, p4, score], 1))
         x8 = self.mix(self.in8(torch.cat([self.down(x4), features.s8, read], 1)))
-        y4 = self.out4(x4 + up(self.up4(x8)))
-        y2 = F.relu(up(self.up2(y4)) + self.skip2(torch.cat([features.s2, p2], 1)))
-        logits = self.out2(y2)
-        carried = read.view(read.shape[0], self.heads, -1, *read.shape[-2:])[:, :, 0].mean(1, keepdim=True)
-        return logits, self.judge(self._evidence(x8, y4, logits, score, carried, maps[:, 3:4]))
+        return CoarseAnswer(x8, x4, p2)
+
+    def fine(self, features: MicroFeatures, coarse: CoarseAnswer) -> tuple[Tensor, Tensor]:
+        """Mask logits at stride 2, and features at stride 4."""
+        y4 = self.out4(coarse.x4 + up(self.up4(coarse.x8)))
+        y2 = F.relu(up(self.up2(y4)) + self.skip2(torch.cat([features.s2, coarse.p2], 1)))
+        return self.out2(y2), y4
 
     @staticmethod
     def _evidence(x8: Tensor, y4: Tensor, logits: Tensor, score: Tensor, carried: Tensor, previous: Tensor) -> Tensor:
