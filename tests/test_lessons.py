@@ -32,11 +32,17 @@ def stack(n_frames: int = 4) -> np.ndarray:
     return np.stack([(frame()[0][..., 0] * 255).astype(np.uint8)] * n_frames)
 
 
+def lesson_of(window: Window, size: int = 64) -> Lesson:
+    lesson = make_lesson(*frame(), window, size)
+    assert lesson is not None
+    return lesson
+
+
 # ---- views -----------------------------------------------------------------------------------------------------------
 
 
 def test_views_show_the_object_elsewhere_bent_and_mostly_smaller_with_its_mask_on_it() -> None:
-    lesson = make_lesson(*frame(), AROUND, 64)
+    lesson = lesson_of(AROUND)
     count = LessonOptions().views + LessonOptions().elsewhere
     assert lesson.views.shape == (count, 3, 64, 64) and lesson.wanted.shape == (count, 1, 64, 64)
     assert lesson.views.min() >= 0 and lesson.views.max() <= 1
@@ -50,7 +56,7 @@ def test_views_show_the_object_elsewhere_bent_and_mostly_smaller_with_its_mask_o
 
 
 def test_elsewhere_nothing_is_wanted_and_the_object_itself_is_not_judged() -> None:
-    lesson = make_lesson(*frame(), AROUND, 64)
+    lesson = lesson_of(AROUND)
     elsewhere = slice(LessonOptions().views, None)
     assert not lesson.wanted[elsewhere].any()
     bright = lesson.views[elsewhere].mean(1, keepdim=True) > 0.7
@@ -61,12 +67,12 @@ def test_elsewhere_nothing_is_wanted_and_the_object_itself_is_not_judged() -> No
 
 
 def test_a_frame_that_is_all_in_the_window_has_no_elsewhere() -> None:
-    lesson = make_lesson(*frame(), Window.whole(SHAPE), 64)
+    lesson = lesson_of(Window.whole(SHAPE))
     assert len(lesson.views) == LessonOptions().views and (lesson.counts == 1).all()
 
 
 def test_the_same_frame_makes_the_same_lesson() -> None:
-    first, second = make_lesson(*frame(), AROUND, 64), make_lesson(*frame(), AROUND, 64)
+    first, second = lesson_of(AROUND), lesson_of(AROUND)
     assert torch.equal(first.views, second.views) and torch.equal(first.wanted, second.wanted)
 
 
@@ -75,8 +81,14 @@ def test_an_object_of_a_pixel_or_of_a_line_can_be_learned_too(place: tuple[int, 
     image, mask = frame()
     mask[:] = False
     mask[40, 48 : place[1] + 1] = True
-    lesson = make_lesson(image, mask, replace(AROUND, size_y=20.0, size_x=20.0), 64)
-    assert torch.isfinite(lesson.views).all()
+    lesson = make_lesson(image, mask, replace(AROUND, size_y=20.0, size_x=20.0), 128)
+    assert lesson is not None and torch.isfinite(lesson.views).all()
+
+
+def test_what_is_too_thin_to_be_seen_in_the_window_teaches_nothing() -> None:
+    thin = np.zeros((900, 900), bool)
+    thin[:, 400] = True
+    assert make_lesson(np.zeros((900, 900, 3), np.float32), thin, Window.whole((900, 900)), 64) is None
 
 
 # ---- the bundled network ---------------------------------------------------------------------------------------------
@@ -94,7 +106,7 @@ def test_what_is_learned_makes_the_views_more_likely_and_leaves_the_network_as_i
     network = micro.network
     assert isinstance(network, MicroNetwork)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    lesson = make_lesson(*frame(), AROUND, 128)
+    lesson = lesson_of(AROUND, 128)
     learned = network.adapt(lesson)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert {name.split(".")[0] for name in learned.parameters} == set(micro_adaptation.LEARNING)

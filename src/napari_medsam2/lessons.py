@@ -14,6 +14,9 @@ from .network.interface import Lesson
 from .task import Mask
 from .transforms import Window, crop, crop_mask
 
+#: Pixels of the network's input that an object covers at least; see the synthetic stacks.
+_LEAST = 20
+
 
 @dataclass(frozen=True)
 class LessonOptions:
@@ -56,20 +59,27 @@ def make_lesson(
     window: Window,
     size: int,
     options: LessonOptions = LessonOptions(),
-) -> Lesson:
+) -> Lesson | None:
     """Make a lesson of a frame; the same frame always makes the same one.
 
     Parameters
     ----------
     image, mask
-        The frame, float32 ``(H, W, 3)`` in 0..1, and the object drawn on it, ``(H, W)``, not empty in the window.
+        The frame, float32 ``(H, W, 3)`` in 0..1, and the object drawn on it, ``(H, W)``.
     window
         What the network saw of it.
     size
         Side of the network's input.
+
+    Returns
+    -------
+    Lesson or None
+        ``None`` where too little of the object is to be seen in the network's input, as of a line that is too thin.
     """
     rng = np.random.default_rng(0)
     shown, drawn = crop(image, window, size), crop_mask(mask, window, size)
+    if np.count_nonzero(drawn > 0.5) < _LEAST:
+        return None
     views, wanted = [], []
     for _ in range(options.views):
         grid = _other_view(drawn[0, 0].numpy() > 0.5, rng, options)
@@ -96,7 +106,7 @@ def _other_view(drawn: Mask, rng: np.random.Generator, options: LessonOptions) -
     grid = np.stack(np.meshgrid(axis, axis), -1) @ turned.T + rng.normal(0, options.shift, 2)
     grid = middle + _swollen(grid - middle, np.sqrt(len(places) / np.pi) * 2 / size, rng, options)
     if rng.random() < options.taper:
-        grid = middle + _tapered(grid - middle, np.cov((places - middle).T), options.shut * rng.random())
+        grid = middle + _tapered(grid - middle, np.cov((places - middle).T, bias=True), options.shut * rng.random())
     bent = torch.from_numpy(rng.normal(0, options.bend, (1, 2, 6, 6)))
     bend = F.interpolate(bent, (size, size), mode="bicubic", align_corners=True).permute(0, 2, 3, 1)
     return (torch.from_numpy(grid)[None] + bend).float()

@@ -254,8 +254,8 @@ class Looker:
         device = self.model.device
         if not drawn.is_learned:
             with torch.inference_mode(False), torch.enable_grad():
-                made = make_lesson(self._prepared(drawn.frame), drawn.mask, drawn.window, self.size)
-                drawn.learned = self.model.network.adapt(made.to(device))
+                lesson = make_lesson(self._prepared(drawn.frame), drawn.mask, drawn.window, self.size)
+                drawn.learned = self.model.network.adapt(lesson.to(device)) if lesson is not None else None
             drawn.is_learned = True
         return drawn.learned.to(device) if drawn.learned is not None else None
 
