@@ -413,6 +413,13 @@ def test_evaluate_prints_a_table_and_writes_rows(dataset: Path, capsys: Any) -> 
     assert found["means"]["stack"]["dice"] > 0.95
 
 
+def test_evaluate_says_when_nothing_was_learned_from_masks(dataset: Path, capsys: Any) -> None:
+    assert run("evaluate", dataset, "--prompt", "mask") == 0
+    assert "not adapted" not in capsys.readouterr().out
+    assert run("evaluate", dataset, "--prompt", "mask", "--no-adapt") == 0
+    assert "not adapted" in capsys.readouterr().out
+
+
 def test_evaluate_of_the_same_images_as_a_flow(dataset: Path, capsys: Any) -> None:
     assert run("evaluate", dataset, "--mode", "flow", "--bank", "fifo", "--frame", "1") == 0
     assert "all flows" in capsys.readouterr().out
