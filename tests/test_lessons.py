@@ -9,11 +9,11 @@ import pytest
 import torch
 
 from fakes import PLAIN, blob_model, disc
-from napari_medsam2.lessons import LessonOptions, make_lesson
+from napari_medsam2.lessons import FLOW, STACK, make_lesson
 from napari_medsam2.models import Model, load_model
 from napari_medsam2.network.interface import Adaptation, Lesson
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
-from napari_medsam2.session import Session, SessionOptions
+from napari_medsam2.session import Mode, Session, SessionOptions
 from napari_medsam2.transforms import Window
 
 SHAPE = (96, 120)
@@ -32,8 +32,8 @@ def stack(n_frames: int = 4) -> np.ndarray:
     return np.stack([(frame()[0][..., 0] * 255).astype(np.uint8)] * n_frames)
 
 
-def lesson_of(window: Window, size: int = 64) -> Lesson:
-    lesson = make_lesson(*frame(), window, size)
+def lesson_of(window: Window, size: int = 64, *, ordered: bool = True) -> Lesson:
+    lesson = make_lesson(*frame(), window, size, ordered=ordered)
     assert lesson is not None
     return lesson
 
@@ -43,10 +43,10 @@ def lesson_of(window: Window, size: int = 64) -> Lesson:
 
 def test_views_show_the_object_elsewhere_bent_and_mostly_smaller_with_its_mask_on_it() -> None:
     lesson = lesson_of(AROUND)
-    count = LessonOptions().views + LessonOptions().elsewhere
+    count = STACK.views + STACK.elsewhere
     assert lesson.views.shape == (count, 3, 64, 64) and lesson.wanted.shape == (count, 1, 64, 64)
     assert lesson.views.min() >= 0 and lesson.views.max() <= 1
-    shown, wanted = lesson.views[: LessonOptions().views], lesson.wanted[: LessonOptions().views]
+    shown, wanted = lesson.views[: STACK.views], lesson.wanted[: STACK.views]
     there = wanted.sum((1, 2, 3)) > 40
     bright = (shown.mean(1, keepdim=True) > 0.55) == (wanted > 0.5)
     assert bright[there].float().mean() > 0.97, "image and mask move together"
@@ -57,18 +57,28 @@ def test_views_show_the_object_elsewhere_bent_and_mostly_smaller_with_its_mask_o
 
 def test_elsewhere_nothing_is_wanted_and_the_object_itself_is_not_judged() -> None:
     lesson = lesson_of(AROUND)
-    elsewhere = slice(LessonOptions().views, None)
+    elsewhere = slice(STACK.views, None)
     assert not lesson.wanted[elsewhere].any()
     bright = lesson.views[elsewhere].mean(1, keepdim=True) > 0.7
     assert bright.any(), "a part of the object is in some of these windows"
     assert lesson.counts[elsewhere][bright].max() < 0.5 and lesson.counts[elsewhere].mean() > 0.9
     overlap = ((1 - lesson.counts[elsewhere]) * lesson.mask).sum((1, 2, 3)) / lesson.mask.sum()
-    assert overlap.max() <= LessonOptions().overlap + 1e-6
+    assert overlap.max() <= STACK.overlap + 1e-6
 
 
 def test_a_frame_that_is_all_in_the_window_has_no_elsewhere() -> None:
     lesson = lesson_of(Window.whole(SHAPE))
-    assert len(lesson.views) == LessonOptions().views and (lesson.counts == 1).all()
+    assert len(lesson.views) == STACK.views and (lesson.counts == 1).all()
+
+
+def test_on_another_image_of_a_flow_the_thing_lies_anywhere_and_anyhow() -> None:
+    near, anywhere = lesson_of(Window.whole(SHAPE)), lesson_of(Window.whole(SHAPE), ordered=False)
+    assert len(anywhere.views) == FLOW.views and not anywhere.ordered
+
+    def spread(lesson: Lesson) -> float:
+        return float(np.std([np.argwhere(mask[0].numpy()).mean(0) for mask in lesson.wanted if mask.any()], 0).mean())
+
+    assert spread(anywhere) > 2 * spread(near)
 
 
 def test_the_same_frame_makes_the_same_lesson() -> None:
@@ -81,14 +91,14 @@ def test_an_object_of_a_pixel_or_of_a_line_can_be_learned_too(place: tuple[int, 
     image, mask = frame()
     mask[:] = False
     mask[40, 48 : place[1] + 1] = True
-    lesson = make_lesson(image, mask, replace(AROUND, size_y=20.0, size_x=20.0), 128)
+    lesson = make_lesson(image, mask, replace(AROUND, size_y=20.0, size_x=20.0), 128, ordered=True)
     assert lesson is not None and torch.isfinite(lesson.views).all()
 
 
 def test_what_is_too_thin_to_be_seen_in_the_window_teaches_nothing() -> None:
     thin = np.zeros((900, 900), bool)
     thin[:, 400] = True
-    assert make_lesson(np.zeros((900, 900, 3), np.float32), thin, Window.whole((900, 900)), 64) is None
+    assert make_lesson(np.zeros((900, 900, 3), np.float32), thin, Window.whole((900, 900)), 64, ordered=True) is None
 
 
 # ---- the bundled network ---------------------------------------------------------------------------------------------
@@ -181,9 +191,7 @@ def test_of_many_masks_those_nearby_teach(micro: Model, lessons: list[Lesson]) -
     assert len(lessons) == 2
 
 
-def test_nothing_is_learned_from_boxes_and_clicks_in_flows_or_when_it_is_not_wanted(
-    micro: Model, lessons: list[Lesson]
-) -> None:
+def test_nothing_is_learned_from_boxes_and_clicks_or_when_it_is_not_wanted(micro: Model, lessons: list[Lesson]) -> None:
     session = session_of(micro)
     session.add(BoxPrompt(1, 29.5, 37.5, 50.5, 58.5))
     list(session.propagate())
@@ -192,19 +200,17 @@ def test_nothing_is_learned_from_boxes_and_clicks_in_flows_or_when_it_is_not_wan
     plain = session_of(micro, adapt=False)
     plain.add(MaskPrompt(1, frame()[1]))
     list(plain.propagate())
-    flow = Session(micro, stack(), mode="flow", contrast=PLAIN)
-    flow.add(MaskPrompt(1, frame()[1]))
-    list(flow.propagate())
     assert not lessons
 
 
-def test_what_was_learned_is_used(micro: Model, lessons: list[Lesson]) -> None:
+@pytest.mark.parametrize("mode", ["stack", "flow"])
+def test_what_was_learned_is_used(micro: Model, lessons: list[Lesson], mode: Mode) -> None:
     found = []
     for adapt in (False, True):
-        session = session_of(micro, adapt=adapt)
+        session = Session(micro, stack(2), mode=mode, contrast=PLAIN, options=SessionOptions(adapt=adapt))
         session.add(MaskPrompt(0, frame()[1]))
         found.append(list(session.propagate())[-1])
-    assert len(lessons) == 1
+    assert [lesson.ordered for lesson in lessons] == [mode == "stack"]
     assert found[0].confidence != found[1].confidence or (found[0].mask != found[1].mask).any()
 
 

@@ -124,5 +124,5 @@ def add_bank_options(parser: argparse.ArgumentParser) -> None:
         "--adapt",
         action=argparse.BooleanOptionalAction,
         default=True,
-        help="let the bundled network learn from the masks that were drawn on a stack (default: yes)",
+        help="let the bundled network learn from masks that were drawn (default: yes)",
     )

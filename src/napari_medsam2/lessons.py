@@ -1,4 +1,4 @@
-"""What a network can learn an object from: views of the slice it was drawn on, as other slices might show it."""
+"""What a network can learn an object from: views of the frame it was drawn on, as other frames might show it."""
 
 from __future__ import annotations
 
@@ -53,12 +53,18 @@ class LessonOptions:
     overlap: float = 0.1
 
 
+#: A stack's next slice is much like this one; on the next image of a flow the thing is anywhere and lies anyhow.
+STACK = LessonOptions()
+FLOW = LessonOptions(views=12, elsewhere=0, turn=1.5, scale=0.2, shift=0.2, swell=0.1, taper=0.0)
+
+
 def make_lesson(
     image: npt.NDArray[np.float32],
     mask: Mask,
     window: Window,
     size: int,
-    options: LessonOptions = LessonOptions(),
+    *,
+    ordered: bool,
 ) -> Lesson | None:
     """Make a lesson of a frame; the same frame always makes the same one.
 
@@ -70,6 +76,8 @@ def make_lesson(
         What the network saw of it.
     size
         Side of the network's input.
+    ordered
+        Stack or flow.
 
     Returns
     -------
@@ -77,6 +85,7 @@ def make_lesson(
         ``None`` where too little of the object is to be seen in the network's input, as of a line that is too thin.
     """
     rng = np.random.default_rng(0)
+    options = STACK if ordered else FLOW
     shown, drawn = crop(image, window, size), crop_mask(mask, window, size)
     if np.count_nonzero(drawn > 0.5) < _LEAST:
         return None
@@ -92,7 +101,7 @@ def make_lesson(
         views.append(crop(image, other, size))
         wanted.append(torch.zeros_like(drawn))
         counts.append(1 - crop_mask(mask, other, size))
-    return Lesson(shown, drawn, torch.cat(views), torch.cat(wanted), torch.cat(counts))
+    return Lesson(shown, drawn, torch.cat(views), torch.cat(wanted), torch.cat(counts), ordered)
 
 
 def _other_view(drawn: Mask, rng: np.random.Generator, options: LessonOptions) -> Tensor:

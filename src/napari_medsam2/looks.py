@@ -242,9 +242,9 @@ class Looker:
         )
 
     def _teaching(self, picks: Sequence[Pick], frame: int) -> list[Pick]:
-        """Of frames whose mask was drawn the nearest ones: what they teach fits best, and takes the least time."""
+        """Of frames whose mask was drawn those most like this one, in a stack the nearest."""
         drawn = [pick for pick in picks if pick.entry.payload in self._drawn]
-        return sorted(drawn, key=lambda pick: abs(pick.entry.frame - frame))[:_TEACHERS]
+        return sorted(drawn, key=lambda pick: (-pick.weight, abs(pick.entry.frame - frame)))[:_TEACHERS]
 
     def _learned_from(self, memory: Memory) -> Adaptation | None:
         """What the network learned from a frame whose mask was drawn; it learns when that is asked for first."""
@@ -254,7 +254,9 @@ class Looker:
         device = self.model.device
         if not drawn.is_learned:
             with torch.inference_mode(False), torch.enable_grad():
-                lesson = make_lesson(self._prepared(drawn.frame), drawn.mask, drawn.window, self.size)
+                lesson = make_lesson(
+                    self._prepared(drawn.frame), drawn.mask, drawn.window, self.size, ordered=self.options.ordered
+                )
                 drawn.learned = self.model.network.adapt(lesson.to(device)) if lesson is not None else None
             drawn.is_learned = True
         return drawn.learned.to(device) if drawn.learned is not None else None

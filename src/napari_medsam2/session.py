@@ -51,8 +51,8 @@ class SessionOptions:
     hint
         Show the network the neighbouring frame's mask, in stacks.
     adapt
-        In stacks, let the bundled network learn from masks that the user drew what the object looks like. That takes a
-        second or two before the first slice beside them, and the object is followed better.
+        Let the bundled network learn from masks that the user drew what the object looks like. That takes a second or
+        two before the first frame beside them, and the object is found better.
     make_bank
         Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
     undo_depth
@@ -147,7 +147,7 @@ class Session:
                 ordered=mode == "stack",
                 remember_absent=options.remember_absent,
                 hint=options.hint,
-                adapt=options.adapt and self.region and mode == "stack",
+                adapt=options.adapt and self.region,
             ),
             cache_bytes,
         )

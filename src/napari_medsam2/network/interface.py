@@ -137,11 +137,13 @@ class Lesson:
     image, mask
         The network input around the object, float32 ``[1, 3, S, S]`` in 0..1, and its mask ``[1, 1, S, S]`` in 0..1.
     views
-        What the next frame might show there, ``[N, 3, S, S]``.
+        What another frame might show, ``[N, 3, S, S]``.
     wanted
         The object's masks on the views, ``[N, 1, S, S]`` of 0 and 1; empty where it is gone.
     counts
         1 where a view is to be judged, else 0, ``[N, 1, S, S]``.
+    ordered
+        True in a stack: the views are of slices beside this one. False in a flow: they are of other images.
     """
 
     image: Tensor
@@ -149,10 +151,12 @@ class Lesson:
     views: Tensor
     wanted: Tensor
     counts: Tensor
+    ordered: bool
 
     def to(self, device: torch.device) -> Lesson:
         """The same on a device."""
-        return Lesson(*(tensor.to(device) for tensor in (self.image, self.mask, self.views, self.wanted, self.counts)))
+        image, mask, views = self.image.to(device), self.mask.to(device), self.views.to(device)
+        return Lesson(image, mask, views, self.wanted.to(device), self.counts.to(device), self.ordered)
 
 
 @dataclass(frozen=True, eq=False)

@@ -155,7 +155,7 @@ class MicroNetwork(SegmentationNetwork):
             memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
             weights = own.s2.new_tensor([[r.weight for r in spatial]])
         adaptation = None
-        if prompts is None and ordered:
+        if prompts is None:
             adaptation = Adaptation.mean([r.adaptation for r in recalls if r.adaptation is not None])
         answer = self.decode(own, maps, memory, weights, ordered, adaptation)
         if prompts is not None:

@@ -8,6 +8,7 @@ is little, and for this object alone: what the mask decoder does at its finest t
 from __future__ import annotations
 
 import copy
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import torch
@@ -24,16 +25,23 @@ if TYPE_CHECKING:
     from .micro import MicroNetwork
 
 STEPS = 12
-#: Views a step.
-BATCH = 8
-#: Of Adam.
-LEARNING_RATE = 5e-5
 #: What learns of the decoder. With all of it, what is learned depends far more on which views there happen to be.
 LEARNING = ("out4", "up2", "skip2", "out2")
 
 
+@dataclass(frozen=True)
+class Course:
+    """How fast it learns: ``batch`` views a step, and Adam's learning ``rate``."""
+
+    batch: int
+    rate: float
+
+
+STACK, FLOW = Course(batch=8, rate=5e-5), Course(batch=4, rate=2e-4)
+
+
 def adapt_decoder(network: MicroNetwork, lesson: Lesson) -> Adaptation:
-    """Learn to find an object on views of its frame, with the memory of that frame and its mask as the neighbour's.
+    """Learn to find an object on views of its frame, with the memory of that frame, in a stack as the slice beside it.
 
     The encoder and the memory stay as they are, so features and memories that are there stay valid.
     """
@@ -41,11 +49,12 @@ def adapt_decoder(network: MicroNetwork, lesson: Lesson) -> Adaptation:
     learning = {name: value for name, value in decoder.named_parameters() if name.split(".")[0] in LEARNING}
     for value in learning.values():
         value.requires_grad_()
-    optimiser = torch.optim.Adam(learning.values(), lr=LEARNING_RATE)
+    course = STACK if lesson.ordered else FLOW
+    optimiser = torch.optim.Adam(learning.values(), lr=course.rate)
     drawn = torch.Generator().manual_seed(0)
     features, coarse = _seen(network, lesson)
     for _ in range(STEPS):
-        chosen = torch.randperm(len(lesson.views), generator=drawn)[:BATCH].to(lesson.views.device)
+        chosen = torch.randperm(len(lesson.views), generator=drawn)[: course.batch].to(lesson.views.device)
         logits, _ = decoder.fine(_chosen(features, chosen), _chosen(coarse, chosen))
         loss = _loss(logits, lesson.wanted[chosen], lesson.counts[chosen])
         optimiser.zero_grad()
@@ -63,9 +72,11 @@ def _seen(network: MicroNetwork, lesson: Lesson) -> tuple[MicroFeatures, CoarseA
     features, _ = network.encode(lesson.views)
     own = network.memory.remember(shown, lesson.mask)
     memory = MicroMemory(*(tensor.expand(count, *tensor.shape[1:]) for tensor in own.tensors()))
-    maps = prompt_maps(None, lesson.mask, ordered=True, side=shown.s2.shape[-1], device=lesson.mask.device)
-    maps = draw_previous_image(maps.expand(count, -1, -1, -1), features.grey, shown.grey.expand(count, -1, -1, -1))
-    score, read = network.read_memory(features, memory, maps.new_ones(count, 1), True)
+    before, side, device = lesson.mask if lesson.ordered else None, shown.s2.shape[-1], lesson.mask.device
+    maps = prompt_maps(None, before, ordered=lesson.ordered, side=side, device=device).expand(count, -1, -1, -1)
+    if lesson.ordered:
+        maps = draw_previous_image(maps, features.grey, shown.grey.expand(count, -1, -1, -1))
+    score, read = network.read_memory(features, memory, maps.new_ones(count, 1), lesson.ordered)
     return features, network.decoder.coarse(features, maps, score, read)
 
 
