@@ -20,10 +20,10 @@ from torch import Tensor
 from . import region
 from .feature_cache import FeatureCache
 from .frames import ContrastLike, FrameSource
-from .lessons import make_lesson
+from .lessons import Drawn, Lessons
 from .memory_bank import Pick
 from .models import Model
-from .network.interface import Adaptation, ImageFeatures, Memory, Prediction, PromptTensors, Recall
+from .network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
 from .prompts import boxes_of, drawn_mask, masks_of, points_of
 from .shortage import give_back_unused
 from .task import Mask, SegmentOptions, Task
@@ -33,8 +33,6 @@ from .transforms import Window, crop, crop_mask, to_window
 DRAWN_LOGIT = 10.0
 #: Prepared frames that are kept: the current one and its neighbour, in either direction.
 _IMAGES_KEPT = 4
-#: Drawn masks that the network learns from for one frame.
-_TEACHERS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,17 +53,6 @@ class Look:
 
 def descriptor_of(features: ImageFeatures) -> npt.NDArray[np.float64]:
     return np.asarray(features.descriptor.numpy(), np.float64)
-
-
-@dataclass(eq=False)
-class _Drawn:
-    """A mask ``(H, W)`` that the user drew, the window that was seen of its frame, and what was learned from it."""
-
-    frame: int
-    mask: Mask
-    window: Window
-    is_learned: bool = False
-    learned: Adaptation | None = None
 
 
 class Looker:
@@ -103,7 +90,7 @@ class Looker:
         self._images: dict[int, npt.NDArray[np.float32]] = {}
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
-        self._drawn: weakref.WeakKeyDictionary[Memory, _Drawn] = weakref.WeakKeyDictionary()
+        self._lessons = Lessons(model, self._prepared, self.size, ordered=options.ordered)
 
     # ---- memory of the machine -------------------------------------------------------------------------------------
 
@@ -160,8 +147,8 @@ class Looker:
         """What the task's bank picks up for a frame with these features."""
         descriptor = descriptor_of(features)
         picks = task.bank.pick(task.frame, descriptor, n_frames=len(self.frames), reverse=task.reverse)
-        teaching = [] if task.prompts else self._teaching(picks, task.frame)
-        return [self._recall(pick, adapts=pick in teaching) for pick in picks]
+        teaching = [] if task.prompts else self._lessons.teaching(picks, task.frame)
+        return [self._recall(pick, teaches=pick in teaching) for pick in picks]
 
     def remember(self, look: Look, drawn: Mask | None, apart: Mask | None, *, prompted: bool) -> Memory:
         """Encode the memory of a look.
@@ -189,7 +176,7 @@ class Looker:
             memory.leave()
         self._memories.add(memory)
         if drawn is not None and drawn.any() and self.options.adapt:
-            self._drawn[memory] = _Drawn(look.frame, drawn, look.window)
+            self._lessons.add(memory, Drawn(look.frame, drawn, look.window))
         return memory
 
     # ---- what the network is given ---------------------------------------------------------------------------------
@@ -228,7 +215,7 @@ class Looker:
             del self._images[next(iter(self._images))]
         return image
 
-    def _recall(self, pick: Pick, *, adapts: bool) -> Recall:
+    def _recall(self, pick: Pick, *, teaches: bool) -> Recall:
         ordered = self.options.ordered
         memory: Memory = pick.entry.payload
         return Recall(
@@ -238,28 +225,8 @@ class Looker:
             pinned=pick.entry.pinned,
             slot=pick.slot if ordered else None,
             spatial=pick.spatial,
-            adaptation=self._learned_from(memory) if adapts else None,
+            adaptation=self._lessons.learned_from(memory) if teaches else None,
         )
-
-    def _teaching(self, picks: Sequence[Pick], frame: int) -> list[Pick]:
-        """Of frames whose mask was drawn those most like this one, in a stack the nearest."""
-        drawn = [pick for pick in picks if pick.entry.payload in self._drawn]
-        return sorted(drawn, key=lambda pick: (-pick.weight, abs(pick.entry.frame - frame)))[:_TEACHERS]
-
-    def _learned_from(self, memory: Memory) -> Adaptation | None:
-        """What the network learned from a frame whose mask was drawn; it learns when that is asked for first."""
-        drawn = self._drawn.get(memory)
-        if drawn is None:
-            return None
-        device = self.model.device
-        if not drawn.is_learned:
-            with torch.inference_mode(False), torch.enable_grad():
-                lesson = make_lesson(
-                    self._prepared(drawn.frame), drawn.mask, drawn.window, self.size, ordered=self.options.ordered
-                )
-                drawn.learned = self.model.network.adapt(lesson.to(device)) if lesson is not None else None
-            drawn.is_learned = True
-        return drawn.learned.to(device) if drawn.learned is not None else None
 
     def _previous(
         self, task: Task, window: Window, shape: tuple[int, int], size: int
