@@ -42,6 +42,7 @@ class _FlowRecipe:
     radius: float
     counts: tuple[int, int]
     inner: float
+    inner_spread: float
     distractors: tuple[tuple[int, float, int], ...]
     backgrounds: tuple[int, ...]
     wavelength: float
@@ -76,6 +77,7 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
         radius=float(radius),
         counts=counts,
         inner=float(rng.uniform(0.3, 0.9)),
+        inner_spread=float(rng.choice([0.0, 0.2, 0.4])),
         distractors=distractors,
         backgrounds=backgrounds if rng.random() < 0.6 else (1,),
         wavelength=float(rng.uniform(0.3, 1.2)),
@@ -127,13 +129,15 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
         y, x = rng.uniform(0.25, 0.75, 2)
         centre = (float(y), float(x))
     nested = recipe.target != "plain"
+    # A nucleus fills its cell on one image and a part of it on the next: its look says which it is, not its share.
+    inner = float(np.clip(recipe.inner * np.exp(rng.normal(0, recipe.inner_spread)), 0.25, 0.95))
     scene.add_blobs(
         10,
         count,
         radius,
         roughness=recipe.roughness,
         inner_class=11 if nested else None,
-        inner=recipe.inner,
+        inner=inner,
         pieces=recipe.pieces,
         centre=centre,
         touching=recipe.touching,
