@@ -51,8 +51,8 @@ class SessionOptions:
     hint
         Show the network the neighbouring frame's mask, in stacks.
     adapt
-        Let the bundled network learn from masks that the user drew what the object looks like. That takes a second or
-        two before the first frame beside them, and the object is found better.
+        Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
+        three seconds before the first frame beside them, and the object is found better.
     make_bank
         Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
     undo_depth
