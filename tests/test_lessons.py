@@ -110,8 +110,8 @@ def micro() -> Model:
 
 
 def test_what_is_learned_makes_the_views_more_likely_and_leaves_the_network_as_it_was(micro: Model) -> None:
-    from napari_medsam2.network import micro_adaptation
     from napari_medsam2.network.micro import MicroNetwork
+    from napari_medsam2.training import adaptation
 
     network = micro.network
     assert isinstance(network, MicroNetwork)
@@ -119,16 +119,16 @@ def test_what_is_learned_makes_the_views_more_likely_and_leaves_the_network_as_i
     lesson = lesson_of(AROUND, 128)
     learned = network.adapt(lesson)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    assert {name.split(".")[0] for name in learned.parameters} == set(micro_adaptation.LEARNING)
+    assert {name.split(".")[0] for name in learned.parameters} == set(adaptation.LEARNING)
 
-    features, coarse = micro_adaptation._seen(network, lesson)
+    features, coarse = adaptation._seen(network, lesson)
     decoder = network.decoder
     with torch.no_grad():
-        plain = micro_adaptation._loss(decoder.fine(features, coarse)[0], lesson.wanted, lesson.counts)
+        plain = adaptation._loss(decoder.fine(features, coarse)[0], lesson.wanted, lesson.counts)
         saved = {name: value.clone() for name, value in decoder.state_dict().items()}
         try:
             decoder.load_state_dict(saved | learned.parameters)
-            adapted = micro_adaptation._loss(decoder.fine(features, coarse)[0], lesson.wanted, lesson.counts)
+            adapted = adaptation._loss(decoder.fine(features, coarse)[0], lesson.wanted, lesson.counts)
         finally:
             decoder.load_state_dict(saved)
     assert adapted < 0.97 * plain
@@ -145,7 +145,7 @@ def test_of_several_masks_the_mean_is_taken() -> None:
 def lessons(micro: Model, monkeypatch: pytest.MonkeyPatch) -> list[Lesson]:
     """The lessons that the bundled network was given; it takes two steps in each."""
     given: list[Lesson] = []
-    monkeypatch.setattr("napari_medsam2.network.micro_adaptation.STEPS", 2)
+    monkeypatch.setattr("napari_medsam2.training.adaptation.STEPS", 2)
     adapt = type(micro.network).adapt
 
     def learn(self: object, lesson: Lesson) -> Adaptation | None:

@@ -202,7 +202,7 @@ class Recall:
     spatial
         False if only the object pointer is recalled, not the spatial memory.
     adaptation
-        What the network learned from this frame, where the user drew its mask.
+        What the network learned from this frame, where the user drew its mask; for frames without prompts.
     """
 
     memory: Memory

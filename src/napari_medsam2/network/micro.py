@@ -27,7 +27,6 @@ from .interface import (
     Recall,
     SegmentationNetwork,
 )
-from .micro_adaptation import adapt_decoder
 from .micro_decoder import MaskDecoder
 from .micro_encoder import MicroConfig, MicroFeatures, Trunk, grey_of, local_contrast
 from .micro_memory import MemoryReader, MicroMemory
@@ -94,7 +93,7 @@ class MicroNetwork(SegmentationNetwork):
         ordered
             True for stacks, False for flows.
         adaptation
-            Parameters of the decoder that are others for this object; see :func:`.micro_adaptation.adapt_decoder`.
+            Parameters of the decoder that are others for this object.
 
         Returns
         -------
@@ -154,9 +153,7 @@ class MicroNetwork(SegmentationNetwork):
         if spatial:
             memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
             weights = own.s2.new_tensor([[r.weight for r in spatial]])
-        adaptation = None
-        if prompts is None:
-            adaptation = Adaptation.mean([r.adaptation for r in recalls if r.adaptation is not None])
+        adaptation = Adaptation.mean([r.adaptation for r in recalls if r.adaptation is not None])
         answer = self.decode(own, maps, memory, weights, ordered, adaptation)
         if prompts is not None:
             answer = self.look_again(own, maps, answer, memory, weights, ordered)
@@ -227,6 +224,8 @@ class MicroNetwork(SegmentationNetwork):
         return (torch.where(refused, answer[0], more[0]), *more[1:])
 
     def adapt(self, lesson: Lesson) -> Adaptation:
+        from ..training.adaptation import adapt_decoder  # learning is that room's, and asked for here in use
+
         return adapt_decoder(self, lesson)
 
     def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:

@@ -15,14 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .interface import Adaptation, Lesson
-from .micro_decoder import CoarseAnswer
-from .micro_encoder import MicroFeatures
-from .micro_memory import MicroMemory
-from .prompt_maps import draw_previous_image, prompt_maps
+from ..network.interface import Adaptation, Lesson
+from ..network.micro_decoder import CoarseAnswer
+from ..network.micro_encoder import MicroFeatures
+from ..network.micro_memory import MicroMemory
+from ..network.prompt_maps import draw_previous_image, prompt_maps
+from .losses import dice_loss
 
 if TYPE_CHECKING:
-    from .micro import MicroNetwork
+    from ..network.micro import MicroNetwork
 
 STEPS = 12
 #: What learns of the decoder. With all of it, what is learned depends far more on which views there happen to be.
@@ -92,7 +93,4 @@ def _loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
     """Cross-entropy, and the Dice of those views that have the object."""
     logits = F.interpolate(logits, wanted.shape[-2:], mode="bilinear", align_corners=False)
     entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * counts
-    overlap, total = (logits.sigmoid() * wanted).sum((1, 2, 3)), (logits.sigmoid() + wanted).sum((1, 2, 3))
-    there = wanted.any(-1).any(-1)[:, 0].float()
-    missed = there * (1 - (2 * overlap + 1) / (total + 1))
-    return (entropy.mean((1, 2, 3)) + missed).mean()
+    return (entropy.mean((1, 2, 3)) + dice_loss(logits, wanted)).mean()
