@@ -97,9 +97,14 @@ def run(arguments: argparse.Namespace) -> int:
         return 0
     config = _config(arguments)
 
+    import torch
+
     from ..models import choose_device
     from .ranks import join_ranks
 
+    # Gradients of attention are full of numbers too small for float32's normal form, on which a CPU is twenty times
+    # slower. Only threads that start later follow, so this comes before anything is computed.
+    torch.set_flush_denormal(True)
     with join_ranks(choose_device(arguments.device)) as ranks:
         return _train(arguments, config, ranks)
 

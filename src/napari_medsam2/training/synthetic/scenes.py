@@ -37,10 +37,10 @@ class Smooth:
         length = wavelength * np.exp(rng.normal(0, 0.35, size=(waves, 1)))
         self.vectors = (2 * np.pi * direction / length).astype(np.float32)
         self.phases = rng.uniform(0, 2 * np.pi, waves).astype(np.float32)
-        self.gain = np.float32(np.sqrt(2.0 / waves))
+        self.gains = np.full(waves, np.sqrt(2.0 / waves), np.float32)
 
     def __call__(self, points: Array) -> Array:
-        return np.asarray(np.cos(points @ self.vectors.T + self.phases).sum(1) * self.gain, np.float32)
+        return np.asarray(np.cos(points @ self.vectors.T + self.phases) @ self.gains, np.float32)
 
 
 class Scene:
@@ -179,20 +179,20 @@ class Scene:
         def layer(points: Array, ids: Ids) -> Ids:
             ids = ids.copy()
             for c, r, matrix, offsets, size, outer_id, inner_id, away in shapes:
-                near = np.flatnonzero((np.abs(points - c) < (3.4 if len(away) else 2.4) * r).all(1))
+                near = _within(points, c, (3.4 if len(away) else 2.4) * r)
                 if not len(near):
                     continue
                 local = points[near] - c
                 wobble = 1 + roughness * rough(points[near])
-                inside = np.linalg.norm(local @ matrix, axis=1) < wobble
+                inside = _lengths(local @ matrix) < wobble
                 for lobe in away:
-                    inside |= np.linalg.norm((local - lobe) @ matrix, axis=1) < 0.8 * wobble
+                    inside |= _lengths((local - lobe) @ matrix) < 0.8 * wobble
                 ids[near[inside]] = outer_id
                 if inner_id:
                     if patches is not None:
                         part = patches(points[near]) > level
                     else:
-                        away_from = [np.linalg.norm((local - offset) @ matrix, axis=1) for offset in offsets]
+                        away_from = [_lengths((local - offset) @ matrix) for offset in offsets]
                         part = np.minimum.reduce(away_from) < size * (2 - wobble)
                     ids[near[part & inside]] = inner_id
             return ids
@@ -216,8 +216,8 @@ class Scene:
 
         def layer(points: Array, ids: Ids) -> Ids:
             ids = ids.copy()
-            near = np.flatnonzero((np.abs(points - centre) < 4 * radius * stretch).all(1))
-            away = np.linalg.norm((points[near] - centre) / (radius * stretch), axis=1)
+            near = _within(points, centre, 4 * radius * stretch)
+            away = _lengths((points[near] - centre) / (radius * stretch))
             inside = near[away < 1 + ragged * field(points[near])]
             ids[inside] = own
             if inner:
@@ -254,7 +254,7 @@ class Scene:
         def layer(points: Array, ids: Ids) -> Ids:
             local = (points - middle) * stretch
             local[:, 1:] = local[:, 1:] @ turn
-            away = np.linalg.norm(local, axis=1) / (radius * (1 + 0.06 * wobble(points)))
+            away = _lengths(local) / (radius * (1 + 0.06 * wobble(points)))
             painted = ids.copy()
             for edge, own in reversed(edges):  # from the inside out
                 painted[away > edge] = own
@@ -286,6 +286,20 @@ class Scene:
             return np.where(distance < radius * (1 + 0.25 * wide(points)), own, ids).astype(np.int32)
 
         self.layers.append(layer)
+
+
+def _within(points: Array, centre: Array, reach: npt.ArrayLike) -> npt.NDArray[np.intp]:
+    """Indices of the points ``[N, 3]`` that are nearer than ``reach`` to ``centre`` along every axis."""
+    reach = np.broadcast_to(reach, 3)
+    near = np.arange(len(points))
+    for axis in (1, 2, 0):
+        near = near[np.abs(points[near, axis] - centre[axis]) < reach[axis]]
+    return near
+
+
+def _lengths(vectors: Array) -> Array:
+    """Lengths of the vectors ``[N, 3]``."""
+    return np.asarray(np.sqrt(np.einsum("nk,nk->n", vectors, vectors)))
 
 
 def random_roughness(rng: np.random.Generator) -> float:
