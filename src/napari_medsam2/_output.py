@@ -13,8 +13,12 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from ._layers import affine_of, object_colour, placed_like
 from ._layout import Layout
+from .overlap import label_image
+from .prompts import MaskPrompt
+from .results import FrameResult
 
-Masks = Mapping[int, npt.NDArray[np.bool_]]
+#: Results of one frame, by object.
+Found = Mapping[int, FrameResult]
 
 
 class OutputError(ValueError):
@@ -94,25 +98,29 @@ class OutputLabels:
         """Return the labels of one frame, a view ``(H, W)``."""
         return np.asarray(self.layer.data[self.layout.index(frame)])
 
-    def compose(self, frame: int, masks: Masks) -> npt.NDArray[Any]:
-        """Put masks over what was there before: ``(H, W)``. Where objects overlap the higher number wins."""
-        dtype = self.layer.data.dtype
-        labels = np.zeros(self.layout.frame_shape, dtype=dtype)
-        for object_id in sorted(masks):
-            if object_id > np.iinfo(dtype).max:
-                raise OutputError(f"'{self.layer.name}' holds {dtype} and cannot hold object number {object_id}")
-            labels[masks[object_id]] = object_id
+    def compose(self, frame: int, found: Found) -> npt.NDArray[Any]:
+        """Put results over what was there before, ``(H, W)``; see :func:`.overlap.label_image` for where they overlap.
+
+        Raises
+        ------
+        OutputError
+            If the layer cannot hold an object's number.
+        """
+        try:
+            labels = label_image(self.layout.frame_shape, self.layer.data.dtype, found.values())
+        except ValueError as error:
+            raise OutputError(f"'{self.layer.name}': {error}") from error
         before = self._before.get(frame)
         if before is None:
             return labels
         return np.where(before != 0, before, labels) if self.keep else np.where(labels != 0, labels, before)
 
-    def show(self, frame: int, masks: Masks) -> None:
+    def show(self, frame: int, found: Found) -> None:
         """Write one frame. What a user's layer held there before is remembered."""
         view = self.frame(frame)
         if not self.ours and frame not in self._before:
             self._before[frame] = view.copy()
-        view[...] = self.compose(frame, masks)
+        view[...] = self.compose(frame, found)
 
     def settle(self) -> None:
         """Make what is there now part of the layer: later results go over or under it, as ``keep`` says."""
@@ -121,27 +129,44 @@ class OutputLabels:
     def set_keep(self, keep: bool) -> None:
         self.keep = keep
 
-    def strokes(self, frames: Iterable[int], masks_of: Mapping[int, Masks], known: set[int]) -> list[tuple[int, int]]:
-        """Find what the user painted: ``(frame, object)`` whose pixels are no longer what was written.
+    def strokes(self, frames: Iterable[int], found_on: Mapping[int, Found], known: set[int]) -> list[MaskPrompt]:
+        """Find what the user painted: masks of the objects whose pixels are no longer what was written.
 
-        Labels that are no object of ours (``known``) are taken as the user's own and kept.
+        What an object has below others stays its own. One that was painted over stays as it is if it lies below what
+        was painted anyway. Labels that are no object of ours (``known``) are taken as the user's own and kept.
         """
-        found = []
+        strokes: list[MaskPrompt] = []
         for frame in frames:
             view = self.frame(frame)
-            expected = self.compose(frame, masks_of.get(frame, {}))
+            found = found_on.get(frame, {})
+            expected = self.compose(frame, found)
             changed = view != expected
             if not changed.any():
                 continue
-            lost = changed & ((view == 0) | (view < expected))  # elsewhere the painted object lies on top anyway
-            touched = {int(v) for v in np.unique(view[changed])} | {int(v) for v in np.unique(expected[lost])}
-            found += [(frame, object_id) for object_id in sorted(touched & known)]
             foreign = changed & (view != 0) & ~np.isin(view, sorted(known))
             if foreign.any() or frame in self._before:
                 # What was there before is gone where the user painted over it.
                 before = self._before.setdefault(frame, np.zeros_like(view))
                 before[changed] = np.where(foreign, view, 0)[changed]
-        return found
+            painted = self._repainted(frame, view, changed, found, known)
+            strokes += [MaskPrompt(frame, result.mask, number) for number, result in sorted(painted.items())]
+        return strokes
+
+    def _repainted(
+        self, frame: int, view: npt.NDArray[Any], changed: npt.NDArray[np.bool_], found: Found, known: set[int]
+    ) -> dict[int, FrameResult]:
+        """Results that put together look as the frame does now; only those that differ from what was ``found``."""
+        now = dict(found)
+        for number in {int(v) for v in np.unique(view[changed])} & known:
+            gained = changed & (view == number)
+            now[number] = _drawn(frame, number, gained | now[number].mask if number in now else gained)
+        while True:
+            shown = self.compose(frame, now)
+            too_much = {int(v) for v in np.unique(shown[shown != view])} & known
+            if not too_much:
+                return {number: result for number, result in now.items() if result is not found.get(number)}
+            for number in too_much:  # ends: an object that lost what it has too much of does not have it again
+                now[number] = _drawn(frame, number, now[number].mask & ~((shown == number) & (view != number)))
 
     def painted_frames(self, item: Any, current: int) -> set[int]:
         """Say which frames a paint event touched: the one in view, and those that its edits name."""
@@ -159,6 +184,11 @@ class OutputLabels:
             else:
                 frames |= {int(v) for v in np.unique(np.asarray(along))}
         return {f for f in frames if 0 <= f < self.layout.n_frames}
+
+
+def _drawn(frame: int, number: int, mask: npt.NDArray[np.bool_]) -> FrameResult:
+    """What the session will make of a painted mask."""
+    return FrameResult(frame, number, mask, 1.0, 1.0, 1.0, prompted=True, seconds=0.0, drawn=True)
 
 
 def keep_result(result: npt.NDArray[Any], kept: npt.NDArray[Any]) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from napari.layers import Image, Labels
 
 from ._layout import Layout
-from ._output import Masks, OutputLabels, new_labels_layer
+from ._output import Found, OutputLabels, new_labels_layer
 from ._state import Column
 from .results import FrameResult
 
@@ -72,9 +72,9 @@ class ResultView:
         self._shown.clear()
         self._late |= {frame for frame, _ in self.results}
 
-    def masks_shown(self, frame: int) -> Masks:
+    def shown_on(self, frame: int) -> Found:
         """Return what the layer shows on a frame, which later results may not be part of yet."""
-        return {number: r.mask for number, r in self._shown.get(frame, {}).items() if not r.absent}
+        return self._shown.get(frame, {})
 
     def add(self, result: FrameResult) -> None:
         self.results[(result.frame, result.object_id)] = result
@@ -113,7 +113,7 @@ class ResultView:
             if frame in by_frame:
                 by_frame[frame][number] = result
         for frame, found in by_frame.items():
-            output.show(frame, {number: r.mask for number, r in found.items()})
+            output.show(frame, found)
             self._shown[frame] = found
         if in_view is None or in_view in late:
             output.layer.refresh(extent=False, thumbnail=False)

@@ -16,7 +16,6 @@ from ._results import ResultView
 from ._sequence import ImageSequence
 from ._tools import PromptTools, Tool, place_below
 from .engine_events import Restored
-from .prompts import MaskPrompt
 
 
 class Workspace:
@@ -207,14 +206,14 @@ class Workspace:
         if output is None or self._watched is None:
             return
         known = {*self.book.objects, *(n for _, n in self.results.results), self._object_in_hand(output)}
-        masks = {frame: self.results.masks_shown(frame) for frame in frames}
+        found = {frame: self.results.shown_on(frame) for frame in frames}
         problem = ""
-        for frame, number in output.strokes(frames, masks, known - {0}):
-            mask = output.frame(frame) == number
-            if mask.any() or self.book.is_shown_beside(number, frame):
-                self.book.add_stroke(MaskPrompt(frame, mask, number))
+        for stroke in output.strokes(frames, found, known - {0}):
+            number = stroke.object_id
+            if stroke.mask.any() or self.book.is_shown_beside(number, stroke.frame):
+                self.book.add_stroke(stroke)
             else:
-                self.results.show_again(frame)
+                self.results.show_again(stroke.frame)
                 problem = (
                     f"Nothing of object {number} would be left, and an empty mask is no prompt: no other frame says "
                     "where it is. Undo the prompt, or click on what is wrong with the minus sign (T)."

@@ -16,7 +16,7 @@ from .frames import FrameSource
 from .history import History
 from .memory_bank import MemoryBank
 from .planning import Mode, affected_frames, origins_of, stack_steps
-from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError, is_erased, masks_of, points_of, says_where
+from .prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, PromptError, is_erased, points_of, says_where
 from .results import FrameResult
 from .transforms import Window
 
@@ -301,11 +301,6 @@ def same_prompt(a: Prompt, b: Prompt) -> bool:
     if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt):
         return (a.frame, a.object_id) == (b.frame, b.object_id) and np.array_equal(a.mask, b.mask)
     return a is b or (type(a) is type(b) and a == b)
-
-
-def is_drawn(prompts: Sequence[Prompt]) -> bool:
-    """True if the user drew the mask."""
-    return bool(masks_of(prompts))
 
 
 def _at_most_clicks(prompts: Sequence[Prompt]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +38,8 @@ class FrameResult:
         What this frame cost; 0 where the network was not run.
     window
         The region of the frame that the network saw, or ``None`` where it was not run.
+    drawn
+        True if the mask is the user's.
     """
 
     frame: int
@@ -49,6 +51,7 @@ class FrameResult:
     prompted: bool
     seconds: float
     window: Window | None
+    drawn: bool
     _part: tuple[slice, slice]
     _cutout: npt.NDArray[np.bool_]
 
@@ -63,6 +66,7 @@ class FrameResult:
         prompted: bool,
         seconds: float,
         window: Window | None = None,
+        drawn: bool = False,
     ) -> None:
         part = _part_with_object(mask)
         values = {
@@ -75,6 +79,7 @@ class FrameResult:
             "prompted": prompted,
             "seconds": seconds,
             "window": window,
+            "drawn": drawn,
             "_part": part,
             "_cutout": np.array(mask[part], dtype=bool),
         }
@@ -86,6 +91,10 @@ class FrameResult:
         mask = np.zeros(self.shape, bool)
         mask[self._part] = self._cutout
         return mask
+
+    def paint(self, labels: npt.NDArray[Any]) -> None:
+        """Write the object's number into labels ``(H, W)``, wherever the object is."""
+        labels[self._part][self._cutout] = self.object_id
 
     @property
     def absent(self) -> bool:
@@ -101,6 +110,19 @@ class FrameResult:
     def nbytes(self) -> int:
         """Bytes that the mask takes."""
         return self._cutout.nbytes
+
+
+def shared_area(a: FrameResult, b: FrameResult) -> int:
+    """Pixels that belong to both objects."""
+    cutouts = []
+    for one in (a, b):
+        crop = []
+        for axis in (0, 1):
+            start = max(a._part[axis].start, b._part[axis].start)
+            stop = min(a._part[axis].stop, b._part[axis].stop)
+            crop.append(slice(start - one._part[axis].start, max(stop, start) - one._part[axis].start))
+        cutouts.append(one._cutout[tuple(crop)])
+    return int(np.count_nonzero(cutouts[0] & cutouts[1]))
 
 
 def _part_with_object(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice]:

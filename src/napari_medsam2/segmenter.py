@@ -70,5 +70,6 @@ class FrameSegmenter:
             prompted=bool(task.prompts),
             seconds=time.perf_counter() - began,
             window=seen.window,
+            drawn=drawn is not None,
         )
         return Segmented(result, entry, probability, seen.recalled)

@@ -18,7 +18,8 @@ from .frames import ContrastLike, FrameSource, PerFrameContrast, as_frames, esti
 from .looks import Looker
 from .memory_bank import Fifo, MemoryBank, SelfSorting
 from .models import Model
-from .object_state import SessionState, is_drawn, same_prompt
+from .object_state import SessionState, same_prompt
+from .overlap import label_image
 from .planning import Direction, Mode
 from .prompts import Prompt, PromptError
 from .propagation import Propagator, SessionError, Span
@@ -339,20 +340,19 @@ class Session:
     def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
         """Label image ``(H, W)`` of a frame: 0 for background, else the object's number.
 
-        Where objects overlap, drawn masks win, then the more confident one.
+        Where objects overlap, see :func:`napari_medsam2.overlap.label_image`.
+
+        Raises
+        ------
+        SessionError
+            If an object's number does not fit into labels of this type.
         """
         with self._state.lock:
-            found = [
-                (is_drawn(state.prompts.get(frame, ())), state.kept[frame].result)
-                for _, state in sorted(self._state.objects.items())
-                if frame in state.kept
-            ]
-        labels = np.zeros(self.frames.shape(frame), dtype)
-        for _, result in sorted(found, key=lambda item: (item[0], item[1].confidence)):
-            if result.object_id > np.iinfo(labels.dtype).max:
-                raise SessionError(f"object {result.object_id} does not fit into labels of type {labels.dtype}")
-            labels[result.mask] = result.object_id
-        return labels
+            found = [state.kept[frame].result for state in self._state.objects.values() if frame in state.kept]
+        try:
+            return label_image(self.frames.shape(frame), dtype, found)
+        except ValueError as error:
+            raise SessionError(str(error)) from error
 
 
 def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
