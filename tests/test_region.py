@@ -148,6 +148,27 @@ def test_after_a_click_the_window_is_as_close_as_after_a_box():
     assert clicked[1:] == pytest.approx(boxed[1:])
 
 
+@pytest.mark.parametrize("boxes_clicked", [False, True])
+def test_what_clicks_found_is_looked_at_again_with_a_box_around_it_where_the_model_gains_by_that(boxes_clicked):
+    frames, masks = small_disc_in_a_large_frame()
+    model = blob_model(region=True)
+    model.network.boxes_clicked = boxes_clicked
+    session = Session(model, frames, contrast=PLAIN)
+    y, x = np.argwhere(masks[0]).mean(0).round()
+    session.add(PointPrompt(0, y, x))
+    session.add(PointPrompt(0, y + 8, x, positive=False))
+    result = session.segment(0)
+    given = [call.prompts for call in model.network.calls.segmented]
+    assert [len(prompts.boxes) for prompts in given] == [0] * (len(given) - boxes_clicked) + [1] * boxes_clicked
+    assert given[-1].point_labels.tolist() == [1, 0], "the clicks stay"
+    if boxes_clicked:
+        side = result.window.size_y
+        box = (given[-1].boxes[0] / 64 * side).tolist()
+        assert max(box[2] - box[0], box[3] - box[1]) == pytest.approx(side / 1.6, abs=1)
+        assert session.prompts[0] == PointPrompt(0, y, x) and len(session.prompts) == 2, "no prompt of the user's"
+    assert 2 * (result.mask & masks[0]).sum() / (result.mask.sum() + masks[0].sum()) > 0.95
+
+
 def test_the_region_is_a_choice():
     frames, masks = small_disc_in_a_large_frame()
     for model_region, mode, region, expected in [

@@ -34,6 +34,8 @@ class RegionOptions:
         The same where the box is only guessed, from what was found after a click.
     click_limit
         Side of a window over what was found in it after a click, from which on there is a closer look.
+    boxed_scale
+        Side of the window over the longer side of that box, where it is then taken for one that was drawn.
     closer_scale
         The same in a flow, for the closer look after the one at the whole frame.
     closer_share
@@ -61,6 +63,7 @@ class RegionOptions:
     scale: float = 1.4
     click_scale: float = 1.9
     click_limit: float = 2.2
+    boxed_scale: float = 1.6
     closer_scale: float = 1.6
     closer_share: float = 0.8
     minimum: float = 20.0

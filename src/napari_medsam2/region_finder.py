@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from . import region
 from .finding import Finder, Found, best_scale
 from .looks import Looker
-from .prompts import says_where
+from .prompts import BoxPrompt, says_where
 from .region import RegionOptions
 from .task import Mask, Task
 from .transforms import Window
@@ -27,20 +29,23 @@ class RegionFinder(Finder):
         self.options = options
 
     def find(self, task: Task, drawn: Mask | None) -> Found:
-        shape, options = self.frames.shape(task.frame), self.options
-        if not task.prompts or (drawn is not None and not drawn.any()):
-            found = self.look(task, self._following_window(task))
-        elif (box := region.extent_of_prompts(task.prompts, task.seen)) is not None:
-            found = self.look(task, region.window_around(box, shape, options.scale, options))
-        elif not says_where(task.prompts):
-            found = self.look(task, self._following_window(task))
+        erased = drawn is not None and not drawn.any()
+        box = region.extent_of_prompts(task.prompts, task.seen) if task.prompts and not erased else None
+        if box is not None:
+            window = region.window_around(box, self.frames.shape(task.frame), self.options.scale, self.options)
+        elif erased or not task.prompts or not says_where(task.prompts):
+            window = self._following_window(task)
         else:
-            found = self._first_look(task)
-        if drawn is None and region.touches_border(found.mask, found.look.window, options):
-            larger = region.grown(found.look.window, shape, options)
-            if larger != found.look.window:
-                found = self.look(task, larger)
-        return found
+            return self._boxed_look(task, self._reaching(task, self._first_look(task)))
+        found = self.look(task, window)
+        return self._reaching(task, found) if drawn is None else found
+
+    def _reaching(self, task: Task, found: Found) -> Found:
+        """A look at a larger window, where what was found reaches the border of its own."""
+        if not region.touches_border(found.mask, found.look.window, self.options):
+            return found
+        larger = region.grown(found.look.window, self.frames.shape(task.frame), self.options)
+        return found if larger == found.look.window else self.look(task, larger)
 
     def _first_look(self, task: Task) -> Found:
         """After clicks alone: of windows of several sizes, one whose answer is sure and also seen from farther away.
@@ -57,6 +62,18 @@ class RegionFinder(Finder):
         if box is None or best.look.window.size_y < options.click_limit * region.longer_side(box):
             return best
         return self.look(task, region.window_around(box, shape, options.click_scale, options))
+
+    def _boxed_look(self, task: Task, clicked: Found) -> Found:
+        """Look again with a box around what was found after clicks: a box says what is one thing, and what is its rim.
+
+        The box is around where the network is sure, not around all that is shown.
+        """
+        box = region.clicked_extent(clicked.logits > 0, task.prompts)
+        if box is None or not self.looker.model.network.boxes_clicked:
+            return clicked
+        shape, options = self.frames.shape(task.frame), self.options
+        boxed = replace(task, prompts=(*task.prompts, BoxPrompt(task.frame, *box, task.object_id)))
+        return self.look(boxed, region.window_around(box, shape, options.boxed_scale, options))
 
     def _following_window(self, task: Task) -> Window:
         shape, options = self.frames.shape(task.frame), self.options

@@ -223,6 +223,8 @@ class SegmentationNetwork(nn.Module, ABC):
     region_size: int | None = None
     #: A frame with a box is also looked at this many times as finely, and the answers are averaged.
     box_detail: float = 1.0
+    #: Whether a box around what was found after clicks makes that better, in a window.
+    boxes_clicked: bool = False
     #: Whether the network has a use for the neighbouring frame, ``previous`` and ``previous_image``.
     sees_neighbour: bool = False
     #: Run the session's methods in this precision where that is safe; ``None``: in that of the weights.

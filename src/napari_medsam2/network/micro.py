@@ -41,6 +41,7 @@ class MicroNetwork(SegmentationNetwork):
 
     sees_neighbour = True
     box_detail = 1.5
+    boxes_clicked = True
     #: Logits above which a pixel belongs to the mask that is shown on a slice with a box, and on one with clicks
     #: alone: people draw outlines a little outside of where the network is sure. What is remembered goes without them.
     box_threshold, click_threshold = -1.25, -0.6
