@@ -52,6 +52,7 @@ class _FlowRecipe:
     target: str
     mottled: bool
     pieces: int
+    concentric: bool
 
     @property
     def target_classes(self) -> set[int]:
@@ -87,7 +88,16 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
         target=str(rng.choice(["whole", "inner", "rim", "plain"], p=[0.2, 0.22, 0.2, 0.38])),
         mottled=bool(rng.random() < 0.4),
         pieces=int(rng.choice([1, 2, 3, 4], p=[0.7, 0.1, 0.1, 0.1])),
+        concentric=False,
     )
+    if kind == "single" and recipe.target in ("inner", "rim", "whole") and rng.random() < 0.6:
+        recipe = replace(
+            recipe,
+            radius=float(rng.uniform(0.15, 0.42)),
+            inner=float(rng.uniform(0.45, 0.97)),
+            roughness=min(recipe.roughness, 0.08),
+            concentric=True,
+        )
     return recipe if kind in ("crowd", "single") else replace(recipe, target="plain")  # the others have no parts
 
 
@@ -97,7 +107,7 @@ def _flow_look(recipe: _FlowRecipe, rng: np.random.Generator) -> Look:
     Things of one kind are often brighter and fainter, as nuclei are. Where there are other kinds, they are less so.
     """
     look = Look.random(rng, 24, ordered=False)
-    if rng.random() < 0.3:
+    if rng.random() < (0.6 if recipe.concentric else 0.3):
         look = look.stained(rng, 6, 10, 11)
     elif recipe.target != "plain" and rng.random() < 0.4:
         look = look.graded(rng, recipe.backgrounds[0], 10, 11)
@@ -111,6 +121,8 @@ def _flow_look(recipe: _FlowRecipe, rng: np.random.Generator) -> Look:
 def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
     """One frame of a flow."""
     scene = Scene(rng)
+    if recipe.concentric:
+        scene.straighten(0.3)
     if len(recipe.backgrounds) > 1:
         scene.add_regions(list(recipe.backgrounds), recipe.wavelength * float(np.exp(rng.normal(0, 0.2))))
     if recipe.kind == "regions":
@@ -130,7 +142,7 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
         centre = (float(y), float(x))
     nested = recipe.target != "plain"
     # A nucleus fills its cell on one image and a part of it on the next: its look says which it is, not its share.
-    inner = float(np.clip(recipe.inner * np.exp(rng.normal(0, recipe.inner_spread)), 0.25, 0.95))
+    inner = float(np.clip(recipe.inner * np.exp(rng.normal(0, recipe.inner_spread)), 0.25, 0.97))
     scene.add_blobs(
         10,
         count,
@@ -142,5 +154,6 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
         centre=centre,
         touching=recipe.touching,
         mottled=recipe.mottled and recipe.target == "whole",
+        concentric=recipe.concentric,
     )
     return scene

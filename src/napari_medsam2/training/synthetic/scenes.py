@@ -63,6 +63,10 @@ class Scene:
         self.parent.append(parent)
         return len(self.class_of) - 1
 
+    def straighten(self, left: float) -> None:
+        """Warp less: by this share of what it was."""
+        self.warps = [(f, left * amplitude) for f, amplitude in self.warps]
+
     def __call__(self, points: Array) -> Ids:
         """Instance ids at points ``[N, 3]``, (z, y, x) in frame sides."""
         if self.warps:
@@ -134,8 +138,11 @@ class Scene:
         touching: bool = False,
         lobed: float = 0.2,
         mottled: bool = False,
+        concentric: bool = False,
     ) -> None:
         """Star-convex blobs of about ``radius``; with ``inner_class`` each holds a smaller part of that class.
+
+        A ``concentric`` part has its middle where the blob has it, the more so the larger it is.
 
         A share ``lobed`` of those without such a part has one to three lobes, which part from each other farther on.
         With ``pieces`` the inner part is up to so many balls, apart or in touch, as the nucleus of a granulocyte is. In
@@ -165,9 +172,11 @@ class Scene:
             axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
             stretch = np.exp(rng.normal(0, 0.3, 3).clip(-0.6, 0.6))
             balls = int(rng.integers(1, pieces + 1)) if pieces > 1 else 1
+            size = inner * np.exp(rng.normal(0, 0.1 if concentric else 0.2)) / balls**0.5
             reach = 0.3 if balls == 1 else 0.55
+            if concentric and balls == 1:
+                reach = min(reach, 0.6 * max(1 - size, 0.05))
             offsets = (rng.uniform(-reach, reach, (balls, 3)) * r).astype(np.float32)
-            size = inner * np.exp(rng.normal(0, 0.2)) / balls**0.5
             outer_id = self.new_instance(class_id)
             inner_id = self.new_instance(inner_class, outer_id) if inner_class is not None else 0
             matrix = (axes / (r * stretch)).astype(np.float32)
