@@ -263,10 +263,6 @@ def found(number: int, rows: slice, columns: slice, *, confidence: float = 0.9) 
     return FrameResult(2, number, mask, confidence, confidence, 1.0, prompted=False, seconds=0.1)
 
 
-def drawn_result(prompt: MaskPrompt) -> FrameResult:
-    return FrameResult(2, prompt.object_id, prompt.mask, 1.0, 1.0, 1.0, prompted=True, seconds=0.0, drawn=True)
-
-
 LEFT = {1: found(1, slice(None), slice(30))}
 
 
@@ -333,6 +329,7 @@ def test_a_nucleus_lies_on_its_cell_and_of_neighbours_the_surer_one_wins(image):
         ((slice(10, 12), slice(10, 12)), 0, {1: CELL.area - 4, 2: NUCLEUS.area - 4}),
         ((slice(5, 10), slice(31, 35)), 3, {3: NEIGHBOUR.area - 130}),  # drawn, it is what is seen of it
         ((slice(5, 10), slice(36, 40)), 1, {1: CELL.area + 20}),
+        ((slice(5, 35), slice(30, 50)), 0, {1: CELL.area - 150, 3: 0}),
     ],
 )
 def test_after_a_stroke_the_frame_is_as_it_was_painted(image, where, label, changes):
@@ -342,8 +339,8 @@ def test_after_a_stroke_the_frame_is_as_it_was_painted(image, where, label, chan
     view[where] = label
     painted = view.copy()
     strokes = output.strokes([2], {2: TOGETHER}, {1, 2, 3})
-    assert {stroke.object_id: np.count_nonzero(stroke.mask) for stroke in strokes} == changes
-    output.show(2, TOGETHER | {s.object_id: drawn_result(s) for s in strokes})
+    assert {stroke.object_id: stroke.area for stroke in strokes} == changes
+    output.show(2, TOGETHER | {stroke.object_id: stroke for stroke in strokes})
     np.testing.assert_array_equal(output.frame(2), painted)
 
 
@@ -363,8 +360,37 @@ def test_whatever_is_painted_over_whatever_overlaps_stays_as_painted(image):
             view[some()] = rng.choice([0, 1, 2, 3, 4, 77])
         painted = view.copy()
         strokes = output.strokes([2], {2: there}, {1, 2, 3, 4})
-        output.show(2, there | {s.object_id: drawn_result(s) for s in strokes})
-        np.testing.assert_array_equal(output.frame(2), painted)
+        output.show(2, there | {stroke.object_id: stroke for stroke in strokes})
+        odd = output.frame(2)[output.frame(2) != painted]
+        assert not set(odd.tolist()) & set(painted.ravel().tolist()), "only what was wholly painted over stays"
+
+
+def test_a_cell_that_is_painted_over_its_nucleus_leaves_the_nucleus_whole(image):
+    output = new_output(image)
+    output.show(2, {2: NUCLEUS})
+    output.frame(2)[5:35, 5:35] = 1
+    (stroke,) = output.strokes([2], {2: {2: NUCLEUS}}, {1, 2})
+    assert (stroke.object_id, stroke.area) == (1, 900)
+    output.show(2, {1: stroke, 2: NUCLEUS})
+    assert np.count_nonzero(output.frame(2) == 2) == NUCLEUS.area
+
+
+def test_labels_of_the_user_are_touched_up_as_wholes_and_uncover_what_lies_below(image):
+    data = np.zeros(SHAPE, np.uint8)
+    data[2, 10:20, 10:20], data[2, 30:35, :20] = 1, 9
+    theirs = Labels(data, **placed_like(image, stack_layout()))
+    output = OutputLabels.of_user(theirs, image, stack_layout(), keep=True)
+    below = {2: found(2, slice(28, 38), slice(0, 25))}
+    output.show(2, below)
+    data[2, 20:22, 10:12] = 1
+    (stroke,) = output.strokes([2], {2: below}, {1, 2})
+    assert (stroke.object_id, stroke.area) == (1, 104), "not the last dab alone"
+    shown = {1: stroke, **below}
+    output.show(2, shown)
+    data[2, 30:35, :20] = 0
+    assert output.strokes([2], {2: shown}, {1, 2}) == []
+    output.show(2, shown)
+    assert np.count_nonzero(data[2] == 2) == below[2].area
 
 
 def test_committing_never_overwrites_what_was_kept():

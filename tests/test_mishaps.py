@@ -209,6 +209,30 @@ def test_a_stroke_says_nothing_about_results_that_are_not_painted_yet(viewer, cl
     assert [call.args[:2] for call in engine.replace_prompts.call_args_list] == [(2, 3)]
 
 
+def test_strokes_that_have_no_answer_yet_stay_and_can_be_taken_back(viewer, clicked, qtbot):
+    dock, engine, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    layer = viewer.layers["scan segmentation"]
+    dock.prompt.new_object.click()
+    viewer.dims.set_current_step(0, 3)
+    dock.prompt.tools["mask"].click()
+    engine.reset_mock()
+
+    def sent() -> int:
+        number, frame, (prompt,) = engine.replace_prompts.call_args.args
+        assert (number, frame) == (2, 3)
+        return int(prompt.mask.sum())
+
+    paint(layer, 3, SQUARE, 2)
+    qtbot.waitUntil(lambda: engine.replace_prompts.called)
+    deliver(qtbot, send, answer(3))  # the other object, on the same frame
+    assert (layer.data[3][SQUARE] == 2).all()
+    paint(layer, 3, np.roll(SQUARE, 50, axis=1), 2)
+    qtbot.waitUntil(lambda: sent() == 2 * SQUARE.sum())
+    paint(layer, 3, np.roll(SQUARE, 50, axis=1), 0)
+    qtbot.waitUntil(lambda: sent() == SQUARE.sum())
+
+
 def test_features_that_are_no_object_numbers_are_explained(viewer, start, qtbot):
     dock, engine, _ = start()
     odd = viewer.add_points([(2, 8, 8), (2, 9, 20)], features={"object": ["cell", "2"]}, name="odd")

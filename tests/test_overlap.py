@@ -34,6 +34,9 @@ def test_what_lies_in_what_lies_in_something_is_on_top():
     speck = result(2, slice(7, 9), slice(7, 9), confidence=0.1)
     labels = shown(speck, result(9, slice(6, 12), slice(6, 12), confidence=0.5), CELL)
     assert [int(np.count_nonzero(labels == number)) for number in (2, 9, 3)] == [4, 32, 256 - 36]
+    half_out = result(2, slice(7, 9), slice(16, 20), confidence=0.1)
+    labels = shown(half_out, result(9, slice(6, 12), slice(15, 20), confidence=0.5), CELL)
+    assert np.count_nonzero(labels == 2) == 8, "what holds it need not lie wholly in the next one"
 
 
 def test_of_neighbours_the_surer_one_wins_and_the_drawn_one_before_it():

@@ -169,6 +169,19 @@ def test_what_clicks_found_is_looked_at_again_with_a_box_around_it_where_the_mod
     assert 2 * (result.mask & masks[0]).sum() / (result.mask.sum() + masks[0].sum()) > 0.95
 
 
+def test_parts_that_were_clicked_get_a_box_each_and_what_lies_between_them_stays_out():
+    masks = [disc((200, 200), 100, x, 8) for x in (70, 100, 130)]
+    frames = np.where(np.logical_or.reduce(masks), 204, 20).astype(np.uint8)[None].repeat(2, 0)
+    model = blob_model(region=True)
+    model.network.boxes_clicked = True
+    session = Session(model, frames, contrast=PLAIN)
+    for x in (70, 130):
+        session.add(PointPrompt(0, 100, x))
+    mask = session.segment(0).mask
+    assert not mask[masks[1]].any() and np.count_nonzero(mask ^ (masks[0] | masks[2])) < 0.15 * mask.sum()
+    assert len(model.network.calls.segmented[-1].prompts.boxes) == 2
+
+
 def test_the_region_is_a_choice():
     frames, masks = small_disc_in_a_large_frame()
     for model_region, mode, region, expected in [

@@ -14,7 +14,6 @@ from napari.utils.colormaps import DirectLabelColormap
 from ._layers import affine_of, object_colour, placed_like
 from ._layout import Layout
 from .overlap import label_image
-from .prompts import MaskPrompt
 from .results import FrameResult
 
 #: Results of one frame, by object.
@@ -129,13 +128,14 @@ class OutputLabels:
     def set_keep(self, keep: bool) -> None:
         self.keep = keep
 
-    def strokes(self, frames: Iterable[int], found_on: Mapping[int, Found], known: set[int]) -> list[MaskPrompt]:
-        """Find what the user painted: masks of the objects whose pixels are no longer what was written.
+    def strokes(self, frames: Iterable[int], found_on: Mapping[int, Found], known: set[int]) -> list[FrameResult]:
+        """Find what the user painted: the objects that are no longer what was written, as they are to be now.
 
-        What an object has below others stays its own. One that was painted over stays as it is if it lies below what
-        was painted anyway. Labels that are no object of ours (``known``) are taken as the user's own and kept.
+        Together they look as the frame does. What a painted object has below others stays its own, unless it would now
+        be seen; others lose what was painted over, but never all that they have: then they stay, above or below.
+        Labels that are no object of ours (``known``) are taken as the user's own and kept.
         """
-        strokes: list[MaskPrompt] = []
+        strokes: list[FrameResult] = []
         for frame in frames:
             view = self.frame(frame)
             found = found_on.get(frame, {})
@@ -143,30 +143,42 @@ class OutputLabels:
             changed = view != expected
             if not changed.any():
                 continue
+            uncovered = changed & (view == 0) & ~np.isin(expected, sorted(known))  # says nothing of what lay below
             foreign = changed & (view != 0) & ~np.isin(view, sorted(known))
             if foreign.any() or frame in self._before:
                 # What was there before is gone where the user painted over it.
                 before = self._before.setdefault(frame, np.zeros_like(view))
                 before[changed] = np.where(foreign, view, 0)[changed]
-            painted = self._repainted(frame, view, changed, found, known)
-            strokes += [MaskPrompt(frame, result.mask, number) for number, result in sorted(painted.items())]
+            painted = {int(v) for v in np.unique(view[changed])} & known
+            now = {number: _drawn(frame, number, view == number, found.get(number)) for number in painted}
+            now = self._trimmed(frame, view, uncovered, {**found, **now}, known)
+            strokes += [now[number] for number in sorted(now) if now[number] is not found.get(number)]
         return strokes
 
-    def _repainted(
-        self, frame: int, view: npt.NDArray[Any], changed: npt.NDArray[np.bool_], found: Found, known: set[int]
+    def _trimmed(
+        self,
+        frame: int,
+        view: npt.NDArray[Any],
+        uncovered: npt.NDArray[np.bool_],
+        found: dict[int, FrameResult],
+        known: set[int],
     ) -> dict[int, FrameResult]:
-        """Results that put together look as the frame does now; only those that differ from what was ``found``."""
-        now = dict(found)
-        for number in {int(v) for v in np.unique(view[changed])} & known:
-            gained = changed & (view == number)
-            now[number] = _drawn(frame, number, gained | now[number].mask if number in now else gained)
+        """Results without what shows where the user painted or erased it; ``uncovered`` pixels may show anything."""
+        now, staying = dict(found), set[int]()
         while True:
             shown = self.compose(frame, now)
-            too_much = {int(v) for v in np.unique(shown[shown != view])} & known
+            wrong = (shown != view) & ~uncovered
+            too_much = ({int(v) for v in np.unique(shown[wrong])} & known) - staying
             if not too_much:
-                return {number: result for number, result in now.items() if result is not found.get(number)}
+                return now
             for number in too_much:  # ends: an object that lost what it has too much of does not have it again
-                now[number] = _drawn(frame, number, now[number].mask & ~((shown == number) & (view != number)))
+                lost = wrong & (shown == number)
+                left = now[number].mask & ~lost
+                if left.any() or not view[lost].any():
+                    now[number] = _drawn(frame, number, left)
+                else:
+                    now[number] = found[number]
+                    staying.add(number)
 
     def painted_frames(self, item: Any, current: int) -> set[int]:
         """Say which frames a paint event touched: the one in view, and those that its edits name."""
@@ -186,8 +198,10 @@ class OutputLabels:
         return {f for f in frames if 0 <= f < self.layout.n_frames}
 
 
-def _drawn(frame: int, number: int, mask: npt.NDArray[np.bool_]) -> FrameResult:
-    """What the session will make of a painted mask."""
+def _drawn(frame: int, number: int, mask: npt.NDArray[np.bool_], before: FrameResult | None = None) -> FrameResult:
+    """What the session makes of a painted mask, beside what the object had ``before``."""
+    if before is not None:
+        mask = mask | before.mask
     return FrameResult(frame, number, mask, 1.0, 1.0, 1.0, prompted=True, seconds=0.0, drawn=True)
 
 

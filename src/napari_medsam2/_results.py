@@ -80,6 +80,11 @@ class ResultView:
         self.results[(result.frame, result.object_id)] = result
         self._late.add(result.frame)
 
+    def take_stroke(self, result: FrameResult) -> None:
+        """Take what the user painted, which is on the layer: it is final, and what is painted next adds to it."""
+        self.add(result)
+        self._shown[result.frame] = {**self._shown.get(result.frame, {}), result.object_id: result}
+
     def drop(self, frame: int, object_id: int) -> None:
         """Forget what a prompt was answered with, after it was deleted."""
         known = self.results.get((frame, object_id))
@@ -88,7 +93,7 @@ class ResultView:
             self._late.add(frame)
 
     def show_again(self, frame: int) -> None:
-        """Write a frame once more, over a stroke that cannot be used."""
+        """Write a frame once more, over a stroke of which not all can be used."""
         self._late.add(frame)
 
     def replace(self, results: Mapping[tuple[int, int], FrameResult]) -> None:

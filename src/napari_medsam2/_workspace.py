@@ -16,6 +16,7 @@ from ._results import ResultView
 from ._sequence import ImageSequence
 from ._tools import PromptTools, Tool, place_below
 from .engine_events import Restored
+from .prompts import MaskPrompt
 
 
 class Workspace:
@@ -210,14 +211,16 @@ class Workspace:
         problem = ""
         for stroke in output.strokes(frames, found, known - {0}):
             number = stroke.object_id
-            if stroke.mask.any() or self.book.is_shown_beside(number, stroke.frame):
-                self.book.add_stroke(stroke)
+            if not stroke.absent or self.book.is_shown_beside(number, stroke.frame):
+                self.book.add_stroke(MaskPrompt(stroke.frame, stroke.mask, number))
+                self.results.take_stroke(stroke)
             else:
-                self.results.show_again(stroke.frame)
                 problem = (
                     f"Nothing of object {number} would be left, and an empty mask is no prompt: no other frame says "
                     "where it is. Undo the prompt, or click on what is wrong with the minus sign (T)."
                 )
+        for frame in frames:
+            self.results.show_again(frame)
         self._edited(problem)
 
     def _object_in_hand(self, output: OutputLabels) -> int:

@@ -40,9 +40,10 @@ def label_image(
 
 def _from_below(results: list[FrameResult]) -> list[FrameResult]:
     """Results of one frame in the order in which they are painted."""
-
-    def depth(result: FrameResult) -> int:
-        larger = (other for other in results if other.area > result.area)
-        return sum(shared_area(result, other) >= WITHIN * result.area for other in larger)
-
-    return sorted(results, key=lambda r: (depth(r), r.drawn, r.confidence, r.object_id))
+    depth: dict[FrameResult, int] = {}
+    for result in sorted(results, key=lambda r: -r.area):
+        larger = [(other, n) for other, n in depth.items() if other.area > result.area]
+        depth[result] = max(
+            (n + 1 for other, n in larger if shared_area(result, other) >= WITHIN * result.area), default=0
+        )
+    return sorted(results, key=lambda r: (depth[r], r.drawn, r.confidence, r.object_id))

@@ -159,6 +159,12 @@ def clicked_extent(mask: Mask, prompts: Sequence[Prompt]) -> Box | None:
     return extent_of_prompts(prompts, clicked if clicked.any() else mask)
 
 
+def clicked_boxes(mask: Mask, prompts: Sequence[Prompt]) -> list[Box]:
+    """Boxes around the separate parts of a mask ``(H, W)`` that positive clicks are on, one for each."""
+    parts = [clicked_parts(mask, [click]) for click in points_of(prompts) if click.positive]
+    return list(dict.fromkeys(box for box in map(box_of_mask, parts) if box is not None))
+
+
 def clicked_parts(mask: Mask, clicks: Sequence[PointPrompt]) -> Mask:
     """The separate parts of a mask ``(H, W)`` that positive clicks are on; a click off the frame is on its border."""
     height, width = mask.shape

@@ -64,16 +64,18 @@ class RegionFinder(Finder):
         return self.look(task, region.window_around(box, shape, options.click_scale, options))
 
     def _boxed_look(self, task: Task, clicked: Found) -> Found:
-        """Look again with a box around what was found after clicks: a box says what is one thing, and what is its rim.
+        """Look again with a box around each part that was found at a click: a box says what is one thing.
 
-        The box is around where the network is sure, not around all that is shown.
+        The boxes are around where the network is sure, not around all that is shown.
         """
-        box = region.clicked_extent(clicked.logits > 0, task.prompts)
-        if box is None or not self.looker.model.network.boxes_clicked:
+        boxes = region.clicked_boxes(clicked.logits > 0, task.prompts)
+        if not boxes or not self.looker.model.network.boxes_clicked:
             return clicked
         shape, options = self.frames.shape(task.frame), self.options
-        boxed = replace(task, prompts=(*task.prompts, BoxPrompt(task.frame, *box, task.object_id)))
-        return self.look(boxed, region.window_around(box, shape, options.boxed_scale, options))
+        boxed = replace(task, prompts=(*task.prompts, *(BoxPrompt(task.frame, *box, task.object_id) for box in boxes)))
+        extent = region.extent_of_prompts(boxed.prompts)
+        assert extent is not None  # there are boxes
+        return self.look(boxed, region.window_around(extent, shape, options.boxed_scale, options))
 
     def _following_window(self, task: Task) -> Window:
         shape, options = self.frames.shape(task.frame), self.options

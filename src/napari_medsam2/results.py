@@ -114,14 +114,17 @@ class FrameResult:
 
 def shared_area(a: FrameResult, b: FrameResult) -> int:
     """Pixels that belong to both objects."""
+    starts = [max(p.start, q.start) for p, q in zip(a._part, b._part, strict=True)]
+    stops = [min(p.stop, q.stop) for p, q in zip(a._part, b._part, strict=True)]
+    if any(stop <= start for start, stop in zip(starts, stops, strict=True)):
+        return 0
     cutouts = []
     for one in (a, b):
-        crop = []
-        for axis in (0, 1):
-            start = max(a._part[axis].start, b._part[axis].start)
-            stop = min(a._part[axis].stop, b._part[axis].stop)
-            crop.append(slice(start - one._part[axis].start, max(stop, start) - one._part[axis].start))
-        cutouts.append(one._cutout[tuple(crop)])
+        rows, columns = (
+            slice(start - part.start, stop - part.start)
+            for part, start, stop in zip(one._part, starts, stops, strict=True)
+        )
+        cutouts.append(one._cutout[rows, columns])
     return int(np.count_nonzero(cutouts[0] & cutouts[1]))
 
 

@@ -105,8 +105,11 @@ def run(arguments: argparse.Namespace) -> int:
     # Gradients of attention are full of numbers too small for float32's normal form, on which a CPU is twenty times
     # slower. Only threads that start later follow, so this comes before anything is computed.
     torch.set_flush_denormal(True)
-    with join_ranks(choose_device(arguments.device)) as ranks:
-        return _train(arguments, config, ranks)
+    try:
+        with join_ranks(choose_device(arguments.device)) as ranks:
+            return _train(arguments, config, ranks)
+    finally:
+        torch.set_flush_denormal(False)
 
 
 def _train(arguments: argparse.Namespace, config: TrainConfig, ranks: Ranks) -> int:

@@ -142,7 +142,7 @@ class Scene:
     ) -> None:
         """Star-convex blobs of about ``radius``; with ``inner_class`` each holds a smaller part of that class.
 
-        A ``concentric`` part has its middle where the blob has it, the more so the larger it is.
+        A ``concentric`` part, if it is one ball, has its middle where the blob has it, the more so the larger it is.
 
         A share ``lobed`` of those without such a part has one to three lobes, which part from each other farther on.
         With ``pieces`` the inner part is up to so many balls, apart or in touch, as the nucleus of a granulocyte is. In
