@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from napari_medsam2.models import load_model
-from napari_medsam2.network.interface import ImageFeatures, Memory, PromptTensors, Recall, no_prompts
+from napari_medsam2.network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall, no_prompts
 from napari_medsam2.network.micro import MicroNetwork
 from napari_medsam2.network.micro_encoder import MicroConfig, local_contrast
 from napari_medsam2.network.micro_memory import MicroMemory
@@ -107,15 +107,21 @@ def test_a_prompted_slice_is_shown_with_a_margin(network: MicroNetwork) -> None:
     features = network.encode_image(_frame(0.9, 30, 30)[0])
     box = torch.tensor([[28.0, 28.0, 48.0, 48.0]])
 
-    def threshold(*labels: int, boxed: bool = True, ordered: bool = True) -> float:
+    def answer(*labels: int, boxed: bool = True, ordered: bool = True) -> Prediction:
         given: dict[str, torch.Tensor] = {"boxes": box} if boxed else {}
         points = torch.full((len(labels), 2), 38.0)
         prompts = PromptTensors(**no_prompts() | given | {"points": points, "point_labels": torch.tensor(labels)})
-        return network.segment(features, prompts, [], ordered=ordered).threshold
+        return network.segment(features, prompts, [], ordered=ordered)
+
+    def threshold(*labels: int, boxed: bool = True) -> float:
+        return answer(*labels, boxed=boxed).threshold
 
     assert threshold() == threshold(1) == threshold(1, 0) == network.box_threshold < network.click_threshold < 0
     assert threshold(1, boxed=False) == threshold(1, 0, boxed=False) == network.click_threshold
-    assert threshold(ordered=False) == 0
+    for boxed in (True, False):
+        shown = answer(boxed=boxed, ordered=False)
+        assert (shown.threshold, shown.threshold_in_boxes) == (0, network.box_threshold)
+    assert answer().threshold_in_boxes is None
     corrected = {"points": torch.full((1, 2), 38.0), "earlier": torch.ones(1, 1, 64, 64)}
     for label, expected in ((0, 0.0), (1, network.click_threshold)):
         prompts = PromptTensors(**no_prompts() | corrected | {"point_labels": torch.tensor([label])})

@@ -302,6 +302,26 @@ def test_the_threshold_of_a_mask_is_the_network_s_and_memory_does_without():
     np.testing.assert_array_equal(remembered, masks[0])
 
 
+class GenerousInBoxes(Generous):
+    """Shows the margin inside of boxes only."""
+
+    def segment(self, features, prompts, recalls, **kwargs):
+        said = super().segment(features, prompts, recalls, **kwargs)
+        return replace(said, threshold=0.0, threshold_in_boxes=-2.0)
+
+
+def test_a_threshold_for_boxes_is_for_what_is_in_them():
+    frames, masks = moving_disc(2)
+    model = Model(name="blobs", network=GenerousInBoxes().eval(), device=torch.device("cpu"), region=False)
+    session = Session(model, frames, mode="flow", contrast=PLAIN)
+    given = BoxPrompt(0, 24.5, 14.5, 39.5, 20.5)  # the left part of the disc
+    session.add(given)
+    first, second = session.propagate()
+    expected = masks[0] | ndimage.binary_dilation(masks[0]) & (np.arange(64) <= 20)
+    np.testing.assert_array_equal(first.mask, expected)
+    np.testing.assert_array_equal(second.mask, masks[1])
+
+
 class Sloping(BlobNetwork):
     """Is less and less sure towards the right, and shows what it is half sure of."""
 

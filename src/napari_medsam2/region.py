@@ -128,6 +128,15 @@ def extent_of_prompts(prompts: Sequence[Prompt], seen: Mask | None = None) -> Bo
     return union_box(boxes + clicks)
 
 
+def inside_boxes(prompts: Sequence[Prompt], shape: tuple[int, ...]) -> Mask:
+    """Pixels ``(H, W)`` whose centre is in a box."""
+    inside = np.zeros(shape, bool)
+    for box in boxes_of(prompts):
+        y0, x0, y1, x1 = (max(int(np.ceil(edge)), 0) for edge in (box.y0, box.x0, box.y1, box.x1))
+        inside[y0:y1, x0:x1] = True
+    return inside
+
+
 def windows_around_clicks(prompts: Sequence[Prompt], shape: tuple[int, int], options: RegionOptions) -> list[Window]:
     """Windows of several sizes around the positive clicks: a click says where, but not how large.
 

@@ -86,6 +86,8 @@ class Prediction:
         Conditioned coarsest features ``[1, C, h, w]``, or ``None``; for memory encoders that want them.
     threshold
         Logit above which a pixel belongs to the mask that is shown.
+    threshold_in_boxes
+        The same inside of boxes, if it is another one there.
     """
 
     logits: Tensor
@@ -94,6 +96,7 @@ class Prediction:
     pointer: Tensor | None = None
     conditioned: Tensor | None = None
     threshold: float = 0.0
+    threshold_in_boxes: float | None = None
 
     @property
     def confidence(self) -> float:

@@ -161,14 +161,17 @@ class MicroNetwork(SegmentationNetwork):
         if prompts is not None and not ordered:
             answer = self._look_for_more(own, prompts, answer, memory, weights)
         logits, iou, objectness, _, _ = answer
-        threshold = self._threshold(prompts, ordered)
-        return Prediction(logits.float(), float(iou.sigmoid()), float(objectness.sigmoid()), threshold=threshold)
+        quality, there = float(iou.sigmoid()), float(objectness.sigmoid())
+        in_boxes = None if ordered else self.box_threshold
+        return Prediction(
+            logits.float(), quality, there, threshold=self._threshold(prompts, ordered), threshold_in_boxes=in_boxes
+        )
 
     def _threshold(self, prompts: PromptTensors | None, ordered: bool) -> float:
         """The logit above which the mask is shown.
 
-        0 in a flow, where a lower one would add whole look-alikes, and where red clicks correct a mask that was shown
-        like that: they are not to make it larger.
+        0 in a flow, where a lower one would add whole look-alikes outside of boxes, and where red clicks correct a mask
+        that was shown like that: they are not to make it larger.
         """
         if prompts is None or not ordered or (prompts.earlier is not None and not prompts.point_labels.any()):
             return 0.0
