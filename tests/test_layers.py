@@ -373,6 +373,9 @@ def test_a_cell_that_is_painted_over_its_nucleus_leaves_the_nucleus_whole(image)
     assert (stroke.object_id, stroke.area) == (1, 900)
     output.show(2, {1: stroke, 2: NUCLEUS})
     assert np.count_nonzero(output.frame(2) == 2) == NUCLEUS.area
+    output.frame(2)[10:20, 10:20] = 1  # of the cell's anyway: so there is no nucleus
+    strokes = output.strokes([2], {2: {1: stroke, 2: NUCLEUS}}, {1, 2})
+    assert {stroke.object_id: stroke.area for stroke in strokes} == {1: 900, 2: 0}
 
 
 def test_labels_of_the_user_are_touched_up_as_wholes_and_uncover_what_lies_below(image):

@@ -13,7 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from ._layers import affine_of, object_colour, placed_like
 from ._layout import Layout
-from .overlap import label_image
+from .overlap import WITHIN, label_image
 from .results import FrameResult
 
 #: Results of one frame, by object.
@@ -132,7 +132,8 @@ class OutputLabels:
         """Find what the user painted: the objects that are no longer what was written, as they are to be now.
 
         Together they look as the frame does. What a painted object has below others stays its own, unless it would now
-        be seen; others lose what was painted over, but never all that they have: then they stay, above or below.
+        be seen; others lose what was painted over. One that would lose all stays, above or below, unless the painted
+        one was there already: then the stroke can only mean that the other is not there.
         Labels that are no object of ours (``known``) are taken as the user's own and kept.
         """
         strokes: list[FrameResult] = []
@@ -151,7 +152,7 @@ class OutputLabels:
                 before[changed] = np.where(foreign, view, 0)[changed]
             painted = {int(v) for v in np.unique(view[changed])} & known
             now = {number: _drawn(frame, number, view == number, found.get(number)) for number in painted}
-            now = self._trimmed(frame, view, uncovered, {**found, **now}, known)
+            now = self._trimmed(frame, view, uncovered, found, {**found, **now}, known)
             strokes += [now[number] for number in sorted(now) if now[number] is not found.get(number)]
         return strokes
 
@@ -160,11 +161,12 @@ class OutputLabels:
         frame: int,
         view: npt.NDArray[Any],
         uncovered: npt.NDArray[np.bool_],
-        found: dict[int, FrameResult],
+        found: Found,
+        now: dict[int, FrameResult],
         known: set[int],
     ) -> dict[int, FrameResult]:
         """Results without what shows where the user painted or erased it; ``uncovered`` pixels may show anything."""
-        now, staying = dict(found), set[int]()
+        staying = set[int]()
         while True:
             shown = self.compose(frame, now)
             wrong = (shown != view) & ~uncovered
@@ -174,7 +176,7 @@ class OutputLabels:
             for number in too_much:  # ends: an object that lost what it has too much of does not have it again
                 lost = wrong & (shown == number)
                 left = now[number].mask & ~lost
-                if left.any() or not view[lost].any():
+                if left.any() or not _adds(view, lost, found):
                     now[number] = _drawn(frame, number, left)
                 else:
                     now[number] = found[number]
@@ -203,6 +205,15 @@ def _drawn(frame: int, number: int, mask: npt.NDArray[np.bool_], before: FrameRe
     if before is not None:
         mask = mask | before.mask
     return FrameResult(frame, number, mask, 1.0, 1.0, 1.0, prompted=True, seconds=0.0, drawn=True)
+
+
+def _adds(view: npt.NDArray[Any], where: npt.NDArray[np.bool_], found: Found) -> bool:
+    """True unless nearly all that was painted there was part of the painted objects already, or all was erased."""
+    painted = where & (view != 0)
+    there = np.zeros_like(painted)
+    for number, result in found.items():
+        there |= painted & (view == number) & result.mask
+    return bool(np.count_nonzero(there) < WITHIN * np.count_nonzero(painted))
 
 
 def keep_result(result: npt.NDArray[Any], kept: npt.NDArray[Any]) -> int:
