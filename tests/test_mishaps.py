@@ -233,6 +233,25 @@ def test_strokes_that_have_no_answer_yet_stay_and_can_be_taken_back(viewer, clic
     qtbot.waitUntil(lambda: sent() == SQUARE.sum())
 
 
+def test_a_stroke_over_two_objects_is_one_change(viewer, clicked, qtbot):
+    dock, engine, send = clicked
+    viewer.layers["scan points"].add((2, 4, 4))
+    square = FrameResult(3, 2, SQUARE, 0.9, 0.9, 1.0, False, 0.01)
+    deliver(qtbot, send, answer(3), ResultReady(1, 0, square, "propagate"))
+    layer = viewer.layers["scan segmentation"]
+    viewer.dims.set_current_step(0, 3)
+    dock.prompt.tools["mask"].click()
+    engine.reset_mock()
+    rows = np.argwhere(TRUTH[3])[:, 0]
+    stroke = np.zeros_like(SQUARE)
+    stroke[3 : rows.min() + 2] = True
+    paint(layer, 3, stroke, 0)
+    qtbot.waitUntil(lambda: engine.replace_prompts.call_count == 2)
+    calls = engine.replace_prompts.call_args_list
+    assert [call.args[:2] for call in calls] == [(1, 3), (2, 3)]
+    assert calls[0].kwargs["together"] is calls[1].kwargs["together"] is not None
+
+
 def test_features_that_are_no_object_numbers_are_explained(viewer, start, qtbot):
     dock, engine, _ = start()
     odd = viewer.add_points([(2, 8, 8), (2, 9, 20)], features={"object": ["cell", "2"]}, name="odd")

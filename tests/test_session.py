@@ -279,6 +279,22 @@ def test_a_frame_with_a_box_is_also_seen_more_finely_and_remembered_like_the_oth
     assert session.segment(1).mask.any() and set(network.seen) == {64}
 
 
+def test_changes_that_belong_together_are_undone_as_one():
+    session, masks = stack_session(3)
+    session.add(click(0, masks, object_id=1))
+    stroke = object()
+    for number in (1, 2):
+        session.replace_prompts(number, 1, [MaskPrompt(1, masks[1], number)], together=stroke)
+        session.segment(1, number)
+    session.replace_prompts(3, 1, [MaskPrompt(1, masks[1], 3)], together=object())
+    for expected in ({(0, 1), (1, 1), (1, 2)}, {(0, 1)}, set()):
+        assert session.undo()
+        assert {(prompt.frame, prompt.object_id) for prompt in session.prompts} == expected
+    assert session.redo() and session.redo() and len(session.prompts) == 3
+    session.replace_prompts(3, 1, [MaskPrompt(1, masks[1], 3)], together=stroke)
+    assert session.undo() and len(session.prompts) == 3, "after an undo it is another change"
+
+
 class Generous(BlobNetwork):
     """Is half sure of a margin around the blob, which is shown with a box."""
 

@@ -303,8 +303,9 @@ class Hub(QObject):
         if work is None:
             return
         changes = work.book.changes()
+        joined: dict[str, Any] = {"together": object()} if len(changes) > 1 else {}
         for (number, frame), group in changes:
-            self.engine.replace_prompts(number, frame, group, uncover=not keep_labels)
+            self.engine.replace_prompts(number, frame, group, uncover=not keep_labels, **joined)
             if not group and not keep_labels:
                 work.results.drop(frame, number)
             if group and self.preview_while_drawing and len(changes) <= 4:

@@ -177,16 +177,24 @@ class Engine(Worker):
         uncovered = prompt.frame, prompt.object_id
         return self._ask_edit("remove a prompt", lambda session: session.remove(prompt), uncovered=uncovered)
 
-    def replace_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt], *, uncover: bool = True) -> int:
+    def replace_prompts(
+        self,
+        object_id: int,
+        frame: int,
+        prompts: Sequence[Prompt],
+        *,
+        uncover: bool = True,
+        together: object = None,
+    ) -> int:
         """Make these the prompts of one object on one frame (none: remove them); :class:`PromptsChanged` follows.
 
         Where prompts were removed that corrected a frame, a :class:`ResultReady` with what it was before follows too,
-        unless ``uncover`` is false.
+        unless ``uncover`` is false. For ``together`` see :meth:`napari_medsam2.session.Session.replace_prompts`.
         """
         kept = tuple(prompts)
         return self._ask_edit(
             "change the prompts",
-            lambda session: session.replace_prompts(object_id, frame, kept),
+            lambda session: session.replace_prompts(object_id, frame, kept, together=together),
             uncovered=(frame, object_id) if uncover else None,
         )
 

@@ -217,13 +217,17 @@ class SessionState:
         self.history: History[dict[int, ObjectState]] = History(undo_depth)
         self.revision = 0
         self._make_bank = make_bank
+        self._together: object = None  # what the latest change can be undone with
 
     def prompts_of(self, object_id: int, frame: int) -> tuple[Prompt, ...]:
         state = self.objects.get(object_id)
         return state.prompts.get(frame, ()) if state is not None else ()
 
-    def change_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> None:
-        """Make these the prompts of an object on a frame; nothing is changed if they cannot be used."""
+    def change_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt], *, together: object = None) -> None:
+        """Make these the prompts of an object on a frame; nothing is changed if they cannot be used.
+
+        With ``together`` it is undone with the change before, if that had the same.
+        """
         check_prompts(prompts, self.frames)
         known = self.objects.get(object_id)
         if is_erased(prompts) and (known is None or not known.is_shown_beside(frame)):
@@ -231,14 +235,16 @@ class SessionState:
                 f"the mask on frame {frame} is empty, and object {object_id} has no prompt on another frame that says "
                 "where it is: draw the object, or remove the mask"
             )
-        self.note_change()
+        self.note_change(together)
         state = self.objects.setdefault(object_id, ObjectState(self._make_bank()))
         state.set_prompts(frame, prompts, self.mode, len(self.frames))
         self.revision += 1
 
-    def note_change(self) -> None:
-        """Make what comes now a change that can be undone."""
-        self.history.push({number: state.copy() for number, state in self.objects.items()})
+    def note_change(self, together: object = None) -> None:
+        """Make what comes now a change that can be undone, or a part of the one before that had the same mark."""
+        if together is None or together is not self._together:
+            self.history.push({number: state.copy() for number, state in self.objects.items()})
+        self._together = together
 
     def undo(self) -> bool:
         return self._restore(self.history.undo(self.objects))
@@ -249,7 +255,7 @@ class SessionState:
     def _restore(self, objects: dict[int, ObjectState] | None) -> bool:
         if objects is None:
             return False
-        self.objects = objects
+        self.objects, self._together = objects, None
         self.revision += 1
         return True
 

@@ -200,8 +200,13 @@ class Session:
                 raise PromptError(f"object {prompt.object_id} has no such prompt on frame {prompt.frame}: {prompt}")
             self._state.change_prompts(prompt.object_id, prompt.frame, left)
 
-    def replace_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> None:
-        """Make these the prompts of one object on one frame; none removes them. Raises as :meth:`add`."""
+    def replace_prompts(
+        self, object_id: int, frame: int, prompts: Sequence[Prompt], *, together: object = None
+    ) -> None:
+        """Make these the prompts of one object on one frame; none removes them. Raises as :meth:`add`.
+
+        Changes that follow each other with the same ``together``, any object but ``None``, are undone as one.
+        """
         for prompt in prompts:
             if (prompt.object_id, prompt.frame) != (object_id, frame):
                 raise PromptError(
@@ -211,7 +216,7 @@ class Session:
         with self._state.lock:
             old = self._state.prompts_of(object_id, frame)
             if len(old) != len(prompts) or not all(map(same_prompt, old, prompts)):
-                self._state.change_prompts(object_id, frame, prompts)
+                self._state.change_prompts(object_id, frame, prompts, together=together)
 
     def undo(self) -> bool:
         """Take back the latest change: prompts, results and memory are as before. False if there is none.
