@@ -150,7 +150,7 @@ class OutputLabels:
                 # What was there before is gone where the user painted over it.
                 before = self._before.setdefault(frame, np.zeros_like(view))
                 before[changed] = np.where(foreign, view, 0)[changed]
-            painted = {int(v) for v in np.unique(view[changed])} & known
+            painted = _numbers(view[changed]) & known
             now = {number: _drawn(frame, number, view == number, found.get(number)) for number in painted}
             now = self._trimmed(frame, view, uncovered, found, {**found, **now}, known)
             strokes += [now[number] for number in sorted(now) if now[number] is not found.get(number)]
@@ -170,7 +170,7 @@ class OutputLabels:
         while True:
             shown = self.compose(frame, now)
             wrong = (shown != view) & ~uncovered
-            too_much = ({int(v) for v in np.unique(shown[wrong])} & known) - staying
+            too_much = (_numbers(shown[wrong]) & known) - staying
             if not too_much:
                 return now
             for number in too_much:  # ends: an object that lost what it has too much of does not have it again
@@ -196,8 +196,13 @@ class OutputLabels:
             if isinstance(along, slice):
                 frames |= set(range(*along.indices(self.layout.n_frames)))
             else:
-                frames |= {int(v) for v in np.unique(np.asarray(along))}
+                frames |= _numbers(np.asarray(along))
         return {f for f in frames if 0 <= f < self.layout.n_frames}
+
+
+def _numbers(values: npt.NDArray[Any]) -> set[int]:
+    """Numbers that occur."""
+    return {int(value) for value in np.unique(values)}
 
 
 def _drawn(frame: int, number: int, mask: npt.NDArray[np.bool_], before: FrameResult | None = None) -> FrameResult:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from .looks import DRAWN_LOGIT, Look, Looker
 from .metrics import iou
 from .parts import parts_at
-from .prompts import Prompt, points_of
+from .prompts import Prompt, boxes_of, points_of
 from .region import inside_boxes
 from .task import Mask, Task
 from .transforms import Window, paste
@@ -63,7 +63,8 @@ class Finder(ABC):
         look = self.looker.look(task, window)
         logits = paste(look.prediction.logits, window, self.frames.shape(task.frame))
         mask = np.asarray(logits > look.prediction.threshold)
-        if (lower := look.prediction.threshold_in_boxes) is not None:
+        lower = look.prediction.threshold_in_boxes
+        if lower is not None and boxes_of(task.prompts):
             mask |= (logits > lower) & inside_boxes(task.prompts, logits.shape)
         apart = clicked_away(logits, mask, task.prompts) if task.prompts else self._apart(task, mask)
         take_back(logits, mask, apart)

@@ -40,10 +40,11 @@ def label_image(
 
 def _from_below(results: list[FrameResult]) -> list[FrameResult]:
     """Results of one frame in the order in which they are painted."""
+    areas = {result: result.area for result in results}
     depth: dict[FrameResult, int] = {}
-    for result in sorted(results, key=lambda r: -r.area):
-        larger = [(other, n) for other, n in depth.items() if other.area > result.area]
-        depth[result] = max(
-            (n + 1 for other, n in larger if shared_area(result, other) >= WITHIN * result.area), default=0
-        )
+    for result, area in sorted(areas.items(), key=lambda item: -item[1]):
+        around = [
+            n for other, n in depth.items() if areas[other] > area and shared_area(result, other) >= WITHIN * area
+        ]
+        depth[result] = 1 + max(around, default=-1)
     return sorted(results, key=lambda r: (depth[r], r.drawn, r.confidence, r.object_id))

@@ -35,7 +35,7 @@ class RegionOptions:
     click_limit
         Side of a window over what was found in it after a click, from which on there is a closer look.
     boxed_scale
-        Side of the window over the longer side of that box, where it is then taken for one that was drawn.
+        The same for the last look after clicks, with boxes around what was found at them as if they had been drawn.
     closer_scale
         The same in a flow, for the closer look after the one at the whole frame.
     closer_share

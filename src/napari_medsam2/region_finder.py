@@ -33,7 +33,7 @@ class RegionFinder(Finder):
         box = region.extent_of_prompts(task.prompts, task.seen) if task.prompts and not erased else None
         if box is not None:
             window = region.window_around(box, self.frames.shape(task.frame), self.options.scale, self.options)
-        elif erased or not task.prompts or not says_where(task.prompts):
+        elif erased or not says_where(task.prompts):
             window = self._following_window(task)
         else:
             return self._boxed_look(task, self._reaching(task, self._first_look(task)))
@@ -68,13 +68,14 @@ class RegionFinder(Finder):
 
         The boxes are around where the network is sure, not around all that is shown.
         """
-        boxes = region.clicked_boxes(clicked.logits > 0, task.prompts)
-        if not boxes or not self.looker.model.network.boxes_clicked:
+        if not self.looker.model.network.boxes_clicked:
             return clicked
-        shape, options = self.frames.shape(task.frame), self.options
+        boxes = region.clicked_boxes(clicked.logits > 0, task.prompts)
         boxed = replace(task, prompts=(*task.prompts, *(BoxPrompt(task.frame, *box, task.object_id) for box in boxes)))
         extent = region.extent_of_prompts(boxed.prompts)
-        assert extent is not None  # there are boxes
+        if extent is None:  # nothing was found at the clicks
+            return clicked
+        shape, options = self.frames.shape(task.frame), self.options
         return self.look(boxed, region.window_around(extent, shape, options.boxed_scale, options))
 
     def _following_window(self, task: Task) -> Window:
