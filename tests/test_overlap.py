@@ -5,18 +5,29 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam2.overlap import label_image
+from napari_medsam2.overlap import share_out
 from napari_medsam2.results import FrameResult, shared_area
 
 
-def result(number: int, rows: slice, columns: slice, *, confidence: float = 0.9, drawn: bool = False) -> FrameResult:
+def result(
+    number: int,
+    rows: slice,
+    columns: slice,
+    *,
+    confidence: float = 0.9,
+    prompted: bool = False,
+    drawn: bool = False,
+    logits: np.ndarray | None = None,
+) -> FrameResult:
     mask = np.zeros((20, 30), bool)
     mask[rows, columns] = True
-    return FrameResult(0, number, mask, confidence, confidence, 1.0, prompted=drawn, seconds=0.1, drawn=drawn)
+    return FrameResult(
+        0, number, mask, confidence, confidence, 1.0, prompted or drawn, seconds=0.1, drawn=drawn, logits=logits
+    )
 
 
 def shown(*results: FrameResult) -> np.ndarray:
-    return label_image((20, 30), np.uint8, results)
+    return share_out((20, 30), np.uint8, results).labels
 
 
 CELL = result(3, slice(2, 18), slice(2, 18), confidence=0.99)
@@ -44,6 +55,45 @@ def test_of_neighbours_the_surer_one_wins_and_the_drawn_one_before_it():
     assert (shown(sure, unsure)[:10, 10:12] == 1).all()
     drawn = result(2, slice(0, 10), slice(10, 25), confidence=0.5, drawn=True)
     assert (shown(sure, drawn)[:10, 10:12] == 2).all()
+
+
+def logits_from(column: int, *, high: float = 8.0) -> np.ndarray:
+    """Highest on one column of the frame, and lower with every pixel away from it."""
+    return np.broadcast_to(high - 0.25 * np.abs(np.arange(30) - column), (20, 30)).astype(np.float32)
+
+
+def test_of_two_that_found_the_same_pixels_each_keeps_what_it_is_clearer_about():
+    left = result(1, slice(0, 10), slice(0, 20), logits=logits_from(5))
+    right = result(2, slice(0, 10), slice(5, 25), logits=logits_from(20))
+    for labels in (shown(left, right), shown(right, left)):
+        assert (labels[:10, :12] == 1).all() and (labels[:10, 13:25] == 2).all()
+    unsure = result(2, slice(0, 10), slice(5, 25), logits=logits_from(20), confidence=0.6)
+    assert np.count_nonzero(shown(left, unsure) == 1) > np.count_nonzero(shown(left, right) == 1)
+
+
+def test_what_was_shown_on_a_frame_goes_before_what_was_only_found_there():
+    boxed = result(1, slice(0, 10), slice(0, 12), confidence=0.5, prompted=True)
+    spilt = result(2, slice(0, 10), slice(6, 25), confidence=0.99)
+    assert (shown(boxed, spilt)[:10, :12] == 1).all()
+
+
+def test_a_part_is_much_smaller_than_its_whole():
+    whole = result(1, slice(0, 10), slice(0, 20), confidence=0.9)
+    for columns, seen in ((slice(5, 11), 60), (slice(5, 12), 0)):
+        assert np.count_nonzero(shown(whole, result(2, slice(0, 10), columns, confidence=0.5)) == 2) == seen
+
+
+def test_shares_say_what_is_seen_of_each_object():
+    left, right = result(1, slice(0, 10), slice(0, 10), confidence=0.5), result(2, slice(0, 10), slice(6, 16))
+    gone = result(3, slice(0, 0), slice(0, 0))
+    assert share_out((20, 30), np.uint8, [left, right, gone]).shares == {1: 0.6, 2: 1, 3: 1}
+    assert share_out((20, 30), np.uint8, [left, gone]).shares == {1: 1, 3: 1}
+
+
+@pytest.mark.parametrize("logit", [-1.2, 0.0, 5.0, 30.0])
+def test_a_mask_is_whole_however_clear_its_pixels_are(logit):
+    one = result(1, slice(2, 9), slice(3, 8), logits=np.full((20, 30), logit, np.float32))
+    assert one.mask.sum() == one.area == 35 and one.mask[2:9, 3:8].all()
 
 
 def test_a_number_that_does_not_fit_is_refused():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from ._layers import affine_of, object_colour, placed_like
 from ._layout import Layout
-from .overlap import WITHIN, label_image
+from .overlap import WITHIN, Shown, share_out
 from .results import FrameResult
 
 #: Results of one frame, by object.
@@ -97,8 +98,8 @@ class OutputLabels:
         """Return the labels of one frame, a view ``(H, W)``."""
         return np.asarray(self.layer.data[self.layout.index(frame)])
 
-    def compose(self, frame: int, found: Found) -> npt.NDArray[Any]:
-        """Put results over what was there before, ``(H, W)``; see :func:`.overlap.label_image` for where they overlap.
+    def compose(self, frame: int, found: Found) -> Shown:
+        """Put results over what was there before; see :func:`.overlap.share_out` for where they overlap.
 
         Raises
         ------
@@ -106,20 +107,24 @@ class OutputLabels:
             If the layer cannot hold an object's number.
         """
         try:
-            labels = label_image(self.layout.frame_shape, self.layer.data.dtype, found.values())
+            shown = share_out(self.layout.frame_shape, self.layer.data.dtype, found.values())
         except ValueError as error:
             raise OutputError(f"'{self.layer.name}': {error}") from error
         before = self._before.get(frame)
         if before is None:
-            return labels
-        return np.where(before != 0, before, labels) if self.keep else np.where(labels != 0, labels, before)
+            return shown
+        labels = shown.labels
+        both = np.where(before != 0, before, labels) if self.keep else np.where(labels != 0, labels, before)
+        return replace(shown, labels=both)
 
-    def show(self, frame: int, found: Found) -> None:
+    def show(self, frame: int, found: Found) -> Shown:
         """Write one frame. What a user's layer held there before is remembered."""
         view = self.frame(frame)
         if not self.ours and frame not in self._before:
             self._before[frame] = view.copy()
-        view[...] = self.compose(frame, found)
+        shown = self.compose(frame, found)
+        view[...] = shown.labels
+        return shown
 
     def settle(self) -> None:
         """Make what is there now part of the layer: later results go over or under it, as ``keep`` says."""
@@ -140,7 +145,7 @@ class OutputLabels:
         for frame in frames:
             view = self.frame(frame)
             found = found_on.get(frame, {})
-            expected = self.compose(frame, found)
+            expected = self.compose(frame, found).labels
             changed = view != expected
             if not changed.any():
                 continue
@@ -168,7 +173,7 @@ class OutputLabels:
         """Results without what shows where the user painted or erased it; ``uncovered`` pixels may show anything."""
         staying = set[int]()
         while True:
-            shown = self.compose(frame, now)
+            shown = self.compose(frame, now).labels
             wrong = (shown != view) & ~uncovered
             too_much = (_numbers(shown[wrong]) & known) - staying
             if not too_much:

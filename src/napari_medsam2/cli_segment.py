@@ -115,7 +115,9 @@ def run(arguments: argparse.Namespace) -> int:
     )
     results = [result for _, result in sorted(session.results.items())]
     if arguments.json:
-        save_json(arguments.json, {"results": [_summary(result, names) for result in results]})
+        confidences = {number: session.confidences(number) for number in session.objects}
+        summaries = [_summary(r, names, confidences[r.object_id][r.frame]) for r in results]
+        save_json(arguments.json, {"results": summaries})
     done = f"{len({result.frame for result in results})} of {len(frames)} frames"
     if problem is None:
         tell(f"{arguments.output}: {len(session.objects)} object(s), {done}, model {session.model.name}")
@@ -146,12 +148,12 @@ def _propagate(session: Session, arguments: argparse.Namespace) -> None:
             bar.update()
 
 
-def _summary(result: FrameResult, names: Sequence[str]) -> dict[str, Any]:
+def _summary(result: FrameResult, names: Sequence[str], confidence: float) -> dict[str, Any]:
     return {
         "frame": result.frame,
         "name": names[result.frame],
         "object": result.object_id,
-        "confidence": result.confidence,
+        "confidence": float(confidence),
         "iou": result.iou,
         "objectness": result.objectness,
         "prompted": result.prompted,

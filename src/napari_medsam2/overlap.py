@@ -1,25 +1,44 @@
-"""Label images hold one number a pixel: which object they show where objects overlap."""
+"""Label images hold one number a pixel: which object they show where objects overlap, and what that says of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .results import FrameResult, shared_area
 
-#: An object lies within a larger one that has at least this share of it, as a nucleus does in its cell.
+#: A part lies within its whole if at least this share of it does, as of a nucleus in its cell.
 WITHIN = 0.9
+#: What was found within a larger object is a part of it up to this share of its area; what is larger competes with it.
+PART = 0.3
 
 
-def label_image(
-    shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[FrameResult]
-) -> npt.NDArray[np.integer]:
-    """Label image ``(H, W)`` of one frame: 0 for background, else the object's number.
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """The objects of one frame together.
 
-    Where objects overlap, what lies within another object is shown on top of it; else what was drawn, then the more
-    confident one, then the higher number.
+    Attributes
+    ----------
+    labels
+        ``(H, W)``: 0 for background, else the object's number.
+    shares
+        By object: the share of its mask that the labels show; 1 for an object that is absent.
+    """
+
+    labels: npt.NDArray[Any]
+    shares: dict[int, float]
+
+
+def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[FrameResult]) -> Shown:
+    """Share the pixels of a frame ``(H, W)`` out among its objects.
+
+    A part of a larger object, one that lies within it and is much smaller, is shown on top of it. Of others, one with a
+    prompt goes before one without, and a drawn one before that. Else a pixel goes to the object with the highest
+    product of logit and confidence, then to the higher number.
 
     Raises
     ------
@@ -27,24 +46,31 @@ def label_image(
         If an object's number does not fit into labels of this type.
     """
     labels = np.zeros(shape, dtype)
+    results = list(results)
+    shares = {result.object_id: 1.0 for result in results}
     there = [result for result in results if not result.absent]
     for result in there:
         if result.object_id > np.iinfo(labels.dtype).max:
             raise ValueError(f"object {result.object_id} does not fit into labels of type {labels.dtype}")
         result.paint(labels)
-    if np.count_nonzero(labels) < sum(result.area for result in there):
-        for result in _from_below(there):
-            result.paint(labels)
-    return labels
+    areas = {result: result.area for result in there}
+    if np.count_nonzero(labels) == sum(areas.values()):
+        return Shown(labels, shares)
+    depths = _depths(areas)
+    keys = {result: (depths[result], result.prompted, result.drawn) for result in there}
+    ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values())))}
+    claims = np.zeros(shape, np.float32)
+    for result in sorted(there, key=lambda r: r.object_id):
+        result.claim(labels, claims, ranks[keys[result]])
+    shares |= {result.object_id: result.shown_area(labels) / area for result, area in areas.items()}
+    return Shown(labels, shares)
 
 
-def _from_below(results: list[FrameResult]) -> list[FrameResult]:
-    """Results of one frame in the order in which they are painted."""
-    areas = {result: result.area for result in results}
-    depth: dict[FrameResult, int] = {}
+def _depths(areas: dict[FrameResult, int]) -> dict[FrameResult, int]:
+    """How many objects of a frame each is a part of, one in the other."""
+    depths: dict[FrameResult, int] = {}
     for result, area in sorted(areas.items(), key=lambda item: -item[1]):
-        around = [
-            n for other, n in depth.items() if areas[other] > area and shared_area(result, other) >= WITHIN * area
-        ]
-        depth[result] = 1 + max(around, default=-1)
-    return sorted(results, key=lambda r: (depth[r], r.drawn, r.confidence, r.object_id))
+        wholes = [whole for whole in depths if area <= PART * areas[whole]]
+        around = [depths[whole] for whole in wholes if shared_area(result, whole) >= WITHIN * area]
+        depths[result] = 1 + max(around, default=-1)
+    return depths

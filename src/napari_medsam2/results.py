@@ -11,6 +11,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from .transforms import Window
 
+#: Logit from which on a pixel is the object as clearly as can be told.
+_CLEAR = 14.0
+
 
 @dataclass(frozen=True, eq=False, init=False)
 class FrameResult:
@@ -53,7 +56,7 @@ class FrameResult:
     window: Window | None
     drawn: bool
     _part: tuple[slice, slice]
-    _cutout: npt.NDArray[np.bool_]
+    _clearness: npt.NDArray[np.uint8]  # of each pixel of that part; 0 is not the object
 
     def __init__(
         self,
@@ -67,7 +70,9 @@ class FrameResult:
         seconds: float,
         window: Window | None = None,
         drawn: bool = False,
+        logits: npt.NDArray[np.float32] | None = None,
     ) -> None:
+        """``logits`` ``(H, W)`` say how clearly a pixel is the object; ``None``: all of the mask, fully."""
         part = _part_with_object(mask)
         values = {
             "frame": frame,
@@ -81,7 +86,7 @@ class FrameResult:
             "window": window,
             "drawn": drawn,
             "_part": part,
-            "_cutout": np.array(mask[part], dtype=bool),
+            "_clearness": _clearness(mask[part], None if logits is None else logits[part]),
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -89,27 +94,41 @@ class FrameResult:
     @property
     def mask(self) -> npt.NDArray[np.bool_]:
         mask = np.zeros(self.shape, bool)
-        mask[self._part] = self._cutout
+        mask[self._part] = self._clearness > 0
         return mask
 
     def paint(self, labels: npt.NDArray[Any]) -> None:
         """Write the object's number into labels ``(H, W)``, wherever the object is."""
-        labels[self._part][self._cutout] = self.object_id
+        labels[self._part][self._clearness > 0] = self.object_id
+
+    def claim(self, labels: npt.NDArray[Any], claims: npt.NDArray[np.float32], rank: int) -> None:
+        """Write the object's number into labels ``(H, W)`` where no other had a greater claim; ``claims`` are raised.
+
+        A claim is a ``rank`` plus the confidence times how clearly the pixel is the object, which is less than 1.
+        """
+        mine = rank + (self.confidence / 256 * self._clearness).astype(np.float32)
+        won = (self._clearness > 0) & (mine >= claims[self._part])
+        labels[self._part][won] = self.object_id
+        claims[self._part][won] = mine[won]
+
+    def shown_area(self, labels: npt.NDArray[Any]) -> int:
+        """Pixels of the object that labels ``(H, W)`` show as it."""
+        return int(np.count_nonzero((self._clearness > 0) & (labels[self._part] == self.object_id)))
 
     @property
     def absent(self) -> bool:
         """True if the object was judged not to be on this frame."""
-        return self._cutout.size == 0
+        return self._clearness.size == 0
 
     @property
     def area(self) -> int:
         """Pixels of the object."""
-        return int(np.count_nonzero(self._cutout))
+        return int(np.count_nonzero(self._clearness))
 
     @property
     def nbytes(self) -> int:
         """Bytes that the mask takes."""
-        return self._cutout.nbytes
+        return self._clearness.nbytes
 
 
 def shared_area(a: FrameResult, b: FrameResult) -> int:
@@ -124,8 +143,15 @@ def shared_area(a: FrameResult, b: FrameResult) -> int:
             slice(start - part.start, stop - part.start)
             for part, start, stop in zip(one._part, starts, stops, strict=True)
         )
-        cutouts.append(one._cutout[rows, columns])
+        cutouts.append(one._clearness[rows, columns] > 0)
     return int(np.count_nonzero(cutouts[0] & cutouts[1]))
+
+
+def _clearness(mask: npt.NDArray[np.bool_], logits: npt.NDArray[np.float32] | None) -> npt.NDArray[np.uint8]:
+    """0 outside a mask, inside 1 for a logit of 0 or less up to 255."""
+    if logits is None:
+        return np.where(mask, np.uint8(255), np.uint8(0))
+    return np.where(mask, 1 + np.rint(254 / _CLEAR * np.clip(logits, 0, _CLEAR)), 0).astype(np.uint8)
 
 
 def _part_with_object(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice]:

@@ -71,5 +71,6 @@ class FrameSegmenter:
             seconds=time.perf_counter() - began,
             window=seen.window,
             drawn=drawn is not None,
+            logits=None if drawn is not None else found.logits,
         )
         return Segmented(result, entry, probability, seen.recalled)

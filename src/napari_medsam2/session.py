@@ -19,7 +19,7 @@ from .looks import Looker
 from .memory_bank import Fifo, MemoryBank, SelfSorting
 from .models import Model
 from .object_state import SessionState, same_prompt
-from .overlap import label_image
+from .overlap import Shown, share_out
 from .planning import Direction, Mode
 from .prompts import Prompt, PromptError
 from .propagation import Propagator, SessionError, Span
@@ -334,28 +334,39 @@ class Session:
             return None if state is None else state.bank.copy()
 
     def confidences(self, object_id: int = 1) -> npt.NDArray[np.float64]:
-        """Confidence of each frame, float ``(frames,)``; NaN where there is no result."""
+        """Confidence of each frame, float ``(frames,)``; NaN where there is no result.
+
+        What other objects took of the mask counts against it: of two objects that were found on the same pixels, one at
+        least is wrong. See :func:`napari_medsam2.overlap.share_out`.
+        """
         values = np.full(len(self.frames), np.nan)
         with self._state.lock:
             state = self._state.objects.get(object_id)
-            for t, kept in state.kept.items() if state is not None else ():
-                values[t] = kept.result.confidence
+            found = {} if state is None else {t: kept.result.confidence for t, kept in state.kept.items()}
+            alone = len(self._state.objects) == 1
+        for t, confidence in found.items():
+            share = 1.0 if alone else self.shown(t, np.int64).shares.get(object_id, 1.0)
+            values[t] = confidence * share
         return values
 
     def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
         """Label image ``(H, W)`` of a frame: 0 for background, else the object's number.
 
-        Where objects overlap, see :func:`napari_medsam2.overlap.label_image`.
+        Where objects overlap, see :func:`napari_medsam2.overlap.share_out`.
 
         Raises
         ------
         SessionError
             If an object's number does not fit into labels of this type.
         """
+        return self.shown(frame, dtype).labels
+
+    def shown(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> Shown:
+        """Share the pixels of a frame out among its objects. Raises as :meth:`labels`."""
         with self._state.lock:
             found = [state.kept[frame].result for state in self._state.objects.values() if frame in state.kept]
         try:
-            return label_image(self.frames.shape(frame), dtype, found)
+            return share_out(self.frames.shape(frame), dtype, found)
         except ValueError as error:
             raise SessionError(str(error)) from error
 
