@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -73,6 +73,13 @@ class Finder(ABC):
     def _apart(self, task: Task, mask: Mask) -> Mask | None:
         """What of a mask is not the object, on a frame without prompts; ``None`` where that is nothing."""
         return None
+
+
+def without(found: Found, part: Mask) -> Found:
+    """What was found, less a part ``(H, W)`` of the frame."""
+    logits, mask = found.logits.copy(), found.mask.copy()
+    take_back(logits, mask, part)
+    return replace(found, logits=logits, mask=mask, apart=part if found.apart is None else found.apart | part)
 
 
 def take_back(logits: npt.NDArray[np.float32], mask: Mask, apart: Mask | None) -> None:

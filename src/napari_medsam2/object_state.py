@@ -6,7 +6,7 @@ Everything in here is shared between threads and is only touched under the state
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -40,6 +40,8 @@ class Kept:
         Where the object was last looked for.
     probability
         Uint8 ``(H, W)``; kept on prompted frames and the latest others, ``None`` elsewhere.
+    taken
+        What other objects took of a prompted frame when it was remembered, bool ``(H, W)``; ``None``: nothing.
     """
 
     result: FrameResult
@@ -47,6 +49,7 @@ class Kept:
     recalled: int
     window: Window | None
     probability: npt.NDArray[np.uint8] | None
+    taken: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass
@@ -163,13 +166,9 @@ class ObjectState:
         affected = set(affected_frames(mode, self.sources, frame, n_frames, corrections))
         if mode == "stack":
             affected |= {t for t, source in self._reached_from(n_frames).items() if reached.get(t) != source}
-        for t in affected:
-            if t != frame and t in self.prompts:
-                continue
-            if t in self.kept:
-                self.stale.add(t)
-            if mode == "stack" and t != frame:
-                self.bank.remove(t)
+        if frame in self.kept:
+            self.stale.add(frame)
+        self._outdate(affected - {frame}, mode)
         if not self.has_positive_prompt:  # then "not here" says nothing
             self.prompts = {t: given for t, given in self.prompts.items() if not is_erased(given)}
         for t in [t for t, kept in self.kept.items() if kept.result.prompted and t not in self.prompts]:
@@ -180,6 +179,21 @@ class ObjectState:
             self.stale.clear()
             self.followed.clear()
             self.bank.clear()
+
+    def remember_anew(self, frame: int, kept: Kept, mode: Mode, n_frames: int) -> None:
+        """Take in what is remembered of a prompted frame now: what that can change becomes stale."""
+        self.kept[frame] = kept
+        self._outdate(set(affected_frames(mode, self.sources, frame, n_frames, self.corrections)) - {frame}, mode)
+
+    def _outdate(self, frames: Collection[int], mode: Mode) -> None:
+        """Note that frames would come out otherwise now; in a stack the bank forgets them. Not those with prompts."""
+        for t in frames:
+            if t in self.prompts:
+                continue
+            if t in self.kept:
+                self.stale.add(t)
+            if mode == "stack":
+                self.bank.remove(t)
 
     def _reached_from(self, n_frames: int) -> dict[int, int | None]:
         """For each frame of a stack without a prompt, the one that the object is tracked from."""

@@ -24,12 +24,15 @@ class Step:
     source
         The prompted frame that a stack is tracked from; ``None`` in a flow and for prompted frames themselves, unless
         they are corrections.
+    share
+        True to remember a prompted frame anew, without what other objects with prompts there took.
     """
 
     object_id: int
     frame: int
     reverse: bool = False
     source: int | None = None
+    share: bool = False
 
 
 def stack_steps(

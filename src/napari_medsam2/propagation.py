@@ -17,6 +17,7 @@ from .planning import Direction, Step, flow_steps, interleave, stack_steps
 from .prompts import PromptError, is_erased, says_where
 from .results import FrameResult
 from .segmenter import FrameSegmenter
+from .sharing import Sharing
 from .shortage import is_of_main_memory, is_shortage
 from .task import Neighbour, Segmented, Task
 
@@ -74,6 +75,7 @@ class Propagator:
         self.steps_left = 0
         self._runs = 0
         self._busy = threading.Lock()
+        self._sharing = Sharing(state)
         self._told_of_savings = False
 
     # ---- one frame -------------------------------------------------------------------------------------------------
@@ -121,7 +123,7 @@ class Propagator:
     def plan(self, span: Span) -> list[Step]:
         """The steps that a propagation would take now."""
         with self.state.lock:
-            return self._todo(_Run(-1, span, 0, 0))
+            return [step for step in self._todo(_Run(-1, span, 0, 0)) if not step.share]
 
     def propagate(self, span: Span) -> Iterator[FrameResult]:
         """Run; see :meth:`napari_medsam2.session.Session.propagate`."""
@@ -141,7 +143,11 @@ class Propagator:
                         seen = None
                         continue
                     step = queue.popleft()
-                    self.steps_left = len(queue)
+                    self.steps_left = sum(not left.share for left in queue)
+                if step.share:
+                    if self._share(step, seen):
+                        seen = None  # what is remembered now can change frames that were done
+                    continue
                 result = self._do(step, seen, run=run.number)
                 if result is not None:
                     run.shown.add((step.object_id, step.frame))
@@ -190,14 +196,15 @@ class Propagator:
                 steps = flow_steps(object_id, known.prompted, start, stop)
             free = [s for s in steps if s.frame not in known.prompts or s.frame in waiting]
             carried.append([s for s in free if not self._is_done(known, s, run)])
+        firm = interleave(prompted) + self._sharing.steps(self._chosen(span))
         if self.state.mode == "stack":
-            return interleave(prompted) + interleave(carried)
+            return firm + interleave(carried)
         # frames that a late prompt queued again come after those that were not seen yet
         in_order = sorted(
             (step for queue in carried for step in queue),
             key=lambda step: (self._was_seen(step, run), step.frame, step.object_id),
         )
-        return interleave(prompted) + in_order
+        return firm + in_order
 
     def _was_seen(self, step: Step, run: _Run) -> bool:
         kept = self.state.objects[step.object_id].kept.get(step.frame)
@@ -255,6 +262,31 @@ class Propagator:
                     return None
                 self._take_in(known, done, step, run)
                 return done.result
+
+    def _share(self, step: Step, revision: int) -> bool:
+        """Remember a prompted frame without what other objects with prompts there took. False if that is nothing new.
+
+        The result stays whole: what is shown of it is up to the label image.
+        """
+        frame, object_id = step.frame, step.object_id
+        with self._busy:
+            with self.state.lock:
+                if self.state.revision != revision:
+                    return False
+                known = self.state.objects[object_id]
+                before, taken = known.kept[frame].taken, self._sharing.taken(frame, object_id)
+                if taken is before or (taken is not None and before is not None and np.array_equal(taken, before)):
+                    return False
+                task = replace(self._task(known, step), taken=taken)
+            done = self._run_network(task)
+            with self.state.lock:
+                if self.state.revision != revision or done.entry is None:
+                    return False
+                known.bank.add(done.entry)
+                probability = done.probability if self.state.mode == "stack" else None
+                kept = replace(known.kept[frame], probability=probability, taken=taken)
+                known.remember_anew(frame, kept, self.state.mode, len(self.state.frames))
+                return True
 
     def _take_in(self, known: ObjectState, done: Segmented, step: Step, run: int) -> None:
         prompted = done.result.prompted

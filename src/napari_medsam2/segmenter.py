@@ -7,6 +7,7 @@ import time
 import numpy as np
 import torch
 
+from .finding import without
 from .frame_finder import FrameFinder
 from .looks import Looker
 from .memory_bank import MemoryEntry
@@ -41,6 +42,8 @@ class FrameSegmenter:
         drawn = drawn_mask(task.prompts)
         erased = drawn is not None and not drawn.any()
         found = self._finder.find(task, drawn)
+        if task.taken is not None:
+            found = without(found, task.taken)
         seen, prediction = found.seen, found.seen.prediction
         probability = np.rint(255 / (1 + np.exp(-np.clip(found.logits, -32, 32)))).astype(np.uint8)
         if drawn is not None:

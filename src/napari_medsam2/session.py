@@ -271,6 +271,9 @@ class Session:
         a frame those on the side away from the prompt that the object came from; in a flow all frames done so far.
         Starting over forgets what earlier runs remembered of the frames that this one does.
 
+        Of objects with prompts on the same frame each is remembered without what the others took, see
+        :func:`napari_medsam2.overlap.share_out`; their masks stay whole.
+
         Parameters
         ----------
         objects

@@ -89,6 +89,8 @@ class Task:
         The frame that this one is tracked from, in a stack.
     seen
         What the prompts correct: the object's mask on this frame from before them, where there is one.
+    taken
+        What other objects took of it; ``None`` where that is nothing.
     """
 
     frame: int
@@ -98,6 +100,7 @@ class Task:
     reverse: bool = False
     neighbour: Neighbour | None = None
     seen: Mask | None = None
+    taken: Mask | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,128 @@
+"""Objects with prompts on the same frame: each is remembered without what the others took."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fakes import PLAIN, blob_model, disc
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.session import Session
+
+RED, BLUE = (200, 40, 40), (40, 40, 200)
+#: Around the red disc of the first frame, the blue one, and both.
+RED_BOX, BLUE_BOX, BOTH = (6, 8, 23, 25), (6, 34, 23, 51), (6, 8, 23, 51)
+
+
+def session(mode: str = "flow") -> Session:
+    """A red and a blue disc on every frame, in a flow elsewhere each time."""
+    frames = []
+    for t in range(5):
+        frame = np.full((48, 64, 3), 10, np.uint8)
+        down = 4 * t if mode == "flow" else 0
+        frame[disc((48, 64), 14 + down, 16, 7)] = RED
+        frame[disc((48, 64), 14 + down, 42, 7)] = BLUE
+        frames.append(frame)
+    return Session(blob_model(), frames, mode=mode, contrast=PLAIN)
+
+
+def around(corners: tuple[int, int, int, int], object_id: int) -> BoxPrompt:
+    return BoxPrompt(0, *corners, object_id)
+
+
+def colours(one: Session, frame: int, object_id: int) -> set[str]:
+    """Which discs an object has on a frame."""
+    image, result = one.frames[frame], one.result(frame, object_id)
+    assert result is not None
+    known = {RED: "red", BLUE: "blue", (10, 10, 10): "background"}
+    return {known[tuple(int(v) for v in colour)] for colour in np.unique(image[result.mask], axis=0)}
+
+
+@pytest.mark.parametrize("first", [1, 2])
+def test_what_another_object_took_is_not_looked_for_elsewhere(first):
+    one = session()
+    for prompt in sorted((around(BOTH, 1), around(BLUE_BOX, 2)), key=lambda p: p.object_id != first):
+        one.add(prompt)
+    results = list(one.propagate())
+    assert len(results) == one.plan() == 10 and one.steps_left == 0
+    assert colours(one, 0, 1) == {"red", "blue"}, "the answer to a prompt stays whole"
+    assert np.unique(one.labels(0)[one.result(0, 2).mask]).tolist() == [2]
+    assert [colours(one, t, 1) for t in range(1, 5)] == [{"red"}] * 4
+    assert [colours(one, t, 2) for t in range(1, 5)] == [{"blue"}] * 4
+
+
+def test_alone_again_an_object_is_remembered_whole_again():
+    one = session()
+    both, blue = around(BOTH, 1), around(BLUE_BOX, 2)
+    one.add(both)
+    list(one.propagate())
+    purple = [colours(one, t, 1) for t in range(1, 5)]
+    one.add(blue)
+    list(one.propagate())
+    assert [colours(one, t, 1) for t in range(1, 5)] != purple
+    one.remove(blue)
+    list(one.propagate())
+    assert [colours(one, t, 1) for t in range(1, 5)] == purple
+
+
+def test_a_prompt_that_comes_while_it_runs_counts_for_what_was_done():
+    one = session()
+    one.add(around(BOTH, 1))
+    run = one.propagate()
+    for _ in range(3):
+        next(run)
+    one.add(around(BLUE_BOX, 2))
+    list(run)
+    assert [colours(one, t, 1) for t in range(1, 5)] == [{"red"}] * 4
+
+
+def test_only_frames_where_something_was_taken_are_looked_at_again():
+    for boxes, looks in (((RED_BOX, BLUE_BOX), 10), ((BOTH, BLUE_BOX), 11), ((BLUE_BOX, BLUE_BOX), 10)):
+        one = session("stack")
+        for number, corners in enumerate(boxes, 1):
+            one.add(around(corners, number))
+        list(one.propagate())
+        calls = one.model.network.calls
+        assert len(calls.segmented) == looks, "of the same thing prompted twice, both are remembered whole"
+        calls.clear()
+        list(one.propagate())
+        assert len(calls.segmented) == 8, "in another run what is remembered is the same"
+
+
+def test_what_was_drawn_is_final():
+    one = session()
+    mask = disc((48, 64), 14, 16, 7) | disc((48, 64), 14, 42, 7)
+    one.add(MaskPrompt(0, mask, 1))
+    one.add(around(BLUE_BOX, 2))
+    list(one.propagate())
+    (pinned,) = [entry for entry in one.memory(1).entries if entry.pinned]
+    remembered = pinned.payload.tokens["mask"].sum()
+    one.remove(around(BLUE_BOX, 2))
+    list(one.propagate())
+    (pinned,) = [entry for entry in one.memory(1).entries if entry.pinned]
+    assert pinned.payload.tokens["mask"].sum() == remembered
+
+
+def test_what_was_taken_is_undone_with_the_run():
+    one = session()
+    one.add(around(BOTH, 1))
+    one.add(around(BLUE_BOX, 2))
+    one.segment(0, 1)
+    one.segment(0, 2)
+    before = one.memory(1).entries[0].payload
+    list(one.propagate())
+    assert one.memory(1).entries[0].payload is not before
+    assert one.undo()
+    assert one.memory(1).entries[0].payload is before
+
+
+def test_what_others_took_counts_against_the_confidence():
+    one = session("stack")
+    one.add(PointPrompt(0, 14, 42, object_id=2))
+    list(one.propagate())
+    alone = one.confidences(2)
+    np.testing.assert_allclose(alone, [one.result(t, 2).confidence for t in range(5)])
+    one.add(around(BLUE_BOX, 3))
+    list(one.propagate())
+    assert (one.confidences(2) == 0).all() and (one.confidences(3) == alone).all(), "nothing is seen of the first"
+    assert np.isnan(one.confidences(9)).all()
