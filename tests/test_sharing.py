@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fakes import PLAIN, blob_model, disc
+from fakes import PLAIN, blob_model, disc, state
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_medsam2.session import Session
 
@@ -43,10 +43,9 @@ def test_what_another_object_took_is_not_looked_for_elsewhere(first):
     one = session()
     for prompt in sorted((around(BOTH, 1), around(BLUE_BOX, 2)), key=lambda p: p.object_id != first):
         one.add(prompt)
-    results = list(one.propagate())
-    assert len(results) == one.plan() == 10 and one.steps_left == 0
-    assert colours(one, 0, 1) == {"red", "blue"}, "the answer to a prompt stays whole"
-    assert np.unique(one.labels(0)[one.result(0, 2).mask]).tolist() == [2]
+    results = [(r.frame, r.object_id) for r in one.propagate()]
+    assert results[:3] == [(0, 1), (0, 2), (0, 1)] and len(results) == one.plan() + 1 == 11 and one.steps_left == 0
+    assert colours(one, 0, 1) == {"red"} and colours(one, 0, 2) == {"blue"}
     assert [colours(one, t, 1) for t in range(1, 5)] == [{"red"}] * 4
     assert [colours(one, t, 2) for t in range(1, 5)] == [{"blue"}] * 4
 
@@ -78,7 +77,7 @@ def test_a_prompt_that_comes_while_it_runs_counts_for_what_was_done():
 
 def test_only_frames_where_something_was_taken_are_looked_at_again():
     for boxes, looks in (((RED_BOX, BLUE_BOX), 10), ((BOTH, BLUE_BOX), 11), ((BLUE_BOX, BLUE_BOX), 10)):
-        one = session("stack")
+        one = session()
         for number, corners in enumerate(boxes, 1):
             one.add(around(corners, number))
         list(one.propagate())
@@ -86,7 +85,31 @@ def test_only_frames_where_something_was_taken_are_looked_at_again():
         assert len(calls.segmented) == looks, "of the same thing prompted twice, both are remembered whole"
         calls.clear()
         list(one.propagate())
-        assert len(calls.segmented) == 8, "in another run what is remembered is the same"
+        assert len(calls.segmented) == 8, "in another run the answers are the same"
+
+
+def test_the_network_gets_the_mask_that_is_left_and_a_click_where_there_were_clicks():
+    for prompts, labels in (
+        ([around(BOTH, 1)], []),
+        ([PointPrompt(0, 14, 16), PointPrompt(0, 14, 42)], [1, 1, 0]),
+    ):
+        one = session()
+        for prompt in (*prompts, around(BLUE_BOX, 2)):
+            one.add(prompt)
+        run = one.propagate()
+        for _ in range(3):
+            next(run)
+        asked = one.model.network.calls.segmented[-1].prompts
+        assert asked.point_labels.tolist() == labels and asked.earlier.any()
+        assert asked.earlier[0, 0].numpy()[:, 30:].sum() == 0, "the blue disc is not part of it any more"
+
+
+def test_in_a_stack_objects_are_told_apart_by_where_they_are():
+    one = session("stack")
+    one.add(around(BOTH, 1))
+    one.add(around(BLUE_BOX, 2))
+    assert len(list(one.propagate())) == one.plan()
+    assert colours(one, 0, 1) == colours(one, 4, 1) == {"red", "blue"}
 
 
 def test_what_was_drawn_is_final():
@@ -109,14 +132,14 @@ def test_what_was_taken_is_undone_with_the_run():
     one.add(around(BLUE_BOX, 2))
     one.segment(0, 1)
     one.segment(0, 2)
-    before = one.memory(1).entries[0].payload
+    before = state(one)
     list(one.propagate())
-    assert one.memory(1).entries[0].payload is not before
+    assert colours(one, 0, 1) == {"red"}
     assert one.undo()
-    assert one.memory(1).entries[0].payload is before
+    assert state(one) == before and colours(one, 0, 1) == {"red", "blue"}
 
 
-def test_what_others_took_counts_against_the_confidence():
+def test_overlap_counts_against_the_confidence():
     one = session("stack")
     one.add(PointPrompt(0, 14, 42, object_id=2))
     list(one.propagate())
@@ -124,5 +147,6 @@ def test_what_others_took_counts_against_the_confidence():
     np.testing.assert_allclose(alone, [one.result(t, 2).confidence for t in range(5)])
     one.add(around(BLUE_BOX, 3))
     list(one.propagate())
-    assert (one.confidences(2) == 0).all() and (one.confidences(3) == alone).all(), "nothing is seen of the first"
+    for number in (2, 3):
+        np.testing.assert_allclose(one.confidences(number), alone / 2, err_msg="two on the same thing")
     assert np.isnan(one.confidences(9)).all()

@@ -145,6 +145,7 @@ def _propagate(session: Session, arguments: argparse.Namespace) -> None:
     with progress_bar(session.plan(**span), arguments.input.name) as bar:
         for result in session.propagate(**span):
             bar.set_postfix(frame=result.frame, confidence=f"{result.confidence:.2f}", refresh=False)
+            bar.total = bar.n + 1 + session.steps_left
             bar.update()
 
 

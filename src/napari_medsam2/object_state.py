@@ -6,7 +6,7 @@ Everything in here is shared between threads and is only touched under the state
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -40,8 +40,10 @@ class Kept:
         Where the object was last looked for.
     probability
         Uint8 ``(H, W)``; kept on prompted frames and the latest others, ``None`` elsewhere.
+    first
+        The answer to the prompts of the frame alone, where ``result`` also heeds other objects; ``None``: it does not.
     taken
-        What other objects took of a prompted frame when it was remembered, bool ``(H, W)``; ``None``: nothing.
+        What those took of it, bool ``(H, W)``; ``None``: nothing.
     """
 
     result: FrameResult
@@ -49,6 +51,7 @@ class Kept:
     recalled: int
     window: Window | None
     probability: npt.NDArray[np.uint8] | None
+    first: FrameResult | None = None
     taken: npt.NDArray[np.bool_] | None = None
 
 
@@ -166,9 +169,13 @@ class ObjectState:
         affected = set(affected_frames(mode, self.sources, frame, n_frames, corrections))
         if mode == "stack":
             affected |= {t for t, source in self._reached_from(n_frames).items() if reached.get(t) != source}
-        if frame in self.kept:
-            self.stale.add(frame)
-        self._outdate(affected - {frame}, mode)
+        for t in affected:
+            if t != frame and t in self.prompts:
+                continue
+            if t in self.kept:
+                self.stale.add(t)
+            if mode == "stack" and t != frame:
+                self.bank.remove(t)
         if not self.has_positive_prompt:  # then "not here" says nothing
             self.prompts = {t: given for t, given in self.prompts.items() if not is_erased(given)}
         for t in [t for t, kept in self.kept.items() if kept.result.prompted and t not in self.prompts]:
@@ -179,21 +186,6 @@ class ObjectState:
             self.stale.clear()
             self.followed.clear()
             self.bank.clear()
-
-    def remember_anew(self, frame: int, kept: Kept, mode: Mode, n_frames: int) -> None:
-        """Take in what is remembered of a prompted frame now: what that can change becomes stale."""
-        self.kept[frame] = kept
-        self._outdate(set(affected_frames(mode, self.sources, frame, n_frames, self.corrections)) - {frame}, mode)
-
-    def _outdate(self, frames: Collection[int], mode: Mode) -> None:
-        """Note that frames would come out otherwise now; in a stack the bank forgets them. Not those with prompts."""
-        for t in frames:
-            if t in self.prompts:
-                continue
-            if t in self.kept:
-                self.stale.add(t)
-            if mode == "stack":
-                self.bank.remove(t)
 
     def _reached_from(self, n_frames: int) -> dict[int, int | None]:
         """For each frame of a stack without a prompt, the one that the object is tracked from."""

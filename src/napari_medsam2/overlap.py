@@ -25,12 +25,13 @@ class Shown:
     ----------
     labels
         ``(H, W)``: 0 for background, else the object's number.
-    shares
-        By object: the share of its mask that the labels show; 1 for an object that is absent.
+    trust
+        By object, 0.5..1: how much of its mask is likely its own. Where another object was found too, which goes before
+        it or is its equal, one of the two is wrong, so that such pixels count half.
     """
 
     labels: npt.NDArray[Any]
-    shares: dict[int, float]
+    trust: dict[int, float]
 
 
 def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[FrameResult]) -> Shown:
@@ -47,7 +48,7 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
     """
     labels = np.zeros(shape, dtype)
     results = list(results)
-    shares = {result.object_id: 1.0 for result in results}
+    trust = {result.object_id: 1.0 for result in results}
     there = [result for result in results if not result.absent]
     for result in there:
         if result.object_id > np.iinfo(labels.dtype).max:
@@ -55,15 +56,21 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
         result.paint(labels)
     areas = {result: result.area for result in there}
     if np.count_nonzero(labels) == sum(areas.values()):
-        return Shown(labels, shares)
+        return Shown(labels, trust)
     depths = _depths(areas)
     keys = {result: (depths[result], result.prompted, result.drawn) for result in there}
-    ranks = {key: rank for rank, key in enumerate(sorted(set(keys.values())))}
+    levels = [[r for r in there if keys[r] == key] for key in sorted(set(keys.values()))]
     claims = np.zeros(shape, np.float32)
-    for result in sorted(there, key=lambda r: r.object_id):
-        result.claim(labels, claims, ranks[keys[result]])
-    shares |= {result.object_id: result.shown_area(labels) / area for result, area in areas.items()}
-    return Shown(labels, shares)
+    for rank, level in enumerate(levels):
+        for result in sorted(level, key=lambda r: r.object_id):
+            result.claim(labels, claims, rank)
+    found = np.zeros(shape, np.uint16)
+    for level in reversed(levels):
+        for result in level:
+            result.count(found)
+        for result in level:
+            trust[result.object_id] = 1 - result.shared_with(found) / areas[result] / 2
+    return Shown(labels, trust)
 
 
 def _depths(areas: dict[FrameResult, int]) -> dict[FrameResult, int]:

@@ -25,7 +25,7 @@ class Step:
         The prompted frame that a stack is tracked from; ``None`` in a flow and for prompted frames themselves, unless
         they are corrections.
     share
-        True to remember a prompted frame anew, without what other objects with prompts there took.
+        True to ask again on a prompted frame, with what other objects with prompts there took.
     """
 
     object_id: int

@@ -17,7 +17,7 @@ from .planning import Direction, Step, flow_steps, interleave, stack_steps
 from .prompts import PromptError, is_erased, says_where
 from .results import FrameResult
 from .segmenter import FrameSegmenter
-from .sharing import Sharing
+from .sharing import Sharing, first_answer, heeding, same_mask
 from .shortage import is_of_main_memory, is_shortage
 from .task import Neighbour, Segmented, Task
 
@@ -145,10 +145,10 @@ class Propagator:
                     step = queue.popleft()
                     self.steps_left = sum(not left.share for left in queue)
                 if step.share:
-                    if self._share(step, seen):
-                        seen = None  # what is remembered now can change frames that were done
-                    continue
-                result = self._do(step, seen, run=run.number)
+                    result = self._share(step, seen, run.number)
+                    seen = seen if result is None else None
+                else:
+                    result = self._do(step, seen, run=run.number)
                 if result is not None:
                     run.shown.add((step.object_id, step.frame))
                     run.again.discard((step.object_id, step.frame))
@@ -196,15 +196,14 @@ class Propagator:
                 steps = flow_steps(object_id, known.prompted, start, stop)
             free = [s for s in steps if s.frame not in known.prompts or s.frame in waiting]
             carried.append([s for s in free if not self._is_done(known, s, run)])
-        firm = interleave(prompted) + self._sharing.steps(self._chosen(span))
         if self.state.mode == "stack":
-            return firm + interleave(carried)
+            return interleave(prompted) + interleave(carried)
         # frames that a late prompt queued again come after those that were not seen yet
         in_order = sorted(
             (step for queue in carried for step in queue),
             key=lambda step: (self._was_seen(step, run), step.frame, step.object_id),
         )
-        return firm + in_order
+        return interleave(prompted) + self._sharing.steps(self._chosen(span)) + in_order
 
     def _was_seen(self, step: Step, run: _Run) -> bool:
         kept = self.state.objects[step.object_id].kept.get(step.frame)
@@ -263,30 +262,30 @@ class Propagator:
                 self._take_in(known, done, step, run)
                 return done.result
 
-    def _share(self, step: Step, revision: int) -> bool:
-        """Remember a prompted frame without what other objects with prompts there took. False if that is nothing new.
+    def _share(self, step: Step, revision: int, run: int) -> FrameResult | None:
+        """Ask again for an object on a frame where others have prompts, with what they took; ``None`` if all is known.
 
-        The result stays whole: what is shown of it is up to the label image.
+        As after a change of the prompts, frames that were done are queued again.
         """
         frame, object_id = step.frame, step.object_id
         with self._busy:
             with self.state.lock:
                 if self.state.revision != revision:
-                    return False
+                    return None
                 known = self.state.objects[object_id]
-                before, taken = known.kept[frame].taken, self._sharing.taken(frame, object_id)
-                if taken is before or (taken is not None and before is not None and np.array_equal(taken, before)):
-                    return False
-                task = replace(self._task(known, step), taken=taken)
-            done = self._run_network(task)
+                before, taken = known.kept[frame], self._sharing.taken(frame, object_id)
+                if same_mask(taken, before.taken):
+                    return None
+                task = self._task(known, step)
+            done = self._run_network(task if taken is None else heeding(task, first_answer(before).mask, taken))
             with self.state.lock:
-                if self.state.revision != revision or done.entry is None:
-                    return False
-                known.bank.add(done.entry)
-                probability = done.probability if self.state.mode == "stack" else None
-                kept = replace(known.kept[frame], probability=probability, taken=taken)
-                known.remember_anew(frame, kept, self.state.mode, len(self.state.frames))
-                return True
+                if self.state.revision != revision:
+                    return None
+                self._take_in(known, done, step, run)
+                if taken is not None:
+                    known.kept[frame] = replace(known.kept[frame], first=first_answer(before), taken=taken)
+                known.stale |= set(known.kept) - set(known.prompts)
+                return done.result
 
     def _take_in(self, known: ObjectState, done: Segmented, step: Step, run: int) -> None:
         prompted = done.result.prompted

@@ -111,9 +111,13 @@ class FrameResult:
         labels[self._part][won] = self.object_id
         claims[self._part][won] = mine[won]
 
-    def shown_area(self, labels: npt.NDArray[Any]) -> int:
-        """Pixels of the object that labels ``(H, W)`` show as it."""
-        return int(np.count_nonzero((self._clearness > 0) & (labels[self._part] == self.object_id)))
+    def count(self, found: npt.NDArray[np.uint16]) -> None:
+        """Add 1 to ``found`` ``(H, W)`` wherever the object is."""
+        found[self._part] += self._clearness > 0
+
+    def shared_with(self, found: npt.NDArray[np.uint16]) -> int:
+        """Pixels of the object that others were counted on, too."""
+        return int(np.count_nonzero((self._clearness > 0) & (found[self._part] > 1)))
 
     @property
     def absent(self) -> bool:

@@ -271,8 +271,8 @@ class Session:
         a frame those on the side away from the prompt that the object came from; in a flow all frames done so far.
         Starting over forgets what earlier runs remembered of the frames that this one does.
 
-        Of objects with prompts on the same frame each is remembered without what the others took, see
-        :func:`napari_medsam2.overlap.share_out`; their masks stay whole.
+        In a flow, objects with prompts on the same frame are told apart there: where one takes pixels of another (see
+        :func:`napari_medsam2.overlap.share_out`), that one comes once more, as it is without them.
 
         Parameters
         ----------
@@ -339,8 +339,8 @@ class Session:
     def confidences(self, object_id: int = 1) -> npt.NDArray[np.float64]:
         """Confidence of each frame, float ``(frames,)``; NaN where there is no result.
 
-        What other objects took of the mask counts against it: of two objects that were found on the same pixels, one at
-        least is wrong. See :func:`napari_medsam2.overlap.share_out`.
+        Of two objects that were found on the same pixels one is wrong, so both are less sure of themselves there; see
+        :class:`napari_medsam2.overlap.Shown`.
         """
         values = np.full(len(self.frames), np.nan)
         with self._state.lock:
@@ -348,8 +348,7 @@ class Session:
             found = {} if state is None else {t: kept.result.confidence for t, kept in state.kept.items()}
             alone = len(self._state.objects) == 1
         for t, confidence in found.items():
-            share = 1.0 if alone else self.shown(t, np.int64).shares.get(object_id, 1.0)
-            values[t] = confidence * share
+            values[t] = confidence * (1.0 if alone else self.shown(t, np.int64).trust.get(object_id, 1.0))
         return values
 
     def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:

@@ -1,24 +1,28 @@
-"""Prompted frames that several objects have in common: what each of them has to be remembered without."""
+"""Frames of a flow where several objects have prompts: what each of them is there, less what the others are.
+
+In a stack objects are told apart by where they are, in a flow by their looks alone. A box around a cytoplasm is one
+around the cell; with a box around the nucleus beside it, it is clear what is to be looked for on other images.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
 
-from .object_state import SessionState
+from .object_state import Kept, SessionState
 from .overlap import WITHIN, share_out
+from .parts import most_interior
 from .planning import Step
+from .prompts import PointPrompt, points_of
 from .results import FrameResult
-from .task import Mask
+from .task import Mask, Task
 
 
 class Sharing:
     """Shares the pixels of prompted frames out between the objects that have prompts there.
-
-    A box around the cytoplasm of a cell is one around the cell; with a box around the nucleus beside it, what is to be
-    looked for on other frames is clear.
 
     Parameters
     ----------
@@ -31,7 +35,7 @@ class Sharing:
         self._latest: tuple[list[FrameResult], npt.NDArray[np.int64]] | None = None  # label image, and what is on it
 
     def steps(self, objects: Collection[int]) -> list[Step]:
-        """Frames of these objects that have to be looked at once all their prompts are answered."""
+        """What is to be asked again for these objects, when all their prompts have been answered."""
         crowds: dict[int, list[int]] = {}
         for object_id, known in sorted(self._state.objects.items()):
             for frame in known.prompted:
@@ -48,19 +52,40 @@ class Sharing:
         return steps
 
     def taken(self, frame: int, object_id: int) -> Mask | None:
-        """What other objects took of an object's mask ``(H, W)``.
+        """What other objects took of the answer to an object's prompts, bool ``(H, W)``.
 
         ``None`` if that is nothing, and if next to nothing would be left of it. What the user drew is final.
         """
-        result = self._state.objects[object_id].kept[frame].result
-        if result.drawn:
+        answer = first_answer(self._state.objects[object_id].kept[frame])
+        if answer.drawn:
             return None
-        lost = result.mask & (self._label_image(frame) != object_id)
-        return lost if 0 < np.count_nonzero(lost) < WITHIN * result.area else None
+        taken = answer.mask & (self._label_image(frame) != object_id)
+        return taken if 0 < np.count_nonzero(taken) < WITHIN * answer.area else None
 
     def _label_image(self, frame: int) -> npt.NDArray[np.int64]:
         objects = sorted(self._state.objects.items())
-        results = [o.kept[frame].result for _, o in objects if o.is_shown_on(frame) and frame in o.kept]
-        if self._latest is None or self._latest[0] != results:  # a result is equal to itself alone
-            self._latest = results, share_out(self._state.frames.shape(frame), np.int64, results).labels
+        answers = [first_answer(o.kept[frame]) for _, o in objects if o.is_shown_on(frame) and frame in o.kept]
+        if self._latest is None or self._latest[0] != answers:  # a result is equal to itself alone
+            self._latest = answers, share_out(self._state.frames.shape(frame), np.int64, answers).labels
         return self._latest[1]
+
+
+def first_answer(kept: Kept) -> FrameResult:
+    """The answer to the prompts of a frame, before other objects were heeded."""
+    return kept.first or kept.result
+
+
+def heeding(task: Task, answer: Mask, taken: Mask) -> Task:
+    """Ask for an object again, knowing what others ``taken`` of the first ``answer``, both ``(H, W)``.
+
+    As a user would: the answer is to be corrected, after clicks by one that says where it is wrong.
+    """
+    prompts = task.prompts
+    if points_of(prompts):
+        y, x = most_interior(taken)
+        prompts = (*prompts, PointPrompt(task.frame, float(y), float(x), positive=False, object_id=task.object_id))
+    return replace(task, prompts=prompts, seen=answer & ~taken, taken=taken)
+
+
+def same_mask(a: Mask | None, b: Mask | None) -> bool:
+    return a is b or (a is not None and b is not None and np.array_equal(a, b))
