@@ -13,6 +13,24 @@ from napari_medsam2._controller import Controller
 from napari_medsam2._widget import MedSamDock
 from napari_medsam2.engine import Engine
 from napari_medsam2.engine_events import RunStatus
+from napari_medsam2.results import FrameResult
+
+#: Of the image that docks are tried on.
+SHAPE = (5, 40, 60)
+
+
+def result(frame, number=1, *, confidence=0.9, where=slice(10, 20), prompted=False):
+    """A result on that image: some rows of ten pixels."""
+    mask = np.zeros(SHAPE[1:], bool)
+    mask[where, 10:20] = True
+    return FrameResult(frame, number, mask, confidence, confidence, 1.0, prompted, 0.01)
+
+
+def deliver(qtbot, send, *events):
+    """Have a double of the engine tell these, and wait until they are shown."""
+    for event in events:
+        send(event)
+    qtbot.wait(150)  # the labels are redrawn ten times a second
 
 
 def mocked(viewer):
