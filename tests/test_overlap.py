@@ -83,25 +83,25 @@ def test_a_part_is_much_smaller_than_its_whole():
         assert np.count_nonzero(shown(whole, result(2, slice(0, 10), columns, confidence=0.5)) == 2) == seen
 
 
-def trust(*results: FrameResult) -> dict[int, float]:
-    return share_out((20, 30), np.uint8, results).trust
+def confidences(*results: FrameResult) -> dict[int, float]:
+    return share_out((20, 30), np.uint8, results).confidences
 
 
 def test_of_two_objects_on_the_same_pixels_each_is_half_right():
     left, right = result(1, slice(0, 10), slice(0, 10), confidence=0.5), result(2, slice(0, 10), slice(6, 26))
-    gone = result(3, slice(0, 0), slice(0, 0))
-    assert trust(left, right, gone) == {1: 0.8, 2: 0.9, 3: 1}
-    third = result(4, slice(0, 10), slice(4, 8))
-    assert trust(left, right, third) == pytest.approx({1: 0.7, 2: 0.9, 4: 0.5}), "a pixel counts once"
-    assert trust(left, gone) == {1: 1, 3: 1}
+    gone = result(3, slice(0, 0), slice(0, 0), confidence=0.3)
+    assert confidences(left, right, gone) == pytest.approx({1: 0.5 * 0.8, 2: 0.9 * 0.9, 3: 0.3})
+    third = result(4, slice(0, 10), slice(4, 8), confidence=1.0)
+    assert confidences(left, right, third) == pytest.approx({1: 0.5 * 0.7, 2: 0.9 * 0.9, 4: 0.5}), "pixels count once"
+    assert confidences(left, gone) == {1: 0.5, 3: 0.3}
 
 
 def test_what_goes_before_another_object_is_not_doubted_for_it():
     shown_here = result(1, slice(0, 10), slice(0, 10), prompted=True)
     spilt = result(2, slice(0, 10), slice(6, 26))
-    assert trust(shown_here, spilt) == {1: 1, 2: 0.9}
+    assert confidences(shown_here, spilt) == pytest.approx({1: 0.9, 2: 0.9 * 0.9})
     part = result(3, slice(2, 4), slice(12, 22))
-    assert trust(spilt, part) == {2: 0.95, 3: 1}
+    assert confidences(spilt, part) == pytest.approx({2: 0.9 * 0.95, 3: 0.9})
 
 
 @pytest.mark.parametrize("logit", [-1.2, 0.0, 5.0, 30.0])

@@ -32,7 +32,7 @@ class ResultView:
         self._place = place
         self._late: set[int] = set()
         self._shown: dict[int, dict[int, FrameResult]] = {}  # by frame and object, as written to the layer
-        self._trust: dict[int, dict[int, float]] = {}  # likewise; see overlap.Shown
+        self._confidences: dict[int, dict[int, float]] = {}  # likewise; see overlap.Shown
 
     def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
         """Write to the user's layer from now on, or to one of ours (``None``, made when first needed).
@@ -119,7 +119,7 @@ class ResultView:
             if frame in by_frame:
                 by_frame[frame][number] = result
         for frame, found in by_frame.items():
-            self._trust[frame] = output.show(frame, found).trust
+            self._confidences[frame] = output.show(frame, found).confidences
             self._shown[frame] = found
         if in_view is None or in_view in late:
             output.layer.refresh(extent=False, thumbnail=False)
@@ -134,15 +134,8 @@ class ResultView:
     def columns(self, object_id: int, prompted: frozenset[int]) -> tuple[Column, ...]:
         """Sum up one object for the confidence strip; overlap with others counts as soon as it is shown."""
         found = {t: r for (t, number), r in self.results.items() if number == object_id}
-
-        def confidence(t: int) -> float:
-            return found[t].confidence * self._trust.get(t, {}).get(object_id, 1.0)
-
+        shown = {t: self._confidences.get(t, {}).get(object_id, r.confidence) for t, r in found.items()}
         return tuple(
-            Column(
-                confidence=confidence(t) if t in found else None,
-                prompted=t in prompted,
-                absent=t in found and found[t].absent,
-            )
+            Column(confidence=shown.get(t), prompted=t in prompted, absent=t in found and found[t].absent)
             for t in range(self.layout.n_frames)
         )

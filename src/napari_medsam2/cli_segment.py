@@ -115,8 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     )
     results = [result for _, result in sorted(session.results.items())]
     if arguments.json:
-        confidences = {number: session.confidences(number) for number in session.objects}
-        summaries = [_summary(r, names, confidences[r.object_id][r.frame]) for r in results]
+        confidences = {t: session.shown(t, dtype).confidences for t in {result.frame for result in results}}
+        summaries = [_summary(r, names, confidences[r.frame][r.object_id]) for r in results]
         save_json(arguments.json, {"results": summaries})
     done = f"{len({result.frame for result in results})} of {len(frames)} frames"
     if problem is None:
@@ -154,7 +154,7 @@ def _summary(result: FrameResult, names: Sequence[str], confidence: float) -> di
         "frame": result.frame,
         "name": names[result.frame],
         "object": result.object_id,
-        "confidence": float(confidence),
+        "confidence": confidence,
         "iou": result.iou,
         "objectness": result.objectness,
         "prompted": result.prompted,

@@ -25,13 +25,13 @@ class Shown:
     ----------
     labels
         ``(H, W)``: 0 for background, else the object's number.
-    trust
-        By object, 0.5..1: how much of its mask is likely its own. Where another object was found too, which goes before
-        it or is its equal, one of the two is wrong, so that such pixels count half.
+    confidences
+        By object: its confidence, in the light of the others. Where another one was found too, which goes before it or
+        is its equal, one of the two is wrong: such pixels count half.
     """
 
     labels: npt.NDArray[Any]
-    trust: dict[int, float]
+    confidences: dict[int, float]
 
 
 def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[FrameResult]) -> Shown:
@@ -48,7 +48,7 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
     """
     labels = np.zeros(shape, dtype)
     results = list(results)
-    trust = {result.object_id: 1.0 for result in results}
+    confidences = {result.object_id: result.confidence for result in results}
     there = [result for result in results if not result.absent]
     for result in there:
         if result.object_id > np.iinfo(labels.dtype).max:
@@ -56,7 +56,7 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
         result.paint(labels)
     areas = {result: result.area for result in there}
     if np.count_nonzero(labels) == sum(areas.values()):
-        return Shown(labels, trust)
+        return Shown(labels, confidences)
     depths = _depths(areas)
     keys = {result: (depths[result], result.prompted, result.drawn) for result in there}
     levels = [[r for r in there if keys[r] == key] for key in sorted(set(keys.values()))]
@@ -69,8 +69,8 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
         for result in level:
             result.count(found)
         for result in level:
-            trust[result.object_id] = 1 - result.shared_with(found) / areas[result] / 2
-    return Shown(labels, trust)
+            confidences[result.object_id] *= 1 - result.shared_with(found) / areas[result] / 2
+    return Shown(labels, confidences)
 
 
 def _depths(areas: dict[FrameResult, int]) -> dict[FrameResult, int]:

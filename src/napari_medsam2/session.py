@@ -345,10 +345,9 @@ class Session:
         values = np.full(len(self.frames), np.nan)
         with self._state.lock:
             state = self._state.objects.get(object_id)
-            found = {} if state is None else {t: kept.result.confidence for t, kept in state.kept.items()}
-            alone = len(self._state.objects) == 1
-        for t, confidence in found.items():
-            values[t] = confidence * (1.0 if alone else self.shown(t, np.int64).trust.get(object_id, 1.0))
+            frames = [] if state is None else list(state.kept)
+        for t in frames:
+            values[t] = self.shown(t, np.int64).confidences.get(object_id, np.nan)
         return values
 
     def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
@@ -364,7 +363,7 @@ class Session:
         return self.shown(frame, dtype).labels
 
     def shown(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> Shown:
-        """Share the pixels of a frame out among its objects. Raises as :meth:`labels`."""
+        """Labels of a frame, and the confidence of each object in the light of the others. Raises as :meth:`labels`."""
         with self._state.lock:
             found = [state.kept[frame].result for state in self._state.objects.values() if frame in state.kept]
         try:

@@ -20,6 +20,9 @@ from .prompts import PointPrompt, points_of
 from .results import FrameResult
 from .task import Mask, Task
 
+#: Objects that touch may overlap by this share of their area, and mean what they say.
+SEAM = 0.1
+
 
 class Sharing:
     """Shares the pixels of prompted frames out between the objects that have prompts there.
@@ -54,13 +57,14 @@ class Sharing:
     def taken(self, frame: int, object_id: int) -> Mask | None:
         """What other objects took of the answer to an object's prompts, bool ``(H, W)``.
 
-        ``None`` if that is nothing, and if next to nothing would be left of it. What the user drew is final.
+        ``None`` if that is a seam at most, and if next to nothing would be left of it. What the user drew is final.
         """
         answer = first_answer(self._state.objects[object_id].kept[frame])
         if answer.drawn:
             return None
         taken = answer.mask & (self._label_image(frame) != object_id)
-        return taken if 0 < np.count_nonzero(taken) < WITHIN * answer.area else None
+        share = np.count_nonzero(taken) / max(answer.area, 1)
+        return taken if SEAM < share < WITHIN else None
 
     def _label_image(self, frame: int) -> npt.NDArray[np.int64]:
         objects = sorted(self._state.objects.items())
