@@ -9,6 +9,8 @@ import pytest
 import torch
 
 from fakes import PLAIN, blob_model, box, click, disc, moving_disc, stack_session, state
+from napari_medsam2.metrics import dice
+from napari_medsam2.models import load_model
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptError
 from napari_medsam2.session import Session, SessionOptions
 
@@ -372,3 +374,18 @@ def test_erasing_works_in_a_flow_and_beside_a_region():
         session.add(nothing(0))
         list(session.propagate())
         assert session.result(0).absent and session.result(7).area
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("stack", "box"), ("flow", "box"), ("stack", "click")])
+def test_what_was_lost_is_prompted_again_with_the_bundled_model(mode, kind):
+    masks = np.stack([disc((96, 96), 48, 22 if t < 3 else 72, 12) for t in range(6)])  # it jumps, in a stack too far
+    noise = np.random.default_rng(0).normal(0, 6, masks.shape)
+    frames = (np.where(masks, 190, 60) + noise).astype(np.uint8)
+    session = Session(load_model("micro"), frames, mode=mode, contrast=PLAIN)
+    session.add(box(0, masks))
+    list(session.propagate())
+    assert session.result(4).absent == (mode == "stack")
+    session.add(box(4, masks) if kind == "box" else click(4, masks))
+    assert dice(session.segment(4).mask, masks[4]) > 0.8
+    list(session.propagate())
+    assert dice(session.result(5).mask, masks[5]) > 0.8

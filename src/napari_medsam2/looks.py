@@ -135,7 +135,8 @@ class Looker:
         detail = self.model.network.box_detail
         if detail > 1 and boxes_of(task.prompts) and not masks_of(task.prompts):
             finer = int(detail * self.size)
-            closely = self._predict(task, window, self._features(task.frame, window, finer), finer, recalls)
+            # Without memory, which holds frames as they are seen at the usual size.
+            closely = self._predict(task, window, self._features(task.frame, window, finer), finer, ())
             prediction = _mean(prediction, closely)
         return Look(task.frame, window, features, prediction, len(recalls))
 
