@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,6 @@ from napari_medsam2.evaluation import (
 from napari_medsam2.frames import as_frames
 from napari_medsam2.parts import largest_parts
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
-from napari_medsam2.results import FrameResult
 
 
 def save(folder: Path, name: str, notes: dict[str, Any] | None, **arrays: np.ndarray) -> Path:
@@ -230,7 +230,7 @@ def test_surface_distance_is_in_millimetres_where_the_voxels_have_a_size() -> No
     assert row.hd95 <= 0.5
 
 
-def test_each_object_is_prompted_alone() -> None:
+def test_every_object_is_scored() -> None:
     masks = np.zeros((4, 64, 64), np.uint8)
     masks[:, 10:22, 10:22] = 1
     masks[:, 40:52, 40:52] = 2
@@ -239,6 +239,31 @@ def test_each_object_is_prompted_alone() -> None:
     assert [row.object for row in rows] == [1, 2]
     assert all(row.dice > 0.95 for row in rows)
     assert [row.object for row in evaluate(blob_model(), dataset, Plan(objects=(2,)))] == [2]
+
+
+@pytest.mark.parametrize(("alone", "scores"), [(False, [1.0, 1.0]), (True, [2 / 3, 1.0])])
+def test_what_is_scored_is_what_a_user_would_save(alone: bool, scores: list[float]) -> None:
+    nucleus, cell = disc((64, 64), 20, 20, 8), disc((64, 64), 20, 44, 8)
+    masks = np.stack([nucleus + 2 * cell] * 4).astype(np.uint8)
+    dataset = Dataset("two", "stack", as_frames(np.where(masks, 204, 25).astype(np.uint8)), masks, {1: "a", 2: "b"})
+    whole = Plan(prompt="box", alone=alone)
+    network = blob_model()
+    segment = network.network.segment
+
+    def both_for_the_first(features: Any, prompts: Any, recalls: Any, **options: Any) -> Any:
+        """The first object's box is answered with both things, a little less clearly."""
+        answer = segment(features, prompts, recalls, **options)
+        if prompts is not None and float(prompts.boxes[0, 0]) < 20:
+            both = prompts.boxes.clone()
+            both[0, 2] = 60
+            answer = segment(features, replace(prompts, boxes=both), recalls, **options)
+            answer = replace(answer, logits=answer.logits * 0.5)
+        return answer
+
+    network.network.segment = both_for_the_first  # type: ignore[method-assign]
+    rows = list(evaluate(network, dataset, whole))
+    assert [row.dice for row in rows] == pytest.approx(scores, abs=0.03)
+    assert [row.dice_prompted for row in rows] == pytest.approx(scores, abs=0.03)
 
 
 def test_of_many_parts_the_largest_ones_are_prompted() -> None:
@@ -265,18 +290,18 @@ def test_corrections_click_on_the_worst_frame_until_nothing_is_wrong() -> None:
 def test_the_worst_click_is_in_the_middle_of_the_largest_error() -> None:
     dataset = stack()
     found = {t: dataset.truth(t, 1).copy() for t in range(8)}
-    assert worst_click(dataset, 1, results_of(found)) is None
+    assert worst_click(dataset, 1, labels_of(found)) is None
     found[2][:4, :6] = True
     found[5][:9, 44:53] = True
     found[5][:1, :3] = True
-    assert worst_click(dataset, 1, results_of(found)) == PointPrompt(5, 4, 48, False)
+    assert worst_click(dataset, 1, labels_of(found)) == PointPrompt(5, 4, 48, False)
     found[6][:] = False
-    click = worst_click(dataset, 1, results_of(found))
+    click = worst_click(dataset, 1, labels_of(found))
     assert click is not None and click.frame == 6 and click.positive and dataset.truth(6, 1)[int(click.y), int(click.x)]
 
 
-def results_of(masks: dict[int, np.ndarray]) -> dict[int, FrameResult]:
-    return {t: FrameResult(t, 1, mask, 0.9, 0.9, 1.0, t == 0, 0.1) for t, mask in masks.items()}
+def labels_of(masks: dict[int, np.ndarray]) -> list[np.ndarray]:
+    return [mask.astype(np.int64) for _, mask in sorted(masks.items())]
 
 
 def test_a_wrong_object_or_frame_is_refused_before_anything_runs() -> None:

@@ -44,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a box or click on the N largest separate parts of an object (default: %(default)s)",
     )
     parser.add_argument("--object", type=int, action="append", metavar="ID", help="only this object; may be repeated")
+    parser.add_argument("--alone", action="store_true", help="a session for each object; default: all objects in one")
     parser.add_argument("--json", type=Path, help="write the rows and means here")
     add_model_options(parser)
     add_bank_options(parser)
@@ -70,6 +71,7 @@ def run(arguments: argparse.Namespace) -> int:
         corrections=arguments.corrections,
         parts=arguments.parts,
         adapt=arguments.adapt,
+        alone=arguments.alone,
     )
     model = load_chosen_model(arguments)
     rows: list[Row] = []
@@ -90,6 +92,7 @@ def run(arguments: argparse.Namespace) -> int:
         told = plan.prompt + (f", corrections {plan.corrections}" if plan.corrections else "")
         told += f", parts {plan.parts}" if plan.parts != MAX_PARTS else ""
         told += "" if plan.adapt else ", not adapted"
+        told += ", each object alone" if plan.alone else ""
         banks = " and ".join(dict.fromkeys(row.bank for row in rows))
         tell(f"model {model.name}, prompt {told}, bank {banks}, device {model.device}\n")
         tell(scores_table(rows))

@@ -3,16 +3,19 @@
 In a stack the score is the volumetric Dice over all frames without a prompt, so that spilling past the end of the
 object counts. In a flow it is the mean over the images without a prompt; where the object is absent from an image, an
 empty prediction scores 1 and any other 0. Where clicks correct the worst frames, those frames count as they are then.
+
+The objects of a dataset are segmented in one session, and what is scored is its label image: what a user would save.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from .datasets import Dataset, DatasetError
 from .metrics import (
@@ -30,7 +33,7 @@ from .region import box_of_mask
 
 if TYPE_CHECKING:
     from .models import Model
-    from .results import FrameResult
+    from .overlap import Shown
 
 PromptKind = Literal["point", "box", "mask"]
 
@@ -70,11 +73,12 @@ class Row:
     hd95_unit
         "mm" if the dataset gives the size of its voxels, else "px".
     confidence_dice_correlation
-        Pearson's, between confidence and Dice of frames, where truth or prediction is there.
+        Pearson's, between confidence (:meth:`napari_medsam2.session.Session.confidences`) and Dice of frames, where
+        truth or prediction is there.
     calibration_error
         Expected calibration error of the confidence against the true IoU, on the same frames.
     seconds_per_frame
-        Wall time of the whole run, prompted frame included, over the number of frames.
+        Wall time of the whole run, prompted frame included, over the number of frames and of objects in the session.
     """
 
     dataset: str
@@ -126,6 +130,8 @@ class Plan:
         is prompted as a user does who shows one thing of the kind.
     adapt
         Let the network learn from a mask as a prompt; see :class:`napari_medsam2.session.SessionOptions`.
+    alone
+        A session for each object, which knows of no other.
     """
 
     prompt: PromptKind = "box"
@@ -137,12 +143,13 @@ class Plan:
     corrections: int = 0
     parts: int = MAX_PARTS
     adapt: bool = True
+    alone: bool = False
 
 
 def evaluate(
     model: Model, dataset: Dataset, plan: Plan, *, progress: Callable[[int, int], None] | None = None
 ) -> Iterator[Row]:
-    """Score the objects of a dataset one after the other, each prompted alone.
+    """Score the objects of a dataset.
 
     Parameters
     ----------
@@ -162,26 +169,32 @@ def evaluate(
     options = SessionOptions(undo_depth=0, adapt=plan.adapt)
     session = Session(model, dataset.frames, mode=dataset.mode, bank=bank, passes=plan.passes, options=options)
     n_frames = len(dataset.frames)
-    for number, object_id in enumerate(ids):
-        start = starts[object_id]
-        truth = dataset.truth(start, object_id)
-        made = make_prompts(truth, plan.prompt, frame=start, object_id=object_id, seed=plan.seed, parts=plan.parts)
-        for prompt in made:
-            session.add(prompt)
-        results: dict[int, FrameResult] = {}
+    done: set[tuple[int, int]] = set()
+    for group in [[object_id] for object_id in ids] if plan.alone else [ids]:
+        session.reset()
+        for object_id in group:
+            start = starts[object_id]
+            truth = dataset.truth(start, object_id)
+            for prompt in make_prompts(
+                truth, plan.prompt, frame=start, object_id=object_id, seed=plan.seed, parts=plan.parts
+            ):
+                session.add(prompt)
         corrections = plan.corrections
         began = time.perf_counter()
-        for result in session.propagate(objects=[object_id]):
-            results[result.frame] = result
+        for result in session.propagate(objects=group):
+            done.add((result.frame, result.object_id))
             if progress is not None:
-                progress(number * n_frames + len(results), len(ids) * n_frames)
+                progress(len(done), len(ids) * n_frames)
             if corrections and not session.steps_left:
                 corrections -= 1
-                if (correction := worst_click(dataset, object_id, results)) is not None:
-                    session.add(correction)
-        seconds = time.perf_counter() - began
-        session.reset(object_id)
-        yield _score(dataset, plan, object_id, start, results, seconds, bank=bank, model=model.name)
+                labels = [session.labels(t, np.int64) for t in range(n_frames)]
+                for object_id in group:
+                    if (correction := worst_click(dataset, object_id, labels)) is not None:
+                        session.add(correction)
+        seconds = (time.perf_counter() - began) / (n_frames * len(group))
+        shown = [session.shown(t, np.int64) for t in range(n_frames)]
+        for object_id in group:
+            yield _score(dataset, plan, object_id, starts[object_id], shown, seconds, bank=bank, model=model.name)
 
 
 def prompt_frame(dataset: Dataset, object_id: int, frame: int | None = None) -> int:
@@ -224,14 +237,14 @@ def make_prompts(
     return prompts
 
 
-def worst_click(dataset: Dataset, object_id: int, results: Mapping[int, FrameResult]) -> PointPrompt | None:
+def worst_click(dataset: Dataset, object_id: int, labels: Sequence[npt.NDArray[np.int64]]) -> PointPrompt | None:
     """A click in the middle of the largest error, on the frame where most pixels are wrong; ``None`` if none is."""
 
     def wrong(frame: int) -> int:
-        return int(np.count_nonzero(results[frame].mask ^ dataset.truth(frame, object_id)))
+        return int(np.count_nonzero((labels[frame] == object_id) ^ dataset.truth(frame, object_id)))
 
-    worst = max(results, key=wrong)
-    error = largest_error(dataset.truth(worst, object_id), results[worst].mask)
+    worst = max(range(len(labels)), key=wrong)
+    error = largest_error(dataset.truth(worst, object_id), labels[worst] == object_id)
     if error is None:
         return None
     part, missing = error
@@ -267,7 +280,7 @@ def _score(
     plan: Plan,
     object_id: int,
     start: int,
-    results: dict[int, FrameResult],
+    shown: Sequence[Shown],
     seconds: float,
     *,
     bank: str,
@@ -276,7 +289,7 @@ def _score(
     n_frames = len(dataset.frames)
     others = [t for t in range(n_frames) if t != start]
     truths = {t: dataset.truth(t, object_id) for t in range(n_frames)}
-    masks = {t: results[t].mask if t in results else np.zeros_like(truths[t]) for t in range(n_frames)}
+    masks: dict[int, Mask] = {t: shown[t].labels == object_id for t in range(n_frames)}
     dices = {t: dice(masks[t], truths[t]) for t in others}
     ious = {t: iou(masks[t], truths[t]) for t in others}
     if dataset.mode == "stack":
@@ -285,7 +298,7 @@ def _score(
     else:
         overlap, shared = _mean(list(dices.values())), _mean(list(ious.values()))
     there = [t for t in others if masks[t].any() or truths[t].any()]
-    confidence = [results[t].confidence if t in results else 0.0 for t in there]
+    confidence = [shown[t].confidences.get(object_id, 0.0) for t in there]
     return Row(
         dataset=dataset.name,
         object=object_id,
@@ -302,7 +315,7 @@ def _score(
         hd95_unit="mm" if dataset.spacing else "px",
         confidence_dice_correlation=pearson_correlation(confidence, [dices[t] for t in there]),
         calibration_error=expected_calibration_error(confidence, [ious[t] for t in there]),
-        seconds_per_frame=seconds / n_frames,
+        seconds_per_frame=seconds,
     )
 
 
