@@ -118,7 +118,7 @@ def _bench(arguments: argparse.Namespace) -> int:
     from .bench import bench
     from .reports import save_json, table
 
-    model = load_chosen_model(arguments)
+    model = load_chosen_model(arguments, all_cores=True)
     timings = bench(model, repeats=arguments.repeats, memories=arguments.memories)
 
     import torch

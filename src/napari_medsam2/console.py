@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from .speed import leave_a_core
+
 if TYPE_CHECKING:
     from .models import Model
 
@@ -92,10 +94,12 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def load_chosen_model(arguments: argparse.Namespace) -> Model:
+def load_chosen_model(arguments: argparse.Namespace, *, all_cores: bool = False) -> Model:
     """Load what the options of :func:`add_model_options` say; where memory is short, this is said on stderr."""
     from .models import load_model
 
+    if not all_cores:
+        leave_a_core()
     return load_model(
         arguments.model,
         device=arguments.device,

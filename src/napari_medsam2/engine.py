@@ -30,6 +30,7 @@ from .engine_events import (
 from .notices import Notice, OnNotice
 from .prompts import Prompt, is_erased
 from .results import FrameResult
+from .speed import leave_a_core
 from .worker import Request, Worker
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ __all__ = [
 def _load_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model:
     from .models import load_model
 
+    leave_a_core()
     return load_model(name_or_path, device=device, on_notice=on_notice)
 
 

@@ -1,7 +1,8 @@
-"""About how long a model takes for a frame, before it is fetched or tried."""
+"""About how long a model takes for a frame, before it is fetched or tried, and on how many cores."""
 
 from __future__ import annotations
 
+import os
 import time
 from functools import lru_cache
 
@@ -14,6 +15,26 @@ from .registry import ModelEntry
 _SLOWER = 1.5
 _SIDE = 768
 _REPEATS = 3
+
+
+def leave_a_core() -> None:
+    """Have torch work on all cores but one of this computer; ``OMP_NUM_THREADS`` says otherwise.
+
+    The threads of torch wait for each other many times a frame. With a thread on each core, and any other program busy
+    on one of them (the window that paints the labels, for instance), the bundled model was 40 times slower on two
+    cores; on one of them it is 1.5 times slower than on both where nothing else runs.
+    """
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), _cores() - 1)))
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def estimate_seconds(entry: ModelEntry, device: str) -> float | None:
