@@ -96,6 +96,12 @@ def test_of_two_objects_on_the_same_pixels_each_is_half_right():
     assert confidences(left, gone) == {1: 0.5, 3: 0.3}
 
 
+def test_what_was_drawn_is_not_doubted():
+    drawn = result(1, slice(0, 10), slice(0, 20), confidence=1.0, drawn=True)
+    part = result(2, slice(2, 6), slice(4, 8))
+    assert confidences(drawn, part) == {1: 1.0, 2: 0.9}
+
+
 def test_what_goes_before_another_object_is_not_doubted_for_it():
     shown_here = result(1, slice(0, 10), slice(0, 10), prompted=True)
     spilt = result(2, slice(0, 10), slice(6, 26))

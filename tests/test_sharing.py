@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from fakes import PLAIN, blob_model, disc, state
+from napari_medsam2.metrics import dice
+from napari_medsam2.models import load_model
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_medsam2.session import Session
 
@@ -91,7 +93,7 @@ def test_only_frames_where_something_was_taken_are_looked_at_again():
 def test_the_network_gets_the_mask_that_is_left_and_a_click_where_there_were_clicks():
     for prompts, labels in (
         ([around(BOTH, 1)], []),
-        ([PointPrompt(0, 14, 16), PointPrompt(0, 14, 42)], [1, 1, 0]),
+        ([around(BOTH, 1), PointPrompt(0, 14, 16)], [1, 0]),
     ):
         one = session()
         for prompt in (*prompts, around(BLUE_BOX, 2)):
@@ -114,16 +116,59 @@ def test_in_a_stack_objects_are_told_apart_by_where_they_are():
 
 def test_what_was_drawn_is_final():
     one = session()
-    mask = disc((48, 64), 14, 16, 7) | disc((48, 64), 14, 42, 7)
+    mask = np.zeros((48, 64), bool)
+    mask[2:28, 30:56] = True  # around the blue disc, which is shown on it as its part
     one.add(MaskPrompt(0, mask, 1))
     one.add(around(BLUE_BOX, 2))
+    assert len(list(one.propagate())) == one.plan(), "the drawn object is not asked for again"
+    np.testing.assert_array_equal(one.result(0, 1).mask, mask)
+    assert np.count_nonzero(one.labels(0) == 2) == one.result(0, 2).area
+
+
+def test_without_the_other_object_the_frame_is_whole_at_once():
+    for away in (lambda one: one.reset(2), lambda one: one.remove(around(BLUE_BOX, 2))):
+        one = session()
+        one.add(around(BOTH, 1))
+        one.add(around(BLUE_BOX, 2))
+        list(one.propagate())
+        away(one)
+        assert colours(one, 0, 1) == {"red", "blue"}
+        assert one.segment(0, 1).area == one.result(0, 1).area
+        assert one.undo() and colours(one, 0, 1) == {"red"}
+
+
+def test_a_run_of_one_object_heeds_only_what_others_say_now():
+    one = session()
+    one.add(around(BOTH, 1))
+    one.add(around(BLUE_BOX, 2))
     list(one.propagate())
-    (pinned,) = [entry for entry in one.memory(1).entries if entry.pinned]
-    remembered = pinned.payload.tokens["mask"].sum()
-    one.remove(around(BLUE_BOX, 2))
+    one.replace_prompts(2, 0, [BoxPrompt(0, 30, 2, 40, 10, 2)])  # elsewhere, and not asked yet
+    list(one.propagate(objects=[1]))
+    assert colours(one, 0, 1) == {"red", "blue"}
+
+
+def test_what_was_remembered_of_both_is_forgotten():
+    one = session()
+    one.add(around(BOTH, 1))
+    run = one.propagate()
+    for _ in range(4):
+        next(run)
+    one.add(around(BLUE_BOX, 2))
+    list(run)
+    for entry in one.memory(1).entries:
+        red, _, blue = entry.payload.tokens["colour"][0].tolist()
+        assert red > 2 * blue, f"frame {entry.frame}"
+
+
+def test_of_a_thing_that_is_prompted_twice_both_keep_all():
+    rng = np.random.default_rng(0)
+    truth = disc((96, 96), 48, 48, 17)
+    frames = [(np.where(truth, 170, 70) + rng.normal(0, 12, truth.shape)).astype(np.uint8) for _ in range(2)]
+    one = Session(load_model("micro"), frames, mode="flow", contrast=PLAIN)
+    one.add(BoxPrompt(0, 30.5, 30.5, 65.5, 65.5, 1))
+    one.add(BoxPrompt(0, 32, 29, 64, 66.5, 2))
     list(one.propagate())
-    (pinned,) = [entry for entry in one.memory(1).entries if entry.pinned]
-    assert pinned.payload.tokens["mask"].sum() == remembered
+    assert min(dice(one.result(0, number).mask, truth) for number in (1, 2)) > 0.9
 
 
 def test_what_was_taken_is_undone_with_the_run():

@@ -85,6 +85,7 @@ class ResultView:
         """Take what the user painted, which is on the layer: it is final, and what is painted next adds to it."""
         self.add(result)
         self._shown[result.frame] = {**self._shown.get(result.frame, {}), result.object_id: result}
+        self._confidences.setdefault(result.frame, {})[result.object_id] = result.confidence
 
     def drop(self, frame: int, object_id: int) -> None:
         """Forget what a prompt was answered with, after it was deleted."""
@@ -134,7 +135,10 @@ class ResultView:
     def columns(self, object_id: int, prompted: frozenset[int]) -> tuple[Column, ...]:
         """Sum up one object for the confidence strip; overlap with others counts as soon as it is shown."""
         found = {t: r for (t, number), r in self.results.items() if number == object_id}
-        shown = {t: self._confidences.get(t, {}).get(object_id, r.confidence) for t, r in found.items()}
+        shown = {
+            t: self._confidences[t][object_id] if self._shown.get(t, {}).get(object_id) is r else r.confidence
+            for t, r in found.items()
+        }
         return tuple(
             Column(confidence=shown.get(t), prompted=t in prompted, absent=t in found and found[t].absent)
             for t in range(self.layout.n_frames)

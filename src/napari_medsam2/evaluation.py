@@ -168,7 +168,7 @@ def evaluate(
     bank = plan.bank if plan.bank != "auto" else ("fifo" if dataset.mode == "stack" else "self-sorting")
     options = SessionOptions(undo_depth=0, adapt=plan.adapt)
     session = Session(model, dataset.frames, mode=dataset.mode, bank=bank, passes=plan.passes, options=options)
-    n_frames = len(dataset.frames)
+    n_frames, dtype = len(dataset.frames), np.min_scalar_type(max(ids, default=0))
     done: set[tuple[int, int]] = set()
     for group in [[object_id] for object_id in ids] if plan.alone else [ids]:
         session.reset()
@@ -187,12 +187,12 @@ def evaluate(
                 progress(len(done), len(ids) * n_frames)
             if corrections and not session.steps_left:
                 corrections -= 1
-                labels = [session.labels(t, np.int64) for t in range(n_frames)]
+                labels = [session.labels(t, dtype) for t in range(n_frames)]
                 for object_id in group:
                     if (correction := worst_click(dataset, object_id, labels)) is not None:
                         session.add(correction)
         seconds = (time.perf_counter() - began) / (n_frames * len(group))
-        shown = [session.shown(t, np.int64) for t in range(n_frames)]
+        shown = [session.shown(t, dtype) for t in range(n_frames)]
         for object_id in group:
             yield _score(dataset, plan, object_id, starts[object_id], shown, seconds, bank=bank, model=model.name)
 
@@ -237,7 +237,7 @@ def make_prompts(
     return prompts
 
 
-def worst_click(dataset: Dataset, object_id: int, labels: Sequence[npt.NDArray[np.int64]]) -> PointPrompt | None:
+def worst_click(dataset: Dataset, object_id: int, labels: Sequence[npt.NDArray[Any]]) -> PointPrompt | None:
     """A click in the middle of the largest error, on the frame where most pixels are wrong; ``None`` if none is."""
 
     def wrong(frame: int) -> int:

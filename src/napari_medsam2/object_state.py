@@ -6,7 +6,7 @@ Everything in here is shared between threads and is only touched under the state
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -43,7 +43,7 @@ class Kept:
     first
         The answer to the prompts of the frame alone, where ``result`` also heeds other objects; ``None``: it does not.
     taken
-        What those took of it, bool ``(H, W)``; ``None``: nothing.
+        Tells what those took of it; ``None``: nothing.
     """
 
     result: FrameResult
@@ -52,7 +52,7 @@ class Kept:
     window: Window | None
     probability: npt.NDArray[np.uint8] | None
     first: FrameResult | None = None
-    taken: npt.NDArray[np.bool_] | None = None
+    taken: bytes | None = None
 
 
 @dataclass
@@ -244,7 +244,17 @@ class SessionState:
         self.note_change(together)
         state = self.objects.setdefault(object_id, ObjectState(self._make_bank()))
         state.set_prompts(frame, prompts, self.mode, len(self.frames))
+        self._ask_anew(object_id, [frame])
         self.revision += 1
+
+    def _ask_anew(self, object_id: int, frames: Collection[int]) -> None:
+        """Bring back the first answers of others that heeded an object on these frames; they are to be asked again."""
+        for number, known in self.objects.items():
+            for t in frames:
+                kept = known.kept.get(t)
+                if number != object_id and kept is not None and kept.first is not None:
+                    known.kept[t] = replace(kept, result=kept.first, first=None, taken=None)
+                    known.stale.add(t)
 
     def note_change(self, together: object = None) -> None:
         """Make what comes now a change that can be undone, or a part of the one before that had the same mark."""
@@ -268,7 +278,8 @@ class SessionState:
     def reset(self, object_id: int | None) -> None:
         self.note_change()
         for number in list(self.objects) if object_id is None else [object_id]:
-            self.objects.pop(number, None)
+            if (known := self.objects.pop(number, None)) is not None:
+                self._ask_anew(number, known.prompted)
         self.revision += 1
 
 

@@ -27,7 +27,7 @@ class Shown:
         ``(H, W)``: 0 for background, else the object's number.
     confidences
         By object: its confidence, in the light of the others. Where another one was found too, which goes before it or
-        is its equal, one of the two is wrong: such pixels count half.
+        is its equal, one of the two may be wrong: such pixels count half. What was drawn is not doubted.
     """
 
     labels: npt.NDArray[Any]
@@ -69,7 +69,8 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
         for result in level:
             result.count(found)
         for result in level:
-            confidences[result.object_id] *= 1 - result.shared_with(found) / areas[result] / 2
+            if not result.drawn:
+                confidences[result.object_id] *= 1 - result.shared_with(found) / areas[result] / 2
     return Shown(labels, confidences)
 
 

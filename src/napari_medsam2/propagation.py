@@ -17,7 +17,7 @@ from .planning import Direction, Step, flow_steps, interleave, stack_steps
 from .prompts import PromptError, is_erased, says_where
 from .results import FrameResult
 from .segmenter import FrameSegmenter
-from .sharing import Sharing, first_answer, heeding, same_mask
+from .sharing import Sharing, agrees, fingerprint, first_answer, heeding
 from .shortage import is_of_main_memory, is_shortage
 from .task import Neighbour, Segmented, Task
 
@@ -38,7 +38,8 @@ class Span:
 
 @dataclass
 class _Run:
-    """A propagation in progress: which frames it has shown, and which have their second pass to come."""
+    """A propagation in progress: which frames it has shown, which have their second pass to come, and on which prompted
+    ones it is settled what the objects leave to each other."""
 
     number: int
     span: Span
@@ -46,6 +47,8 @@ class _Run:
     passes_left: int
     shown: set[tuple[int, int]] = field(default_factory=set)
     again: set[tuple[int, int]] = field(default_factory=set)
+    settled: set[tuple[int, int]] = field(default_factory=set)
+    settled_at: int | None = None  # revision of the prompts
 
 
 class Propagator:
@@ -129,6 +132,7 @@ class Propagator:
         """Run; see :meth:`napari_medsam2.session.Session.propagate`."""
         run = self._begin(span)
         queue: deque[Step] = deque()
+        to_share = 0
         seen: int | None = None
         try:
             while True:
@@ -136,16 +140,22 @@ class Propagator:
                     if self.state.history.position < run.position:
                         return  # the run itself was undone
                     if seen != self.state.revision:
-                        queue, seen = deque(self._todo(run)), self.state.revision
+                        seen = self.state.revision
+                        if run.settled_at != seen:
+                            run.settled, run.settled_at = set(), seen
+                        queue = deque(self._todo(run))
+                        to_share = sum(step.share for step in queue)
                     if not queue:
                         if not self._begin_next_pass(run):
                             return
                         seen = None
                         continue
                     step = queue.popleft()
-                    self.steps_left = sum(not left.share for left in queue)
+                    to_share -= step.share
+                    self.steps_left = len(queue) - to_share
                 if step.share:
                     result = self._share(step, seen, run.number)
+                    run.settled.add((step.object_id, step.frame))
                     seen = seen if result is None else None
                 else:
                     result = self._do(step, seen, run=run.number)
@@ -155,6 +165,7 @@ class Propagator:
                     yield result
         finally:
             self.steps_left = 0
+            self._sharing.forget()
 
     def _begin(self, span: Span) -> _Run:
         """Note the run as one change, and forget what earlier runs predicted on the frames that this one will do."""
@@ -203,7 +214,8 @@ class Propagator:
             (step for queue in carried for step in queue),
             key=lambda step: (self._was_seen(step, run), step.frame, step.object_id),
         )
-        return interleave(prompted) + self._sharing.steps(self._chosen(span)) + in_order
+        sharing = [s for s in self._sharing.steps(self._chosen(span)) if (s.object_id, s.frame) not in run.settled]
+        return interleave(prompted) + sharing + in_order
 
     def _was_seen(self, step: Step, run: _Run) -> bool:
         kept = self.state.objects[step.object_id].kept.get(step.frame)
@@ -265,7 +277,7 @@ class Propagator:
     def _share(self, step: Step, revision: int, run: int) -> FrameResult | None:
         """Ask again for an object on a frame where others have prompts, with what they took; ``None`` if all is known.
 
-        As after a change of the prompts, frames that were done are queued again.
+        As after a change of the prompts, frames that were done are queued again, and what is remembered of them goes.
         """
         frame, object_id = step.frame, step.object_id
         with self._busy:
@@ -274,17 +286,25 @@ class Propagator:
                     return None
                 known = self.state.objects[object_id]
                 before, taken = known.kept[frame], self._sharing.taken(frame, object_id)
-                if same_mask(taken, before.taken):
+                mark = fingerprint(taken)
+                if mark == before.taken:
                     return None
-                task = self._task(known, step)
-            done = self._run_network(task if taken is None else heeding(task, first_answer(before).mask, taken))
+                first, task = first_answer(before), self._task(known, step)
+            if taken is None:
+                done = self._run_network(task)
+            else:
+                done = self._run_network(heeding(task, first.mask, taken))
+                if not agrees(done.result, first.mask, taken):
+                    done = self._run_network(replace(task, taken=taken))
             with self.state.lock:
                 if self.state.revision != revision:
                     return None
                 self._take_in(known, done, step, run)
                 if taken is not None:
-                    known.kept[frame] = replace(known.kept[frame], first=first_answer(before), taken=taken)
-                known.stale |= set(known.kept) - set(known.prompts)
+                    known.kept[frame] = replace(known.kept[frame], first=first, taken=mark)
+                for t in set(known.kept) - set(known.prompts):
+                    known.stale.add(t)
+                    known.bank.remove(t)
                 return done.result
 
     def _take_in(self, known: ObjectState, done: Segmented, step: Step, run: int) -> None:

@@ -339,8 +339,8 @@ class Session:
     def confidences(self, object_id: int = 1) -> npt.NDArray[np.float64]:
         """Confidence of each frame, float ``(frames,)``; NaN where there is no result.
 
-        Of two objects that were found on the same pixels one is wrong, so both are less sure of themselves there; see
-        :class:`napari_medsam2.overlap.Shown`.
+        Where two objects were found on the same pixels, the one that gives way is less sure of itself, or both if they
+        are equals; see :class:`napari_medsam2.overlap.Shown`.
         """
         values = np.full(len(self.frames), np.nan)
         with self._state.lock:

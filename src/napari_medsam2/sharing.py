@@ -6,12 +6,15 @@ around the cell; with a box around the nucleus beside it, it is clear what is to
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
+from scipy import ndimage
 
+from .metrics import iou
 from .object_state import Kept, SessionState
 from .overlap import WITHIN, share_out
 from .parts import most_interior
@@ -22,6 +25,12 @@ from .task import Mask, Task
 
 #: Objects that touch may overlap by this share of their area, and mean what they say.
 SEAM = 0.1
+#: Specks, where two answers to one question differ by chance, have less than this share in pieces.
+SOLID = 0.6
+#: What is this near to a positive click is the object, in terms of the square root of its area.
+CLICKED = 0.1
+#: A second answer is taken if it is this much like what was left of the first one, as an IoU.
+ALIKE = 0.5
 
 
 class Sharing:
@@ -35,7 +44,7 @@ class Sharing:
 
     def __init__(self, state: SessionState) -> None:
         self._state = state
-        self._latest: tuple[list[FrameResult], npt.NDArray[np.int64]] | None = None  # label image, and what is on it
+        self._latest: tuple[list[FrameResult], npt.NDArray[np.int32]] | None = None  # label image, and what is on it
 
     def steps(self, objects: Collection[int]) -> list[Step]:
         """What is to be asked again for these objects, when all their prompts have been answered."""
@@ -44,33 +53,42 @@ class Sharing:
             for frame in known.prompted:
                 if known.is_shown_on(frame):
                     crowds.setdefault(frame, []).append(object_id)
-        steps = []
-        for frame, crowd in sorted(crowds.items()):
-            for object_id in crowd:
-                known = self._state.objects[object_id]
-                before = known.kept.get(frame)
-                concerned = len(crowd) > 1 or (before is not None and before.taken is not None)
-                if concerned and object_id in objects and known.stands_alone(frame):
-                    steps.append(Step(object_id, frame, share=True))
-        return steps
+        return [
+            Step(object_id, frame, share=True)
+            for frame, crowd in sorted(crowds.items())
+            for object_id in crowd
+            if len(crowd) > 1 and object_id in objects and frame not in self._state.objects[object_id].corrections
+        ]
 
     def taken(self, frame: int, object_id: int) -> Mask | None:
         """What other objects took of the answer to an object's prompts, bool ``(H, W)``.
 
-        ``None`` if that is a seam at most, and if next to nothing would be left of it. What the user drew is final.
+        ``None`` if that is a seam at most, and if next to nothing would be left of it. What the user drew is final,
+        what is around a positive click stays. Of a thing that was prompted twice both would be left with specks; they
+        keep it both.
         """
-        answer = first_answer(self._state.objects[object_id].kept[frame])
+        known = self._state.objects[object_id]
+        answer = first_answer(known.kept[frame])
         if answer.drawn:
             return None
-        taken = answer.mask & (self._label_image(frame) != object_id)
+        taken: Mask = answer.mask & (self._label_image(frame) != object_id)
+        for click in points_of(known.prompts[frame]):
+            if click.positive:
+                taken &= ~_around(click, CLICKED * answer.area**0.5, taken.shape)
         share = np.count_nonzero(taken) / max(answer.area, 1)
-        return taken if SEAM < share < WITHIN else None
+        if not SEAM < share < WITHIN or not (_is_solid(taken) and _is_solid(answer.mask & ~taken)):
+            return None
+        return taken
 
-    def _label_image(self, frame: int) -> npt.NDArray[np.int64]:
+    def forget(self) -> None:
+        """Give back what was kept from one question to the next."""
+        self._latest = None
+
+    def _label_image(self, frame: int) -> npt.NDArray[np.int32]:
         objects = sorted(self._state.objects.items())
-        answers = [first_answer(o.kept[frame]) for _, o in objects if o.is_shown_on(frame) and frame in o.kept]
+        answers = [first_answer(o.kept[frame]) for _, o in objects if o.is_shown_on(frame) and o.up_to_date(frame)]
         if self._latest is None or self._latest[0] != answers:  # a result is equal to itself alone
-            self._latest = answers, share_out(self._state.frames.shape(frame), np.int64, answers).labels
+            self._latest = answers, share_out(self._state.frames.shape(frame), np.int32, answers).labels
         return self._latest[1]
 
 
@@ -86,10 +104,29 @@ def heeding(task: Task, answer: Mask, taken: Mask) -> Task:
     """
     prompts = task.prompts
     if points_of(prompts):
-        y, x = most_interior(taken)
-        prompts = (*prompts, PointPrompt(task.frame, float(y), float(x), positive=False, object_id=task.object_id))
+        rows, columns = np.flatnonzero(taken.any(axis=1)), np.flatnonzero(taken.any(axis=0))
+        y, x = most_interior(taken[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
+        away = PointPrompt(task.frame, float(rows[0] + y), float(columns[0] + x), False, task.object_id)
+        prompts = (*prompts, away)
     return replace(task, prompts=prompts, seen=answer & ~taken, taken=taken)
 
 
-def same_mask(a: Mask | None, b: Mask | None) -> bool:
-    return a is b or (a is not None and b is not None and np.array_equal(a, b))
+def agrees(second: FrameResult, answer: Mask, taken: Mask) -> bool:
+    """Whether a second answer is about what others left of the first."""
+    return iou(second.mask, answer & ~taken) >= ALIKE
+
+
+def fingerprint(taken: Mask | None) -> bytes | None:
+    """Tells masks apart, and takes no memory."""
+    return None if taken is None else hashlib.blake2b(np.packbits(taken).tobytes(), digest_size=16).digest()
+
+
+def _around(click: PointPrompt, radius: float, shape: tuple[int, ...]) -> Mask:
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
+    return np.asarray((rows - click.y) ** 2 + (columns - click.x) ** 2 <= max(radius, 1) ** 2)
+
+
+def _is_solid(mask: Mask) -> bool:
+    """Whether most of a mask lies in pieces of three by three pixels at least."""
+    pieces = ndimage.binary_opening(mask, np.ones((3, 3), bool))
+    return bool(np.count_nonzero(pieces) >= SOLID * np.count_nonzero(mask))
