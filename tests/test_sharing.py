@@ -66,14 +66,20 @@ def test_alone_again_an_object_is_remembered_whole_again():
     assert [colours(one, t, 1) for t in range(1, 5)] == purple
 
 
-def test_a_prompt_that_comes_while_it_runs_counts_for_what_was_done():
+def prompted_late(after: int) -> Session:
+    """A session whose second object got its box after so many results of the run."""
     one = session()
     one.add(around(BOTH, 1))
     run = one.propagate()
-    for _ in range(3):
+    for _ in range(after):
         next(run)
     one.add(around(BLUE_BOX, 2))
     list(run)
+    return one
+
+
+def test_a_prompt_that_comes_while_it_runs_counts_for_what_was_done():
+    one = prompted_late(3)
     assert [colours(one, t, 1) for t in range(1, 5)] == [{"red"}] * 4
 
 
@@ -148,14 +154,7 @@ def test_a_run_of_one_object_heeds_only_what_others_say_now():
 
 
 def test_what_was_remembered_of_both_is_forgotten():
-    one = session()
-    one.add(around(BOTH, 1))
-    run = one.propagate()
-    for _ in range(4):
-        next(run)
-    one.add(around(BLUE_BOX, 2))
-    list(run)
-    for entry in one.memory(1).entries:
+    for entry in prompted_late(4).memory(1).entries:
         red, _, blue = entry.payload.tokens["colour"][0].tolist()
         assert red > 2 * blue, f"frame {entry.frame}"
 

@@ -73,7 +73,7 @@ class FrameResult:
         logits: npt.NDArray[np.float32] | None = None,
     ) -> None:
         """``logits`` ``(H, W)`` say how clearly a pixel is the object; ``None``: all of the mask, fully."""
-        part = _part_with_object(mask)
+        part = part_with_object(mask)
         values = {
             "frame": frame,
             "object_id": object_id,
@@ -158,7 +158,8 @@ def _clearness(mask: npt.NDArray[np.bool_], logits: npt.NDArray[np.float32] | No
     return np.where(mask, 1 + np.rint(254 / _CLEAR * np.clip(logits, 0, _CLEAR)), 0).astype(np.uint8)
 
 
-def _part_with_object(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
+def part_with_object(mask: npt.NDArray[np.bool_]) -> tuple[slice, slice]:
+    """Rows and columns of a mask ``(H, W)`` that hold the object; empty ones if it is nowhere."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not len(rows):
         return slice(0, 0), slice(0, 0)

@@ -20,7 +20,7 @@ from .overlap import WITHIN, share_out
 from .parts import most_interior
 from .planning import Step
 from .prompts import PointPrompt, points_of
-from .results import FrameResult
+from .results import FrameResult, part_with_object
 from .task import Mask, Task
 
 #: Objects that touch may overlap by this share of their area, and mean what they say.
@@ -104,9 +104,9 @@ def heeding(task: Task, answer: Mask, taken: Mask) -> Task:
     """
     prompts = task.prompts
     if points_of(prompts):
-        rows, columns = np.flatnonzero(taken.any(axis=1)), np.flatnonzero(taken.any(axis=0))
-        y, x = most_interior(taken[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1])
-        away = PointPrompt(task.frame, float(rows[0] + y), float(columns[0] + x), False, task.object_id)
+        rows, columns = part_with_object(taken)
+        y, x = most_interior(taken[rows, columns])
+        away = PointPrompt(task.frame, float(rows.start + y), float(columns.start + x), False, task.object_id)
         prompts = (*prompts, away)
     return replace(task, prompts=prompts, seen=answer & ~taken, taken=taken)
 
