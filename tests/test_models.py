@@ -167,7 +167,7 @@ def test_a_file_of_a_published_model_gets_its_settings(
     monkeypatch.setattr(checkpoints, "recognise", lambda weights: small.config)
     torch.save({"model": small.state_dict()}, tmp_path / "MedSAM2_pretrain.pth")
     model = load_model(tmp_path / "MedSAM2_pretrain.pth", device="cpu", image_size=128)
-    assert (model.name, model.image_size, model.region) == ("medsam-2-zhu", 128, False)
+    assert (model.name, model.image_size, model.region) == ("medsam-2-zhu", 128, None)
     assert not model.network.config.behaviour.pointers
 
     torch.save({"model": small.state_dict()}, tmp_path / "own.pt")

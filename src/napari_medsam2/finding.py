@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -14,8 +14,9 @@ from .looks import DRAWN_LOGIT, Look, Looker
 from .metrics import iou
 from .parts import parts_at
 from .prompts import Prompt, boxes_of, points_of
-from .region import inside_boxes
+from .region import Box, box_of_mask, clicked_parts, inside_boxes
 from .task import Mask, Task
+from .tiles import windows_on
 from .transforms import Window, paste
 
 
@@ -69,6 +70,33 @@ class Finder(ABC):
         apart = clicked_away(logits, mask, task.prompts) if task.prompts else self._apart(task, mask)
         take_back(logits, mask, apart)
         return Found(look, logits, mask, apart)
+
+    def clicked_box(self, task: Task, whole: Callable[[], Found]) -> Box | None:
+        """Around what the first green click is on, on a frame that may be far larger than what the network sees of it.
+
+        Where the frame is, after the look at all of it come windows on the click, each half as large as the one before,
+        until two pixels of the network's input show one of the frame.
+
+        Parameters
+        ----------
+        whole
+            The look at the whole frame.
+
+        Returns
+        -------
+        Box or None
+            ``None`` where there is no such click, or nothing was found.
+        """
+        shape, size = self.frames.shape(task.frame), self.looker.size
+        click = next((p for p in points_of(task.prompts) if p.positive), None)
+        if click is None:
+            return None
+        halvings = int(np.log2(max(shape) / (0.5 * size))) if max(shape) >= 1.5 * size else 0
+        place = [(click.y, click.x, click.y, click.x)]
+        windows = [w for k in range(1, halvings + 1) for w in windows_on(place, shape, max(shape) >> k)]
+        found = [whole(), *(self.look(task, window) for window in windows)]
+        parts = [clicked_parts(one.mask, [click]) for one in found]
+        return box_of_mask(parts[best_scale(parts, found) if windows else 0])
 
     def _apart(self, task: Task, mask: Mask) -> Mask | None:
         """What of a mask is not the object, on a frame without prompts; ``None`` where that is nothing."""

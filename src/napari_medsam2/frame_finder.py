@@ -6,13 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import cache
 
-import numpy as np
-
 from . import region, tiles
-from .finding import Finder, Found, best_scale, clicked_away, take_back
+from .finding import Finder, Found, clicked_away, take_back
 from .looks import Look, Looker
 from .network.interface import ImageFeatures, Recall
-from .prompts import points_of
 from .region import RegionOptions
 from .task import Mask, Task
 from .tiles import TileOptions
@@ -82,26 +79,10 @@ class FrameFinder(Finder):
         if length is None and (pinned := [entry.tile for entry in task.bank.entries if entry.pinned]):
             sides = [side for side in pinned if side is not None]
             return tiles.usable_side(min(sides), shape) if sides else None
-        if length is None:
-            length = self._clicked_length(task, whole)
+        if length is None and max(shape) >= 1.5 * self.looker.size:  # else one look at the frame shows all there is
+            box = self.clicked_box(task, whole)
+            length = None if box is None else region.longer_side(box)
         return None if length is None else tiles.tile_side(length, shape, self.looker.size, self.tiling)
-
-    def _clicked_length(self, task: Task, whole: Callable[[], Found]) -> float | None:
-        """How long what was clicked is, in pixels; ``None`` where nothing was found.
-
-        After the look at the whole frame come windows on the first click, each half as large as the one before.
-        """
-        shape, size = self.frames.shape(task.frame), self.looker.size
-        click = next((p for p in points_of(task.prompts) if p.positive), None)
-        if click is None or max(shape) < 1.5 * size:
-            return None
-        place = (click.y, click.x, click.y, click.x)
-        halvings = int(np.log2(max(shape) / (0.5 * size)))
-        windows = [w for k in range(1, halvings + 1) for w in tiles.windows_on([place], shape, max(shape) >> k)]
-        found = [whole(), *(self.look(task, window) for window in windows)]
-        parts = [region.clicked_parts(one.mask, [click]) for one in found]
-        box = region.box_of_mask(parts[best_scale(parts, found)])
-        return None if box is None else region.longer_side(box)
 
     def _tiled_look(self, task: Task, side: int, drawn: Mask | None) -> Found:
         """Look at all of a frame in tiles: first where prompts are, then with the memory of that everywhere.

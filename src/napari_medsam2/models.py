@@ -61,7 +61,8 @@ class Model:
     device
         Where tensors live.
     region
-        True if the session should crop around the object in stacks unless told otherwise.
+        True if the session should crop around the object in stacks unless told otherwise, False if it should show
+        whole frames, ``None`` if it should crop only where an object is too small for that.
     on_notice
         Called when memory is short and something changes, such as the device; by default a :class:`RuntimeWarning`.
     """
@@ -69,7 +70,7 @@ class Model:
     name: str
     network: SegmentationNetwork = field(repr=False)
     device: torch.device
-    region: bool
+    region: bool | None
     on_notice: OnNotice = field(default=as_warning, repr=False)
     _leaving: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
@@ -193,7 +194,7 @@ def load_model(
         target = choose_device("cpu")
         network.autocast = _autocast("float32" if _is_micro(network) else precision, target)
         on_notice(Notice(f"{full}, so it runs on the CPU, slower.", str(target)))
-    region = entry.region if entry else _is_micro(network)
+    region = True if _is_micro(network) else None
     return Model(name, network, target, region, on_notice)
 
 

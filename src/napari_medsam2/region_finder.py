@@ -8,7 +8,7 @@ from . import region
 from .finding import Finder, Found, best_scale
 from .looks import Looker
 from .prompts import BoxPrompt, says_where
-from .region import RegionOptions
+from .region import Box, RegionOptions
 from .task import Mask, Task
 from .transforms import Window
 
@@ -32,13 +32,21 @@ class RegionFinder(Finder):
         erased = drawn is not None and not drawn.any()
         box = region.extent_of_prompts(task.prompts, task.seen) if task.prompts and not erased else None
         if box is not None:
-            window = region.window_around(box, self.frames.shape(task.frame), self.options.scale, self.options)
+            window = self._window(box, self.frames.shape(task.frame))
         elif erased or not says_where(task.prompts):
             window = self._following_window(task)
         else:
-            return self._boxed_look(task, self._reaching(task, self._first_look(task)))
+            return self._clicked_look(task)
         found = self.look(task, window)
         return self._reaching(task, found) if drawn is None else found
+
+    def _window(self, box: Box, shape: tuple[int, int]) -> Window:
+        """The window around what prompts say the object covers, on a frame of ``shape`` (H, W)."""
+        return region.window_around(box, shape, self.options.scale, self.options)
+
+    def _clicked_look(self, task: Task) -> Found:
+        """After clicks alone, which say where the object is, but not how large."""
+        return self._boxed_look(task, self._reaching(task, self._first_look(task)))
 
     def _reaching(self, task: Task, found: Found) -> Found:
         """A look at a larger window, where what was found reaches the border of its own."""
@@ -84,7 +92,7 @@ class RegionFinder(Finder):
             return Window.whole(shape)
         box = region.box_of_mask(task.neighbour.mask) if task.neighbour.prompted else None
         if box is not None:  # the prompts may have asked for another size than the object turned out to have
-            return region.window_around(box, shape, options.scale, options)
+            return self._window(box, shape)
         return region.follow(task.neighbour.window, task.neighbour.mask, options)
 
     def _apart(self, task: Task, mask: Mask) -> Mask | None:

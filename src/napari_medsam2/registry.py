@@ -61,8 +61,6 @@ class ModelEntry:
         What to cite, and the address to read more at; empty where a model card lies beside the file.
     bundled
         True if the file is inside the package.
-    region
-        True if the network works best on a region around the object in stacks, not on whole frames.
     """
 
     name: str
@@ -87,7 +85,6 @@ class ModelEntry:
     non_commercial: bool = False
     behaviour: str = "sam2"
     bundled: bool = False
-    region: bool = False
 
     @property
     def size_mb(self) -> float:

@@ -7,7 +7,8 @@ import time
 import numpy as np
 import torch
 
-from .finding import without
+from .closeup_finder import CloseUpFinder
+from .finding import Finder, without
 from .frame_finder import FrameFinder
 from .looks import Looker
 from .memory_bank import MemoryEntry
@@ -29,11 +30,13 @@ class FrameSegmenter:
     def __init__(self, looker: Looker) -> None:
         self.looker = looker
         self.options = options = looker.options
-        self._finder = (
-            FrameFinder(looker, options.closer, options.tiles)
-            if options.region is None
-            else RegionFinder(looker, options.region)
-        )
+        self._finder: Finder
+        if options.region is not None:
+            self._finder = RegionFinder(looker, options.region)
+        elif options.ordered and options.tiles is not None:
+            self._finder = CloseUpFinder(looker, options.tiles)
+        else:
+            self._finder = FrameFinder(looker, options.closer, options.tiles)
 
     @torch.inference_mode()
     def run(self, task: Task) -> Segmented:

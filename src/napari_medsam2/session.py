@@ -27,7 +27,7 @@ from .region import RegionOptions
 from .results import FrameResult
 from .segmenter import FrameSegmenter
 from .task import SegmentOptions
-from .tiles import TileOptions
+from .tiles import FOR_WHOLE_FRAMES, TileOptions
 
 __all__ = ["Direction", "FrameResult", "Mode", "Session", "SessionError", "SessionOptions"]
 
@@ -43,7 +43,8 @@ class SessionOptions:
     region
         How the region of interest is placed and follows.
     tiles
-        When a frame of a flow is looked at in tiles, and in which.
+        When a frame with small things on it is looked at in tiles, or in a window; ``None`` takes what suits the
+        model.
     patience
         In a stack, the rest of a direction is empty after this many frames in a row without the object; ``None``
         looks at all frames.
@@ -61,7 +62,7 @@ class SessionOptions:
     """
 
     region: RegionOptions = field(default_factory=RegionOptions)
-    tiles: TileOptions = field(default_factory=TileOptions)
+    tiles: TileOptions | None = None
     patience: int | None = 2
     remember_absent: bool = False
     hint: bool = True
@@ -90,8 +91,9 @@ class Session:
         Makes 0..1 of raw frames; ``None`` estimates it, over the sequence in a stack and per frame in a flow.
     region
         In a stack, run the network on a window that follows the object; in a flow, look again at the part of a frame
-        where the object was found, or look at large frames with small things on them in tiles. ``None`` does so if the
-        model is made for it.
+        where the object was found, or look at large frames with small things on them in tiles. False shows whole
+        frames. ``None`` leaves it to the model: SAM 2 and its descendants see whole frames, and windows or tiles only
+        where an object would be too small to be drawn.
     cache_bytes
         Budget for image features.
     passes
@@ -132,7 +134,7 @@ class Session:
         self.mode: Mode = mode
         self.bank: BankName = bank if bank != "auto" else ("fifo" if mode == "stack" else "self-sorting")
         self.options = options
-        self.region = bool(model.region) if region is None else bool(region)
+        self.region = model.region if region is None else bool(region)
         self.passes = passes if mode == "flow" else 1
         self.seed = seed
         if contrast is None:
@@ -144,17 +146,22 @@ class Session:
             SegmentOptions(
                 region=options.region if self.region and mode == "stack" else None,
                 closer=options.region if self.region and mode == "flow" else None,
-                tiles=options.tiles if self.region and mode == "flow" else None,
+                tiles=self._tiles(),
                 ordered=mode == "stack",
                 remember_absent=options.remember_absent,
                 hint=options.hint,
-                adapt=options.adapt and self.region,
+                adapt=options.adapt and bool(self.region),
             ),
             cache_bytes,
         )
         self.segmenter = FrameSegmenter(looker)
         self._state = SessionState(mode, self.frames, self._make_bank, options.undo_depth)
         self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
+
+    def _tiles(self) -> TileOptions | None:
+        if self.region is False:
+            return None
+        return self.options.tiles or (TileOptions() if self.region else FOR_WHOLE_FRAMES)
 
     def _make_bank(self) -> MemoryBank:
         if self.options.make_bank is not None:

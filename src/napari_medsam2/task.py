@@ -28,7 +28,7 @@ class SegmentOptions:
     closer
         Options of a closer look at the part of a whole frame where the object was found; ``None`` takes none.
     tiles
-        When a whole frame is looked at in tiles; ``None``: never.
+        When a whole frame is looked at in tiles, or in a stack in a window around the object; ``None``: never.
     ordered
         True in a stack: neighbours in time or space, positions in memory count.
     remember_absent

@@ -1,8 +1,9 @@
-"""Large frames in tiles: how large, where they lie, and how their answers become one. Pure functions.
+"""Small things on large frames: how closely they are looked at, in tiles or in one window. Pure functions.
 
 In a flow all things of a kind are looked for on the whole frame. Where those are small and the frame is large, as with
 cells in a microscope's field of view, one look at all of it does not show them; then it is looked at in overlapping
-square tiles through which the things are large enough.
+square tiles through which the things are large enough. Here is how large tiles are, where they lie, and how their
+answers become one.
 """
 
 from __future__ import annotations
@@ -26,15 +27,16 @@ PROMPTED_WEIGHT = 3.0
 
 @dataclass(frozen=True)
 class TileOptions:
-    """When a frame is looked at in tiles, and in which.
+    """When a frame is looked at in tiles, or in a window, and how large those are.
 
     Attributes
     ----------
     least
         A thing that would be less than this many pixels of the network's input long in the whole frame is looked for
-        in tiles.
+        in tiles, in a stack in a window. SAM 2 and its descendants draw masks on every fourth pixel, so below 16 there
+        is no room for a shape.
     wanted
-        So long it is to be in a tile.
+        So long it is to be in a tile or a window.
     magnified
         A pixel of the frame is drawn at most this large, in pixels of the network's input.
     overlap
@@ -48,6 +50,10 @@ class TileOptions:
     magnified: float = 4.0
     overlap: float = 0.2
     most: int = 64
+
+
+#: For networks that are at home on whole frames, SAM 2 and its descendants.
+FOR_WHOLE_FRAMES = TileOptions(wanted=64.0)
 
 
 def length_of_things(prompts: Sequence[Prompt]) -> float | None:
@@ -74,6 +80,17 @@ def _parts(mask: npt.NDArray[np.bool_]) -> list[tuple[float, float]]:
     return [(float(span), float(area)) for span, area in zip(spans, areas, strict=True)]
 
 
+def is_small(length: float, shape: tuple[int, int], size: int, options: TileOptions) -> bool:
+    """True if one look at a whole frame of ``shape`` (H, W) does not show a thing of this length, in pixels.
+
+    Parameters
+    ----------
+    size
+        Side of the network's input.
+    """
+    return length * size / max(shape) < options.least
+
+
 def tile_side(length: float, shape: tuple[int, int], size: int, options: TileOptions) -> int | None:
     """Side of the tiles for things of a length, all in pixels; ``None`` where one look at the whole shows them.
 
@@ -86,7 +103,7 @@ def tile_side(length: float, shape: tuple[int, int], size: int, options: TileOpt
     size
         Side of the network's input.
     """
-    if length * size / max(shape) >= options.least:
+    if not is_small(length, shape, size, options):
         return None
     side = max(length * size / options.wanted, size / options.magnified)
     power = round(2 * math.log2(side))

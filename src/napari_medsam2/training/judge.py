@@ -41,7 +41,7 @@ class Judge:
     parts: Sequence[Part]
     prompt: PromptKind
     name: str
-    region: bool
+    region: bool | None
 
     def score(self, network: SegmentationNetwork, device: torch.device) -> Score:
         """Score a network as it is; it is left in evaluation mode, and on its device.
