@@ -17,12 +17,14 @@ def result(
     confidence: float = 0.9,
     prompted: bool = False,
     drawn: bool = False,
+    boxed: bool = False,
     logits: np.ndarray | None = None,
 ) -> FrameResult:
     mask = np.zeros((20, 30), bool)
     mask[rows, columns] = True
+    asked = prompted or drawn or boxed
     return FrameResult(
-        0, number, mask, confidence, confidence, 1.0, prompted or drawn, seconds=0.1, drawn=drawn, logits=logits
+        0, number, mask, confidence, confidence, 1.0, asked, seconds=0.1, drawn=drawn, logits=logits, boxed=boxed
     )
 
 
@@ -75,6 +77,23 @@ def test_what_was_shown_on_a_frame_goes_before_what_was_only_found_there():
     boxed = result(1, slice(0, 10), slice(0, 12), confidence=0.5, prompted=True)
     spilt = result(2, slice(0, 10), slice(6, 25), confidence=0.99)
     assert (shown(boxed, spilt)[:10, :12] == 1).all()
+
+
+def test_what_a_box_was_drawn_around_is_not_hidden_by_what_lies_around_it():
+    cell = result(1, slice(0, 20), slice(0, 20), confidence=0.99, boxed=True)
+    half = slice(3, 17), slice(3, 18)  # more than a part has
+    assert np.count_nonzero(shown(cell, result(2, *half, confidence=0.5, prompted=True)) == 2) == 0
+    nucleus = result(2, *half, confidence=0.5, boxed=True)
+    labels = shown(cell, nucleus)
+    assert np.count_nonzero(labels == 2) == nucleus.area
+    assert np.count_nonzero(labels == 1) == cell.area - nucleus.area
+    assert confidences(cell, nucleus) == pytest.approx({1: 0.99 * (1 - 210 / 400 / 2), 2: 0.5})
+
+
+def test_a_box_beside_it_may_take_more_than_half_of_it():
+    one = result(1, slice(0, 10), slice(0, 10), confidence=0.5, boxed=True)
+    surer = result(2, slice(0, 10), slice(2, 30), boxed=True)
+    assert np.count_nonzero(shown(one, surer) == 1) == 20
 
 
 def test_a_part_is_much_smaller_than_its_whole():

@@ -9,7 +9,9 @@ from fakes import PLAIN, blob_model, disc, state
 from napari_medsam2.metrics import dice
 from napari_medsam2.models import load_model
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.results import FrameResult
 from napari_medsam2.session import Session
+from napari_medsam2.sharing import asks_for_more
 
 RED, BLUE = (200, 40, 40), (40, 40, 200)
 #: Around the red disc of the first frame, the blue one, and both.
@@ -168,6 +170,31 @@ def test_of_a_thing_that_is_prompted_twice_both_keep_all():
     one.add(BoxPrompt(0, 32, 29, 64, 66.5, 2))
     list(one.propagate())
     assert min(dice(one.result(0, number).mask, truth) for number in (1, 2)) > 0.9
+
+
+def found(*corners: int) -> FrameResult:
+    mask = np.zeros((60, 60), bool)
+    mask[corners[0] : corners[2], corners[1] : corners[3]] = True
+    return FrameResult(0, 2, mask, 0.9, 0.9, 1.0, True, seconds=0.1)
+
+
+@pytest.mark.parametrize(
+    ("prompt", "more"),
+    [
+        (BoxPrompt(0, 9.5, 9.5, 39.5, 39.5), False),
+        (BoxPrompt(0, 8, 8, 41, 41), False),  # as careless as a user is
+        (BoxPrompt(0, 5, 5, 44, 44), True),
+        (BoxPrompt(0, 15, 15, 30, 30), False),  # a part of it
+        (BoxPrompt(0, 9.5, 30, 39.5, 59), True),
+        (PointPrompt(0, 25, 25), False),
+        (PointPrompt(0, 25, 42), False),
+        (PointPrompt(0, 25, 45), True),
+        (PointPrompt(0, 25, 45, positive=False), False),
+    ],
+)
+def test_prompts_that_ask_for_more_than_another_object_mean_another_thing(prompt, more):
+    assert asks_for_more([prompt], found(10, 10, 40, 40)) is more
+    assert not asks_for_more([prompt], found(0, 0, 0, 0)), "of nothing nothing is told"
 
 
 def test_what_was_taken_is_undone_with_the_run():

@@ -15,6 +15,8 @@ from .results import FrameResult, shared_area
 WITHIN = 0.9
 #: What was found within a larger object is a part of it up to this share of its area; what is larger competes with it.
 PART = 0.3
+#: What a box was drawn around is there: of what lies within another object, at least this share is to be seen.
+HIDDEN = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +59,13 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
     areas = {result: result.area for result in there}
     if np.count_nonzero(labels) == sum(areas.values()):
         return Shown(labels, confidences)
-    depths = _depths(areas)
-    keys = {result: (depths[result], result.prompted, result.drawn) for result in there}
-    levels = [[r for r in there if keys[r] == key] for key in sorted(set(keys.values()))]
-    claims = np.zeros(shape, np.float32)
-    for rank, level in enumerate(levels):
-        for result in sorted(level, key=lambda r: r.object_id):
-            result.claim(labels, claims, rank)
+    depths = _depths(areas, PART)
+    levels = _paint(labels, depths)
+    hidden = {r: area for r, area in areas.items() if r.boxed and r.seen_on(labels) < HIDDEN * area}
+    if hidden:
+        within = _depths(areas, 1)
+        labels[:] = 0
+        levels = _paint(labels, {r: within[r] if r in hidden else depths[r] for r in there})
     found = np.zeros(shape, np.uint16)
     for level in reversed(levels):
         for result in level:
@@ -74,11 +76,22 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
     return Shown(labels, confidences)
 
 
-def _depths(areas: dict[FrameResult, int]) -> dict[FrameResult, int]:
-    """How many objects of a frame each is a part of, one in the other."""
+def _paint(labels: npt.NDArray[Any], depths: dict[FrameResult, int]) -> list[list[FrameResult]]:
+    """Paint objects, and return them by levels: those on top last, equals in one."""
+    keys = {result: (depth, result.prompted, result.drawn) for result, depth in depths.items()}
+    levels = [[r for r in keys if keys[r] == key] for key in sorted(set(keys.values()))]
+    claims = np.zeros(labels.shape, np.float32)
+    for rank, level in enumerate(levels):
+        for result in sorted(level, key=lambda r: r.object_id):
+            result.claim(labels, claims, rank)
+    return levels
+
+
+def _depths(areas: dict[FrameResult, int], part: float) -> dict[FrameResult, int]:
+    """How many objects of a frame each is a ``part`` of at most, one in the other."""
     depths: dict[FrameResult, int] = {}
     for result, area in sorted(areas.items(), key=lambda item: -item[1]):
-        wholes = [whole for whole in depths if area <= PART * areas[whole]]
+        wholes = [whole for whole in depths if area <= part * areas[whole]]
         around = [depths[whole] for whole in wholes if shared_area(result, whole) >= WITHIN * area]
         depths[result] = 1 + max(around, default=-1)
     return depths

@@ -43,6 +43,8 @@ class FrameResult:
         The region of the frame that the network saw, or ``None`` where it was not run.
     drawn
         True if the mask is the user's.
+    boxed
+        True if a box says how far the object reaches.
     """
 
     frame: int
@@ -55,6 +57,7 @@ class FrameResult:
     seconds: float
     window: Window | None
     drawn: bool
+    boxed: bool
     _part: tuple[slice, slice]
     _clearness: npt.NDArray[np.uint8]  # of each pixel of that part; 0 is not the object
 
@@ -71,6 +74,7 @@ class FrameResult:
         window: Window | None = None,
         drawn: bool = False,
         logits: npt.NDArray[np.float32] | None = None,
+        boxed: bool = False,
     ) -> None:
         """``logits`` ``(H, W)`` say how clearly a pixel is the object; ``None``: all of the mask, fully."""
         part = part_with_object(mask)
@@ -85,6 +89,7 @@ class FrameResult:
             "seconds": seconds,
             "window": window,
             "drawn": drawn,
+            "boxed": boxed,
             "_part": part,
             "_clearness": _clearness(mask[part], None if logits is None else logits[part]),
         }
@@ -118,6 +123,10 @@ class FrameResult:
     def shared_with(self, found: npt.NDArray[np.uint16]) -> int:
         """Pixels of the object that others were counted on, too."""
         return int(np.count_nonzero((self._clearness > 0) & (found[self._part] > 1)))
+
+    def seen_on(self, labels: npt.NDArray[Any]) -> int:
+        """Pixels of labels ``(H, W)`` that have the object's number, of those where it was found."""
+        return int(np.count_nonzero((self._clearness > 0) & (labels[self._part] == self.object_id)))
 
     @property
     def absent(self) -> bool:

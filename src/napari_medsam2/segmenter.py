@@ -12,7 +12,7 @@ from .finding import Finder, without
 from .frame_finder import FrameFinder
 from .looks import Looker
 from .memory_bank import MemoryEntry
-from .prompts import drawn_mask, says_where
+from .prompts import boxes_of, drawn_mask, says_where
 from .region_finder import RegionFinder
 from .results import FrameResult
 from .task import Segmented, Task
@@ -78,5 +78,6 @@ class FrameSegmenter:
             window=seen.window,
             drawn=drawn is not None,
             logits=None if drawn is not None else found.logits,
+            boxed=bool(boxes_of(task.prompts)),
         )
         return Segmented(result, entry, probability, seen.recalled)

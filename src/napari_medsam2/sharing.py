@@ -7,7 +7,7 @@ around the cell; with a box around the nucleus beside it, it is clear what is to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +19,8 @@ from .object_state import Kept, SessionState
 from .overlap import WITHIN, share_out
 from .parts import most_interior
 from .planning import Step
-from .prompts import PointPrompt, points_of
+from .prompts import BoxPrompt, PointPrompt, Prompt, points_of
+from .region import box_of_mask, inside_boxes
 from .results import FrameResult, part_with_object
 from .task import Mask, Task
 
@@ -29,6 +30,8 @@ SEAM = 0.1
 SOLID = 0.6
 #: What is this near to a positive click is the object, in terms of the square root of its area.
 CLICKED = 0.1
+#: Of a box around more than another object, at least this share is beside a box around that.
+MORE = 0.25
 #: A second answer is taken if it is this much like what was left of the first one, as an IoU.
 ALIKE = 0.5
 
@@ -71,14 +74,24 @@ class Sharing:
         answer = first_answer(known.kept[frame])
         if answer.drawn:
             return None
-        taken: Mask = answer.mask & (self._label_image(frame) != object_id)
+        labels = self._label_image(frame)
+        taken: Mask = answer.mask & (labels != object_id)
         for click in points_of(known.prompts[frame]):
             if click.positive:
                 taken &= ~_around(click, CLICKED * answer.area**0.5, taken.shape)
         share = np.count_nonzero(taken) / max(answer.area, 1)
-        if not SEAM < share < WITHIN or not (_is_solid(taken) and _is_solid(answer.mask & ~taken)):
+        if not SEAM < share < WITHIN:
             return None
-        return taken
+        solid = _is_solid(taken) and _is_solid(answer.mask & ~taken)
+        takers = np.unique(labels[taken]).tolist()
+        return taken if solid or all(self._told_apart(frame, object_id, taker) for taker in takers) else None
+
+    def _told_apart(self, frame: int, one: int, other: int) -> bool:
+        """Whether prompts say that two objects are two things, whatever was found for them."""
+        first, second = self._state.objects[one], self._state.objects[other]
+        return asks_for_more(first.prompts[frame], first_answer(second.kept[frame])) or asks_for_more(
+            second.prompts[frame], first_answer(first.kept[frame])
+        )
 
     def forget(self) -> None:
         """Give back what was kept from one question to the next."""
@@ -90,6 +103,19 @@ class Sharing:
         if self._latest is None or self._latest[0] != answers:  # a result is equal to itself alone
             self._latest = answers, share_out(self._state.frames.shape(frame), np.int32, answers).labels
         return self._latest[1]
+
+
+def asks_for_more(prompts: Sequence[Prompt], answer: FrameResult) -> bool:
+    """Whether prompts ask for more than what was found for another object: a box does, or a click beside that."""
+    box = box_of_mask(answer.mask)
+    if box is None:
+        return False
+    near = CLICKED * answer.area**0.5
+    if any(c.positive and not (_around(c, near, answer.shape) & answer.mask).any() for c in points_of(prompts)):
+        return True
+    boxed = inside_boxes(prompts, answer.shape)
+    also = inside_boxes([BoxPrompt(answer.frame, *box)], answer.shape)
+    return bool(np.count_nonzero(boxed & ~also) > MORE * np.count_nonzero(boxed))
 
 
 def first_answer(kept: Kept) -> FrameResult:
