@@ -168,6 +168,13 @@ def test_parts_that_touch_at_a_corner_are_one() -> None:
     assert len(largest_parts(np.eye(4, dtype=bool), corners=False)) == 4
 
 
+def test_a_loose_box_is_larger_on_every_side_and_stays_on_the_frame() -> None:
+    for x, x0 in ((20, 8.6), (10, -0.5)):
+        (prompt,) = make_prompts(disc((40, 40), 20, x, 9), "box", loose=0.1)
+        assert isinstance(prompt, BoxPrompt)
+        np.testing.assert_allclose([prompt.y0, prompt.x0, prompt.y1, prompt.x1], [8.6, x0, 31.4, x + 11.4])
+
+
 @pytest.mark.parametrize("kind", ["point", "box"])
 def test_a_seed_moves_the_prompts_a_little_and_always_the_same(kind: Any) -> None:
     mask = disc((40, 40), 20, 20, 9)

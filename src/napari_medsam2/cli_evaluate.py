@@ -30,6 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="move clicks and boxes a little at random (default: 0, not)"
     )
     parser.add_argument(
+        "--loose",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="boxes larger than the object by this share on each side, as 0.1 (default: 0, tight)",
+    )
+    parser.add_argument(
         "--corrections",
         type=int,
         default=0,
@@ -57,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--corrections is a number of clicks, 0 or more; got {arguments.corrections}")
     if arguments.parts < 1:
         raise ValueError(f"--parts is a number of separate parts, 1 or more; got {arguments.parts}")
+    if not 0 <= arguments.loose <= 1:
+        raise ValueError(f"--loose is a share of a box, 0 to 1; got {arguments.loose:g}")
     datasets = [read_dataset(path, mode=arguments.mode) for path in arguments.datasets]
 
     from .evaluation import Plan, as_json, evaluate
@@ -66,6 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
         bank=arguments.bank,
         frame=arguments.frame,
         seed=arguments.seed,
+        loose=arguments.loose,
         objects=tuple(arguments.object) if arguments.object else None,
         passes=arguments.passes,
         corrections=arguments.corrections,
@@ -91,6 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
     if rows:
         told = plan.prompt + (f", corrections {plan.corrections}" if plan.corrections else "")
         told += f", parts {plan.parts}" if plan.parts != MAX_PARTS else ""
+        told += f", loose {plan.loose:g}" if plan.loose else ""
         told += "" if plan.adapt else ", not adapted"
         told += ", each object alone" if plan.alone else ""
         banks = " and ".join(dict.fromkeys(row.bank for row in rows))

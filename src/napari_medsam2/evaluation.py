@@ -118,6 +118,8 @@ class Plan:
         it in a flow.
     seed
         Moves clicks and boxes a little at random; 0 does not.
+    loose
+        How far each side of a box is outside the object, as a share of the box; 0 is a tight one.
     objects
         Ids to measure; ``None`` measures all.
     passes
@@ -138,6 +140,7 @@ class Plan:
     bank: Literal["auto", "fifo", "self-sorting"] = "auto"
     frame: int | None = None
     seed: int = 0
+    loose: float = 0.0
     objects: tuple[int, ...] | None = None
     passes: int = 1
     corrections: int = 0
@@ -176,7 +179,13 @@ def evaluate(
             start = starts[object_id]
             truth = dataset.truth(start, object_id)
             for prompt in make_prompts(
-                truth, plan.prompt, frame=start, object_id=object_id, seed=plan.seed, parts=plan.parts
+                truth,
+                plan.prompt,
+                frame=start,
+                object_id=object_id,
+                seed=plan.seed,
+                parts=plan.parts,
+                loose=plan.loose,
             ):
                 session.add(prompt)
         corrections = plan.corrections
@@ -214,13 +223,21 @@ def prompt_frame(dataset: Dataset, object_id: int, frame: int | None = None) -> 
 
 
 def make_prompts(
-    truth: Mask, kind: PromptKind, *, frame: int = 0, object_id: int = 1, seed: int = 0, parts: int = MAX_PARTS
+    truth: Mask,
+    kind: PromptKind,
+    *,
+    frame: int = 0,
+    object_id: int = 1,
+    seed: int = 0,
+    parts: int = MAX_PARTS,
+    loose: float = 0.0,
 ) -> list[Prompt]:
     """Prompt a mask ``(H, W)`` as a careful user would.
 
     One click at the most interior pixel, or one tight box, for each of its largest separate ``parts``; or the mask
     itself. With a ``seed`` other than 0, clicks move within the inner half of the part, and each edge of a box moves
-    by up to a tenth of the box's side.
+    by up to a tenth of the box's side. A ``loose`` box is larger by that share of itself on each side, up to the edges
+    of the frame.
     """
     if not truth.any():
         raise ValueError("a prompt needs a mask with at least one pixel")
@@ -233,7 +250,7 @@ def make_prompts(
             y, x = _interior_pixel(part, rng)
             prompts.append(PointPrompt(frame, y, x, True, object_id))
         else:
-            prompts.append(BoxPrompt(frame, *_tight_box(part, rng), object_id))
+            prompts.append(BoxPrompt(frame, *_box_around(part, rng, loose), object_id))
     return prompts
 
 
@@ -263,14 +280,15 @@ def _interior_pixel(part: Mask, rng: np.random.Generator | None) -> tuple[float,
     return float(y), float(x)
 
 
-def _tight_box(part: Mask, rng: np.random.Generator | None) -> tuple[float, float, float, float]:
+def _box_around(part: Mask, rng: np.random.Generator | None, loose: float) -> tuple[float, float, float, float]:
     """Outer edges (y0, x0, y1, x1) around a part."""
     box = np.array(box_of_mask(part))
+    sides = np.tile(box[2:] - box[:2], 2)
+    box += loose * sides * [-1, -1, 1, 1]
     if rng is not None:
-        sides = np.tile(box[2:] - box[:2], 2)
         box += rng.uniform(-BOX_JITTER, BOX_JITTER, 4) * sides
-        height, width = part.shape
-        box = np.clip(box, -0.5, np.array([height, width] * 2) - 0.5)
+    height, width = part.shape
+    box = np.clip(box, -0.5, np.array([height, width] * 2) - 0.5)
     y0, x0, y1, x1 = (float(edge) for edge in box)
     return y0, x0, y1, x1
 
