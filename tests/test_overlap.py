@@ -90,6 +90,25 @@ def test_what_a_box_was_drawn_around_is_not_hidden_by_what_lies_around_it():
     assert confidences(cell, nucleus) == pytest.approx({1: 0.99 * (1 - 210 / 400 / 2), 2: 0.5})
 
 
+def test_what_was_drawn_is_not_covered_by_a_box_that_lies_in_it():
+    drawn = result(1, slice(0, 20), slice(0, 20), drawn=True)
+    assert np.count_nonzero(shown(drawn, result(2, slice(3, 17), slice(3, 18), boxed=True)) == 1) == 400
+
+
+def test_a_part_of_what_was_hidden_stays_on_top_of_it():
+    cell = result(1, slice(0, 20), slice(0, 20), confidence=0.99, boxed=True)
+    nucleus = result(2, slice(2, 18), slice(2, 18), boxed=True)
+    nucleolus = result(3, slice(6, 12), slice(6, 12), confidence=0.5, boxed=True)
+    labels = shown(cell, nucleus, nucleolus)
+    assert [int(np.count_nonzero(labels == k)) for k in (1, 2, 3)] == [144, 220, 36]
+
+
+def test_two_answers_about_one_thing_do_not_hide_each_other_by_their_boxes():
+    one = result(1, slice(0, 20), slice(0, 20), confidence=0.99, boxed=True)
+    same = result(2, slice(0, 19), slice(0, 20), confidence=0.5, boxed=True)
+    assert np.count_nonzero(shown(one, same) == 1) == 400
+
+
 def test_a_box_beside_it_may_take_more_than_half_of_it():
     one = result(1, slice(0, 10), slice(0, 10), confidence=0.5, boxed=True)
     surer = result(2, slice(0, 10), slice(2, 30), boxed=True)

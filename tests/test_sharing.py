@@ -161,13 +161,15 @@ def test_what_was_remembered_of_both_is_forgotten():
         assert red > 2 * blue, f"frame {entry.frame}"
 
 
-def test_of_a_thing_that_is_prompted_twice_both_keep_all():
+@pytest.mark.parametrize("loose", [(0.0, 0.0), (0.1, 0.1), (0.0, 0.1)])
+def test_of_a_thing_that_is_prompted_twice_both_keep_all(loose):
     rng = np.random.default_rng(0)
     truth = disc((96, 96), 48, 48, 17)
     frames = [(np.where(truth, 170, 70) + rng.normal(0, 12, truth.shape)).astype(np.uint8) for _ in range(2)]
     one = Session(load_model("micro"), frames, mode="flow", contrast=PLAIN)
-    one.add(BoxPrompt(0, 30.5, 30.5, 65.5, 65.5, 1))
-    one.add(BoxPrompt(0, 32, 29, 64, 66.5, 2))
+    for number, (y0, x0, y1, x1) in enumerate([(30.5, 30.5, 65.5, 65.5), (32, 29, 64, 66.5)], 1):
+        out = 35 * loose[number - 1]
+        one.add(BoxPrompt(0, y0 - out, x0 - out, y1 + out, x1 + out, number))
     list(one.propagate())
     assert min(dice(one.result(0, number).mask, truth) for number in (1, 2)) > 0.9
 
@@ -183,7 +185,8 @@ def found(*corners: int) -> FrameResult:
     [
         (BoxPrompt(0, 9.5, 9.5, 39.5, 39.5), False),
         (BoxPrompt(0, 8, 8, 41, 41), False),  # as careless as a user is
-        (BoxPrompt(0, 5, 5, 44, 44), True),
+        (BoxPrompt(0, 6.5, 6.5, 42.5, 42.5), False),  # a tenth too large on each side
+        (BoxPrompt(0, 2, 2, 47, 47), True),
         (BoxPrompt(0, 15, 15, 30, 30), False),  # a part of it
         (BoxPrompt(0, 9.5, 30, 39.5, 59), True),
         (PointPrompt(0, 25, 25), False),
@@ -193,8 +196,14 @@ def found(*corners: int) -> FrameResult:
     ],
 )
 def test_prompts_that_ask_for_more_than_another_object_mean_another_thing(prompt, more):
-    assert asks_for_more([prompt], found(10, 10, 40, 40)) is more
-    assert not asks_for_more([prompt], found(0, 0, 0, 0)), "of nothing nothing is told"
+    assert asks_for_more([prompt], [], found(10, 10, 40, 40)) is more
+    assert not asks_for_more([prompt], [], found(0, 0, 0, 0)), "of nothing nothing is told"
+
+
+def test_boxes_are_compared_with_boxes():
+    loose, tight = BoxPrompt(0, 2, 2, 47, 47), BoxPrompt(0, 9.5, 9.5, 39.5, 39.5)
+    assert not asks_for_more([loose], [loose], found(10, 10, 40, 40)), "as loose as the other one"
+    assert asks_for_more([loose], [tight], found(2, 2, 47, 47))
 
 
 def test_what_was_taken_is_undone_with_the_run():

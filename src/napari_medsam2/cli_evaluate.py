@@ -66,6 +66,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--parts is a number of separate parts, 1 or more; got {arguments.parts}")
     if not 0 <= arguments.loose <= 1:
         raise ValueError(f"--loose is a share of a box, 0 to 1; got {arguments.loose:g}")
+    if arguments.loose and arguments.prompt != "box":
+        raise ValueError(f"--loose draws boxes too large, and the prompt is a {arguments.prompt}")
     datasets = [read_dataset(path, mode=arguments.mode) for path in arguments.datasets]
 
     from .evaluation import Plan, as_json, evaluate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from . import region
 from .finding import Found
 from .looks import Looker
+from .prompts import boxes_of, points_of
 from .region import Box, RegionOptions
 from .region_finder import RegionFinder
 from .task import Mask, Task
@@ -31,19 +32,45 @@ class CloseUpFinder(RegionFinder):
         super().__init__(looker, RegionOptions(scale=scale, minimum=minimum))
         self.closely = closely
 
+    def find(self, task: Task, drawn: Mask | None) -> Found:
+        """Clicks that correct a slice that was followed look where it was looked for: what is wrong says no size."""
+        if task.seen is None or drawn is not None or boxes_of(task.prompts):
+            return super().find(task, drawn)
+        window = self._following_window(task)
+        clicks = points_of(task.prompts)
+        if not all(region.contains(window, click.y, click.x) for click in clicks if click.positive):
+            return super().find(task, drawn)
+        return self._reaching(task, self.look(task, window))
+
     def _window(self, box: Box, shape: tuple[int, int]) -> Window:
+        y0, x0, y1, x1 = box
+        box = max(y0, -0.5), max(x0, -0.5), min(y1, shape[0] - 0.5), min(x1, shape[1] - 0.5)
         if not is_small(region.longer_side(box), shape, self.looker.size, self.closely):
             return Window.whole(shape)
-        window = super()._window(box, shape)
-        return window if window.size_y < WORTH_A_WINDOW * max(shape) else Window.whole(shape)
+        return _worth_it(super()._window(box, shape), shape)
 
     def _clicked_look(self, task: Task) -> Found:
-        """The whole frame, unless what was clicked is too small on it."""
+        """The whole frame, unless what was clicked is too small on it; all green clicks are to be in the window."""
         shape = self.frames.shape(task.frame)
         whole = self.look(task, Window.whole(shape))
-        box = self.clicked_box(task, lambda: whole)
-        window = whole.look.window if box is None else self._window(box, shape)
+        clicks = [click for click in points_of(task.prompts) if click.positive]
+        if len(clicks) == 1:
+            box = self.clicked_box(task, lambda: whole)
+        else:
+            box = region.box_of_mask(region.clicked_parts(whole.mask, clicks))
+        if box is None:
+            return whole
+        around = region.union_box([box, *((c.y - 0.5, c.x - 0.5, c.y + 0.5, c.x + 0.5) for c in clicks)])
+        assert around is not None
+        window = self._window(around, shape)
         return whole if window == whole.look.window else self._reaching(task, self.look(task, window))
+
+    def _reaching(self, task: Task, found: Found) -> Found:
+        larger = super()._reaching(task, found)
+        shape = self.frames.shape(task.frame)
+        if _worth_it(larger.look.window, shape) == larger.look.window:
+            return larger
+        return self.look(task, Window.whole(shape))
 
     def _following_window(self, task: Task) -> Window:
         """As the slice before was looked at."""
@@ -56,3 +83,9 @@ class CloseUpFinder(RegionFinder):
     def _apart(self, task: Task, mask: Mask) -> Mask | None:
         """Nothing: these networks keep the place by themselves."""
         return None
+
+
+def _worth_it(window: Window, shape: tuple[int, int]) -> Window:
+    """A window, or the whole frame where it would show hardly less."""
+    whole = Window.whole(shape)
+    return window if window == whole or window.size_y < WORTH_A_WINDOW * max(shape) else whole

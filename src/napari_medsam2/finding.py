@@ -74,8 +74,8 @@ class Finder(ABC):
     def clicked_box(self, task: Task, whole: Callable[[], Found]) -> Box | None:
         """Around what the first green click is on, on a frame that may be far larger than what the network sees of it.
 
-        Where the frame is, after the look at all of it come windows on the click, each half as large as the one before,
-        until two pixels of the network's input show one of the frame.
+        There, the look at all of it is followed by looks at windows around the click, each half as large as the one
+        before, until two pixels of the network's input show one of the frame.
 
         Parameters
         ----------

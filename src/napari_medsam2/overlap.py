@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,10 @@ from .results import FrameResult, shared_area
 WITHIN = 0.9
 #: What was found within a larger object is a part of it up to this share of its area; what is larger competes with it.
 PART = 0.3
-#: What a box was drawn around is there: of what lies within another object, at least this share is to be seen.
+#: What a box was drawn around is there: with less of it to be seen than this share, it is a part of what it lies in,
 HIDDEN = 0.5
+#: up to this share of that one's area.
+SHOWN_PART = 0.9
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,9 +41,10 @@ class Shown:
 def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[FrameResult]) -> Shown:
     """Share the pixels of a frame ``(H, W)`` out among its objects.
 
-    A part of a larger object, one that lies within it and is much smaller, is shown on top of it. Of others, one with a
-    prompt goes before one without, and a drawn one before that. Else a pixel goes to the object with the highest
-    product of logit and confidence, then to the higher number.
+    A part of a larger object, one that lies within it and is much smaller, is shown on top of it; so is one with a box
+    that would hardly be seen, unless the larger one was drawn. Of others, one with a prompt goes before one without,
+    and a drawn one before that. Else a pixel goes to the object with the highest product of logit and confidence, then
+    to the higher number.
 
     Raises
     ------
@@ -59,13 +62,10 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
     areas = {result: result.area for result in there}
     if np.count_nonzero(labels) == sum(areas.values()):
         return Shown(labels, confidences)
-    depths = _depths(areas, PART)
-    levels = _paint(labels, depths)
-    hidden = {r: area for r, area in areas.items() if r.boxed and r.seen_on(labels) < HIDDEN * area}
+    levels = _paint(labels, _depths(areas, ()))
+    hidden = [r for r, area in areas.items() if r.boxed and r.seen_on(labels) < HIDDEN * area]
     if hidden:
-        within = _depths(areas, 1)
-        labels[:] = 0
-        levels = _paint(labels, {r: within[r] if r in hidden else depths[r] for r in there})
+        levels = _paint(labels, _depths(areas, hidden))
     found = np.zeros(shape, np.uint16)
     for level in reversed(levels):
         for result in level:
@@ -87,11 +87,14 @@ def _paint(labels: npt.NDArray[Any], depths: dict[FrameResult, int]) -> list[lis
     return levels
 
 
-def _depths(areas: dict[FrameResult, int], part: float) -> dict[FrameResult, int]:
-    """How many objects of a frame each is a ``part`` of at most, one in the other."""
+def _depths(areas: dict[FrameResult, int], hidden: Collection[FrameResult]) -> dict[FrameResult, int]:
+    """How many objects of a frame each is a part of, one in the other.
+
+    The ``hidden`` ones may be nearly as large as what they are a part of, unless that was drawn.
+    """
     depths: dict[FrameResult, int] = {}
     for result, area in sorted(areas.items(), key=lambda item: -item[1]):
-        wholes = [whole for whole in depths if area <= part * areas[whole]]
+        wholes = [w for w in depths if area <= areas[w] * (SHOWN_PART if result in hidden and not w.drawn else PART)]
         around = [depths[whole] for whole in wholes if shared_area(result, whole) >= WITHIN * area]
         depths[result] = 1 + max(around, default=-1)
     return depths

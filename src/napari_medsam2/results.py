@@ -44,7 +44,7 @@ class FrameResult:
     drawn
         True if the mask is the user's.
     boxed
-        True if a box says how far the object reaches.
+        True if a box says how far the object reaches, and no drawn mask.
     """
 
     frame: int

@@ -78,6 +78,6 @@ class FrameSegmenter:
             window=seen.window,
             drawn=drawn is not None,
             logits=None if drawn is not None else found.logits,
-            boxed=bool(boxes_of(task.prompts)),
+            boxed=drawn is None and bool(boxes_of(task.prompts)),
         )
         return Segmented(result, entry, probability, seen.recalled)

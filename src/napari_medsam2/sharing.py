@@ -19,7 +19,7 @@ from .object_state import Kept, SessionState
 from .overlap import WITHIN, share_out
 from .parts import most_interior
 from .planning import Step
-from .prompts import BoxPrompt, PointPrompt, Prompt, points_of
+from .prompts import BoxPrompt, PointPrompt, Prompt, boxes_of, points_of
 from .region import box_of_mask, inside_boxes
 from .results import FrameResult, part_with_object
 from .task import Mask, Task
@@ -30,8 +30,9 @@ SEAM = 0.1
 SOLID = 0.6
 #: What is this near to a positive click is the object, in terms of the square root of its area.
 CLICKED = 0.1
-#: Of a box around more than another object, at least this share is beside a box around that.
-MORE = 0.25
+#: Of a box around more than another object, at least this share is beside the box around that. Boxes around one thing,
+#: one tight and one a tenth too large on each side, differ by 0.31.
+MORE = 0.4
 #: A second answer is taken if it is this much like what was left of the first one, as an IoU.
 ALIKE = 0.5
 
@@ -87,11 +88,12 @@ class Sharing:
         return taken if solid or all(self._told_apart(frame, object_id, taker) for taker in takers) else None
 
     def _told_apart(self, frame: int, one: int, other: int) -> bool:
-        """Whether prompts say that two objects are two things, whatever was found for them."""
-        first, second = self._state.objects[one], self._state.objects[other]
-        return asks_for_more(first.prompts[frame], first_answer(second.kept[frame])) or asks_for_more(
-            second.prompts[frame], first_answer(first.kept[frame])
+        """Whether the prompts of one of two objects ask for more than the other one is."""
+        (prompts, answer), (others, found) = (
+            (self._state.objects[k].prompts[frame], first_answer(self._state.objects[k].kept[frame]))
+            for k in (one, other)
         )
+        return asks_for_more(prompts, others, found) or asks_for_more(others, prompts, answer)
 
     def forget(self) -> None:
         """Give back what was kept from one question to the next."""
@@ -105,8 +107,17 @@ class Sharing:
         return self._latest[1]
 
 
-def asks_for_more(prompts: Sequence[Prompt], answer: FrameResult) -> bool:
-    """Whether prompts ask for more than what was found for another object: a box does, or a click beside that."""
+def asks_for_more(prompts: Sequence[Prompt], others: Sequence[Prompt], answer: FrameResult) -> bool:
+    """Whether prompts ask for more than another object is: a click beside it does, or a box around much more.
+
+    Parameters
+    ----------
+    prompts
+        Of the one object, on one frame. What was drawn asks for nothing: it is final.
+    others, answer
+        Prompts and first answer of the other one. Boxes are compared with its boxes, where it has any: people draw all
+        of them tightly, or none.
+    """
     box = box_of_mask(answer.mask)
     if box is None:
         return False
@@ -114,7 +125,7 @@ def asks_for_more(prompts: Sequence[Prompt], answer: FrameResult) -> bool:
     if any(c.positive and not (_around(c, near, answer.shape) & answer.mask).any() for c in points_of(prompts)):
         return True
     boxed = inside_boxes(prompts, answer.shape)
-    also = inside_boxes([BoxPrompt(answer.frame, *box)], answer.shape)
+    also = inside_boxes(boxes_of(others) or [BoxPrompt(answer.frame, *box)], answer.shape)
     return bool(np.count_nonzero(boxed & ~also) > MORE * np.count_nonzero(boxed))
 
 

@@ -24,7 +24,7 @@ class SegmentOptions:
     Attributes
     ----------
     region
-        Options of the region of interest; ``None`` shows the network whole frames.
+        Options of the region of interest in stacks; ``None``: whole frames, as far as ``tiles`` say.
     closer
         Options of a closer look at the part of a whole frame where the object was found; ``None`` takes none.
     tiles

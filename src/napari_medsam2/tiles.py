@@ -52,8 +52,9 @@ class TileOptions:
     most: int = 64
 
 
-#: For networks that are at home on whole frames, SAM 2 and its descendants.
-FOR_WHOLE_FRAMES = TileOptions(wanted=64.0)
+#: For networks that are at home on whole frames, SAM 2 and its descendants: they are large, and each tile is a frame's
+#: work.
+FOR_WHOLE_FRAMES = TileOptions(wanted=64.0, most=16)
 
 
 def length_of_things(prompts: Sequence[Prompt]) -> float | None:

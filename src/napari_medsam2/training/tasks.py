@@ -42,7 +42,7 @@ def make_task(config: TrainConfig, device: torch.device) -> tuple[TrainingTask, 
 
 
 def _view(model: Model) -> View:
-    """How a session shows frames to a model."""
+    """How a session shows frames to a model, less its windows for what is too small on whole frames."""
     network = model.network
     return View(network.image_size, (network.region_size or network.image_size) if model.region else None)
 
