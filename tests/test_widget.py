@@ -339,7 +339,7 @@ def test_the_next_step_is_always_said():
     seen = DockState(image="scan", columns=(Column(0.9, prompted=True), Column()), has_prompts=True)
     assert "Shift+S finds it on all 2 slices" in next_step(seen)
     second = DockState(image="scan", columns=(Column(), Column()), has_prompts=True, current=2, tool="box")
-    assert next_step(second) == "Drag a box around one object on any slice, then press Shift+S."
+    assert next_step(second) == "Drag a box tightly around one object on any slice, then press Shift+S."
     done = DockState(image="scan", columns=(Column(0.3), Column(0.9)), has_prompts=True)
     assert "Go to the worst slice" in next_step(done)
     sure = DockState(image="scan", columns=(Column(0.8), Column(0.9)), has_prompts=True)

@@ -101,7 +101,7 @@ class DockState:
 
 _FIRST_STEP = {
     "": "Press Box (B) and drag a box around one object",
-    "box": "Drag a box around one object",
+    "box": "Drag a box tightly around one object",
     "point": "Click on one object",
     "mask": "Paint one object",
 }
