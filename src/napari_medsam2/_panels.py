@@ -100,7 +100,7 @@ class PromptPanel(Panel):
         self.new_object = button("", "Start another object")
         self.tools = {
             "point": button(f"Point ({printed('point')})", "Click on the object", checkable=True),
-            "box": button(f"Box ({printed('box')})", "Drag a box around the object, as tightly as you can", checkable=True),
+            "box": button(f"Box ({printed('box')})", "Drag a box tightly around the object", checkable=True),
             "mask": button(f"Mask ({printed('mask')})", "Paint the object; what you paint is final", checkable=True),
         }
         self.sign = button("", "Clicks and strokes say 'this is the object' (+) or 'this is not' (-)")
