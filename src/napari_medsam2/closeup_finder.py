@@ -60,17 +60,13 @@ class CloseUpFinder(RegionFinder):
             box = region.box_of_mask(region.clicked_parts(whole.mask, clicks))
         if box is None:
             return whole
-        around = region.union_box([box, *((c.y - 0.5, c.x - 0.5, c.y + 0.5, c.x + 0.5) for c in clicks)])
+        around = region.union_box([box, *region.clicked_pixels(clicks)])
         assert around is not None
         window = self._window(around, shape)
         return whole if window == whole.look.window else self._reaching(task, self.look(task, window))
 
-    def _reaching(self, task: Task, found: Found) -> Found:
-        larger = super()._reaching(task, found)
-        shape = self.frames.shape(task.frame)
-        if _worth_it(larger.look.window, shape) == larger.look.window:
-            return larger
-        return self.look(task, Window.whole(shape))
+    def _grown(self, window: Window, shape: tuple[int, int]) -> Window:
+        return _worth_it(super()._grown(window, shape), shape)
 
     def _following_window(self, task: Task) -> Window:
         """As the slice before was looked at."""

@@ -97,7 +97,7 @@ def union_box(boxes: Sequence[Box]) -> Box | None:
     return min(y0), min(x0), max(y1), max(x1)
 
 
-def _clicked_pixels(prompts: Sequence[Prompt]) -> list[Box]:
+def clicked_pixels(prompts: Sequence[Prompt]) -> list[Box]:
     """A box of one pixel around each positive click."""
     return [(p.y - 0.5, p.x - 0.5, p.y + 0.5, p.x + 0.5) for p in points_of(prompts) if p.positive]
 
@@ -124,7 +124,7 @@ def extent_of_prompts(prompts: Sequence[Prompt], seen: Mask | None = None) -> Bo
     boxes += [box for box in map(box_of_mask, masks) if box is not None]
     if not boxes:
         return None
-    clicks = _clicked_pixels(prompts)
+    clicks = clicked_pixels(prompts)
     return union_box(boxes + clicks)
 
 
@@ -147,7 +147,7 @@ def windows_around_clicks(prompts: Sequence[Prompt], shape: tuple[int, int], opt
     shape
         Of the frame, (H, W).
     """
-    clicks = _clicked_pixels(prompts)
+    clicks = clicked_pixels(prompts)
     box = union_box(clicks)
     if box is None:
         return [Window.whole(shape)]

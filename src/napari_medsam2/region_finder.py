@@ -44,6 +44,10 @@ class RegionFinder(Finder):
         """The window around what prompts say the object covers, on a frame of ``shape`` (H, W)."""
         return region.window_around(box, shape, self.options.scale, self.options)
 
+    def _grown(self, window: Window, shape: tuple[int, int]) -> Window:
+        """A larger window for what reaches the border of one."""
+        return region.grown(window, shape, self.options)
+
     def _clicked_look(self, task: Task) -> Found:
         """After clicks alone, which say where the object is, but not how large."""
         return self._boxed_look(task, self._reaching(task, self._first_look(task)))
@@ -52,7 +56,7 @@ class RegionFinder(Finder):
         """A look at a larger window, where what was found reaches the border of its own."""
         if not region.touches_border(found.mask, found.look.window, self.options):
             return found
-        larger = region.grown(found.look.window, self.frames.shape(task.frame), self.options)
+        larger = self._grown(found.look.window, self.frames.shape(task.frame))
         return found if larger == found.look.window else self.look(task, larger)
 
     def _first_look(self, task: Task) -> Found:
