@@ -98,6 +98,29 @@ def test_cells_end_in_both_directions_and_relaxed_ones_are_of_about_one_size() -
     assert np.mean([spread(4, s) for s in range(4)]) < 0.8 * np.mean([spread(0, s) for s in range(4)])
 
 
+def test_nuclei_are_as_large_as_asked_for_and_others_lie_above_them() -> None:
+    count = 300
+    spacing = (1.6**3 / count) ** (1 / 3)
+
+    def crowd(fill: float, missing: float, seed: int) -> tuple[float, float]:
+        """The diameter, 1 being the spacing, and how many of those at height 0 have another one at their place soon."""
+        scene = Scene(np.random.default_rng(seed))
+        scene.add_nuclei(7, count, fill=fill, missing=missing)
+        heights = np.arange(0, 1.5 * spacing, 0.02)
+        slices = np.stack([slice_of(scene, float(z), 64) for z in heights])
+        covered = [
+            np.isin(slices[:, slices[0] == own], [0, own], invert=True).mean(1).max() > 0.5
+            for own in np.unique(slices[0])[1:]
+        ]
+        assert all(scene.class_of[own] == 7 for own in np.unique(slices)[1:])
+        there = float((slices > 0).mean()) / (1 - missing)
+        return float((6 / np.pi * there) ** (1 / 3)), float(np.mean(covered))
+
+    dense, sparse = (np.mean([crowd(*of, seed) for seed in range(4)], 0) for of in [(0.8, 0.0), (0.5, 0.4)])
+    assert dense[0] == pytest.approx(0.8, abs=0.08) and sparse[0] == pytest.approx(0.5, abs=0.08)
+    assert dense[1] > 2 * sparse[1]
+
+
 def test_a_flat_vessel_lies_along_the_slice() -> None:
     def reach(*, flat: bool) -> float:
         found = []

@@ -83,7 +83,7 @@ def choose_course(rng: np.random.Generator, scene: Scene, length: int, *, any_sc
             shift = _to_the_edge(rng, side, extent)
         window = (centre[0] - side / 2 + shift[0], centre[1] - side / 2 + shift[1], side)
     step = extent * direction * float(np.exp(rng.uniform(np.log(0.025), np.log(min(0.3, 2.4 / length)))))
-    coarsely = 0.35 if scene.class_of[target] == LESION else 0.1
+    coarsely = 0.35 if scene.crowded or scene.class_of[target] == LESION else 0.1
     if rng.random() < coarsely and not scene.tissue:  # slices far apart
         step = extent * direction * float(rng.uniform(0.15, 0.4))
     return Course(wanted, start, step, window, centre, extent, hollow=chosen != members)

@@ -1,7 +1,7 @@
 """Scenes: analytic descriptions of labelled regions that can be evaluated at any coordinates.
 
-Regions like organs, tissue of cells, blobs with nested parts and tubes are painted over each other as layers, all of
-them warped by smooth noise.
+Regions like organs, tissue of cells, crowds of nuclei, blobs with nested parts and tubes are painted over each other as
+layers, all of them warped by smooth noise.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ LAST_BACKGROUND = 6
 LESION = 10
 #: In stacks, the class of what is outside of a body.
 AIR = 11
+#: Where cells and nuclei are: the lowest and the highest (z, y, x), more than the slices that are seen.
+_ROOM = np.array([-0.8, -0.3, -0.3]), np.array([0.8, 1.3, 1.3])
 
 
 class Smooth:
@@ -52,6 +54,7 @@ class Scene:
         self.parent: list[int] = [0]
         self.layers: list[Layer] = []
         self.tissue = False
+        self.crowded = False
         amplitude = rng.choice([0.0, 0.02, 0.05, 0.09])
         wavelength = rng.uniform(0.3, 0.9)
         if rng.random() < 0.8:  # bent, but not so far that it folds
@@ -95,20 +98,12 @@ class Scene:
         """
         self.tissue = True
         rng = self.rng
-        low, high = np.array([-0.8, -0.3, -0.3]), np.array([0.8, 1.3, 1.3])
         axes = np.linalg.qr(rng.normal(size=(3, 3)))[0]
         stretch = np.exp(rng.normal(0, rng.choice([0.0, 0.25]), 3))
         metric = (axes * stretch / np.prod(stretch) ** (1 / 3)) @ axes.T
-        seeds = rng.uniform(low, high, size=(count, 3))
-        for _ in range(rng.integers(0, 5) if relaxed is None else relaxed):  # Lloyd's relaxation
-            probes = rng.uniform(low, high, size=(30 * count, 3))
-            _, nearest = cKDTree(seeds @ metric).query(probes @ metric, workers=1)
-            share = np.bincount(nearest, minlength=count)[:, None]
-            sums = np.stack([np.bincount(nearest, probes[:, k], minlength=count) for k in range(3)], 1)
-            seeds = np.where(share > 0, sums / np.maximum(share, 1), seeds)
-        if rng.random() < 0.85:  # bent a little; else swirled, as neurites are
-            cell = (np.prod(high - low) / count) ** (1 / 3)
-            self.warps = [(f, min(amplitude, 0.1 * cell)) for f, amplitude in self.warps]
+        seeds = self._spread(count, metric, relaxed)
+        if rng.random() < 0.85:  # else swirled, as neurites are
+            self._bend_little(count)
         metric = metric.astype(np.float32)
         tree = cKDTree(seeds.astype(np.float32) @ metric)
         first = len(self.class_of)
@@ -122,6 +117,59 @@ class Scene:
             return np.where(inside, own, ids)
 
         self.layers.append(layer)
+
+    def add_nuclei(self, class_id: int, count: int, *, fill: float, missing: float) -> None:
+        """A crowd of ellipsoids above and beside each other, up to touching, as of the nuclei of a tissue.
+
+        ``fill`` is their mean diameter, 1 being the distance of two neighbours; a share ``missing`` of them is not
+        there.
+        """
+        self.crowded = True
+        rng = self.rng
+        seeds = self._spread(count, np.eye(3), None)
+        self._bend_little(count)
+        seeds = seeds[rng.random(count) >= missing]
+        spacing = _spacing(count)
+        axes = np.linalg.qr(rng.normal(size=(len(seeds), 3, 3)))[0]
+        stretch = np.exp(rng.normal(0, 0.2, (len(seeds), 3)))
+        stretch /= np.prod(stretch, 1, keepdims=True) ** (1 / 3)
+        radii = 0.5 * fill * spacing * np.exp(rng.normal(0, rng.choice([0.05, 0.2]), (len(seeds), 1)))
+        shapes = (axes / (radii * stretch)[:, None]).astype(np.float32)
+        own = np.array([self.new_instance(class_id) for _ in seeds], np.int32)
+        places = seeds.astype(np.float32)
+        tree = cKDTree(places)
+        rough, roughness = Smooth(rng, spacing * rng.uniform(0.5, 1.5)), rng.uniform(0, 0.12)
+        reach = 1.3 * float((radii * stretch).max())
+
+        def layer(points: Array, ids: Ids) -> Ids:
+            ids = ids.copy()
+            distance, nearest = tree.query(points, k=3, distance_upper_bound=reach, workers=1)
+            near = np.flatnonzero(distance[:, 0] < reach)
+            candidates = np.minimum(nearest[near], len(seeds) - 1)  # where there are fewer, one that is far away
+            local = points[near, None] - places[candidates]
+            away = np.sqrt(np.square(np.einsum("nkc,nkcd->nkd", local, shapes[candidates])).sum(2))
+            inside = away.min(1) < np.minimum(1 + roughness * rough(points[near]), 1.3)
+            chosen = candidates[np.arange(len(near)), away.argmin(1)]
+            ids[near[inside]] = own[chosen[inside]]
+            return ids
+
+        self.layers.append(layer)
+
+    def _spread(self, count: int, metric: npt.NDArray[np.float64], relaxed: int | None) -> npt.NDArray[np.float64]:
+        """Places ``[count, 3]`` all over and around what is seen, the more evenly the more often they are relaxed."""
+        rng = self.rng
+        seeds = rng.uniform(*_ROOM, size=(count, 3))
+        for _ in range(rng.integers(0, 5) if relaxed is None else relaxed):  # Lloyd's relaxation
+            probes = rng.uniform(*_ROOM, size=(30 * count, 3))
+            _, nearest = cKDTree(seeds @ metric).query(probes @ metric, workers=1)
+            share = np.bincount(nearest, minlength=count)[:, None]
+            sums = np.stack([np.bincount(nearest, probes[:, k], minlength=count) for k in range(3)], 1)
+            seeds = np.where(share > 0, sums / np.maximum(share, 1), seeds)
+        return seeds
+
+    def _bend_little(self, count: int) -> None:
+        """Warp no more than things of which there are so many bear without being swirled."""
+        self.warps = [(f, min(amplitude, 0.1 * _spacing(count))) for f, amplitude in self.warps]
 
     def add_blobs(
         self,
@@ -295,6 +343,11 @@ class Scene:
             return np.where(distance < radius * (1 + 0.25 * wide(points)), own, ids).astype(np.int32)
 
         self.layers.append(layer)
+
+
+def _spacing(count: int) -> float:
+    """How far apart so many places are, on average, that fill all there is room for."""
+    return float((np.prod(_ROOM[1] - _ROOM[0]) / count) ** (1 / 3))
 
 
 def _within(points: Array, centre: Array, reach: npt.ArrayLike) -> npt.NDArray[np.intp]:

@@ -63,12 +63,22 @@ def make_stack(
 
 def _stack_scene(rng: np.random.Generator) -> Scene:
     scene = Scene(rng)
-    kind = rng.choice(["organs", "tissue", "lesion", "cells", "vessels"], p=[0.27, 0.3, 0.25, 0.11, 0.07])
+    kind = rng.choice(
+        ["organs", "tissue", "lesion", "cells", "vessels", "nuclei"], p=[0.23, 0.25, 0.21, 0.08, 0.05, 0.18]
+    )
     if kind == "tissue":
         gap = rng.choice([0.0, 0.0, rng.uniform(0.005, 0.03)])
         scene.add_tissue(1, int(rng.integers(60, 900)), gap)
         if rng.random() < 0.25:
             scene.add_blobs(2, int(rng.integers(2, 8)), rng.uniform(0.03, 0.08), roughness=0.1)
+        return scene
+    if kind == "nuclei":
+        scene.add_nuclei(
+            7,
+            int(np.exp(rng.uniform(np.log(100), np.log(2000)))),
+            fill=rng.uniform(0.5, 1.05),
+            missing=float(rng.choice([0.0, rng.uniform(0, 0.6)])),
+        )
         return scene
     background = [int(c) for c in rng.permutation(np.arange(1, LAST_BACKGROUND + 1))[: rng.integers(2, 7)]]
     if kind == "cells":
@@ -138,6 +148,9 @@ def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, sight: S
     look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
     if scene.tissue:
         look = look.optically_sectioned(rng, course.pixels_per_slice(sight.size))
+    elif scene.crowded:  # what lies above and below shines through
+        uneven = float(rng.choice([0.0, rng.uniform(0.05, 0.4)]))
+        look = replace(look, axial=max(look.axial, float(rng.uniform(0.3, 1.2))), uneven=uneven)
     if bridged or not sight.of_one_scale:  # what is not shown side by side does not shine through
         look = replace(look, axial=0.0)
     if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
@@ -147,7 +160,7 @@ def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, sight: S
     if not scene.tissue:
         look = look.set_apart({scene.class_of[i] for i in course.wanted}, rng)
         beside = _classes_beside(sight.ids[0], course.wanted, scene)
-        if beside and rng.random() < 0.4:
+        if beside and not scene.crowded and rng.random() < 0.4:
             look = look.likened(int(rng.choice(beside)), scene.class_of[course.wanted[0]], rng)
     return look
 
