@@ -130,6 +130,30 @@ def test_a_flow_into_a_folder_keeps_sizes_and_names(images: Path) -> None:
     assert tifffile.imread(out / "img1.tif").shape == (50, 60)
 
 
+def test_nothing_that_is_read_is_written_over(images: Path, tif: Path, capsys: Any) -> None:
+    folder = images
+    mask, prompts = tif.with_name("drawn.tif"), tif.with_name("prompts.json")
+    tifffile.imwrite(mask, MASKS[2].astype(np.uint8))
+    prompts.write_text(json.dumps({"prompts": [{"type": "point", "frame": 2, "y": 31, "x": 20}]}))
+    before = {path: path.read_bytes() for path in [*folder.iterdir(), tif, mask, prompts] if path.is_file()}
+    of_flow = ("segment", folder, "--mode", "flow", "--point", "0,31,20")
+    of_stack = ("segment", tif, "--mode", "stack", "--mask", f"2:{mask}", "--prompts", prompts)
+    for words in [
+        (*of_flow, "-o", folder),
+        (*of_flow, "-o", folder / "labels.tif"),
+        (*of_stack, "-o", tif.parent / "." / tif.name),
+        (*of_stack, "-o", mask),
+        (*of_stack, "-o", tif.with_name("o.tif"), "--json", prompts),
+    ]:
+        assert run(*words) == 2, words
+        error = capsys.readouterr().err
+        assert "is read from" in error or "among the images that are read" in error
+    assert {path: path.read_bytes() for path in before} == before
+    assert run(*of_flow, "-o", folder / "labels.v1") == 2, "a folder that is not there has no dot in its name"
+    (folder / "labels.v1").mkdir()
+    assert run(*of_flow, "-o", folder / "labels.v1") == 0, "a folder in it is not read"
+
+
 def test_frames_without_names_of_their_own_are_numbered() -> None:
     assert file_names(["frame 0", "frame 1"]) == ["frame_000.tif", "frame_001.tif"]
     assert file_names(["a.png", "a.jpg"]) == ["frame_000.tif", "frame_001.tif"]
@@ -310,6 +334,8 @@ def test_prompts_as_json(tmp_path: Path) -> None:
         ({"type": "mask", "frame": 0, "file": 3}, "name of an image"),
         ({"type": "mask", "frame": 0, "file": "empty.tif"}, "is empty"),
         ("box", '"type" must be'),
+        ({"type": ["box"]}, '"type" must be'),
+        ({"type": "point", "frame": 2, "y": 31, "x": 20, "object": 2**32}, "does not fit into a label image"),
     ],
 )
 def test_a_prompt_that_cannot_be_used_is_named(tif: Path, item: Any, sentence: str, capsys: Any) -> None:
@@ -318,7 +344,7 @@ def test_a_prompt_that_cannot_be_used_is_named(tif: Path, item: Any, sentence: s
     file.write_text(json.dumps({"prompts": [item]}))
     assert run("segment", tif, "--mode", "stack", "--prompts", file, "-o", tif.with_name("o.tif")) == 2
     error = capsys.readouterr().err
-    assert "prompt 0 of prompts.json" in error
+    assert "prompt 0 of prompts.json" in error or "does not fit" in sentence
     assert sentence in error
 
 
@@ -418,6 +444,19 @@ def test_evaluate_says_when_nothing_was_learned_from_masks(dataset: Path, capsys
     assert "not adapted" not in capsys.readouterr().out
     assert run("evaluate", dataset, "--prompt", "mask", "--no-adapt") == 0
     assert "not adapted" in capsys.readouterr().out
+
+
+def test_evaluate_keeps_the_datasets_and_tells_those_of_one_name_apart(dataset: Path, capsys: Any) -> None:
+    notes = dataset.with_suffix(".json")
+    before = notes.read_text()
+    assert run("evaluate", dataset, "--json", notes) == 2
+    assert "is read from" in capsys.readouterr().err and notes.read_text() == before
+    (dataset.parent / "other").mkdir()
+    for file in (dataset, notes):
+        (dataset.parent / "other" / file.name).write_bytes(file.read_bytes())
+    out = dataset.with_name("scores.json")
+    assert run("evaluate", dataset, dataset.parent / "other" / dataset.name, "--json", out) == 0
+    assert list(json.loads(out.read_text())["means"]["datasets"]) == ["discs", "discs (2)"]
 
 
 def test_evaluate_of_the_same_images_as_a_flow(dataset: Path, capsys: Any) -> None:

@@ -298,6 +298,25 @@ def test_undo_of_the_run_itself_ends_it():
     assert session.results == {} and len(session.prompts) == 1
 
 
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda session, masks: session.add(click(4, masks)), []),
+        (lambda session, masks: session.segment(3), [0, 3]),
+        (lambda session, masks: session.redo(), [0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_a_run_that_was_undone_does_not_go_on_when_something_else_is_done_meanwhile(change, found):
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    next(run)
+    session.undo()
+    change(session, masks)
+    list(run)
+    assert sorted(frame for frame, _ in session.results) == found
+
+
 def test_removing_the_last_prompt_leaves_nothing():
     session, masks = stack_session()
     prompt = box(1, masks)

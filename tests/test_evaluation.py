@@ -93,11 +93,38 @@ def test_a_dataset_with_differing_sizes_and_without_notes(tmp_path: Path) -> Non
         ({"images": np.zeros((2, 4, 4)), "masks": np.zeros((3, 4, 4))}, "2 images and 3 masks"),
         ({"images": np.zeros((2, 4, 4)), "masks": np.zeros((2, 4, 5))}, "image 0 has shape"),
         ({"images": np.zeros((4, 4)), "masks": np.zeros((2, 4, 5))}, r"\(T, H, W\)"),
+        (
+            {f"{name}_{t}": np.zeros((4, 4)) for name, numbers in (("image", "01"), ("mask", "12")) for t in numbers},
+            "number 0, but not both",
+        ),
     ],
 )
 def test_what_is_no_dataset_is_refused_in_words(tmp_path: Path, arrays: dict[str, Any], words: str) -> None:
     with pytest.raises(DatasetError, match=words):
         read_dataset(save(tmp_path, "bad", {"kind": "stack"}, **arrays))
+
+
+@pytest.mark.parametrize(
+    ("notes", "words"),
+    [
+        ({"voxel_size_zyx": [1, 1]}, "three lengths"),
+        ({"voxel_size_zyx": 2.0}, "three lengths"),
+        ({"clean_ids": 1}, "a list of ids"),
+        ({"objects": ["liver"]}, "gives each id a name"),
+        ({"objects": {"liver": 1}}, "gives each id a name"),
+    ],
+)
+def test_notes_of_a_wrong_form_are_named(tmp_path: Path, notes: dict[str, Any], words: str) -> None:
+    arrays = {"images": np.zeros((2, 4, 4)), "masks": np.ones((2, 4, 4), int)}
+    with pytest.raises(DatasetError, match=rf"in noted\.json.*{words}"):
+        read_dataset(save(tmp_path, "noted", {"kind": "stack", **notes}, **arrays))
+
+
+def test_numbered_arrays_are_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    arrays = {f"{name}_{t}": np.full((4, 4), t, np.uint8) for t in range(12) for name in ("image", "mask")}
+    dataset = read_dataset(save(tmp_path, "many", {"kind": "flow"}, **arrays, image_scale=np.ones(1)))
+    assert [int(dataset.frames[t][0, 0]) for t in range(12)] == list(range(12))
+    assert [int(mask[0, 0]) for mask in dataset.masks] == list(range(12))
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from PIL import Image
 
 from napari_medsam2.contrast import Contrast, PerFrameContrast, estimate_contrast
 from napari_medsam2.frames import FrameError, FrameSource, as_frames
+from napari_medsam2.image_files import natural_key
 
 STACK = np.arange(5 * 8 * 9, dtype=np.uint16).reshape(5, 8, 9)
 
@@ -187,6 +188,11 @@ def test_a_folder_in_natural_order_without_what_is_no_image(folder: Path) -> Non
     assert len(as_frames(folder / "img10.png")) == 1
 
 
+def test_any_digit_can_be_in_a_name() -> None:
+    names = ["10 µm² b.tif", "5²3.tif", "9 µm².tif"]
+    assert sorted(names, key=natural_key) == ["5²3.tif", "9 µm².tif", "10 µm² b.tif"]
+
+
 def test_a_folder_without_images(tmp_path: Path) -> None:
     with pytest.raises(FrameError, match="it is empty"):
         as_frames(tmp_path)
@@ -247,6 +253,18 @@ def test_a_tif_with_too_many_axes_says_which(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "hyper.tif", np.zeros((2, 3, 8, 9), np.uint8), metadata={"axes": "TZYX"}, ome=True)
     with pytest.raises(FrameError, match="T=2, Z=3"):
         as_frames(tmp_path / "hyper.tif")
+
+
+def test_a_tif_of_several_images_is_refused_and_one_with_a_thumbnail_is_not(tmp_path: Path) -> None:
+    with tifffile.TiffWriter(tmp_path / "several.tif") as tif:
+        for size in (40, 50, 60):
+            tif.write(np.zeros((size, size), np.uint8), photometric="minisblack")
+    with pytest.raises(FrameError, match="3 images that are not frames of one sequence: 40 x 40, 50 x 50, 60 x 60"):
+        as_frames(tmp_path / "several.tif")
+    with tifffile.TiffWriter(tmp_path / "slide.tif") as tif:
+        tif.write(np.zeros((40, 40), np.uint8), photometric="minisblack")
+        tif.write(np.zeros((10, 10), np.uint8), photometric="minisblack", subfiletype=1)
+    assert as_frames(tmp_path / "slide.tif").shape(0) == (40, 40)
 
 
 def test_a_stack_among_single_images_is_refused_by_name(tmp_path: Path) -> None:

@@ -426,13 +426,15 @@ def test_a_prompt_that_cannot_be_used_says_why_and_changes_nothing(prompt, words
 
 def test_a_run_without_a_usable_prompt_says_what_is_missing():
     session, masks = stack_session()
-    with pytest.raises(PromptError, match="no prompt yet"):
+    with pytest.raises(PromptError, match="nothing has a prompt yet"):
         list(session.propagate())
     session.add(click(2, masks, positive=False))
     with pytest.raises(PromptError, match="only negative clicks"):
         session.segment(2)
     with pytest.raises(PromptError, match="object 9 has no prompt"):
         list(session.propagate(objects=[9]))
+    with pytest.raises(PromptError, match="no object is chosen"):
+        list(session.propagate(objects=[]))
     with pytest.raises(PromptError, match="no frame 20"):
         session.segment(20)
     with pytest.raises(SessionError, match="no frames from 6 up to 2"):

@@ -74,8 +74,8 @@ def test_a_run_killed_with_kill_9_goes_on_as_if_nothing_had_happened(tmp_path: P
         said = _until(process.stderr, rb"\b[2-4]/5")
         process.kill()
     assert process.returncode == -9, said.decode()
-    assert not (broken / WEIGHTS).with_suffix(".part").exists()
     assert main(["train", str(broken), "--resume", "--device", "cpu"]) == 0
+    assert {file.name for file in broken.iterdir()} == {file.name for file in whole.iterdir()}, "no draft is left"
 
     assert steps_in(broken) == list(range(1, 6))
     assert same_weights(whole, broken)
@@ -213,6 +213,7 @@ def test_bad_arguments_end_with_a_sentence(tmp_path: Path, capsys: pytest.Captur
     assert "no model and no file named 'mikro'" in complaint("--model", "mikro")
     assert "there is no run to resume" in complaint("--resume")
     assert "holdout must lie between 0 and 0.9" in complaint("--holdout", "2")
+    assert "learning_rate must be 0 or more; got nan" in complaint("--learning-rate", "nan")
     assert not (tmp_path / "run" / STATE).exists()
     (tmp_path / "run" / CONFIG).write_text("{")
     assert "is damaged" in complaint("--resume")

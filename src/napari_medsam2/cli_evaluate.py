@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
-from .datasets import read_dataset
+from .datasets import notes_of, read_dataset, told_apart
+from .label_files import keep_what_is_read
 from .parts import MAX_PARTS
 from .reports import save_json, scores_table
 
@@ -68,7 +69,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ValueError(f"--loose is a share of a box, 0 to 1; got {arguments.loose:g}")
     if arguments.loose and arguments.prompt != "box":
         raise ValueError(f"--loose draws boxes too large, and the prompt is a {arguments.prompt}")
-    datasets = [read_dataset(path, mode=arguments.mode) for path in arguments.datasets]
+    if arguments.json:
+        keep_what_is_read([arguments.json], [*arguments.datasets, *map(notes_of, arguments.datasets)])
+    datasets = told_apart([read_dataset(path, mode=arguments.mode) for path in arguments.datasets])
 
     from .evaluation import Plan, as_json, evaluate
 

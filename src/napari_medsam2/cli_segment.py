@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
 from .frames import Contrast, FrameError
 from .io import open_frames
-from .label_files import label_dtype, prepare_output, write_labels
+from .label_files import keep_what_is_read, label_dtype, prepare_output, write_labels, written_files
 from .prompt_files import parse_box, parse_mask, parse_point, read_prompts
 from .prompts import Prompt, PromptError
 from .reports import save_json
@@ -84,7 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     if frames.skipped:
         say(f"skipped beside the images: {', '.join(frames.skipped[:5])}{' ...' if len(frames.skipped) > 5 else ''}")
     shapes = [frames.shape(t) for t in range(len(frames))]
+    names = [frames.name(t) for t in range(len(frames))]
+    dtype = label_dtype(max(prompt.object_id for prompt in prompts))
     prepare_output(arguments.output)
+    keep_what_is_read(
+        [*written_files(arguments.output, names), *([arguments.json] if arguments.json else [])],
+        [arguments.input, *arguments.prompts, *(Path(text.partition(":")[2]) for text in arguments.mask)],
+    )
 
     from .session import Session, SessionError, SessionOptions
 
@@ -107,8 +113,6 @@ def run(arguments: argparse.Namespace) -> int:
         if not session.results:
             raise
 
-    dtype = label_dtype(max(session.objects))
-    names = [frames.name(t) for t in range(len(frames))]
     ordered = arguments.mode == "stack"
     write_labels(
         arguments.output, lambda t: session.labels(t, dtype), shapes, dtype=dtype, names=names, ordered=ordered

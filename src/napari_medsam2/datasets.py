@@ -8,9 +8,10 @@ sizes differ. The JSON says which ``kind`` it is ("stack" or "flow"), and may na
 from __future__ import annotations
 
 import json
+import re
 import zipfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast, get_args
 
@@ -73,25 +74,42 @@ def read_dataset(path: str | Path, *, mode: Mode | None = None) -> Dataset:
     images, masks = _sequence(arrays, "image", path), _sequence(arrays, "mask", path)
     if len(images) != len(masks):
         raise DatasetError(f"{path.name} has {len(images)} images and {len(masks)} masks; each image needs one")
+    if unlike := sorted(set(_numbered(arrays, "image")) ^ set(_numbered(arrays, "mask"))):
+        raise DatasetError(f"{path.name} has an image or a mask number {unlike[0]}, but not both")
     for t, (image, mask) in enumerate(zip(images, masks, strict=True)):
         if mask.ndim != 2 or image.shape[:2] != mask.shape:
             raise DatasetError(f"{path.name}: image {t} has shape {image.shape}, its mask {mask.shape}")
-    notes = _read_notes(path.with_suffix(".json"))
+    notes = _read_notes(notes_of(path))
     kind = mode or notes.get("kind")
     if kind not in get_args(Mode):
         raise DatasetError(
             f"nothing says whether {path.name} is a stack or a flow: give --mode, or "
-            f'"kind": "stack" in {path.with_suffix(".json").name}' + (f"; got {kind!r}" if kind else "")
+            f'"kind": "stack" in {notes_of(path).name}' + (f"; got {kind!r}" if kind else "")
         )
-    spacing = notes.get("voxel_size_zyx")
     return Dataset(
         name=path.stem,
         mode=cast(Mode, kind),
         frames=_as_frames(images, path),
         masks=masks,
-        objects=_objects(masks, notes),
-        spacing=(float(spacing[0]), float(spacing[1]), float(spacing[2])) if spacing else None,
+        objects=_objects(masks, notes, notes_of(path)),
+        spacing=_spacing(notes.get("voxel_size_zyx"), notes_of(path)),
     )
+
+
+def notes_of(path: Path) -> Path:
+    """The JSON beside a dataset that says what it is; it may not be there."""
+    return path.with_suffix(".json")
+
+
+def told_apart(datasets: Sequence[Dataset]) -> list[Dataset]:
+    """The same datasets; of those that have the same name, all but the first have a number after it."""
+    counts: dict[str, int] = {}
+    apart = []
+    for dataset in datasets:
+        counts[dataset.name] = counts.get(dataset.name, 0) + 1
+        number = counts[dataset.name]
+        apart.append(dataset if number == 1 else replace(dataset, name=f"{dataset.name} ({number})"))
+    return apart
 
 
 def read_arrays(path: Path) -> dict[str, AnyArray]:
@@ -129,12 +147,17 @@ def _sequence(arrays: Mapping[str, AnyArray], name: str, path: Path) -> AnyArray
         if together.ndim < 3 or not len(together):
             raise DatasetError(f"{path.name}: {name}s must be (T, H, W); got shape {together.shape}")
         return together
-    apart = sorted(key for key in arrays if key.startswith(f"{name}_"))
-    if not apart:
+    numbered = _numbered(arrays, name)
+    if not numbered:
         raise DatasetError(
             f"{path.name} has neither an array {name}s nor {name}_000, {name}_001, ...; it has {', '.join(arrays)}"
         )
-    return [arrays[key] for key in apart]
+    return [numbered[number] for number in sorted(numbered)]
+
+
+def _numbered(arrays: Mapping[str, AnyArray], name: str) -> dict[int, AnyArray]:
+    """Arrays ``NAME_0``, ``NAME_001``, ... by their numbers."""
+    return {int(key[len(name) + 1 :]): array for key, array in arrays.items() if re.fullmatch(rf"{name}_[0-9]+", key)}
 
 
 def _read_notes(path: Path) -> dict[str, Any]:
@@ -149,9 +172,27 @@ def _read_notes(path: Path) -> dict[str, Any]:
     return notes
 
 
-def _objects(masks: AnyArray | list[AnyArray], notes: Mapping[str, Any]) -> dict[int, str]:
+def _objects(masks: AnyArray | list[AnyArray], notes: Mapping[str, Any], path: Path) -> dict[int, str]:
     present = sorted({int(value) for mask in masks for value in np.unique(mask)} - {0})
-    names = {int(key): str(value) for key, value in dict(notes.get("objects") or {}).items()}
-    clean = {int(value) for value in notes.get("clean_ids") or present}
+    try:
+        names = {int(key): str(value) for key, value in (notes.get("objects") or {}).items()}
+    except (AttributeError, ValueError) as error:
+        raise DatasetError(
+            f'"objects" in {path.name} gives each id a name, as {{"1": "liver"}}; got {notes["objects"]!r}'
+        ) from error
+    try:
+        clean = {int(value) for value in notes.get("clean_ids") or present}
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f'"clean_ids" in {path.name} is a list of ids; got {notes["clean_ids"]!r}') from error
     wanted = [value for value in present if value in clean and (not names or value in names)]
     return {value: names.get(value, f"object {value}") for value in wanted}
+
+
+def _spacing(noted: Any, path: Path) -> tuple[float, float, float] | None:
+    if not noted:
+        return None
+    try:
+        z, y, x = (float(value) for value in noted)
+    except (TypeError, ValueError) as error:
+        raise DatasetError(f'"voxel_size_zyx" in {path.name} is three lengths in mm, z first; got {noted!r}') from error
+    return z, y, x

@@ -11,48 +11,51 @@ State = TypeVar("State")
 class History(Generic[State]):
     """Snapshots of a state before each change. Snapshots are handed over: nobody may change them afterwards.
 
+    Each change has a number, by which it can be told whether it is undone.
+
     Parameters
     ----------
     depth
         Changes that can be undone; the oldest are forgotten.
-
-    Attributes
-    ----------
-    position
-        Counts the changes that are in effect: one up for each change and redo, one down for each undo.
     """
 
     def __init__(self, depth: int = 30) -> None:
-        self._before: deque[State] = deque(maxlen=depth)
-        self._after: list[State] = []
-        self.position = 0
+        self._before: deque[tuple[int, State]] = deque(maxlen=depth)
+        self._after: list[tuple[int, State]] = []
+        self._undone: set[int] = set()
+        self._made = 0
 
-    def push(self, before: State) -> None:
-        """Note a change, with the state as it was before it. What was undone can no longer be redone."""
-        self._before.append(before)
+    def push(self, before: State) -> int:
+        """Note a change, with the state as it was before it. What was undone can no longer be redone.
+
+        Returns
+        -------
+        int
+            The number of the change.
+        """
+        self._made += 1
+        self._before.append((self._made, before))
         self._after.clear()
-        self.position += 1
+        return self._made
 
     def undo(self, current: State) -> State | None:
         """The state before the latest change, or ``None`` if there is none; ``current`` is kept for redo."""
         if not self._before:
             return None
-        self._after.append(current)
-        self.position -= 1
-        return self._before.pop()
+        number, state = self._before.pop()
+        self._undone.add(number)
+        self._after.append((number, current))
+        return state
 
     def redo(self, current: State) -> State | None:
         """The state that the latest undo took away, or ``None`` if there is none."""
         if not self._after:
             return None
-        self._before.append(current)
-        self.position += 1
-        return self._after.pop()
+        number, state = self._after.pop()
+        self._undone.discard(number)
+        self._before.append((number, current))
+        return state
 
-    @property
-    def can_undo(self) -> bool:
-        return bool(self._before)
-
-    @property
-    def can_redo(self) -> bool:
-        return bool(self._after)
+    def is_undone(self, number: int) -> bool:
+        """True if the change with this number was undone, and not redone since."""
+        return number in self._undone

@@ -33,6 +33,8 @@ _DECODING_ERRORS = (
     struct.error,
     zlib.error,
 )
+#: What tifffile calls the pictures in a slide's file that are not the slide.
+_BESIDE_THE_IMAGE = ("Thumbnail", "Label", "Macro", "Overview")
 _pillow_limit = threading.Lock()
 
 
@@ -43,7 +45,7 @@ class FrameError(ValueError):
 def natural_key(name: str) -> list[tuple[int, int, str]]:
     """Sort key that puts ``slice2`` before ``slice10``."""
     parts = re.split(r"(\d+)", name.casefold())
-    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
 def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -118,6 +120,7 @@ class TifPages:
             if not tif.series:
                 raise FrameError(f"{path.name} has no image in it")
             series = tif.series[0]
+            _refuse_other_images(path, tif.series)
             page = tif.pages.first
             self.colour = "S" in series.axes and series.sizes.get("sample", series.shape[series.axes.index("S")]) > 1
             named = [
@@ -169,6 +172,17 @@ class TifPages:
                 pixels: AnyArray = tifffile.memmap(self.path, series=0, mode="r")
                 return np.array(pixels.reshape(-1, *self._frame_shape)[index])
             return _read_page(self.path, index)
+
+
+def _refuse_other_images(path: Path, series: Sequence[Any]) -> None:
+    """A tif of several images would lose all but the first. Thumbnails and pictures of a slide's label do not count."""
+    images = [one for one in series if not one.keyframe.is_reduced and one.name not in _BESIDE_THE_IMAGE]
+    if len(images) > 1:
+        sizes = ", ".join(" x ".join(map(str, one.shape)) for one in images[:4]) + (", ..." if len(images) > 4 else "")
+        raise FrameError(
+            f"{path.name} holds {len(images)} images that are not frames of one sequence: {sizes}. Save each of them "
+            "as a file of its own; a folder of files may hold images of any sizes"
+        )
 
 
 def _read_single_tif(path: Path) -> AnyArray:

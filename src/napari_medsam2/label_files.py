@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ class OutputError(ValueError):
 
 def prepare_output(path: Path) -> None:
     """Make sure that labels can be written to ``path``, before a long run and not after it."""
-    is_file = path.suffix.lower() in TIF_SUFFIXES
-    if not is_file and path.suffix:
+    is_file = _is_one_file(path)
+    if not is_file and path.suffix and not path.is_dir():
         raise OutputError(f"labels are written to a .tif, or to a folder with one tif a frame; got {path.name}")
     if is_file and path.is_dir():
         raise OutputError(f"{path} is a folder; name a file in it")
@@ -37,9 +37,46 @@ def prepare_output(path: Path) -> None:
         raise OutputError(f"cannot write to the folder {folder}")
 
 
+def keep_what_is_read(written: Iterable[Path], read: Iterable[Path]) -> None:
+    """Refuse to write over a file that is read, or into a folder whose images are: they could be lost, or mixed up.
+
+    Parameters
+    ----------
+    written
+        Files that will be written, there or not.
+    read
+        Files that are read, and folders of images.
+
+    Raises
+    ------
+    OutputError
+        Naming the file.
+    """
+    sources = [source.resolve() for source in read]
+    for path in written:
+        target = path.resolve()
+        for source in sources:
+            if target == source:
+                raise OutputError(f"{path} is read from; writing there would overwrite it: name another file")
+            if target.parent == source:
+                raise OutputError(f"{path} would lie among the images that are read; name another folder")
+
+
+def written_files(path: Path, names: Sequence[str]) -> list[Path]:
+    """The files that :func:`write_labels` writes for frames of these names."""
+    return [path] if _is_one_file(path) else [path / name for name in file_names(names)]
+
+
 def label_dtype(largest: int) -> type[np.unsignedinteger[Any]]:
-    """The smallest type that holds the largest object number."""
-    return next(kind for kind in (np.uint8, np.uint16, np.uint32) if largest <= np.iinfo(kind).max)
+    """The smallest type that holds the largest object number; :class:`OutputError` if none does."""
+    for kind in (np.uint8, np.uint16, np.uint32):
+        if largest <= np.iinfo(kind).max:
+            return kind
+    raise OutputError(f"object {largest} does not fit into a label image, whose largest number is {2**32 - 1}")
+
+
+def _is_one_file(path: Path) -> bool:
+    return path.suffix.lower() in TIF_SUFFIXES
 
 
 def write_labels(
@@ -67,9 +104,9 @@ def write_labels(
     import tifffile
 
     try:
-        if path.suffix.lower() not in TIF_SUFFIXES:
-            for t, name in enumerate(file_names(names)):
-                _write(tifffile, path / name, labels(t).astype(dtype), metadata={"axes": "YX"})
+        if not _is_one_file(path):
+            for t, file in enumerate(written_files(path, names)):
+                _write(tifffile, file, labels(t).astype(dtype), metadata={"axes": "YX"})
             return
         height, width = (max(shape[side] for shape in shapes) for side in range(2))
 

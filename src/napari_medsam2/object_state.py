@@ -224,6 +224,7 @@ class SessionState:
         self.revision = 0
         self._make_bank = make_bank
         self._together: object = None  # what the latest change can be undone with
+        self._change = 0
 
     def prompts_of(self, object_id: int, frame: int) -> tuple[Prompt, ...]:
         state = self.objects.get(object_id)
@@ -256,11 +257,15 @@ class SessionState:
                     known.kept[t] = replace(kept, result=kept.first, first=None, taken=None)
                     known.stale.add(t)
 
-    def note_change(self, together: object = None) -> None:
-        """Make what comes now a change that can be undone, or a part of the one before that had the same mark."""
+    def note_change(self, together: object = None) -> int:
+        """Make what comes now a change that can be undone, or a part of the one before that had the same mark.
+
+        Returns the number of the change.
+        """
         if together is None or together is not self._together:
-            self.history.push({number: state.copy() for number, state in self.objects.items()})
+            self._change = self.history.push({number: state.copy() for number, state in self.objects.items()})
         self._together = together
+        return self._change
 
     def undo(self) -> bool:
         return self._restore(self.history.undo(self.objects))

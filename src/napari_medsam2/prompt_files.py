@@ -80,7 +80,7 @@ def read_prompts(path: str | Path) -> list[Prompt]:
 
 
 def _prompt_of(item: Any, folder: Path) -> Prompt:
-    if not isinstance(item, dict) or item.get("type") not in _FIELDS:
+    if not isinstance(item, dict) or item.get("type") not in list(_FIELDS):  # it may be anything, also unhashable
         raise PromptError(f'"type" must be one of {", ".join(_FIELDS)}; got {item!r}')
     needed, possible = _FIELDS[item["type"]]
     given = set(item) - {"type"}

@@ -38,12 +38,12 @@ class Span:
 
 @dataclass
 class _Run:
-    """A propagation in progress: which frames it has shown, which have their second pass to come, and on which prompted
-    ones it is settled what the objects leave to each other."""
+    """A propagation in progress: which change it is, which frames it has shown, which have their second pass to come,
+    and on which prompted ones it is settled what the objects leave to each other."""
 
     number: int
     span: Span
-    position: int
+    change: int
     passes_left: int
     shown: set[tuple[int, int]] = field(default_factory=set)
     again: set[tuple[int, int]] = field(default_factory=set)
@@ -137,8 +137,8 @@ class Propagator:
         try:
             while True:
                 with self.state.lock:
-                    if self.state.history.position < run.position:
-                        return  # the run itself was undone
+                    if self.state.history.is_undone(run.change):
+                        return
                     if seen != self.state.revision:
                         seen = self.state.revision
                         if run.settled_at != seen:
@@ -170,11 +170,17 @@ class Propagator:
     def _begin(self, span: Span) -> _Run:
         """Note the run as one change, and forget what earlier runs predicted on the frames that this one will do."""
         with self.state.lock:
-            for object_id in sorted(self._chosen(span)) or [1]:
+            chosen = sorted(self._chosen(span))
+            if not chosen:
+                raise PromptError(
+                    "nothing has a prompt yet: click on an object, or draw a box around it"
+                    if span.objects is None
+                    else "nothing to segment: no object is chosen"
+                )
+            for object_id in chosen:
                 self._promptable(object_id)
-            self.state.note_change()
             self._runs += 1
-            run = _Run(self._runs, span, self.state.history.position, self.passes - 1)
+            run = _Run(self._runs, span, self.state.note_change(), self.passes - 1)
             for step in self._todo(run):
                 known = self.state.objects[step.object_id]
                 if step.frame not in known.prompts:

@@ -143,7 +143,7 @@ class TrainConfig:
     def __post_init__(self) -> None:
         positive = ("steps", "pixels", "size", "first_length", "length", "warmup", "accumulate")
         for name in positive:
-            if getattr(self, name) <= 0:
+            if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be more than 0; got {getattr(self, name)}")
         for name in (
             "learning_rate",
@@ -155,7 +155,7 @@ class TrainConfig:
             "calibration",
             "seed",
         ):
-            if getattr(self, name) < 0:
+            if not getattr(self, name) >= 0:  # not a number is neither
                 raise ValueError(f"{name} must be 0 or more; got {getattr(self, name)}")
         for name in (
             "short",

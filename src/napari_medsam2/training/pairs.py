@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from ..datasets import Dataset, DatasetError, read_dataset
+from ..datasets import Dataset, DatasetError, read_dataset, told_apart
 from ..frames import FrameSource, as_frames
 from ..image_files import IMAGE_SUFFIXES, FrameError, list_images
 from ..planning import Mode
@@ -68,7 +68,7 @@ def read_labelled(paths: Sequence[str | Path], *, mode: Mode | None = None, labe
             f"there is no object on any label image in {', '.join(map(str, paths))}: a label image is 0 where there is "
             "nothing, and 1, 2, ... on the objects"
         )
-    return Labelled(tuple(datasets), tuple(notes))
+    return Labelled(tuple(told_apart(datasets)), tuple(notes))
 
 
 def _read(path: Path, mode: Mode | None, notes: list[str]) -> list[Dataset]:

@@ -204,6 +204,7 @@ class Trainer:
         share = Share(self.ranks.rank, self.ranks.count)
         source = batches(self.config, self.step, self.task.make, share)
         saved = time.monotonic()
+        self._stopping = False
         while self.step < self.config.steps and not self._stopping:
             started = time.monotonic()
             waited, given = 0.0, []
