@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -242,12 +244,44 @@ def test_undo_redo_and_reset_give_back_everything(desk):
     assert reset.prompts == () and reset.results == {}
 
 
+def test_closed_images_and_a_closed_engine_hold_no_memory(desk):
+    desk.open()
+    desk.engine.propagate()
+    desk.frames_until_finished()
+    held = weakref.ref(desk.engine.session), weakref.ref(desk.engine.session.model)
+    desk.engine.close_sequence()
+    desk.engine.preview(0)
+    assert "no images are open yet" in desk.wait_for(Failed).message
+    gc.collect()
+    assert held[0]() is None and held[1]() is not None, "the model stays for the next images"
+    desk.model = None
+    assert desk.engine.close()
+    gc.collect()
+    assert held[1]() is None
+
+
 def test_a_change_of_model_keeps_the_prompts(desk):
     desk.open()
     desk.engine.load_model("other blobs")
     assert desk.wait_for(SequenceOpened).n_frames == 8
     assert desk.engine.session.prompts == (CLICK,)
     assert desk.loaded == ["blobs", "other blobs"]
+
+
+def test_a_change_of_model_keeps_the_results_until_they_are_found_again(desk):
+    desk.open()
+    desk.engine.propagate()
+    desk.frames_until_finished()
+    before = dict(desk.engine.session.results)
+    desk.engine.load_model("other blobs")
+    desk.wait_for(SequenceOpened)
+    session = desk.engine.session
+    assert dict(session.results) == before and not len(session.memory()) and not session.undo()
+    desk.engine.propagate()
+    assert desk.frames_until_finished() == (list(range(8)), "done")
+    assert all(session.results[key] is not before[key] for key in before)
+    desk.engine.undo()
+    assert dict(desk.wait_for(Restored).results) == before
 
 
 def test_a_change_of_model_keeps_erased_frames(desk):

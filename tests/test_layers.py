@@ -18,7 +18,7 @@ from napari_medsam2._layers import (
     read_prompts,
 )
 from napari_medsam2._layout import LayoutError, describe, guess_mode, resolve_layout, take_frames
-from napari_medsam2._output import OutputError, OutputLabels, keep_result, new_labels_layer, save_labels
+from napari_medsam2._output import OutputError, OutputLabels, keep_result, merged, new_labels_layer, save_labels
 from napari_medsam2._prompt_book import PromptBook, Source
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_medsam2.results import FrameResult
@@ -284,10 +284,13 @@ def test_labels_of_the_user_are_kept_or_overwritten_as_chosen(image, keep, winne
 
 def test_a_labels_layer_that_does_not_fit_is_refused(image):
     layout = stack_layout()
+    read_only = np.zeros(SHAPE, np.uint8)
+    read_only.flags.writeable = False
     for wrong, words in [
         (Labels(np.zeros((5, 40, 61), np.uint8)), "shape"),
         (Labels(np.zeros(SHAPE, np.uint8)), "scale or position"),
         (Labels(da.zeros(SHAPE, dtype=np.uint8)), "not in memory"),
+        (Labels(read_only), "read-only"),
     ]:
         with pytest.raises(OutputError, match=words):
             OutputLabels.of_user(wrong, image, layout, keep=True)
@@ -400,6 +403,14 @@ def test_committing_never_overwrites_what_was_kept():
     kept = np.array([[0, 5]], np.uint16)
     assert keep_result(np.array([[1, 1]], np.uint16), kept) == 1
     assert kept.tolist() == [[1, 5]]
+    with pytest.raises(OutputError, match="object 300 does not fit into a labels layer of uint8"):
+        keep_result(np.array([[300]], np.uint16), np.zeros((1, 1), np.uint8))
+
+
+def test_labels_over_each_other_keep_their_numbers():
+    kept, theirs = np.array([[0, 5, 0]], np.uint16), np.array([[70_000, 8, -1]], np.int32)
+    labels = merged([kept, theirs])
+    assert labels.tolist() == [[70_000, 5, -1]] and kept.tolist() == [[0, 5, 0]]
 
 
 def test_saved_labels_are_compressed_and_read_back(tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import tifffile
@@ -10,7 +12,7 @@ from napari.components import ViewerModel
 from face import mocked as mocked_dock
 from face import running
 from fakes import moving_disc
-from napari_medsam2.engine_events import Finished, ResultReady, RunStatus, StatusChanged
+from napari_medsam2.engine_events import Finished, Restored, ResultReady, RunStatus, StatusChanged
 from napari_medsam2.prompts import PointPrompt
 from napari_medsam2.results import FrameResult
 
@@ -87,6 +89,47 @@ def test_results_of_an_image_that_was_left_are_not_shown_on_the_next(make_napari
     qtbot.wait(400)
     assert not do.state.has_results and do.state.problem == do.state.note == ""
     qtbot.waitUntil(lambda: do.engine.status.state == "idle", timeout=20_000)
+    dock.close_dock(timeout=10.0)
+
+
+@pytest.mark.parametrize("change", ["model", "mode", "contrast"])
+def test_labels_stay_through_a_change_of_model_mode_or_contrast_and_undo_after_it(make_napari_viewer, qtbot, change):
+    viewer = make_napari_viewer()
+    viewer.add_image(moving_disc(6)[0], name="scan")
+    dock = running(viewer)
+    do = dock.controller
+
+    def idle():
+        qtbot.waitUntil(lambda: do.engine.status.state == "idle" and not do.engine._queue, timeout=20_000)
+        qtbot.wait(200)  # the labels are redrawn ten times a second
+        return viewer.layers["scan segmentation"].data.copy()
+
+    do.choose_mode("stack")
+    do.use_tool("point")
+    viewer.layers.selection.active.add((1, 32, 22))
+    do.propagate()
+    qtbot.waitUntil(lambda: do.state.status.done == 6, timeout=20_000)
+    found = idle()
+    assert all(slice_.any() for slice_ in found)
+    if change == "model":
+        do.choose_model("micro", "cpu")
+    elif change == "mode":
+        do.choose_mode("flow")
+    else:
+        do.choose_contrast(True)
+    np.testing.assert_array_equal(idle(), found)
+    do.undo()
+    np.testing.assert_array_equal(idle(), found, "there is nothing to undo yet")
+    assert do.state.note == "Nothing to undo."
+    do.redo()
+    do.segment_frame()
+    do.propagate()
+    qtbot.waitUntil(lambda: do.engine.status.finish_reason == "done", timeout=20_000)
+    idle()
+    for _ in range(9):
+        do.undo()
+    np.testing.assert_array_equal(idle(), found, "as it was before the first run with the new settings")
+    assert do.workspace.book.objects
     dock.close_dock(timeout=10.0)
 
 
@@ -271,6 +314,36 @@ def test_an_image_named_like_the_kept_labels_is_not_saved_as_labels(viewer, clic
     dock.controller.save(tmp_path / "labels.tif")
     qtbot.waitUntil(lambda: dock.message.text().startswith("Saved"))
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif")[2] == 1, TRUTH[2])
+
+
+def test_what_is_cleared_while_it_is_saved_is_in_the_file(viewer, clicked, qtbot, tmp_path, monkeypatch):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    cleared, write = threading.Event(), tifffile.imwrite
+
+    def wait_and_write(*args, **options):
+        assert cleared.wait(10)
+        write(*args, **options)
+
+    monkeypatch.setattr(tifffile, "imwrite", wait_and_write)
+    dock.controller.save(tmp_path / "labels.tif")
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    assert not viewer.layers["scan segmentation"].data.any()
+    cleared.set()
+    qtbot.waitUntil(lambda: dock.message.text().startswith("Saved"))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif")[2] == 1, TRUTH[2])
+
+
+def test_a_number_that_the_layer_cannot_hold_loses_no_other_frame(viewer, clicked, qtbot):
+    dock, _, send = clicked
+    theirs = viewer.add_labels(np.zeros(TRUTH.shape, np.uint8), name="mine")
+    assert dock.controller.choose_output(theirs, keep=True)
+    deliver(qtbot, send, answer(1, 300), answer(2), answer(3))
+    assert "300" in dock.message.text() and not theirs.data[1].any()
+    np.testing.assert_array_equal(theirs.data[2:4] == 1, TRUTH[2:4])
+    assert dock.controller.choose_output(None, keep=True)
+    deliver(qtbot, send, answer(4))
+    assert (viewer.layers["scan segmentation"].data[1] == 300).any()
 
 
 def test_a_save_that_fails_says_so_and_leaves_the_old_file(viewer, clicked, qtbot, tmp_path, monkeypatch):

@@ -441,6 +441,15 @@ def test_a_run_without_a_usable_prompt_says_what_is_missing():
         session.propagate(start=6, stop=2)
 
 
+def test_results_of_other_images_are_not_taken_over():
+    session, masks = stack_session()
+    other, _ = stack_session(n_frames=12)
+    other.add(click(9, masks[:1].repeat(12, 0)))
+    with pytest.raises(SessionError, match="a result of frame 9"):
+        session.take_results([other.segment(9)])
+    assert not session.results
+
+
 # ---- the bundled network ---------------------------------------------------------------------------------------------
 
 

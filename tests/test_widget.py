@@ -290,6 +290,18 @@ def test_commit_keeps_the_result_and_starts_the_next_object(viewer, prompted, qt
     assert dock.controller.state.current == 2
 
 
+def test_a_layer_of_the_user_that_has_the_name_of_the_kept_labels_is_not_taken_for_them(viewer, prompted, qtbot):
+    dock, _engine, send = prompted
+    theirs = viewer.add_labels(np.zeros(SHAPE, np.uint8), name="scan kept")
+    for number in (1, 2):
+        deliver(qtbot, send, ResultReady(1, 0, result(2, number, where=slice(10 * number, 10 * number + 5)), "preview"))
+        dock.run.commit.click()
+        deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    (kept,) = (layer for layer in viewer.layers if layer.name.startswith("scan kept") and layer is not theirs)
+    assert not theirs.data.any() and np.unique(kept.data).tolist() == [0, 1, 2]
+    assert f"Kept in '{kept.name}'" in dock.message.text()
+
+
 def test_results_go_to_the_user_s_layer_and_keep_its_labels(viewer, prompted, qtbot):
     dock, _, send = prompted
     data = np.zeros(SHAPE, np.uint8)

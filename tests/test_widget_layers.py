@@ -15,7 +15,7 @@ def test_removing_the_image_during_a_run_stops_it_and_keeps_the_labels(viewer, p
     deliver(qtbot, send, ResultReady(1, 0, result(2), "propagate"), StatusChanged(RunStatus("running", 1, 5)))
     engine.status = RunStatus("running", 1, 5)
     viewer.layers.remove("scan")
-    engine.cancel.assert_called_once()
+    engine.close_sequence.assert_called_once()
     assert "was removed" in dock.message.text() and viewer.layers["scan segmentation"].data.sum() == 100
     deliver(qtbot, send, ResultReady(1, 0, result(3), "propagate"))
     assert viewer.layers["scan segmentation"].data[3].sum() == 0

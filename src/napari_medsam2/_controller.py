@@ -12,12 +12,15 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 
 from ._hub import Hub
-from ._output import OutputError, keep_result, new_labels_layer, save_labels
+from ._output import OutputError, keep_result, merged, new_labels_layer, save_labels
 from ._state import about, worst_frame
 from ._tools import Tool, place_below
 from .planning import Direction
 from .registry import MODELS, ModelEntry, local_file
 from .speed import estimate_seconds
+
+#: In the metadata of a layer that results are committed to: the name of the image.
+_KEPT_OF = "napari-medsam2 kept of"
 
 
 class Controller(Hub):
@@ -240,14 +243,16 @@ class Controller(Hub):
             kept = self._kept_layer(work.image) if output.ours else None
             if output.ours and kept is None:
                 kept = new_labels_layer(work.image, work.sequence.layout, name)
+                kept.metadata[_KEPT_OF] = work.image.name
                 place_below(self.viewer, kept, [output.layer])
+            if kept is not None:
+                keep_result(output.layer.data, kept.data)
         except OutputError as error:
             self.say(str(error))
             return
         if kept is not None:
-            keep_result(output.layer.data, kept.data)
             kept.refresh()
-            where = name
+            where = kept.name
         else:
             work.results.forget()
             where = output.layer.name
@@ -258,10 +263,10 @@ class Controller(Hub):
         self.say(note=f"Kept in '{where}'. The next prompt starts object {next_object}.")
 
     def _kept_layer(self, image: Image) -> Labels | None:
-        """Find the layer that results are committed to."""
+        """Find the layer of ours that results are committed to; one of the user's may have its name."""
         shape = self.workspace.sequence.layout.shape if self.workspace is not None else ()
-        named = (layer for layer in self.viewer.layers if layer.name == f"{image.name} kept")
-        return next((la for la in named if isinstance(la, Labels) and la.data.shape == shape), None)
+        ours = (layer for layer in self.viewer.layers if layer.metadata.get(_KEPT_OF) == image.name)
+        return next((la for la in ours if isinstance(la, Labels) and la.data.shape == shape), None)
 
     def save(self, path: Path) -> None:
         """Write the labels to a compressed tif, beside the interface thread."""
@@ -272,18 +277,19 @@ class Controller(Hub):
         if layer is None and kept is None:
             self.say("There are no labels to save yet.")
             return
-        parts = [np.asarray(la.data) for la in (kept, layer) if la is not None]
+        try:  # a copy, now: what is painted while it is written is not part of it
+            labels = merged([np.asarray(la.data) for la in (kept, layer) if la is not None])
+        except MemoryError:
+            self.say("There is not enough memory to save the labels: close other images first.")
+            return
         path = path if path.suffix.lower() in (".tif", ".tiff") else path.with_name(path.name + ".tif")
         self.say(note=f"Saving {path.name} ...")
         # No daemon: closing napari waits for the file.
-        threading.Thread(target=self._write, args=(path, parts), name="napari-medsam2 save").start()
+        threading.Thread(target=self._write, args=(path, labels), name="napari-medsam2 save").start()
 
-    def _write(self, path: Path, parts: list[npt.NDArray[Any]]) -> None:
+    def _write(self, path: Path, labels: npt.NDArray[Any]) -> None:
         problem = ""
         try:
-            labels = parts[0].copy()
-            for part in parts[1:]:
-                keep_result(part, labels)
             save_labels(path, labels)
         except (OSError, MemoryError, ValueError) as error:
             problem = f"The labels could not be saved: {error}"

@@ -55,9 +55,10 @@ class ModelDownload(QObject):
 
     def close(self) -> None:
         """Stop, and say nothing more."""
-        self._timer.stop()
         self._stop.set()
-        self.blockSignals(True)
+        with suppress(RuntimeError):  # Qt has deleted it with the window
+            self._timer.stop()
+            self.blockSignals(True)
 
     def _show(self, status: DownloadStatus | None) -> None:
         self.status = status

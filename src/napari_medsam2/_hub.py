@@ -150,8 +150,8 @@ class Hub(QObject):
 
     def _start(self, event: NapariEvent | None = None) -> None:
         """Begin with the image as the viewer shows it now."""
-        if self.engine.status.state in ("running", "paused"):
-            self.engine.cancel()
+        if self._opened:
+            self.engine.close_sequence()
         if self.workspace is not None:
             self.workspace.close()
             self.workspace = None
@@ -290,6 +290,8 @@ class Hub(QObject):
             # "Not here" (an empty mask) needs a "here" before it.
             for (number, frame), group in sorted(work.book.groups.items(), key=lambda item: is_erased(item[1])):
                 self.engine.replace_prompts(number, frame, group)
+            if work.results.results:
+                self.engine.take_results(work.results.results.values())
         return work
 
     def _reopen(self) -> None:
@@ -328,7 +330,8 @@ class Hub(QObject):
                 work.results.add(result)
                 self._later()
         elif isinstance(event, Restored) and work is not None:
-            work.restore(event)
+            if event.changed:
+                work.restore(event)
             if event.cause != "reset":
                 self.say(note="" if event.changed else f"Nothing to {event.cause}.")
             self.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -87,6 +87,8 @@ class OutputLabels:
             )
         if not isinstance(layer.data, np.ndarray):
             raise OutputError(f"'{layer.name}' is not in memory, so it cannot be painted; choose a new layer")
+        if not layer.data.flags.writeable:
+            raise OutputError(f"the labels of '{layer.name}' are read-only; choose a new layer")
         expected = affine_of(image)
         if layout.factors:
             expected = expected @ np.diag([*layout.factors, 1.0])
@@ -227,10 +229,27 @@ def _adds(view: npt.NDArray[Any], where: npt.NDArray[np.bool_], found: Found) ->
 
 
 def keep_result(result: npt.NDArray[Any], kept: npt.NDArray[Any]) -> int:
-    """Copy labels into a kept layer's data, never over labels that are there; return how many pixels were new."""
+    """Copy labels into a kept layer's data, never over labels that are there; return how many pixels were new.
+
+    Raises
+    ------
+    OutputError
+        If a number is too large for that data.
+    """
     new = (result != 0) & (kept == 0)
-    kept[new] = result[new]
+    numbers = result[new]
+    if numbers.size and numbers.max() > np.iinfo(kept.dtype).max:
+        raise OutputError(f"object {numbers.max()} does not fit into a labels layer of {kept.dtype}")
+    kept[new] = numbers
     return int(np.count_nonzero(new))
+
+
+def merged(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """A copy of label images of one shape over each other, the first one on top, of a type that holds all numbers."""
+    labels = parts[0].astype(np.result_type(*parts))
+    for part in parts[1:]:
+        keep_result(part, labels)
+    return labels
 
 
 def save_labels(path: Path, labels: npt.NDArray[Any]) -> None:
@@ -238,7 +257,7 @@ def save_labels(path: Path, labels: npt.NDArray[Any]) -> None:
     import tifffile
 
     big = labels.nbytes > 2**31
-    smallest = np.uint8 if labels.size and labels.max() < 256 else labels.dtype
+    smallest = np.uint8 if labels.size and labels.min() >= 0 and labels.max() < 256 else labels.dtype
     values = labels.astype(smallest, copy=False)
     part = path.with_name(f".{path.name}.part")  # a file is there whole or not at all
     try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from napari.layers import Image, Labels
 
 from ._layout import Layout
-from ._output import Found, OutputLabels, new_labels_layer
+from ._output import Found, OutputError, OutputLabels, new_labels_layer
 from ._state import Column
 from .results import FrameResult
 
@@ -114,16 +114,23 @@ class ResultView:
         if not self._late or self.withdrawn or (self.output is None and not self.results):
             return
         output = self.labels()
-        late, self._late = self._late, set()
+        late, problem = set(self._late), None
         by_frame: dict[int, dict[int, FrameResult]] = {frame: {} for frame in late}
         for (frame, number), result in self.results.items():
             if frame in by_frame:
                 by_frame[frame][number] = result
         for frame, found in by_frame.items():
-            self._confidences[frame] = output.show(frame, found).confidences
+            try:
+                self._confidences[frame] = output.show(frame, found).confidences
+            except OutputError as error:
+                problem = error  # the frame stays late; the others are written
+                continue
             self._shown[frame] = found
+            self._late.discard(frame)
         if in_view is None or in_view in late:
             output.layer.refresh(extent=False, thumbnail=False)
+        if problem is not None:
+            raise problem
 
     def forget(self) -> None:
         """Drop the results but leave the labels in the layer (a commit to the user's layer)."""

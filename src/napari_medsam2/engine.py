@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -128,7 +128,8 @@ class Engine(Worker):
         return self._session
 
     def load_model(self, name_or_path: str = "micro", *, device: str = "auto") -> int:
-        """Load a model. An open sequence is opened again with it: prompts are kept, results are not.
+        """Load a model. An open sequence is opened again with it: prompts are kept, results too, until their frames are
+        segmented again. What was done before cannot be undone then.
 
         If it cannot be loaded, the one before goes on, with its run. Where memory is short, now or later, a
         :class:`~napari_medsam2.notices.Notice` says what was done about it and where the model runs now.
@@ -170,6 +171,18 @@ class Engine(Worker):
             self._generation += 1
         return self._ask("open the images", call, of_session=False)
 
+    def close_sequence(self) -> int:
+        """End what runs, and let go of the images, the session and its caches; the model stays."""
+
+        def call(request: Request) -> None:
+            self._end_run("superseded")
+            self._session = self._sequence = None
+
+        with self._changed:
+            self._generation += 1
+            self._paused = False
+        return self._ask("close the images", call, of_session=False)
+
     def add_prompt(self, prompt: Prompt) -> int:
         """Add a prompt; :class:`PromptsChanged` follows. During a run it takes effect at the next frame boundary."""
         return self._ask_edit("add a prompt", lambda session: session.add(prompt))
@@ -199,6 +212,11 @@ class Engine(Worker):
             lambda session: session.replace_prompts(object_id, frame, kept, together=together),
             uncovered=(frame, object_id) if uncover else None,
         )
+
+    def take_results(self, results: Iterable[FrameResult]) -> int:
+        """Go on with results that are there; see :meth:`napari_medsam2.session.Session.take_results`."""
+        kept = tuple(results)
+        return self._ask("take over the labels", lambda request: self._opened().take_results(kept))
 
     def preview(self, frame: int, object_id: int = 1) -> int:
         """Segment one frame; :class:`ResultReady` with ``origin="preview"`` follows.
@@ -354,15 +372,22 @@ class Engine(Worker):
         self._set(state="idle", seconds_left=None, finish_reason=reason, detail="")
         self._emit(Finished(run.request.number, run.request.generation, reason))
 
+    def _let_go(self) -> None:
+        self._end_run("superseded")
+        self._session = self._sequence = self._model = None
+
     def _make_session(self, request: Request) -> None:
         if self._model is None or self._sequence is None:
             return
         generation, data, options = self._sequence
-        prompts = self._session.prompts if self._session is not None else ()
+        before = self._session
+        prompts = before.prompts if before is not None else ()
         self._set(state="loading", detail="opening the images")
         session = self._open_session(self._model, data, options)
         for prompt in sorted(prompts, key=lambda prompt: is_erased([prompt])):  # "not here" needs a "here" before it
             session.add(prompt)
+        if before is not None:
+            session.take_results(before.results.values())
         self._session = session
         frames = session.frames
         self._emit(SequenceOpened(request.number, generation, len(frames), frames.describe()))

@@ -6,7 +6,7 @@ Everything in here is shared between threads and is only touched under the state
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -221,6 +221,7 @@ class SessionState:
         self.lock = threading.RLock()
         self.objects: dict[int, ObjectState] = {}
         self.history: History[dict[int, ObjectState]] = History(undo_depth)
+        self._undo_depth = undo_depth
         self.revision = 0
         self._make_bank = make_bank
         self._together: object = None  # what the latest change can be undone with
@@ -266,6 +267,15 @@ class SessionState:
             self._change = self.history.push({number: state.copy() for number, state in self.objects.items()})
         self._together = together
         return self._change
+
+    def take_results(self, results: Iterable[FrameResult]) -> None:
+        """Take in results that were not found here; they are stale. What was done so far can no longer be undone."""
+        for result in results:
+            known = self.objects.setdefault(result.object_id, ObjectState(self._make_bank()))
+            known.kept[result.frame] = Kept(result, 0, 0, None, None)  # without a window nothing is followed from it
+            known.stale.add(result.frame)
+        self.history, self._together = History(self._undo_depth), None
+        self.revision += 1
 
     def undo(self) -> bool:
         return self._restore(self.history.undo(self.objects))

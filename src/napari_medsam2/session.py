@@ -7,7 +7,7 @@ A session joins three parts: a :class:`~napari_medsam2.object_state.SessionState
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -243,6 +243,24 @@ class Session:
         """Remove prompts, results and memory of one object, or of all. Can be undone."""
         with self._state.lock:
             self._state.reset(object_id)
+
+    def take_results(self, results: Iterable[FrameResult]) -> None:
+        """Take over the results of another session of these frames, as after a change of the model.
+
+        They stay until their frames are segmented again, and nothing is remembered from them. What was done in this
+        session so far can no longer be undone.
+
+        Raises
+        ------
+        SessionError
+            If one of them is not of these frames; nothing is taken then.
+        """
+        results = tuple(results)
+        for result in results:
+            if not 0 <= result.frame < len(self.frames) or result.shape != self.frames.shape(result.frame):
+                raise SessionError(f"a result of frame {result.frame}, {result.shape}, is not of these images")
+        with self._state.lock:
+            self._state.take_results(results)
 
     # ---- segmenting ------------------------------------------------------------------------------------------------
 

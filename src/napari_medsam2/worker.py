@@ -101,6 +101,10 @@ class Worker(ABC):
     def _fail(self, request: Request, error: Exception) -> None:
         """Report that a request failed."""
 
+    @abstractmethod
+    def _let_go(self) -> None:
+        """Drop all that takes memory; called at the end, on the worker thread."""
+
     # ---- for the engine --------------------------------------------------------------------------------------------
 
     def _ask(
@@ -156,6 +160,8 @@ class Worker(ABC):
                     request.call(request)
                 except Exception as error:  # delivered in words; the worker goes on
                     self._fail(request, error)
+            request = None  # it holds what it was asked with
+        self._let_go()
         self._set(state="closed", seconds_left=None, detail="")
 
     def _next_request(self) -> tuple[Request | None, bool]:
