@@ -110,8 +110,8 @@ def micro() -> Model:
 
 
 def test_what_is_learned_makes_the_views_more_likely_and_leaves_the_network_as_it_was(micro: Model) -> None:
+    from napari_medsam2.network import micro_adaptation as adaptation
     from napari_medsam2.network.micro import MicroNetwork
-    from napari_medsam2.training import adaptation
 
     network = micro.network
     assert isinstance(network, MicroNetwork)
@@ -145,7 +145,7 @@ def test_of_several_masks_the_mean_is_taken() -> None:
 def lessons(micro: Model, monkeypatch: pytest.MonkeyPatch) -> list[Lesson]:
     """The lessons that the bundled network was given; it takes two steps in each."""
     given: list[Lesson] = []
-    monkeypatch.setattr("napari_medsam2.training.adaptation.STEPS", 2)
+    monkeypatch.setattr("napari_medsam2.network.micro_adaptation.STEPS", 2)
     adapt = type(micro.network).adapt
 
     def learn(self: object, lesson: Lesson) -> Adaptation | None:

@@ -157,20 +157,20 @@ def test_six_nearest_behind_have_slots_and_further_ones_give_their_pointer_alone
 def test_backwards_the_frames_above_are_behind():
     # the golden case `reverse0`: frame 0, backwards, prompt on 3, others 2 and 1
     picks = fifo((3,), range(1, 3)).pick(0, None, n_frames=4, reverse=True)
-    assert [(p.entry.frame, p.slot, p.offset, p.pointer) for p in picks] == [
-        (3, None, 3, True),
-        (1, 1, 1, True),
-        (2, 2, 2, True),
+    assert [(p.entry.frame, p.slot, p.offset) for p in picks] == [
+        (3, None, 3),
+        (1, 1, 1),
+        (2, 2, 2),
     ]
 
 
-def test_a_prompted_frame_ahead_gives_its_memory_but_not_its_pointer():
+def test_a_prompted_frame_ahead_lies_behind_by_less_than_nothing():
     # the golden case `twocond2`: frame 2, prompts on 0 and 3, other 1
     picks = fifo((0, 3), range(1, 2)).pick(2, None, n_frames=4)
-    assert [(p.entry.frame, p.offset, p.spatial, p.pointer) for p in picks] == [
-        (0, 2, True, True),
-        (3, -1, True, False),
-        (1, 1, True, True),
+    assert [(p.entry.frame, p.offset, p.spatial) for p in picks] == [
+        (0, 2, True),
+        (3, -1, True),
+        (1, 1, True),
     ]
 
 

@@ -23,10 +23,10 @@ from safetensors.torch import load_file
 from napari_medsam2.cli import main
 from napari_medsam2.models import load_model
 from napari_medsam2.training import files
-from napari_medsam2.training.config import TrainConfig, from_json, make_config, options
+from napari_medsam2.training.config import CONFIG, TrainConfig, from_json, make_config, options
 from napari_medsam2.training.curve import Curve
 from napari_medsam2.training.data import Batch, batches
-from napari_medsam2.training.files import CONFIG, CURVE, PICTURE, STATE, WEIGHTS, TrainingError
+from napari_medsam2.training.files import CURVE, PICTURE, STATE, WEIGHTS, TrainingError
 from napari_medsam2.training.learners import learner_for
 from napari_medsam2.training.pairs import read_labelled
 from napari_medsam2.training.picture import draw_curve, smooth

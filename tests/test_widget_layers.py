@@ -25,7 +25,7 @@ def test_renaming_the_image_changes_nothing(viewer, prompted, stack, qtbot):
     dock, engine, _send = prompted
     stack.name = "other"
     assert dock.image.picker.currentText() == "other" and dock.controller.state.has_prompts
-    engine.cancel.assert_not_called()
+    engine.close_sequence.assert_not_called()
 
 
 def test_removing_the_prompt_layer_removes_its_prompts(viewer, prompted, qtbot):

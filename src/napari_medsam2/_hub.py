@@ -25,7 +25,7 @@ from ._state import DockState, title_of
 from ._workspace import Workspace
 from .contrast import Contrast
 from .engine import Engine
-from .engine_events import Event, Failed, Finished, ModelLoaded, Restored, ResultReady, StatusChanged
+from .engine_events import LOADING, OPENING, Event, Failed, Finished, ModelLoaded, Restored, ResultReady, StatusChanged
 from .notices import Notice
 from .prompts import is_erased
 from .registry import MODELS
@@ -344,12 +344,12 @@ class Hub(QObject):
                 self.say(note="Cancelled; what was done stays.")
             self.flush()
         elif isinstance(event, Failed):
-            if event.during == "load the model":
+            if event.during == LOADING:
                 self._on_model_failed(event)
                 return
-            if event.during != "open the images" and not self._opened:
+            if event.during != OPENING and not self._opened:
                 return  # what failed before this has been told
-            if event.during == "open the images":
+            if event.during == OPENING:
                 self._opened = False  # tried again, with all prompts, by the next action
             self.say(event.message, report=event.report)
 

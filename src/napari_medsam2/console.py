@@ -8,8 +8,10 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+from .memory_bank import BankName
+from .models import PRECISIONS
 from .speed import leave_a_core
 
 if TYPE_CHECKING:
@@ -88,7 +90,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     add_device_option(parser)
     parser.add_argument(
         "--precision",
-        choices=("auto", "float32", "bfloat16"),
+        choices=PRECISIONS,
         default="auto",
         help="bfloat16 is faster where the processor computes in it (default: on NVIDIA GPUs that do)",
     )
@@ -117,7 +119,7 @@ def add_bank_options(parser: argparse.ArgumentParser) -> None:
     """How a session remembers."""
     parser.add_argument(
         "--bank",
-        choices=("auto", "fifo", "self-sorting"),
+        choices=get_args(BankName),
         default="auto",
         help="which memories are kept (default: fifo in a stack, self-sorting in a flow)",
     )

@@ -14,6 +14,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from .engine_events import (
+    LOADING,
+    OPENING,
+    PREVIEWING,
+    PROPAGATING,
     Event,
     Failed,
     Finished,
@@ -145,7 +149,7 @@ class Engine(Worker):
             self._emit(ModelLoaded(request.number, model.name, str(model.device), bool(model.region)))
             self._make_session(request)
 
-        return self._ask("load the model", call, of_session=False)
+        return self._ask(LOADING, call, of_session=False)
 
     def open(self, data: Any, *, mode: Literal["stack", "flow"] = "stack", **options: Any) -> int:
         """Open a sequence for prompts; it waits for the model if none is loaded yet.
@@ -169,7 +173,7 @@ class Engine(Worker):
 
         with self._changed:
             self._generation += 1
-        return self._ask("open the images", call, of_session=False)
+        return self._ask(OPENING, call, of_session=False)
 
     def close_sequence(self) -> int:
         """End what runs, and let go of the images, the session and its caches; the model stays."""
@@ -186,11 +190,6 @@ class Engine(Worker):
     def add_prompt(self, prompt: Prompt) -> int:
         """Add a prompt; :class:`PromptsChanged` follows. During a run it takes effect at the next frame boundary."""
         return self._ask_edit("add a prompt", lambda session: session.add(prompt))
-
-    def remove_prompt(self, prompt: Prompt) -> int:
-        """Remove a prompt; what follows is as for :meth:`replace_prompts`."""
-        uncovered = prompt.frame, prompt.object_id
-        return self._ask_edit("remove a prompt", lambda session: session.remove(prompt), uncovered=uncovered)
 
     def replace_prompts(
         self,
@@ -228,7 +227,7 @@ class Engine(Worker):
             result = self._opened().segment(frame, object_id)
             self._emit(ResultReady(request.number, request.generation, result, "preview"))
 
-        return self._ask("segment the frame", call, preview_of=(frame, object_id))
+        return self._ask(PREVIEWING, call, preview_of=(frame, object_id))
 
     def propagate(
         self,
@@ -252,7 +251,7 @@ class Engine(Worker):
 
         with self._changed:
             self._paused = False
-        return self._ask("propagate", call)
+        return self._ask(PROPAGATING, call)
 
     def pause(self) -> None:
         """Stop a propagation at the next frame boundary; prompts, previews and undo still work."""
@@ -267,13 +266,13 @@ class Engine(Worker):
             self._changed.notify()
 
     def cancel(self) -> int:
-        """End a propagation at the next frame boundary (its results stay) and drop what is queued before this."""
+        """End a propagation at the next frame boundary (its results stay); queued runs and previews go."""
 
         def call(request: Request) -> None:
             self._end_run("cancelled")
 
         with self._changed:
-            self._queue = deque(r for r in self._queue if r.during not in ("propagate", "segment the frame"))
+            self._queue = deque(r for r in self._queue if r.during not in (PROPAGATING, PREVIEWING))
             self._paused = False
             if self._run is not None:
                 self._status = replace(self._status, state="stopping")

@@ -143,6 +143,10 @@ Event = (
 )
 
 
+#: What is said to have failed where somebody acts on it: loading a model, opening images, a run, a preview.
+LOADING, OPENING, PROPAGATING, PREVIEWING = "load the model", "open the images", "propagate", "segment the frame"
+
+
 def failure_of(error: Exception, request: int, generation: int, during: str, model: str | None) -> Failed:
     """Put an exception in words, with a report that can be pasted into an issue."""
     expected = isinstance(error, OSError) or type(error).__module__.partition(".")[0] == __package__

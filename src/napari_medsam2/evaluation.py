@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .datasets import Dataset, DatasetError
+from .memory_bank import BankName, bank_for
 from .metrics import (
     dice,
     expected_calibration_error,
@@ -137,7 +138,7 @@ class Plan:
     """
 
     prompt: PromptKind = "box"
-    bank: Literal["auto", "fifo", "self-sorting"] = "auto"
+    bank: BankName = "auto"
     frame: int | None = None
     seed: int = 0
     loose: float = 0.0
@@ -168,7 +169,7 @@ def evaluate(
 
     ids = list(dataset.objects) if plan.objects is None else list(plan.objects)
     starts = {object_id: prompt_frame(dataset, object_id, plan.frame) for object_id in ids}
-    bank = plan.bank if plan.bank != "auto" else ("fifo" if dataset.mode == "stack" else "self-sorting")
+    bank = bank_for(plan.bank, dataset.mode)
     options = SessionOptions(undo_depth=0, adapt=plan.adapt)
     session = Session(model, dataset.frames, mode=dataset.mode, bank=bank, passes=plan.passes, options=options)
     n_frames, dtype = len(dataset.frames), np.min_scalar_type(max(ids, default=0))

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from . import region
@@ -24,6 +23,7 @@ from .lessons import Drawn, Lessons
 from .memory_bank import Pick
 from .models import Model
 from .network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
+from .network.resample import resize
 from .prompts import boxes_of, drawn_mask, masks_of, points_of
 from .shortage import give_back_unused
 from .task import Mask, SegmentOptions, Task
@@ -167,8 +167,7 @@ class Looker:
             inside = crop_mask(drawn, look.window, self.size).to(self.model.device)
             logits = (inside * 2 - 1) * DRAWN_LOGIT
         else:
-            size = (self.size, self.size)
-            logits = F.interpolate(look.prediction.logits.float(), size, mode="bilinear", align_corners=False)
+            logits = resize(look.prediction.logits.float(), (self.size, self.size))
             if apart is not None:
                 outside = crop_mask(apart, look.window, self.size).to(self.model.device)
                 logits = torch.where(outside > 0.5, logits.clamp(max=-DRAWN_LOGIT), logits)
@@ -268,7 +267,7 @@ class Looker:
 
 def _mean(first: Prediction, finer: Prediction) -> Prediction:
     """Two answers about one window as one, as fine as the second."""
-    size = finer.logits.shape[-2:]
-    logits = F.interpolate(first.logits.float(), size, mode="bilinear", align_corners=False) + finer.logits.float()
+    height, width = finer.logits.shape[-2:]
+    logits = resize(first.logits.float(), (height, width)) + finer.logits.float()
     quality, objectness = (first.iou + finer.iou) / 2, (first.objectness + finer.objectness) / 2
     return replace(first, logits=logits / 2, iou=quality, objectness=objectness)

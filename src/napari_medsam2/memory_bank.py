@@ -8,10 +8,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+
+from .planning import Mode
+
+#: Which memories are kept; "auto" leaves it to the kind of the sequence, see :func:`bank_for`.
+BankName = Literal["auto", "fifo", "self-sorting"]
 
 _Bank = TypeVar("_Bank", bound="MemoryBank")
 
@@ -60,8 +65,6 @@ class Pick:
         Frames since the entry **in the direction of the run**: negative if it lies ahead.
     spatial
         False if only the object pointer is recalled.
-    pointer
-        False if only the spatial memory is recalled (SAM 2: a prompted frame that lies ahead).
     """
 
     entry: MemoryEntry
@@ -69,7 +72,13 @@ class Pick:
     slot: int | None = None
     offset: int | None = None
     spatial: bool = True
-    pointer: bool = True
+
+
+def bank_for(name: BankName, mode: Mode) -> Literal["fifo", "self-sorting"]:
+    """What "auto" means: first in, first out in a stack, self-sorting in a flow."""
+    if name == "auto":
+        return "fifo" if mode == "stack" else "self-sorting"
+    return name
 
 
 class MemoryBank(ABC):
@@ -192,7 +201,7 @@ class Fifo(MemoryBank):
         picks = []
         for entry in self._nearest_pinned(frame):
             offset = _offset(entry, frame, reverse)
-            picks.append(Pick(entry, offset=offset, pointer=offset > 0))
+            picks.append(Pick(entry, offset=offset))
         reach = max(self.slots, min(n_frames, self.pointers) - 1)
         for steps in range(1, reach + 1):
             behind = self._entries.get(frame + steps if reverse else frame - steps)
@@ -308,7 +317,7 @@ class SelfSorting(MemoryBank):
             if weight > 0:
                 offset = _offset(entry, frame, reverse)
                 slot = None if entry.pinned else min(max(1, abs(offset)), self.slots)
-                picks.append(Pick(entry, weight=weight, slot=slot, offset=offset, pointer=offset > 0))
+                picks.append(Pick(entry, weight=weight, slot=slot, offset=offset))
         return picks
 
     def _weights(

@@ -263,8 +263,16 @@ def _build(
 def _autocast(precision: str, device: torch.device) -> torch.dtype | None:
     import torch
 
-    native = device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return torch.bfloat16 if precision == "bfloat16" or (precision == "auto" and native) else None
+    return torch.bfloat16 if use_bfloat16(precision, device) else None
+
+
+def use_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether to compute in bfloat16 where that is good enough; "auto": on GPUs of NVIDIA that do without emulation."""
+    import torch
+
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bfloat16"
 
 
 def trained_config(path: Path) -> Sam2Config | None:

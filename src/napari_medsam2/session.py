@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from .frames import ContrastLike, FrameSource, PerFrameContrast, as_frames, estimate_contrast
 from .looks import Looker
-from .memory_bank import Fifo, MemoryBank, SelfSorting
+from .memory_bank import BankName, Fifo, MemoryBank, SelfSorting, bank_for
 from .models import Model
 from .object_state import SessionState, same_prompt
 from .overlap import Shown, share_out
@@ -30,8 +30,6 @@ from .task import SegmentOptions
 from .tiles import FOR_WHOLE_FRAMES, TileOptions
 
 __all__ = ["Direction", "FrameResult", "Mode", "Session", "SessionError", "SessionOptions"]
-
-BankName = Literal["auto", "fifo", "self-sorting"]
 
 
 @dataclass(frozen=True)
@@ -125,14 +123,14 @@ class Session:
         options: SessionOptions | None = None,
     ) -> None:
         _check_choice("mode", mode, ("stack", "flow"))
-        _check_choice("bank", bank, ("auto", "fifo", "self-sorting"))
+        _check_choice("bank", bank, get_args(BankName))
         if passes not in (1, 2):
             raise ValueError(f"passes must be 1 or 2; got {passes!r}")
         options = options or SessionOptions()
         self.model = model
         self.frames: FrameSource = as_frames(frames)
         self.mode: Mode = mode
-        self.bank: BankName = bank if bank != "auto" else ("fifo" if mode == "stack" else "self-sorting")
+        self.bank = bank_for(bank, mode)
         self.options = options
         self.region = model.region if region is None else bool(region)
         self.passes = passes if mode == "flow" else 1

@@ -1,7 +1,8 @@
 """Crop a window of a frame to the network's square input, and map points and masks back exactly.
 
-Everything that is resized anywhere in the package is resized here. One linear map ties a frame to its network input:
-output pixel ``i`` of ``S`` is centred at ``origin + (i + 0.5) * size / S`` in data coordinates, along each axis.
+Frames and masks are resized here and nowhere else; maps inside of networks, by ``network/resample.py``. One linear map
+ties a frame to its network input: output pixel ``i`` of ``S`` is centred at ``origin + (i + 0.5) * size / S`` in data
+coordinates, along each axis.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ import numpy.typing as npt
 import torch
 from scipy.sparse import csr_array
 from torch import Tensor
-
-FloatArray = npt.NDArray[np.floating[Any]]
 
 #: Logit of the pixels that no window covers: certainly background.
 OUTSIDE_LOGIT = -32.0

@@ -27,6 +27,7 @@ from .interface import (
     Recall,
     SegmentationNetwork,
 )
+from .micro_adaptation import adapt_decoder
 from .micro_decoder import MaskDecoder
 from .micro_encoder import MicroConfig, MicroFeatures, Trunk, grey_of, local_contrast
 from .micro_memory import MemoryReader, MicroMemory
@@ -228,8 +229,6 @@ class MicroNetwork(SegmentationNetwork):
         return (torch.where(refused, answer[0], more[0]), *more[1:])
 
     def adapt(self, lesson: Lesson) -> Adaptation:
-        from ..training.adaptation import adapt_decoder  # learning is that room's, and asked for here in use
-
         return adapt_decoder(self, lesson)
 
     def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:

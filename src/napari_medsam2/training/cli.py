@@ -13,13 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..console import INTERRUPTED, add_device_option, say, tell
-from .config import FINE_TUNING, Option, TrainConfig, from_json, make_config, options, resumed_config
+from .config import CONFIG, FINE_TUNING, Option, TrainConfig, from_json, make_config, options, resumed_config
 
 if TYPE_CHECKING:
     from .ranks import Ranks
     from .trainer import Trainer
-
-CONFIG = "config.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

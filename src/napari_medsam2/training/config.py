@@ -196,6 +196,9 @@ class TrainConfig:
         return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(self).items()}
 
 
+#: The name of the configuration's file in the folder of a run.
+CONFIG = "config.json"
+
 #: What differs from the defaults for training on one's own data: the network knows much already.
 FINE_TUNING: Mapping[str, Any] = {
     "model": "micro",

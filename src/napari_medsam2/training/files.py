@@ -21,7 +21,7 @@ from ..network.interface import SegmentationNetwork
 from ..network.micro import MicroNetwork
 from ..network.sam2 import Sam2
 
-STATE, WEIGHTS, CURVE, PICTURE, CONFIG = "state.pt", "weights.safetensors", "curve.csv", "curve.png", "config.json"
+STATE, WEIGHTS, CURVE, PICTURE = "state.pt", "weights.safetensors", "curve.csv", "curve.png"
 
 
 #: A disk with so few bytes left is full.

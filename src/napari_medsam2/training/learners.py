@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..models import use_bfloat16
 from ..network.hiera import Hiera
 from ..network.interface import SegmentationNetwork
 from ..network.memory import MemoryAttention, MemoryEncoder
@@ -171,13 +172,6 @@ def learner_for(network: SegmentationNetwork, config: TrainConfig) -> Learner:
 
 
 # ---- precision and memory ------------------------------------------------------------------------------------------
-
-
-def use_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16 where that is good enough."""
-    if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return precision == "bfloat16"
 
 
 def keep_float32(network: MicroNetwork) -> None:

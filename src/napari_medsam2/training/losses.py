@@ -6,6 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..network.micro_adaptation import dice_loss, soft_dice_loss
+
+__all__ = ["calibration_loss", "dice_loss", "mask_bce", "true_iou", "volume_loss"]
+
 
 def mask_bce(logits: Tensor, target: Tensor, balance: float) -> Tensor:
     """Cross-entropy a frame ``[B]``, partly with object and background weighing the same.
@@ -28,12 +32,6 @@ def mask_bce(logits: Tensor, target: Tensor, balance: float) -> Tensor:
     return balance * per_class + (1 - balance) * loss.mean((1, 2, 3))
 
 
-def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
-    """One minus the soft Dice a frame ``[B]``; 0 where the target is empty."""
-    present = (target.sum((1, 2, 3)) > 0).float()
-    return _soft_dice_loss(logits.sigmoid(), target, 1.0) * present
-
-
 def volume_loss(shown: Tensor, target: Tensor) -> Tensor:
     """One minus the soft Dice of whole stacks ``[B]``.
 
@@ -44,14 +42,7 @@ def volume_loss(shown: Tensor, target: Tensor) -> Tensor:
     target
         ``[B, T, H, W]`` in 0..1; may be empty. A quarter of a percent of a frame is forgiven.
     """
-    return _soft_dice_loss(shown, target, 0.0025 * shown.shape[-1] * shown.shape[-2])
-
-
-def _soft_dice_loss(shown: Tensor, target: Tensor, forgiven: float) -> Tensor:
-    """One minus the Dice of probabilities with a target, ``[B]``; ``forgiven`` pixels of overlap come for nothing."""
-    overlap = (shown * target).sum((1, 2, 3))
-    total = shown.sum((1, 2, 3)) + target.sum((1, 2, 3))
-    return 1 - (2 * overlap + forgiven) / (total + forgiven)
+    return soft_dice_loss(shown, target, 0.0025 * shown.shape[-1] * shown.shape[-2])
 
 
 def true_iou(logits: Tensor, target: Tensor) -> Tensor:

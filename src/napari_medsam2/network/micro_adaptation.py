@@ -15,15 +15,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..network.interface import Adaptation, Lesson
-from ..network.micro_decoder import CoarseAnswer
-from ..network.micro_encoder import MicroFeatures
-from ..network.micro_memory import MicroMemory
-from ..network.prompt_maps import draw_previous_image, prompt_maps
-from .losses import dice_loss
+from .interface import Adaptation, Lesson
+from .micro_decoder import CoarseAnswer
+from .micro_encoder import MicroFeatures
+from .micro_memory import MicroMemory
+from .prompt_maps import draw_previous_image, prompt_maps
+from .resample import resize
 
 if TYPE_CHECKING:
-    from ..network.micro import MicroNetwork
+    from .micro import MicroNetwork
 
 STEPS = 12
 #: What learns of the decoder. With all of it, what is learned depends far more on which views there happen to be.
@@ -91,6 +91,23 @@ def _chosen(maps: _Maps, which: Tensor) -> _Maps:
 
 def _loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
     """Cross-entropy, and the Dice of those views that have the object."""
-    logits = F.interpolate(logits, wanted.shape[-2:], mode="bilinear", align_corners=False)
+    height, width = wanted.shape[-2:]
+    logits = resize(logits, (height, width))
     entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * counts
     return (entropy.mean((1, 2, 3)) + dice_loss(logits, wanted)).mean()
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """One minus the soft Dice of logits ``[B, 1, H, W]`` with a target in 0..1, ``[B]``; 0 where that is empty."""
+    present = (target.sum((1, 2, 3)) > 0).float()
+    return soft_dice_loss(logits.sigmoid(), target, 1.0) * present
+
+
+def soft_dice_loss(shown: Tensor, target: Tensor, forgiven: float) -> Tensor:
+    """One minus the Dice of probabilities ``[B, N, H, W]`` with a target, ``[B]``.
+
+    ``forgiven`` pixels of overlap come for nothing.
+    """
+    overlap = (shown * target).sum((1, 2, 3))
+    total = shown.sum((1, 2, 3)) + target.sum((1, 2, 3))
+    return 1 - (2 * overlap + forgiven) / (total + forgiven)
