@@ -73,13 +73,14 @@ class PerFrameContrast:
     percentiles: tuple[float, float] = (0.5, 99.5)
 
     def apply(self, frame: AnyArray) -> npt.NDArray[np.float32]:
+        """Turn a raw frame ``(H, W)`` or ``(H, W, C)`` into float32 ``(H, W, 3)`` in 0..1."""
         return estimate_contrast([frame], percentiles=self.percentiles).apply(frame)
 
 
 def estimate_contrast(
     source: Sequence[AnyArray], *, percentiles: tuple[float, float] = (0.5, 99.5), max_frames: int = 16
 ) -> Contrast:
-    """Limits for a whole sequence, from percentiles over some of its frames and pixels.
+    """Limits for a whole sequence of frames ``(H, W)`` or ``(H, W, C)``, from percentiles over some of their pixels.
 
     Colour images of 8 bit keep 0..255 and colour images within 0..1 keep that, as they are meant to be shown; the
     colours of others share their limits. Bool is 0..1. Frames that cannot be read are left out of the estimate.

@@ -256,7 +256,10 @@ def make_prompts(
 
 
 def worst_click(dataset: Dataset, object_id: int, labels: Sequence[npt.NDArray[Any]]) -> PointPrompt | None:
-    """A click in the middle of the largest error, on the frame where most pixels are wrong; ``None`` if none is."""
+    """A click in the middle of the largest error, on the frame where most pixels are wrong; ``None`` if none is.
+
+    ``labels`` are the label images ``(H, W)`` of all frames, as the session shows them.
+    """
 
     def wrong(frame: int) -> int:
         return int(np.count_nonzero((labels[frame] == object_id) ^ dataset.truth(frame, object_id)))

@@ -86,6 +86,15 @@ class FrameSource(Sequence[AnyArray], ABC):
     @overload
     def __getitem__(self, index: slice) -> list[AnyArray]: ...
     def __getitem__(self, index: int | slice) -> AnyArray | list[AnyArray]:
+        """Frame ``(H, W)`` or ``(H, W, C)`` as it is in the source; not to be written to.
+
+        Raises
+        ------
+        FrameError
+            If it cannot be read.
+        IndexError
+            If there is no such frame.
+        """
         if isinstance(index, slice):
             return [self[t] for t in range(*index.indices(len(self)))]
         t = self._index(index)

@@ -1,6 +1,6 @@
 """The network at work on one window of one frame: image features, prompts, memory, and a memory of the answer.
 
-Which windows are looked at, and what becomes of the answers, is up to :mod:`.segmenter`.
+Which windows are looked at is up to the finders (:mod:`.finding`), what becomes of the answers to :mod:`.segmenter`.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ class Look:
 
 
 def descriptor_of(features: ImageFeatures) -> npt.NDArray[np.float64]:
+    """Image descriptor of features, ``(D,)`` of unit length."""
     return np.asarray(features.descriptor.numpy(), np.float64)
 
 

@@ -126,6 +126,11 @@ class MemoryBank(ABC):
             Length of the sequence.
         reverse
             True if the run goes towards lower frames.
+
+        Returns
+        -------
+        list of Pick
+            In the order of SAM 2: pinned entries first, in a stack. None with a weight of 0.
         """
 
     def remove(self, frame: int) -> None:

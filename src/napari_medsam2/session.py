@@ -52,7 +52,8 @@ class SessionOptions:
         Show the network the neighbouring frame's mask, in stacks.
     adapt
         Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
-        three seconds before the first frame beside them, and the object is found better.
+        three seconds before the first frame beside them, and the object is found better. Not where the session's
+        ``region`` is false: views are made in windows.
     make_bank
         Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
     undo_depth

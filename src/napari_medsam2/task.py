@@ -36,7 +36,7 @@ class SegmentOptions:
     hint
         Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
     adapt
-        Let the network learn from masks that the user drew (networks that cannot ignore it).
+        Let the network learn from masks that the user drew; only the bundled network can, others take no notice.
     """
 
     region: RegionOptions | None = None

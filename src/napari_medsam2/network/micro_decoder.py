@@ -44,13 +44,31 @@ class MaskDecoder(nn.Module):
         self.judge = nn.Sequential(nn.Linear(2 * d8 + d4 + 2 + 8, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+        """Segment frames of ``S`` pixels a side.
+
+        Parameters
+        ----------
+        features
+            Of the frames, with a batch axis ``B``.
+        maps
+            Prompts, the slice before and its image, ``[B, N, S/2, S/2]``; see :func:`.prompt_maps.prompt_maps`.
+        score
+            What the ridge regression says, ``[B, 1, S/4, S/4]``.
+        read
+            What attention carried from memory, ``[B, heads * (1 + D), S/8, S/8]``; of each head, first the mask.
+
+        Returns
+        -------
+        tuple of Tensor
+            Mask logits ``[B, 1, S/2, S/2]``; logits ``[B, 2]`` of the IoU and of the object being there.
+        """
         coarse = self.coarse(features, maps, score, read)
         logits, y4 = self.fine(features, coarse)
         carried = read.view(read.shape[0], self.heads, -1, *read.shape[-2:])[:, :, 0].mean(1, keepdim=True)
         return logits, self.judge(self._evidence(coarse.x8, y4, logits, score, carried, maps[:, 3:4]))
 
     def coarse(self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor) -> CoarseAnswer:
-        """Bring everything together, at the two coarse strides."""
+        """Bring everything together, at strides 8 and 4; arguments as for :meth:`forward`."""
         p2 = self.prompt2(maps)
         p4 = self.prompt4(p2)
         x4 = self.in4(torch.cat([features.s4, p4, score], 1))
@@ -58,7 +76,7 @@ class MaskDecoder(nn.Module):
         return CoarseAnswer(x8, x4, p2)
 
     def fine(self, features: MicroFeatures, coarse: CoarseAnswer) -> tuple[Tensor, Tensor]:
-        """Mask logits at stride 2, and features at stride 4."""
+        """Mask logits ``[B, 1, S/2, S/2]``, and features ``[B, C, S/4, S/4]``."""
         y4 = self.out4(coarse.x4 + up(self.up4(coarse.x8)))
         y2 = F.relu(up(self.up2(y4)) + self.skip2(torch.cat([features.s2, coarse.p2], 1)))
         return self.out2(y2), y4

@@ -73,11 +73,12 @@ def local_contrast(image: Tensor) -> Tensor:
 
 
 def norm(channels: int) -> nn.GroupNorm:
+    """Group normalisation of maps ``[B, C, H, W]``, eight channels a group."""
     return nn.GroupNorm(max(1, channels // 8), channels)
 
 
 class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut, pre-activation free: conv-norm-act-conv-norm, add, act."""
+    """Two 3x3 convolutions with a shortcut, on maps ``[B, C, H, W]``: conv-norm-act-conv-norm, add, act."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -92,11 +93,13 @@ class ResidualBlock(nn.Module):
 
 
 def down(inputs: int, outputs: int) -> nn.Sequential:
+    """Maps ``[B, C, H, W]`` to half their sides."""
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), norm(outputs), nn.ReLU())
 
 
 class GlobalAttention(nn.Module):
-    """One transformer block over all positions of a small map; positions come from the convolutions around it."""
+    """One transformer block over all positions of a small map ``[B, C, H, W]``; it has no code of positions, which come
+    from the convolutions around it."""
 
     def __init__(self, channels: int, heads: int = 4) -> None:
         super().__init__()
@@ -118,6 +121,7 @@ class GlobalAttention(nn.Module):
 
 
 def up(x: Tensor) -> Tensor:
+    """Maps ``[B, C, H, W]`` to twice their sides, bilinear."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
@@ -140,6 +144,8 @@ class Trunk(nn.Module):
         self.smooth4 = ResidualBlock(w4)
 
     def forward(self, image: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Features of images ``[B, 4, S, S]`` (colours and local contrast) at strides 2, 4 and 8, ``[B, C, S/2, S/2]``
+        and so on."""
         x2 = self.stage2(image)
         x4 = self.stage4(x2)
         x8 = self.stage8(x4)

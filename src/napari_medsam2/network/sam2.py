@@ -295,7 +295,7 @@ class Sam2(SegmentationNetwork):
         return nullcontext() if self.autocast is None else torch.autocast(device.type, dtype=self.autocast)
 
     def adopt(self, features: ImageFeatures, mask: Tensor) -> Prediction:
-        """Take the user's mask as the answer; the decoder only makes its pointer."""
+        """Take the user's mask ``[1, 1, S, S]`` in 0..1 as the answer; the decoder only makes its pointer."""
         *fine, coarse = features.levels
         side = self.image_size // 4
         logits = resize(_MASK_SCALE * mask + _MASK_SHIFT, (side, side), antialias=True)
@@ -317,7 +317,7 @@ class Sam2(SegmentationNetwork):
         )
 
     def prompt_tokens(self, prompts: PromptTensors | None, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-        """Points and labels for each run of the decoder: one a box, or one if there are no boxes.
+        """Points ``[1, N, 2]`` (x, y) and labels ``[1, N]`` for each run of the decoder, one a box.
 
         Each click goes with the box that it is in, or the nearest.
         """

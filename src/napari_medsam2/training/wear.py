@@ -8,13 +8,13 @@ from scipy import ndimage
 
 
 def shrunk(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """What might be left of an object where it has ended: the middle of where it was."""
+    """What might be left of an object ``[S, S]`` where it has ended: the middle of where it was."""
     depth = ndimage.distance_transform_edt(mask)
     return np.asarray(depth > rng.uniform(0.2, 0.9) * depth.max())
 
 
 def worn(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
-    """A mask with the errors that propagation gathers: grown or shrunk, shifted, ragged."""
+    """A mask ``[S, S]`` with the errors that propagation gathers: grown or shrunk, shifted, ragged."""
     if rng.random() < 0.2:
         return mask
     inside = ndimage.distance_transform_edt(mask)

@@ -378,4 +378,5 @@ def grid(z: float, size: int, window: Square) -> Array:
 
 
 def slice_of(scene: Scene, z: float, size: int, window: Square = (0.0, 0.0, 1.0)) -> Ids:
+    """Instance ids ``[size, size]`` of one slice seen through a square window."""
     return scene(grid(z, size, window)).reshape(size, size)
