@@ -290,8 +290,10 @@ def test_the_traceback_is_there_when_asked_for(tif: Path, capsys: Any) -> None:
 
 
 def test_unknown_options_are_answered_by_the_parser(capsys: Any) -> None:
-    assert run("segment", "x", "--mode", "film", "-o", "o.tif") == 2
-    assert "stack" in capsys.readouterr().err
+    for words in (["--mode", "film"], ["--mode", "stack", "--point", "-1,1,1"]):
+        assert run("segment", "x", *words, "-o", "o.tif") == 2
+        error = capsys.readouterr().err
+        assert error.startswith("napari-medsam2: argument --") and error.count("\n") == 1
 
 
 # ---- prompts in writing
@@ -469,6 +471,9 @@ def test_evaluate_refuses_what_is_not_there(dataset: Path, capsys: Any) -> None:
     assert "no object 9" in capsys.readouterr().err
     assert run("evaluate", dataset, dataset.with_name("none.npz")) == 2
     assert "none.npz" in capsys.readouterr().err
+    tifffile.imwrite(dataset.with_name("scan.tif"), IMAGES)
+    assert run("evaluate", dataset.with_name("scan.tif")) == 2
+    assert "a dataset is an npz with images and masks" in capsys.readouterr().err
     for loose in ("-0.1", "1.1"):
         assert run("evaluate", dataset, "--loose", loose) == 2
         assert "0 to 1" in capsys.readouterr().err

@@ -315,6 +315,12 @@ def test_bad_input_is_said_in_words_and_loses_nothing(desk):
     assert desk.frames_until_finished() == (list(range(8)), "done")
 
 
+def test_a_model_that_fails_while_images_are_opened_says_so(desk):
+    desk.engine.load_model("broken")
+    desk.engine.open(FRAMES)
+    assert desk.wait_for(Failed).message == "the file broken.pt is truncated"
+
+
 def test_a_defect_in_the_middle_of_a_run_is_reported_and_survived(desk):
     desk.open()
     broken = iter([None, None, ZeroDivisionError("division by zero")])

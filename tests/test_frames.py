@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import dask
 import dask.array as da
 import numpy as np
 import pytest
@@ -143,6 +144,15 @@ def test_what_is_no_sequence_of_frames_is_refused_in_words(data: Any, options: d
 def test_a_frame_beyond_the_end() -> None:
     with pytest.raises(IndexError, match="frames are 0 to 4"):
         as_frames(STACK)[5]
+
+
+def test_a_lazy_stack_of_images_of_differing_sizes_is_told() -> None:
+    images = [np.zeros((6, 6)), np.zeros((12, 14))]
+    promised = da.stack([da.from_delayed(dask.delayed(image), (6, 6), float) for image in images])
+    frames = as_frames(promised)
+    assert frames[0].shape == (6, 6)
+    with pytest.raises(FrameError, match="frame 1: it is 12 x 14, and the first one 6 x 6"):
+        frames[1]
 
 
 def test_a_chunk_that_cannot_be_computed_names_its_frame() -> None:

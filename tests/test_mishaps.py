@@ -304,6 +304,29 @@ def test_features_that_are_no_object_numbers_are_explained(viewer, start, qtbot)
     assert "no object's number (1, 2, ...): cell" in dock.message.text()
 
 
+def test_after_a_first_model_that_cannot_be_loaded_the_prompts_go_to_the_next_one(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    viewer.add_image(moving_disc(4)[0], name="scan")
+    dock = running(viewer)
+    do = dock.controller
+    do.engine._load_model, load = refuse, do.engine._load_model
+    do.use_tool("point")
+    qtbot.waitUntil(lambda: "no such device" in do.state.problem, timeout=20_000)
+    do.say()
+    viewer.layers.selection.active.add((1, 32, 22))
+    qtbot.waitUntil(lambda: "no such device" in do.state.problem, timeout=20_000)
+    do.engine._load_model = load
+    do.choose_model("micro", "cpu")
+    do.propagate()
+    qtbot.waitUntil(lambda: do.state.status.finish_reason == "done", timeout=20_000)
+    assert len(do.workspace.results.results) == 4
+    dock.close_dock(timeout=10.0)
+
+
+def refuse(name, **_):
+    raise ValueError("no such device")
+
+
 # ---- saving ----------------------------------------------------------------------------------------------------------
 
 

@@ -281,6 +281,46 @@ def test_undo_brings_layers_and_labels_back(viewer, prompted, qtbot):
     assert engine.replace_prompts.call_count == calls, "what the engine said is not sent back to it"
 
 
+@pytest.mark.parametrize("left", [(), (BoxPrompt(2, 5, 6, 20, 30),)])
+def test_after_undo_clear_or_commit_the_next_box_is_the_current_object_s(viewer, prompted, qtbot, left):
+    dock, engine, send = prompted
+    dock.prompt.new_object.click()
+    draw_box(viewer.layers["scan boxes"], 2, 21, 31, 30, 40)
+    deliver(qtbot, send, Restored(2, 0, True, left, {}, "undo"))
+    assert dock.controller.state.current == 2
+    draw_box(viewer.layers["scan boxes"], 2, 22, 31, 30, 40)
+    (box,) = engine.replace_prompts.call_args.args[2]
+    assert box.object_id == 2 and dock.controller.state.problem == ""
+
+
+@pytest.mark.parametrize("left", [(), (PointPrompt(2, 8, 8, positive=True),)])
+def test_after_undo_the_next_click_has_the_sign_that_is_shown(viewer, prompted, qtbot, left):
+    dock, engine, send = prompted
+    dock.prompt.tools["point"].click()
+    dock.prompt.sign.click()
+    deliver(qtbot, send, Restored(2, 0, True, (BoxPrompt(2, 5, 6, 20, 30), *left), {}, "undo"))
+    viewer.layers["scan points"].add((2, 9, 9))
+    assert not engine.replace_prompts.call_args.args[2][-1].positive
+
+
+def test_an_undone_commit_goes_on_with_the_object_that_comes_back(viewer, prompted, qtbot):
+    dock, _, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    dock.run.commit.click()
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    assert dock.controller.state.current == 2
+    deliver(qtbot, send, Restored(3, 0, True, (BoxPrompt(2, 5, 6, 20, 30),), {(2, 1): result(2)}, "undo"))
+    assert dock.controller.state.current == 1 and dock.controller.state.columns[2].prompted
+
+
+def test_clearing_nothing_promises_nothing(viewer, stack, mocked):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["box"].click()
+    dock.controller.clear()
+    assert "nothing to clear" in dock.message.text()
+    engine.reset.assert_not_called()
+
+
 def test_commit_keeps_the_result_and_starts_the_next_object(viewer, prompted, qtbot):
     dock, _engine, send = prompted
     deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))

@@ -21,6 +21,15 @@ def test_removing_the_image_during_a_run_stops_it_and_keeps_the_labels(viewer, p
     assert viewer.layers["scan segmentation"].data[3].sum() == 0
 
 
+def test_another_image_disarms_the_tool_of_the_last_one(viewer, prompted, qtbot):
+    dock, _, _ = prompted
+    boxes = viewer.layers["scan boxes"]
+    other = viewer.add_image(np.zeros(SHAPE), name="other")
+    viewer.layers.selection.active = boxes
+    dock.controller.choose_image(other)
+    assert boxes.mode == "pan_zoom" and viewer.layers.selection.active is not boxes
+
+
 def test_renaming_the_image_changes_nothing(viewer, prompted, stack, qtbot):
     dock, engine, _send = prompted
     stack.name = "other"

@@ -11,17 +11,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_medsam2.models import load_model
     from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
-    from napari_medsam2.session import Session
+    from napari_medsam2.region import RegionOptions
+    from napari_medsam2.session import Session, SessionOptions
+    from napari_medsam2.tiles import TileOptions
 
 __version__ = "0.1.0"
 
-__all__ = ["BoxPrompt", "MaskPrompt", "PointPrompt", "Session", "__version__", "load_model"]
+__all__ = [
+    "BoxPrompt",
+    "MaskPrompt",
+    "PointPrompt",
+    "RegionOptions",
+    "Session",
+    "SessionOptions",
+    "TileOptions",
+    "__version__",
+    "load_model",
+]
 
 _ROOM_OF = {
     "BoxPrompt": "prompts",
     "MaskPrompt": "prompts",
     "PointPrompt": "prompts",
+    "RegionOptions": "region",
     "Session": "session",
+    "SessionOptions": "session",
+    "TileOptions": "tiles",
     "load_model": "models",
 }
 

@@ -167,10 +167,6 @@ class Controller(Hub):
             work.adopt(layer, self._state.current)
             self._send_prompts()
 
-    def _aim(self) -> None:
-        if self.workspace is not None:
-            self.workspace.aim(self._state.current, self._state.positive)
-
     # ---- runs ----------------------------------------------------------------------------------------------------
 
     def segment_frame(self) -> None:
@@ -213,7 +209,10 @@ class Controller(Hub):
 
     def clear(self) -> None:
         """Remove all prompts and results of this image; undo brings them back."""
-        if self._opened and self.workspace is not None:
+        work = self.workspace
+        if work is not None and not work.book.objects and not work.results.results:
+            self.say(note="There is nothing to clear.")
+        elif self._opened:
             self.say(note="Cleared. Ctrl+Z brings it back.")
             self.engine.cancel()
             self.engine.reset()

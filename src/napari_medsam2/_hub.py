@@ -312,7 +312,7 @@ class Hub(QObject):
                 work.results.drop(frame, number)
             if group and self.preview_while_drawing and len(changes) <= 4:
                 self.engine.preview(frame, number)
-        self.say(" ".join(filter(None, (problem, *work.book.problems))))
+        self.say(" ".join(f"{told.rstrip('.')}." for told in (problem, *work.book.problems) if told))
         self._later()
 
     # ---- what comes back -------------------------------------------------------------------------------------------
@@ -331,7 +331,11 @@ class Hub(QObject):
                 self._later()
         elif isinstance(event, Restored) and work is not None:
             if event.changed:
+                begins_anew = not work.book.objects
                 work.restore(event)
+                if begins_anew and event.prompts:  # such as an undone commit: go on with what came back
+                    self._set(current=max(prompt.object_id for prompt in event.prompts))
+                self._aim()
             if event.cause != "reset":
                 self.say(note="" if event.changed else f"Nothing to {event.cause}.")
             self.flush()
@@ -352,6 +356,11 @@ class Hub(QObject):
             if event.during == OPENING:
                 self._opened = False  # tried again, with all prompts, by the next action
             self.say(event.message, report=event.report)
+
+    def _aim(self) -> None:
+        """Make the next prompt go to the current object, with the sign chosen."""
+        if self.workspace is not None:
+            self.workspace.aim(self._state.current, self._state.positive)
 
     def _later(self) -> None:
         if not self._timer.isActive():

@@ -259,6 +259,9 @@ class OutputPanel(Panel):
         self.output_requested.emit(self.output.layer, self.keep.currentIndex() == 0)
 
     def _on_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save labels", "labels.tif", "TIFF (*.tif *.tiff)")
-        if path:
-            self.save_requested.emit(path)
+        dialog = QFileDialog(self, "Save labels", "", "TIFF (*.tif *.tiff)")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix("tif")  # before the dialog asks whether to write over a file
+        dialog.selectFile("labels.tif")
+        if dialog.exec():
+            self.save_requested.emit(dialog.selectedFiles()[0])

@@ -110,7 +110,12 @@ class Workspace:
         return ""
 
     def close(self) -> None:
-        """Let go of all layers; they stay in the viewer as they are."""
+        """Let go of all layers; they stay in the viewer, but what is drawn in them from now on is no prompt."""
+        viewer = self.sequence.viewer
+        if self.tool:
+            viewer.layers.selection.active.mode = "pan_zoom"
+            if self.image in viewer.layers:
+                viewer.layers.selection.active = self.image
         for source in self.book.sources:
             self._disconnect(source.layer)
         for layer in self.own_layers:

@@ -7,11 +7,13 @@ Bad input ends with one sentence on stderr and exit code 2; a run stopped with C
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from . import __version__, cli_evaluate, cli_models, cli_segment
 from .console import INTERRUPTED, add_model_options, load_chosen_model, say, tell
@@ -22,9 +24,18 @@ BAD_INPUT = 2
 _USER_ERRORS = (ValueError, OSError, MemoryError)
 
 
+class _Parser(argparse.ArgumentParser):
+    """Complains in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{message}; {self.prog} --help lists what can be given")
+        raise SystemExit(BAD_INPUT)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; returns the exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is said once, in words
     parser = build_parser(training="train" in words)
     parsed = parser.parse_args(words)
     if not hasattr(parsed, "run"):
@@ -60,9 +71,7 @@ def _sentence(error: BaseException) -> str | None:
 
 def build_parser(*, training: bool = False) -> argparse.ArgumentParser:
     """The parser; the options of ``train`` are only filled in if ``training``, because they are many."""
-    parser = argparse.ArgumentParser(
-        prog="napari-medsam2", description="Segment a stack or a flow of images from one prompt."
-    )
+    parser = _Parser(prog="napari-medsam2", description="Segment a stack or a flow of images from one prompt.")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     parser.add_argument("--traceback", action="store_true", help="after an error, also show where it came from")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")

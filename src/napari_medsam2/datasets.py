@@ -114,6 +114,8 @@ def told_apart(datasets: Sequence[Dataset]) -> list[Dataset]:
 
 def read_arrays(path: Path) -> dict[str, AnyArray]:
     """All arrays of an npz by name."""
+    if path.exists() and path.suffix.lower() != ".npz":
+        raise DatasetError(f"{path.name} is no .npz: a dataset is an npz with images and masks")
     try:
         with np.load(path, allow_pickle=False) as archive:
             if isinstance(archive, np.ndarray):

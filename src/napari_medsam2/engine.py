@@ -403,7 +403,8 @@ class Engine(Worker):
         if self._is_late(request):
             return
         model = self._model.name if self._model is not None else None
-        self._emit(failure_of(error, request.number, request.generation, request.during, model))
+        generation = request.generation if request.of_session else self._generation  # a model's failure is never late
+        self._emit(failure_of(error, request.number, generation, request.during, model))
 
 
 class NotReadyError(ValueError):

@@ -174,7 +174,14 @@ class _ArrayFrames(FrameSource):
     def _read(self, t: int) -> AnyArray:
         if self._axis is None:
             return np.asarray(self._data[...])
-        return np.asarray(self._data[(slice(None),) * self._axis + (t,)])
+        frame = np.asarray(self._data[(slice(None),) * self._axis + (t,)])
+        if frame.shape != self._shape:  # a lazy array may promise what its files do not hold
+            told, held = (" x ".join(map(str, shape)) for shape in (self._shape, frame.shape))
+            raise FrameError(
+                f"it is {held}, and the first one {told}: images of differing sizes are no stack. Open their folder as "
+                "a flow, with the button 'Folder...' of the dock or by its path"
+            )
+        return frame
 
     def describe(self) -> str:
         return f"{super().describe()}, {np.dtype(self._data.dtype).name}{_colour_words(self._shape)}"

@@ -25,6 +25,14 @@ def _check_frame_and_object(frame: int, object_id: int) -> None:
         raise PromptError(f"an object's number must be 1 or more (0 is background); got {object_id!r}")
 
 
+def _all_finite(values: Sequence[float]) -> bool:
+    """False also for what is no number."""
+    try:
+        return bool(np.all(np.isfinite(np.array(values, np.float64))))
+    except (TypeError, ValueError):
+        return False
+
+
 @dataclass(frozen=True)
 class PointPrompt:
     """A click: "this pixel belongs to the object", or with ``positive=False`` "it does not".
@@ -40,8 +48,8 @@ class PointPrompt:
 
     def __post_init__(self) -> None:
         _check_frame_and_object(self.frame, self.object_id)
-        if not (np.isfinite(self.y) and np.isfinite(self.x)):
-            raise PromptError(f"a click needs finite coordinates; got y={self.y}, x={self.x}")
+        if not _all_finite((self.y, self.x)):
+            raise PromptError(f"a click needs finite coordinates; got y={self.y!r}, x={self.x!r}")
 
 
 @dataclass(frozen=True)
@@ -62,7 +70,7 @@ class BoxPrompt:
     def __post_init__(self) -> None:
         _check_frame_and_object(self.frame, self.object_id)
         corners = (self.y0, self.x0, self.y1, self.x1)
-        if not np.all(np.isfinite(corners)):
+        if not _all_finite(corners):
             raise PromptError(f"a box needs finite corners; got {corners}")
         low_y, high_y = sorted((float(self.y0), float(self.y1)))
         low_x, high_x = sorted((float(self.x0), float(self.x1)))
