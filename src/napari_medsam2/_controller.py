@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 
+from ._folder import read_folder
 from ._hub import Hub
 from ._output import OutputError, keep_result, merged, new_labels_layer, save_labels
 from ._state import about, worst_frame
 from ._tools import Tool, place_below
+from .frames import FrameError
 from .planning import Direction
 from .registry import MODELS, ModelEntry, local_file
 from .speed import estimate_seconds
@@ -37,6 +39,15 @@ class Controller(Hub):
             self._watch_image(image)
             if removed:
                 self.say(removed)
+
+    def open_folder(self, path: Path) -> None:
+        """Show a folder of unrelated images, which may differ in size, and take it as the image."""
+        try:
+            data, options = read_folder(path)
+        except FrameError as error:
+            self.say(str(error))
+            return
+        self.choose_image(self.viewer.add_image(data, **options))
 
     def choose_axis(self, axis: int) -> None:
         """Propagate along this axis, and give it a slider in the viewer."""

@@ -199,7 +199,7 @@ def _object_number(value: Any) -> int | None:
 
 
 def _outside(frame: float, y: float, x: float, layout: Layout) -> bool:
-    height, width = layout.frame_shape
+    height, width = layout.size_of(_frame(frame, layout))
     return not (-0.5 <= frame <= layout.n_frames - 0.5 and -0.5 <= y <= height - 0.5 and -0.5 <= x <= width - 0.5)
 
 
@@ -227,7 +227,6 @@ def _read_points(layer: Points, image: Image, layout: Layout, viewer_point: Sequ
 
 
 def _read_shapes(layer: Shapes, image: Image, layout: Layout, viewer_point: Sequence[float], object_id: int) -> Reading:
-    height, width = layout.frame_shape
     prompts: list[Prompt] = []
     numbers, problems = _objects(layer, object_id)
     for vertices, kind, number in zip(layer.data, layer.shape_type, numbers, strict=True):
@@ -236,6 +235,7 @@ def _read_shapes(layer: Shapes, image: Image, layout: Layout, viewer_point: Sequ
             continue
         corners = layout.to_frames(data)
         frame = float(corners[:, 0].mean())
+        height, width = layout.size_of(_frame(frame, layout))
         (y0, x0), (y1, x1) = corners[:, 1:].min(axis=0), corners[:, 1:].max(axis=0)
         low_y, high_y = np.clip((y0, y1), -0.5, height - 0.5)
         low_x, high_x = np.clip((x0, x1), -0.5, width - 0.5)
@@ -274,7 +274,7 @@ def _read_labels(layer: Labels, image: Image, layout: Layout, viewer_point: Sequ
     origin, (along, down, right) = at[0], at[1:] - at[0]
     prompts: list[Prompt] = []
     for frame in range(layout.n_frames) if follows else (here,):
-        labels = _sample(data, origin + frame * along, down, right, layout.frame_shape)
+        labels = _sample(data, origin + frame * along, down, right, layout.size_of(frame))
         if labels.any():
             prompts += [MaskPrompt(frame, labels == k, int(k)) for k in np.unique(labels) if k > 0]
     if not prompts:

@@ -9,9 +9,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ._samples import MODE_KEY
 from .planning import Mode
 
+#: Layer metadata that tells whether the frames are a "stack" or a "flow".
+MODE_KEY = "napari_medsam2_mode"
+#: Layer metadata with the size ``(H, W)`` of each image, in the upper left corner of its frame, where they differ.
+SIZES_KEY = "napari_medsam2_sizes"
 #: A level of a multiscale image is used if its frames have at most this many pixels; else the next smaller one.
 LARGEST_FRAME = 4096 * 4096
 
@@ -36,6 +39,8 @@ class Layout:
         True if the data has a last axis of colours.
     level, factors
         Multiscale level that is used, and pixels of level 0 in one of its pixels along each axis.
+    sizes
+        Of unrelated images, the size ``(H, W)`` of each, in the corner of its frame; empty where all fill their frames.
     """
 
     shape: tuple[int, ...]
@@ -44,6 +49,7 @@ class Layout:
     rgb: bool = False
     level: int = 0
     factors: tuple[float, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()
 
     @property
     def plane(self) -> tuple[int, int]:
@@ -60,6 +66,10 @@ class Layout:
     def frame_shape(self) -> tuple[int, int]:
         y, x = self.plane
         return self.shape[y], self.shape[x]
+
+    def size_of(self, frame: int) -> tuple[int, int]:
+        """Return the size ``(H, W)`` of one frame, without what is beside a smaller image."""
+        return self.sizes[frame] if self.sizes else self.frame_shape
 
     def index(self, frame: int | slice) -> tuple[int | slice, ...]:
         """Return the index of one frame (or of a slice of frames) in an array of this shape."""
@@ -171,7 +181,7 @@ def describe(layout: Layout, labels: Sequence[str], mode: str = "stack") -> str:
     """Say in words what the axes are."""
     y, x = layout.frame_shape
     noun = noun_of(layout, labels, mode) + ("" if layout.n_frames == 1 else "s")
-    words = [f"{y} x {x} pixels" + (", RGB" if layout.rgb else "")]
+    words = [f"{'up to ' if len(set(layout.sizes)) > 1 else ''}{y} x {x} pixels" + (", RGB" if layout.rgb else "")]
     if layout.axis is not None:
         words.insert(0, f"{layout.n_frames} {noun} along {axis_name(labels, layout.axis)}")
     words += [f"{axis_name(labels, axis)} stays at {position}" for axis, position in layout.fixed]
@@ -181,7 +191,10 @@ def describe(layout: Layout, labels: Sequence[str], mode: str = "stack") -> str:
 
 
 def take_frames(data: Any, layout: Layout) -> Any:
-    """Return the layer's data as ``(frame, y, x[, rgb])``, lazily where it is lazy (``data``: of the used level)."""
+    """Return the layer's data as ``(frame, y, x[, rgb])``, lazily where it is lazy (``data``: of the used level).
+
+    Where images differ in size it is a list of them.
+    """
     if not isinstance(data, np.ndarray) and not hasattr(data, "dask"):
         import dask.array
 
@@ -190,7 +203,10 @@ def take_frames(data: Any, layout: Layout) -> Any:
     if layout.axis is None:
         return frames
     moved = sum(1 for axis, _ in layout.fixed if axis < layout.axis)
-    return np.moveaxis(frames, layout.axis - moved, 0)
+    frames = np.moveaxis(frames, layout.axis - moved, 0)
+    if layout.sizes:
+        return [frames[t, :height, :width] for t, (height, width) in enumerate(layout.sizes)]
+    return frames
 
 
 def _plain(frame: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
@@ -208,7 +224,7 @@ def guess_mode(frames: Any, layout: Layout, metadata: dict[Any, Any]) -> tuple[M
         return "stack", "a single image"
     known = metadata.get(MODE_KEY)
     if known in ("stack", "flow"):
-        return known, "as set by the sample"
+        return known, "as the images were opened"
     if not isinstance(frames, np.ndarray):
         return "stack", "not read yet; change it if the images have no order"
     step = max(1, max(layout.frame_shape) // 64)

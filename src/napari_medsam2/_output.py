@@ -97,8 +97,9 @@ class OutputLabels:
         return OutputLabels(layer, layout, ours=False, keep=keep)
 
     def frame(self, frame: int) -> npt.NDArray[Any]:
-        """Return the labels of one frame, a view ``(H, W)``."""
-        return np.asarray(self.layer.data[self.layout.index(frame)])
+        """Return the labels of one frame, a view ``(H, W)``; where images differ in size, as large as that image."""
+        height, width = self.layout.size_of(frame)
+        return np.asarray(self.layer.data[self.layout.index(frame)])[:height, :width]
 
     def compose(self, frame: int, found: Found) -> Shown:
         """Put results over what was there before; see :func:`.overlap.share_out` for where they overlap.
@@ -109,7 +110,7 @@ class OutputLabels:
             If the layer cannot hold an object's number.
         """
         try:
-            shown = share_out(self.layout.frame_shape, self.layer.data.dtype, found.values())
+            shown = share_out(self.layout.size_of(frame), self.layer.data.dtype, found.values())
         except ValueError as error:
             raise OutputError(f"'{self.layer.name}': {error}") from error
         before = self._before.get(frame)
@@ -125,6 +126,8 @@ class OutputLabels:
         if not self.ours and frame not in self._before:
             self._before[frame] = view.copy()
         shown = self.compose(frame, found)
+        if self.ours and self.layout.sizes:  # what was painted beside a smaller image is no label
+            np.asarray(self.layer.data[self.layout.index(frame)])[...] = 0
         view[...] = shown.labels
         return shown
 

@@ -38,6 +38,7 @@ class ImagePanel(Panel):
     """Which image, along which axis, and whether its frames have an order."""
 
     image_requested = Signal(object)
+    folder_requested = Signal(str)
     axis_requested = Signal(int)
     mode_requested = Signal(str)
     contrast_requested = Signal(bool)
@@ -45,6 +46,7 @@ class ImagePanel(Panel):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self.picker = LayerPicker(viewer, (Image,))
+        self.folder = button("Folder...", "Open a folder of unrelated images, which may differ in size, as a flow")
         self.stack = button("Stack", "The frames follow each other: z-slices or time points", checkable=True)
         self.flow = button("Flow", "The frames show the same kind of object and have no order", checkable=True)
         self.axis = Choice(tip="The axis to propagate along; the viewer shows a slider for it")
@@ -55,11 +57,12 @@ class ImagePanel(Panel):
         )
         self.words = line(small=True)
         self.column.addWidget(caption("Image"))
-        self.column.addWidget(self.picker)
+        self.column.addLayout(row(self.picker, self.folder, stretch=(3, 1)))
         self.column.addLayout(row(self.stack, self.flow, self.axis, stretch=(1, 1, 2)))
         self.column.addWidget(self.words)
         self.column.addWidget(self.contrast)
         self.picker.layer_picked.connect(self.image_requested)
+        self.folder.clicked.connect(self._on_folder)
         self.axis.activated.connect(self._on_axis)
         self.stack.clicked.connect(lambda: self.mode_requested.emit("stack"))
         self.flow.clicked.connect(lambda: self.mode_requested.emit("flow"))
@@ -79,6 +82,11 @@ class ImagePanel(Panel):
             self.axis.setCurrentIndex(self.axis.findData(state.axis))
         guess = f" {state.mode.capitalize()}: {state.reason}." if several and state.reason else ""
         self.words.setText(f"{state.layout}.{guess}" if state.layout else "No image layer yet.")
+
+    def _on_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "A folder of unrelated images")
+        if path:
+            self.folder_requested.emit(path)
 
     def _on_axis(self, index: int) -> None:
         self.axis_requested.emit(int(self.axis.itemData(index)))

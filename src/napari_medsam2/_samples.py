@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-LayerData = tuple[Any, dict[str, Any], str]
+from ._layout import MODE_KEY
 
-#: Layer metadata that tells the dock whether the frames are a "stack" or a "flow".
-MODE_KEY = "napari_medsam2_mode"
+LayerData = tuple[Any, dict[str, Any], str]
 
 #: Centres (y, x) of the 24 coins of ``skimage.data.coins``, in pixels.
 COIN_CENTRES = (

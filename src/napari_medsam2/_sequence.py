@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,13 +30,16 @@ class ImageSequence:
         self.image = image
         shapes = image.level_shapes if image.multiscale else [np.shape(image.data)]
         offset = viewer.dims.ndim - image.ndim
-        self.layout: Layout = _layout.resolve_layout(
+        layout = _layout.resolve_layout(
             [tuple(shape)[: image.ndim] for shape in shapes],
             rgb=bool(image.rgb),
             order=[a - offset for a in viewer.dims.order if a >= offset],
             position=[float(v) for v in self._position()],
             axis=axis,
         )
+        sizes = image.metadata.get(_layout.SIZES_KEY, ())
+        fits = layout.axis == 0 and layout.plane == (1, 2) and not layout.level and len(sizes) == layout.n_frames
+        self.layout: Layout = replace(layout, sizes=tuple(sizes)) if fits else layout
 
     def _position(self) -> npt.NDArray[np.float64]:
         """Where the viewer's sliders are, in data coordinates of the image."""

@@ -69,6 +69,7 @@ class MedSamDock(QWidget):
         do.download_offered.connect(self._on_download_offered)
         self.copy.clicked.connect(self._on_copy)
         self.image.image_requested.connect(do.choose_image)
+        self.image.folder_requested.connect(lambda path: do.open_folder(Path(path)))
         self.image.axis_requested.connect(do.choose_axis)
         self.image.mode_requested.connect(do.choose_mode)
         self.image.contrast_requested.connect(do.choose_contrast)
