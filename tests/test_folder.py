@@ -81,7 +81,7 @@ def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer
     do.use_tool("mask")
     y, x = np.nonzero(disc((64, 80), 5, 5, 3) | disc((64, 80), 50, 70, 3))
     viewer.layers["discs segmentation"].data_setitem((np.full(len(y), 1), y, x), 1)
-    qtbot.waitUntil(lambda: do.state.columns[1].prompted, timeout=20_000)
+    qtbot.waitUntil(lambda: any(p.frame == 1 for p in do.engine.session.prompts), timeout=20_000)
     do.flush()
     assert labels[1, 5, 5] == 1 and not labels[1, :, 60:].any(), "beside the image nothing can be painted"
     (stroke,) = (p for p in do.engine.session.prompts if p.frame == 1)
