@@ -221,6 +221,7 @@ BAD_SEGMENT = {
     "contrast without a number": (["--point", POINT, "--contrast", "nan", "1"], "finite"),
     "contrast upside down": (["--point", POINT, "--contrast", "9", "5"], "LOW is less than HIGH; got 9 5"),
     "an axis that is not there": (["--point", POINT, "--axis", "7"], "axis must be one of"),
+    "colours that are not there": (["--point", POINT, "--rgb"], "stack.tif is grey, and rgb=True says otherwise"),
 }
 
 
@@ -439,6 +440,7 @@ def test_evaluate_prints_a_table_and_writes_rows(dataset: Path, capsys: Any) -> 
     found = json.loads(out.read_text())
     assert found["rows"][0]["dataset"] == "discs"
     assert found["means"]["stack"]["dice"] > 0.95
+    assert (found["plan"]["prompt"], found["plan"]["loose"], found["plan"]["objects"]) == ("point", 0.0, None)
 
 
 def test_evaluate_says_when_nothing_was_learned_from_masks(dataset: Path, capsys: Any) -> None:

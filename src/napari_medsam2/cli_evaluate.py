@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -113,7 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         tell(f"model {model.name}, prompt {told}, bank {banks}, device {model.device}\n")
         tell(scores_table(rows))
     if arguments.json:
-        save_json(arguments.json, as_json(rows))
+        save_json(arguments.json, {"plan": asdict(plan), **as_json(rows)})
     if interrupted:
         say("stopped before the end; the scores are of what was done")
     return INTERRUPTED if interrupted else 0

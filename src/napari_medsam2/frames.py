@@ -307,6 +307,10 @@ def _from_path(path: Path, axis: int, rgb: bool | None, cache_bytes: int) -> Fra
         return _FileFrames(images, skipped, cache_bytes)
     if path.suffix.lower() in TIF_SUFFIXES:
         pages = TifPages(path)
+        if rgb is not None and rgb != pages.colour:
+            raise FrameError(
+                f"by its header {path.name} is {'in colour' if pages.colour else 'grey'}, and rgb={rgb} says otherwise"
+            )
         n_axes = pages.ndim - pages.colour
         along_pages = n_axes == 2 or axis in (0, -n_axes)
         return _from_array(pages if along_pages else pages.whole(), axis, pages.colour, None, cache_bytes)
