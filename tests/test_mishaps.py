@@ -9,8 +9,8 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 
+from face import draw_box, running
 from face import mocked as mocked_dock
-from face import running
 from fakes import moving_disc
 from napari_medsam2.engine_events import Finished, Restored, ResultReady, RunStatus, StatusChanged
 from napari_medsam2.prompts import PointPrompt
@@ -90,6 +90,35 @@ def test_results_of_an_image_that_was_left_are_not_shown_on_the_next(make_napari
     assert not do.state.has_results and do.state.problem == do.state.note == ""
     qtbot.waitUntil(lambda: do.engine.status.state == "idle", timeout=20_000)
     dock.close_dock(timeout=10.0)
+
+
+@pytest.mark.parametrize("way", ["another image", "another dock"])
+def test_prompts_live_on_when_one_comes_back_to_the_image(viewer, start, qtbot, way):
+    dock, _, _ = start()
+    do = dock.controller
+    do.use_tool("point")
+    viewer.layers["scan points"].add((2, 20, 22))
+    do.new_object()
+    do.use_tool("box")
+    draw_box(viewer.layers["scan boxes"], 1, 5, 5, 9, 9)
+    if way == "another image":
+        do.choose_image(viewer.add_image(IMAGES, name="other"))
+        assert not do.state.has_prompts
+        do.choose_image(viewer.layers["scan"])
+        engine = dock.controller.engine
+    else:
+        dock.close_dock()
+        dock, engine, _ = start()
+        do = dock.controller
+    sent = {(call.args[0], call.args[1]) for call in engine.replace_prompts.call_args_list}
+    assert sent == {(1, 2), (2, 1)} and do.state.objects == (1, 2)
+    viewer.layers["scan points"].add((3, 20, 22))
+    assert engine.replace_prompts.call_args.args[:2] == (1, 3)
+    assert [layer.name for layer in viewer.layers if layer.name.startswith("scan")] == [
+        "scan",
+        "scan points",
+        "scan boxes",
+    ]
 
 
 @pytest.mark.parametrize("change", ["model", "mode", "contrast"])

@@ -178,6 +178,9 @@ class Hub(QObject):
             words = {"layout": sequence.describe(mode), "noun": sequence.noun(mode), "reason": reason}
             self._set(axes=sequence.axes(), axis=axis, mode=mode, **words)
             self._take_output_again()
+            if self.workspace.tools.take_again():
+                self._aim()
+                self._send_prompts()
         self.changed.emit()
 
     def _take_output_again(self) -> None:
