@@ -18,6 +18,10 @@ Array = npt.NDArray[np.float32]
 _STAINS = np.array([(0.65, 0.70, 0.29), (0.07, 0.99, 0.11), (0.27, 0.57, 0.78), (0.60, 0.75, 0.20)])
 
 
+#: How often there is no noise, little, some, as much as where photons are few.
+_NOISY = (0.3, 0.27, 0.27, 0.16)
+
+
 @dataclass(frozen=True)
 class Look:
     """The look of every class in one sequence.
@@ -100,7 +104,9 @@ class Look:
             membrane_width=float(rng.uniform(0.5, 8.0 if tissue else 1.6)),
             individual=float(rng.choice([0.0, 0.03, 0.1])),
             blur=float(rng.choice([0.0, rng.uniform(0.3, 2.0), rng.uniform(1.0, 3.0)])),
-            noise=float(rng.choice([0.0, rng.uniform(0, 0.03), rng.uniform(0, 0.08)])),
+            noise=float(
+                rng.choice([0.0, rng.uniform(0, 0.03), rng.uniform(0, 0.08), rng.uniform(0.05, 0.2)], p=_NOISY)
+            ),
             speckle=float(rng.uniform(0.1, 0.6)) if rng.random() < 0.12 else 0.0,
             shading=float(rng.choice([0.0, rng.uniform(0, 0.4)])),
             gamma=float(np.exp(rng.normal(0, 0.3))),
