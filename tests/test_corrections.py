@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from fakes import PLAIN, blob_model, box, click, disc, moving_disc, stack_session, state
+from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session, state
 from napari_medsam2.metrics import dice
-from napari_medsam2.models import load_model
+from napari_medsam2.models import Model, load_model
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, PromptError
 from napari_medsam2.session import Session, SessionOptions
 
@@ -243,6 +243,26 @@ def test_prompting_again_replaces_the_entry_of_the_frame():
     session.segment(2)
     assert [(e.frame, e.pinned) for e in session.memory().entries] == [(2, True)]
     assert session.model.network.calls.segmented[-1].recalls == ()
+
+
+class Deaf(BlobNetwork):
+    """Finds the bright blob near the one before, whatever is clicked away."""
+
+    def _chosen(self, blobs, count, image, prompts, recalls, previous):
+        return super()._chosen(blobs, count, image, None if previous is not None else prompts, recalls, previous)
+
+
+@pytest.mark.parametrize("region", [True, False])
+def test_a_red_click_in_the_middle_of_what_was_followed_ends_it_there(region):
+    frames, masks = moving_disc(8)
+    network = Deaf().eval()
+    session = Session(Model("deaf", network, torch.device("cpu"), region), frames, mode="stack", contrast=PLAIN)
+    session.add(box(0, masks))
+    list(session.propagate())
+    y, x = np.argwhere(masks[4]).mean(0)
+    session.add(PointPrompt(4, float(y), float(x), positive=False))
+    list(session.propagate())
+    assert [session.result(t).area > 0 for t in range(8)] == [True] * 4 + [False] * 4
 
 
 # ---- undo ------------------------------------------------------------------------------------------------------------

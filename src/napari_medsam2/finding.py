@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from .looks import DRAWN_LOGIT, Look, Looker
 from .metrics import iou
-from .parts import parts_at
-from .prompts import Prompt, boxes_of, points_of
+from .parts import parts_at, thing_at
+from .prompts import Prompt, boxes_of, points_of, says_where
 from .region import Box, box_of_mask, clicked_parts, inside_boxes
 from .task import Mask, Task
 from .tiles import windows_on
@@ -67,7 +67,10 @@ class Finder(ABC):
         lower = look.prediction.threshold_in_boxes
         if lower is not None and boxes_of(task.prompts):
             mask |= (logits > lower) & inside_boxes(task.prompts, logits.shape)
-        apart = clicked_away(logits, mask, task.prompts) if task.prompts else self._apart(task, mask)
+        if task.prompts:
+            apart = _union(clicked_away(logits, mask, task.prompts), refused(task))
+        else:
+            apart = self._apart(task, mask)
         take_back(logits, mask, apart)
         return Found(look, logits, mask, apart)
 
@@ -134,6 +137,22 @@ def best_scale(masks: Sequence[Mask], found: Sequence[Found]) -> int:
     return 1 + int(np.argmax(worth))
 
 
+def refused(task: Task) -> Mask | None:
+    """What red clicks alone refuse of a frame that was followed: the things ``(H, W)`` that they are in the middle of.
+
+    What was seen there is not the object, whatever the network makes of the click. ``None`` where that is nothing.
+    """
+    if task.seen is None or says_where(task.prompts):
+        return None
+    places = [(round(p.y), round(p.x)) for p in points_of(task.prompts) if not p.positive]
+    return _union(*(thing_at(task.seen, place) for place in places))
+
+
+def _union(*masks: Mask | None) -> Mask | None:
+    given = [mask for mask in masks if mask is not None]
+    return np.logical_or.reduce(given) if given else None
+
+
 def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: Sequence[Prompt]) -> Mask | None:
     """What red clicks take out of a mask ``(H, W)``: of the part that one is on, all that is no surer than its pixel.
 
@@ -144,4 +163,4 @@ def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: Sequence[
         return None
     places = np.rint(unwanted).astype(int).clip(0, np.array(mask.shape) - 1)
     away = [parts_at(mask, [(y, x)]) & (logits <= logits[y, x]) for y, x in places.tolist() if mask[y, x]]
-    return np.logical_or.reduce(away) if away else None
+    return _union(*away)

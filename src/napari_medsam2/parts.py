@@ -10,6 +10,11 @@ from scipy import ndimage
 
 Mask = npt.NDArray[np.bool_]
 
+#: Things that have grown together are cut where they are thinner than this share of what is at the click.
+_NECK = 0.7
+#: A click is in the middle of a thing if it is at least so deep, as a share of the deepest there is.
+_MIDDLE = 0.6
+
 #: Parts of an object that get a click or a box each, in the evaluation and in training.
 MAX_PARTS = 10
 
@@ -65,3 +70,24 @@ def parts_at(mask: Mask, places: Sequence[tuple[int, int]]) -> Mask:
     height, width = mask.shape
     found = {int(labels[y, x]) for y, x in places if 0 <= y < height and 0 <= x < width} - {0}
     return np.asarray(np.isin(labels, sorted(found)))
+
+
+def thing_at(mask: Mask, place: tuple[int, int]) -> Mask | None:
+    """The thing that a pixel (y, x) is in the middle of: its part of a mask ``(H, W)``, cut off at its necks.
+
+    ``None`` if the pixel is not on the mask, or nearer to the border of the thing than to its middle.
+    """
+    y, x = place
+    height, width = mask.shape
+    if not (0 <= y < height and 0 <= x < width and mask[y, x]):
+        return None
+    away = depth(mask)
+    cores, count = ndimage.label(away > _NECK * away[y, x])
+    core = cores == cores[y, x]
+    if away[y, x] < _MIDDLE * away[core].max():
+        return None
+    part = parts_at(mask, [place])
+    if count == 1:
+        return part
+    rows, columns = ndimage.distance_transform_edt(cores == 0, return_distances=False, return_indices=True)
+    return np.asarray(part & (cores[rows, columns] == cores[y, x]))
