@@ -135,7 +135,15 @@ def test_nothing_that_is_read_is_written_over(images: Path, tif: Path, capsys: A
     mask, prompts = tif.with_name("drawn.tif"), tif.with_name("prompts.json")
     tifffile.imwrite(mask, MASKS[2].astype(np.uint8))
     prompts.write_text(json.dumps({"prompts": [{"type": "point", "frame": 2, "y": 31, "x": 20}]}))
+    drawn = {"prompts": [{"type": "mask", "frame": 2, "file": "drawn.tif"}]}
+    tif.with_name("drawn.json").write_text(json.dumps(drawn))
+    for t in range(2):
+        tifffile.imwrite(images / f"more{t}.tif", IMAGES[t])
     before = {path: path.read_bytes() for path in [*folder.iterdir(), tif, mask, prompts] if path.is_file()}
+    (folder.with_name("links")).mkdir()
+    for file in folder.glob("*.tif"):
+        (folder.with_name("links") / file.name).symlink_to(file)
+    through_links = ("segment", folder.with_name("links"), "--mode", "flow", "--point", "0,31,20")
     of_flow = ("segment", folder, "--mode", "flow", "--point", "0,31,20")
     of_stack = ("segment", tif, "--mode", "stack", "--mask", f"2:{mask}", "--prompts", prompts)
     for words in [
@@ -144,10 +152,13 @@ def test_nothing_that_is_read_is_written_over(images: Path, tif: Path, capsys: A
         (*of_stack, "-o", tif.parent / "." / tif.name),
         (*of_stack, "-o", mask),
         (*of_stack, "-o", tif.with_name("o.tif"), "--json", prompts),
+        (*of_stack, "-o", tif.with_name("o.tif"), "--json", tif.with_name("o.tif")),
+        (*of_stack[:4], "--prompts", tif.with_name("drawn.json"), "-o", mask),
+        *([(*through_links, "-o", folder)] if list(folder.glob("*.tif")) else []),
     ]:
         assert run(*words) == 2, words
         error = capsys.readouterr().err
-        assert "is read from" in error or "among the images that are read" in error
+        assert any(told in error for told in ("is read from", "among the images that are read", "written twice")), error
     assert {path: path.read_bytes() for path in before} == before
     assert run(*of_flow, "-o", folder / "labels.v1") == 2, "a folder that is not there has no dot in its name"
     (folder / "labels.v1").mkdir()

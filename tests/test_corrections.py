@@ -252,6 +252,26 @@ class Deaf(BlobNetwork):
         return super()._chosen(blobs, count, image, None if previous is not None else prompts, recalls, previous)
 
 
+def test_results_that_were_taken_over_come_back_when_their_correction_goes():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    list(session.propagate())
+    other, _ = stack_session()
+    other.add(click(0, masks))
+    other.take_results(session.results.values())
+    assert not other.undo()
+    correction = click(4, masks, positive=False)
+    other.add(correction)
+    other.segment(4)
+    assert not other.result(4).area
+    other.remove(correction)
+    assert other.result(4).area == session.result(4).area
+    run = other.propagate()
+    next(run)
+    other.take_results([])
+    assert len(list(run)) == 7, "a run goes on"
+
+
 @pytest.mark.parametrize("region", [True, False])
 def test_a_red_click_in_the_middle_of_what_was_followed_ends_it_there(region):
     frames, masks = moving_disc(8)

@@ -39,6 +39,7 @@ class ImageSequence:
         )
         sizes = image.metadata.get(_layout.SIZES_KEY, ())
         fits = layout.axis == 0 and layout.plane == (1, 2) and not layout.level and len(sizes) == layout.n_frames
+        fits = fits and all(np.all(np.less_equal(size, layout.frame_shape)) for size in sizes)
         self.layout: Layout = replace(layout, sizes=tuple(sizes)) if fits else layout
 
     def _position(self) -> npt.NDArray[np.float64]:

@@ -11,7 +11,7 @@ from .console import INTERRUPTED, add_bank_options, add_model_options, load_chos
 from .frames import Contrast, FrameError
 from .io import open_frames
 from .label_files import keep_what_is_read, label_dtype, prepare_output, write_labels, written_files
-from .prompt_files import parse_box, parse_mask, parse_point, read_prompts
+from .prompt_files import mask_files, parse_box, parse_mask, parse_point, read_prompts
 from .prompts import Prompt, PromptError
 from .reports import save_json
 from .results import FrameResult
@@ -89,7 +89,13 @@ def run(arguments: argparse.Namespace) -> int:
     prepare_output(arguments.output)
     keep_what_is_read(
         [*written_files(arguments.output, names), *([arguments.json] if arguments.json else [])],
-        [arguments.input, *arguments.prompts, *(Path(text.partition(":")[2]) for text in arguments.mask)],
+        [
+            arguments.input,
+            *(file for file in arguments.input.glob("*") if file.is_file()),  # links may lead elsewhere
+            *(Path(text.partition(":")[2]) for text in arguments.mask),
+            *arguments.prompts,
+            *(file for prompts_file in arguments.prompts for file in mask_files(prompts_file)),
+        ],
     )
 
     from .session import Session, SessionError, SessionOptions

@@ -74,7 +74,8 @@ def read_dataset(path: str | Path, *, mode: Mode | None = None) -> Dataset:
     images, masks = _sequence(arrays, "image", path), _sequence(arrays, "mask", path)
     if len(images) != len(masks):
         raise DatasetError(f"{path.name} has {len(images)} images and {len(masks)} masks; each image needs one")
-    if unlike := sorted(set(_numbered(arrays, "image")) ^ set(_numbered(arrays, "mask"))):
+    apart = [set(_numbered(arrays, name)) for name in ("image", "mask") if f"{name}s" not in arrays]
+    if len(apart) == 2 and (unlike := sorted(apart[0] ^ apart[1])):
         raise DatasetError(f"{path.name} has an image or a mask number {unlike[0]}, but not both")
     for t, (image, mask) in enumerate(zip(images, masks, strict=True)):
         if mask.ndim != 2 or image.shape[:2] != mask.shape:
@@ -159,7 +160,11 @@ def _sequence(arrays: Mapping[str, AnyArray], name: str, path: Path) -> AnyArray
 
 def _numbered(arrays: Mapping[str, AnyArray], name: str) -> dict[int, AnyArray]:
     """Arrays ``NAME_0``, ``NAME_001``, ... by their numbers."""
-    return {int(key[len(name) + 1 :]): array for key, array in arrays.items() if re.fullmatch(rf"{name}_[0-9]+", key)}
+    found = [key for key in arrays if re.fullmatch(rf"{name}_[0-9]+", key)]
+    numbered = {int(key[len(name) + 1 :]): arrays[key] for key in found}
+    if len(numbered) < len(found):
+        raise DatasetError(f"two arrays have the same number among {', '.join(sorted(found))}")
+    return numbered
 
 
 def _read_notes(path: Path) -> dict[str, Any]:

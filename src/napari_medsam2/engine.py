@@ -168,6 +168,8 @@ class Engine(Worker):
         def call(request: Request) -> None:
             self._end_run("superseded")
             self._session = None
+            if request.generation != self._generation:
+                return  # other images were opened meanwhile, or these were closed
             self._sequence = (request.generation, data, {"mode": mode, **options})
             self._make_session(request)
 
@@ -403,7 +405,8 @@ class Engine(Worker):
         if self._is_late(request):
             return
         model = self._model.name if self._model is not None else None
-        generation = request.generation if request.of_session else self._generation  # a model's failure is never late
+        # A model's failure is never late; that of images is, once others are opened.
+        generation = self._generation if request.during == LOADING else request.generation
         self._emit(failure_of(error, request.number, generation, request.during, model))
 
 

@@ -56,6 +56,11 @@ class History(Generic[State]):
         self._before.append((number, current))
         return state
 
+    def forget(self) -> None:
+        """What was done so far can no longer be undone or redone."""
+        self._before.clear()
+        self._after.clear()
+
     def is_undone(self, number: int) -> bool:
         """True if the change with this number was undone, and not redone since."""
         return number in self._undone

@@ -34,7 +34,7 @@ _DECODING_ERRORS = (
     zlib.error,
 )
 #: What tifffile calls the pictures in a slide's file that are not the slide.
-_BESIDE_THE_IMAGE = ("Thumbnail", "Label", "Macro", "Overview")
+_BESIDE_THE_IMAGE = ("Thumbnail", "Label", "Macro", "Map", "Overview")
 _pillow_limit = threading.Lock()
 
 

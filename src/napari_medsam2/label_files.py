@@ -52,9 +52,12 @@ def keep_what_is_read(written: Iterable[Path], read: Iterable[Path]) -> None:
     OutputError
         Naming the file.
     """
-    sources = [source.resolve() for source in read]
+    sources, targets = [source.resolve() for source in read], set[Path]()
     for path in written:
         target = path.resolve()
+        if target in targets:
+            raise OutputError(f"{path} would be written twice; name another file")
+        targets.add(target)
         for source in sources:
             if target == source:
                 raise OutputError(f"{path} is read from; writing there would overwrite it: name another file")

@@ -221,7 +221,6 @@ class SessionState:
         self.lock = threading.RLock()
         self.objects: dict[int, ObjectState] = {}
         self.history: History[dict[int, ObjectState]] = History(undo_depth)
-        self._undo_depth = undo_depth
         self.revision = 0
         self._make_bank = make_bank
         self._together: object = None  # what the latest change can be undone with
@@ -274,7 +273,10 @@ class SessionState:
             known = self.objects.setdefault(result.object_id, ObjectState(self._make_bank()))
             known.kept[result.frame] = Kept(result, 0, 0, None, None)  # without a window nothing is followed from it
             known.stale.add(result.frame)
-        self.history, self._together = History(self._undo_depth), None
+            if not result.prompted:
+                known.followed[result.frame] = result
+        self.history.forget()
+        self._together = None
         self.revision += 1
 
     def undo(self) -> bool:

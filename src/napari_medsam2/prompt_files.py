@@ -61,6 +61,23 @@ def read_prompts(path: str | Path) -> list[Prompt]:
         If the file or one of its prompts cannot be used; the message names the prompt by its place in the list.
     """
     path = Path(path)
+    items = _items_of(path)
+    prompts = []
+    for number, item in enumerate(items):
+        try:
+            prompts.append(_prompt_of(item, path.parent))
+        except PromptError as error:
+            raise PromptError(f"prompt {number} of {path.name}: {error}") from error
+    return prompts
+
+
+def mask_files(path: Path) -> list[Path]:
+    """The files of drawn masks that a prompt file names. Raises as :func:`read_prompts`."""
+    named = (item.get("file") for item in _items_of(path) if isinstance(item, dict))
+    return [path.parent / name for name in named if isinstance(name, str)]
+
+
+def _items_of(path: Path) -> list[Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -70,13 +87,7 @@ def read_prompts(path: str | Path) -> list[Prompt]:
     items = content.get("prompts") if isinstance(content, dict) else None
     if not isinstance(items, list) or not items:
         raise PromptError(f'{path.name} must hold {{"prompts": [...]}} with at least one prompt')
-    prompts = []
-    for number, item in enumerate(items):
-        try:
-            prompts.append(_prompt_of(item, path.parent))
-        except PromptError as error:
-            raise PromptError(f"prompt {number} of {path.name}: {error}") from error
-    return prompts
+    return items
 
 
 def _prompt_of(item: Any, folder: Path) -> Prompt:

@@ -356,7 +356,7 @@ class Propagator:
         if self.patience is None or step.source is None or step.frame in known.prompts or self.state.mode != "stack":
             return None
         latest = _back_to(step.source, step)[: self.patience]
-        behind = [known.kept[t] for t in latest if t in known.kept]
+        behind = [known.kept[t] for t in latest if t in known.kept and t not in known.stale]
         absent = [kept for kept in behind if kept.result.absent and not known.is_shown_on(kept.result.frame)]
         nearest = behind[0].result if behind and behind[0] in absent else None
         clicked_away = nearest is not None and nearest.prompted and not says_where(known.prompts.get(nearest.frame, ()))
