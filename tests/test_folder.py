@@ -6,10 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from face import running
 from fakes import disc
+from napari_medsam2 import _folder
 from napari_medsam2._folder import read_folder
 from napari_medsam2.frames import FrameError
 
@@ -41,19 +43,30 @@ def test_grey_images_among_coloured_ones_become_coloured(folder: Path) -> None:
     assert np.asarray(data[3])[5, 5].tolist() == [9, 9, 9]
 
 
-def test_what_does_not_go_with_the_first_images_is_named(folder: Path) -> None:
-    grey = folder.with_name("grey")
-    grey.mkdir()
-    for t in range(8):
-        Image.fromarray(np.zeros((8, 8), np.uint8)).save(grey / f"img{t}.png")
-    Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(grey / "img8.png")
-    np.save(grey / "img9.npy", np.zeros((8, 8)))
-    data, _ = read_folder(grey)
-    for t, words in ((8, "img8.png is in colour"), (9, "img9.npy holds float64")):
-        with pytest.raises(FrameError, match=words):
-            np.asarray(data[t])
+def test_pixels_keep_their_values_whatever_the_others_are(tmp_path: Path) -> None:
+    for t in range(9):
+        Image.fromarray(np.full((8, 8), t, np.uint8)).save(tmp_path / f"img{t}.png")
+    tifffile.imwrite(tmp_path / "img9.tif", np.full((8, 8), 1000, np.uint16))
+    np.save(tmp_path / "img10.npy", np.full((8, 8), -0.5, np.float32))
+    Image.fromarray(np.full((8, 8, 4), 7, np.uint8)).save(tmp_path / "img11.png")
+    data, options = read_folder(tmp_path)
+    assert options["rgb"] and data.shape == (12, 8, 8, 3)
+    assert [float(np.asarray(data[t])[3, 3, 1]) for t in range(12)] == [*range(9), 1000, -0.5, 7]
+
+
+def test_what_cannot_be_read_is_told_and_shown_empty(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "img1.png").write_bytes((folder / "img1.png").read_bytes()[:90])
+    told: list[str] = []
+    monkeypatch.setattr(_folder, "show_warning", told.append)
+    data, _ = read_folder(folder)
+    assert np.asarray(data[0]).any() and not np.asarray(data[1]).any()
+    assert len(told) == 1 and "img1.png" in told[0]
+    (folder / "img2.png").write_bytes(b"no image")
+    with pytest.raises(FrameError, match=r"img2\.png"):
+        read_folder(folder)
+    (folder.parent / "empty").mkdir()
     with pytest.raises(FrameError, match="no images in the folder"):
-        read_folder(folder.parent / "grey" / "..")
+        read_folder(folder.parent / "empty")
 
 
 def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer, qtbot, folder: Path) -> None:

@@ -92,33 +92,92 @@ def test_results_of_an_image_that_was_left_are_not_shown_on_the_next(make_napari
     dock.close_dock(timeout=10.0)
 
 
-@pytest.mark.parametrize("way", ["another image", "another dock"])
-def test_prompts_live_on_when_one_comes_back_to_the_image(viewer, start, qtbot, way):
-    dock, _, _ = start()
+def test_all_lives_on_when_one_comes_back_to_the_image(viewer, start, qtbot):
+    dock, engine, send = start()
     do = dock.controller
     do.use_tool("point")
     viewer.layers["scan points"].add((2, 20, 22))
     do.new_object()
     do.use_tool("box")
     draw_box(viewer.layers["scan boxes"], 1, 5, 5, 9, 9)
-    if way == "another image":
-        do.choose_image(viewer.add_image(IMAGES, name="other"))
-        assert not do.state.has_prompts
-        do.choose_image(viewer.layers["scan"])
-        engine = dock.controller.engine
-    else:
-        dock.close_dock()
-        dock, engine, _ = start()
-        do = dock.controller
-    sent = {(call.args[0], call.args[1]) for call in engine.replace_prompts.call_args_list}
-    assert sent == {(1, 2), (2, 1)} and do.state.objects == (1, 2)
+    deliver(qtbot, send, answer(2, prompted=True), answer(3))
+    do.use_tool("mask")
+    paint(viewer.layers["scan segmentation"], 4, SQUARE, 2)
+    qtbot.wait(150)
+    labels = viewer.layers["scan segmentation"].data.copy()
+    assert (labels[4] == 2).sum() == 64
+
+    other = viewer.add_image(IMAGES, name="other")
+    do.choose_image(other)
+    assert not do.state.has_prompts and not do.state.has_results
     viewer.layers["scan points"].add((3, 20, 22))
-    assert engine.replace_prompts.call_args.args[:2] == (1, 3)
-    assert [layer.name for layer in viewer.layers if layer.name.startswith("scan")] == [
-        "scan",
-        "scan points",
-        "scan boxes",
-    ]
+    engine.reset_mock()
+    do.choose_image(viewer.layers["scan"])
+    assert do.state.mode == "stack" and do.state.current == 2 and do.state.objects == (1, 2)
+    assert do.state.has_results and dock.image.picker.layer is viewer.layers["scan"]
+    engine.open.assert_not_called()
+    do.propagate()
+    sent = {(call.args[0], call.args[1]) for call in engine.replace_prompts.call_args_list}
+    assert sent == {(1, 2), (2, 1), (2, 3), (2, 4)}, "what was drawn meanwhile too"
+    assert len(list(engine.take_results.call_args.args[0])) == 3
+    np.testing.assert_array_equal(viewer.layers["scan segmentation"].data, labels)
+    viewer.layers["scan boxes"].add(np.array([(0, 1, 1), (0, 1, 9), (0, 9, 9), (0, 9, 1)]), shape_type="rectangle")
+    assert engine.replace_prompts.call_args.args[:2] == (2, 0)
+    ours = {"scan", "scan points", "scan boxes", "scan segmentation"}
+    assert {layer.name for layer in viewer.layers} == {*ours, "other"}, "nothing is made twice"
+
+
+def test_new_pixels_keep_prompts_labels_and_the_tool(viewer, clicked, qtbot):
+    dock, engine, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True), answer(3))
+    before = {layer.name for layer in viewer.layers}
+    for _ in range(2):
+        viewer.layers["scan"].data = IMAGES.copy()
+    assert dock.controller.state.has_prompts and dock.controller.state.tool == "point"
+    viewer.layers["scan points"].add((4, 20, 22))
+    assert engine.replace_prompts.call_args.args[:2] == (1, 4)
+    assert {layer.name for layer in viewer.layers} == before
+    viewer.layers["scan"].data = IMAGES[:3].copy()
+    assert not dock.controller.state.has_prompts, "another shape is another sequence"
+
+
+def test_an_image_that_was_left_is_forgotten_when_it_is_removed(viewer, clicked):
+    dock, _, _ = clicked
+    dock.controller.choose_image(viewer.add_image(IMAGES, name="other"))
+    assert len(dock.controller._left) == 1
+    viewer.layers.remove("scan")
+    assert not dock.controller._left
+
+
+def test_the_next_object_has_a_number_that_was_not_kept(viewer, clicked, qtbot):
+    dock, _, send = clicked
+    do = dock.controller
+    deliver(qtbot, send, answer(2, prompted=True))
+    do.commit()
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    viewer.layers["scan"].name = "renamed"
+    do.choose_image(viewer.add_image(IMAGES, name="other"))
+    do.choose_image(viewer.layers["renamed"])
+    assert do.state.current == 2 and do._kept_layer() is viewer.layers["scan kept"]
+
+
+def test_following_a_slider_opens_nothing_twice(viewer, start):
+    dock, engine, _ = start()
+    do = dock.controller
+    viewer.layers.remove("scan")
+    movie = viewer.add_image(np.stack([IMAGES, IMAGES]), name="movie")
+    do.choose_image(movie)
+    viewer.dims.set_point(0, 0)
+    do.use_tool("box")
+    boxes = viewer.layers["movie boxes"]
+    engine.reset_mock()
+    viewer.dims.set_point(0, 1)
+    assert do.workspace.sequence.layout.fixed == ((0, 1),)
+    assert engine.close_sequence.call_count == 1
+    dock.close_dock()
+    assert not [key for key in boxes.keymap if "Shift" in str(key)] and len(boxes.events.data.callbacks) == len(
+        viewer.add_shapes(ndim=4).events.data.callbacks
+    )
 
 
 @pytest.mark.parametrize("change", ["model", "mode", "contrast"])

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 
 from ._folder import read_folder
-from ._hub import Hub
+from ._hub import KEPT_OF, Hub
 from ._output import OutputError, keep_result, merged, new_labels_layer, save_labels
 from ._state import about, worst_frame
 from ._tools import Tool, place_below
@@ -20,9 +20,6 @@ from .frames import FrameError
 from .planning import Direction
 from .registry import MODELS, ModelEntry, local_file
 from .speed import estimate_seconds
-
-#: In the metadata of a layer that results are committed to: the name of the image.
-_KEPT_OF = "napari-medsam2 kept of"
 
 
 class Controller(Hub):
@@ -213,17 +210,21 @@ class Controller(Hub):
     def undo(self) -> None:
         if self._opened:
             self.engine.undo()
+        elif self.workspace is not None:
+            self.say(note="Nothing to undo.")
 
     def redo(self) -> None:
         if self._opened:
             self.engine.redo()
+        elif self.workspace is not None:
+            self.say(note="Nothing to redo.")
 
     def clear(self) -> None:
         """Remove all prompts and results of this image; undo brings them back."""
         work = self.workspace
         if work is not None and not work.book.objects and not work.results.results:
             self.say(note="There is nothing to clear.")
-        elif self._opened:
+        elif work is not None and self._ready() is not None:
             self.say(note="Cleared. Ctrl+Z brings it back.")
             self.engine.cancel()
             self.engine.reset()
@@ -250,10 +251,10 @@ class Controller(Hub):
             output = work.results.labels()
             self.flush()
             name = f"{work.image.name} kept"
-            kept = self._kept_layer(work.image) if output.ours else None
+            kept = self._kept_layer() if output.ours else None
             if output.ours and kept is None:
                 kept = new_labels_layer(work.image, work.sequence.layout, name)
-                kept.metadata[_KEPT_OF] = work.image.name
+                kept.metadata[KEPT_OF] = str(work.image.unique_id)
                 place_below(self.viewer, kept, [output.layer])
             if kept is not None:
                 keep_result(output.layer.data, kept.data)
@@ -272,18 +273,12 @@ class Controller(Hub):
         self._aim()
         self.say(note=f"Kept in '{where}'. The next prompt starts object {next_object}.")
 
-    def _kept_layer(self, image: Image) -> Labels | None:
-        """Find the layer of ours that results are committed to; one of the user's may have its name."""
-        shape = self.workspace.sequence.layout.shape if self.workspace is not None else ()
-        ours = (layer for layer in self.viewer.layers if layer.metadata.get(_KEPT_OF) == image.name)
-        return next((la for la in ours if isinstance(la, Labels) and la.data.shape == shape), None)
-
     def save(self, path: Path) -> None:
         """Write the labels to a compressed tif, beside the interface thread."""
         self.flush()
         work = self.workspace
         layer = work.output_layer if work is not None else None
-        kept = self._kept_layer(work.image) if work is not None else None
+        kept = self._kept_layer()
         if layer is None and kept is None:
             self.say("There are no labels to save yet.")
             return

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from napari.utils.notifications import show_warning
 
 from ._layout import MODE_KEY, SIZES_KEY
 from .frames import FrameError, FrameSource, as_frames
+from .image_files import image_pixels, list_images
 
 
 def read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -31,7 +34,7 @@ def read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
     Raises
     ------
     FrameError
-        If there is no image in it, or one is damaged.
+        If there is no image in it, or the header of one cannot be read.
     """
     import dask.array as da
     from dask.delayed import delayed
@@ -39,12 +42,12 @@ def read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
     frames = as_frames(path)
     sizes = tuple(frames.shape(t) for t in range(len(frames)))
     height, width = (max(size[side] for size in sizes) for side in range(2))
-    first = [frames[t] for t in range(min(len(frames), 8))]  # a folder of both has most likely one of each among these
-    rgb = any(frame.ndim == 3 for frame in first)
-    dtype = np.result_type(*first)
+    pixels = [image_pixels(file) for file in list_images(path)[0]]
+    rgb = any(colour for colour, _ in pixels)
+    dtype = np.result_type(*(kind for _, kind in pixels))
     shape = (height, width, 3) if rgb else (height, width)
-    load = delayed(_padded, pure=True)
-    images = [da.from_delayed(load(frames, t, shape, dtype), shape, dtype) for t in range(len(frames))]
+    load = delayed(partial(_padded, frames, shape, dtype), pure=False)  # not to be told apart by what it holds
+    images = [da.from_delayed(load(t), shape, dtype) for t in range(len(frames))]
     options = {
         "name": path.name,
         "rgb": rgb,
@@ -53,15 +56,19 @@ def read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
     return da.stack(images), options
 
 
-def _padded(frames: FrameSource, t: int, shape: tuple[int, ...], dtype: np.dtype[Any]) -> npt.NDArray[Any]:
-    """Frame ``t`` in the corner of an empty one of this shape; grey becomes colour where the others have colours."""
-    frame = frames[t]
-    rgb = len(shape) == 3
-    if frame.ndim == 3 and not rgb:
-        raise FrameError(f"{frames.name(t)} is in colour, and the first images of its folder are grey")
-    if not np.can_cast(frame.dtype, dtype, "same_kind"):
-        raise FrameError(f"{frames.name(t)} holds {frame.dtype}, and the first images of its folder {dtype}")
+def _padded(frames: FrameSource, shape: tuple[int, ...], dtype: np.dtype[Any], t: int) -> npt.NDArray[Any]:
+    """Frame ``t`` in the corner of an empty one of this shape; grey becomes colour where the others have colours.
+
+    One that cannot be read is empty, which is told: napari would not survive an error.
+    """
     padded = np.zeros(shape, dtype)
-    height, width = frame.shape[:2]
-    padded[:height, :width] = (frame[..., None] if frame.ndim == 2 else frame[..., :3]) if rgb else frame
+    try:
+        frame = frames[t]
+        height, width = frame.shape[:2]
+        if len(shape) == 3:
+            padded[:height, :width] = frame[..., None] if frame.ndim == 2 else frame[..., :3]
+        else:
+            padded[:height, :width] = frame
+    except (FrameError, ValueError) as error:
+        show_warning(f"{error}. It is shown empty.")
     return padded

@@ -6,7 +6,7 @@ Nothing here waits for the model: requests go to the engine's worker thread, its
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,21 @@ from .speed import estimate_seconds
 
 #: Labels are redrawn at most this often.
 REFRESH_MS = 100
+
+
+#: In the metadata of a layer that results are committed to: which image they are of.
+KEPT_OF = "napari-medsam2 kept of"
+
+
+@dataclass(frozen=True)
+class _Left:
+    """What was done with an image that was left, and what had been chosen for it."""
+
+    work: Workspace
+    mode: Any
+    axis: int | None
+    output: tuple[Labels, bool] | None
+    current: int
 
 
 class Hub(QObject):
@@ -65,6 +80,7 @@ class Hub(QObject):
         self._axis: int | None = None  # as chosen, like the next two; None for a guess
         self._mode: Any = None
         self._output: tuple[Labels, bool] | None = None
+        self._left: dict[Image, _Left] = {}
         self._generation = -1  # of the sequence whose results are awaited
         self._removed = ""  # that the image was removed, to be said again beside the next one
         self._loaded: tuple[str, str] | None = None  # (model, device) that was asked for last
@@ -104,7 +120,9 @@ class Hub(QObject):
         self.viewer.dims.events.order.disconnect(self._on_view_changed)
         if self.image is not None:
             self.image.events.data.disconnect(self._start)
+        self._left.clear()
         if self.workspace is not None:
+            self.workspace.disarm()
             self.workspace.close()
             self.workspace = None
 
@@ -148,14 +166,21 @@ class Hub(QObject):
 
     # ---- the sequence --------------------------------------------------------------------------------------------
 
-    def _start(self, event: NapariEvent | None = None) -> None:
-        """Begin with the image as the viewer shows it now."""
+    def _leave(self) -> None:
+        """Let go of the sequence. What was done with it is kept for when one comes back to its image."""
+        work, self.workspace = self.workspace, None  # first, so that nobody follows what happens to its layers
         if self._opened:
             self.engine.close_sequence()
-        if self.workspace is not None:
-            self.workspace.close()
-            self.workspace = None
         self._opened, self._generation = False, -1
+        if work is None:
+            return
+        work.close()
+        if work.book.objects or work.results.results:
+            self._left[work.image] = _Left(work, self._mode, self._axis, self._output, self._state.current)
+
+    def _start(self, event: NapariEvent | None = None, *, resume: bool = True) -> None:
+        """Begin with the image as the viewer shows it now, or where it was left if it is laid out alike."""
+        self._leave()
         kept = self._state
         self._state = DockState(
             model=kept.model,
@@ -173,15 +198,37 @@ class Hub(QObject):
             except LayoutError as error:
                 self.say(f"'{self.image.name}' cannot be segmented: {error}")
                 return
-            self.workspace = Workspace(sequence, self._send_prompts, self.layer_made.emit)
+            left = self._left.get(self.image) if resume else None
+            if left is not None and left.work.sequence.is_laid_out_like(sequence):
+                del self._left[self.image]
+                self.workspace, sequence = left.work, left.work.sequence
+            else:
+                left, self.workspace = None, Workspace(sequence, self._send_prompts, self.layer_made.emit)
             axis = sequence.layout.axis
             words = {"layout": sequence.describe(mode), "noun": sequence.noun(mode), "reason": reason}
             self._set(axes=sequence.axes(), axis=axis, mode=mode, **words)
-            self._take_output_again()
-            if self.workspace.tools.take_again():
+            if left is not None:
+                self.workspace.reopen()
+                self._set(current=left.current)
                 self._aim()
-                self._send_prompts()
+            else:
+                self._take_output_again()
+                self._begin_after_what_was_kept()
         self.changed.emit()
+
+    def _begin_after_what_was_kept(self) -> None:
+        """Give the next object a number that none of the committed ones has."""
+        kept = self._kept_layer()
+        number = 1 + int(kept.data.max()) if kept is not None and kept.data.size else 1
+        self._set(objects=(number,), current=number)
+
+    def _kept_layer(self) -> Labels | None:
+        """Find the layer of ours that results are committed to; one of the user's may have its name."""
+        work = self.workspace
+        if work is None:
+            return None
+        ours = (la for la in self.viewer.layers if la.metadata.get(KEPT_OF) == str(work.image.unique_id))
+        return next((la for la in ours if isinstance(la, Labels) and la.data.shape == work.sequence.layout.shape), None)
 
     def _take_output_again(self) -> None:
         if self.workspace is None or self._output is None:
@@ -197,9 +244,15 @@ class Hub(QObject):
         """Begin with another image layer, and again when its pixels are replaced."""
         if self.image is not None:
             self.image.events.data.disconnect(self._start)
+        work = self.workspace
+        self._leave()
+        if work is not None:
+            work.disarm()
         self.image, self._axis, self._mode, self._output = image, None, None, None
         if image is not None:
             image.events.data.connect(self._start)
+            if (left := self._left.get(image)) is not None:
+                self._axis, self._mode, self._output = left.axis, left.mode, left.output
         self._start()
 
     def _load_model(self) -> None:
@@ -293,7 +346,8 @@ class Hub(QObject):
             # "Not here" (an empty mask) needs a "here" before it.
             for (number, frame), group in sorted(work.book.groups.items(), key=lambda item: is_erased(item[1])):
                 self.engine.replace_prompts(number, frame, group)
-            if work.results.results:
+            # Also where there are none: what was sent again is nothing that the user has just done.
+            if work.book.groups or work.results.results:
                 self.engine.take_results(work.results.results.values())
         return work
 
@@ -390,16 +444,19 @@ class Hub(QObject):
             if self._axis is not None and not work.sequence.has_slider(self._axis):
                 self._axis = None
             if not work.sequence.is_current(self._axis):
-                self._start()
+                self._start(resume=False)
         self.changed.emit()
 
     def _on_layer_removed(self, event: NapariEvent) -> None:
         work, layer = self.workspace, event.value
+        if work is None or layer is not work.image:
+            self._left.pop(layer, None)
         if work is None:
             return
         if layer is work.image:
             running = self._state.running
             self._watch_image(None)
+            self._left.pop(layer, None)
             self._removed = f"The image '{layer.name}' was removed{', so the run was stopped' if running else ''}."
             self.say(self._removed)
             return

@@ -80,6 +80,10 @@ class ImageSequence:
         """Whether the viewer still shows what this was made for."""
         return ImageSequence(self.viewer, self.image, axis).layout == self.layout
 
+    def is_laid_out_like(self, other: ImageSequence) -> bool:
+        """Whether another sequence of the same image has the same frames, at whatever position of other axes."""
+        return replace(self.layout, fixed=()) == replace(other.layout, fixed=())
+
     def has_slider(self, axis: int) -> bool:
         """False if the viewer shows this axis on the canvas."""
         return axis + self.viewer.dims.ndim - self.image.ndim not in self.viewer.dims.order[-2:]

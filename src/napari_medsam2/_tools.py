@@ -13,9 +13,6 @@ from ._layout import Layout
 
 Tool = Literal["point", "box", "mask"]
 
-#: In the metadata of our prompt layers: the image and the layout that they were made for.
-_MADE_FOR = "napari-medsam2 made for"
-
 
 class PromptTools:
     """Our prompt layers on one image.
@@ -39,24 +36,6 @@ class PromptTools:
     @property
     def layers(self) -> list[Layer]:
         return [layer for layer in (self.points, self.boxes) if layer is not None]
-
-    @property
-    def _mark(self) -> tuple[Any, ...]:
-        return str(self._image.unique_id), self._layout
-
-    def take_again(self) -> bool:
-        """Take the layers that were made for this image before, as after another image; true if there are prompts."""
-        for layer in list(self._viewer.layers):
-            if layer.metadata.get(_MADE_FOR) != self._mark:
-                continue
-            if isinstance(layer, Points) and self.points is None:
-                self.points = layer
-            elif isinstance(layer, Shapes) and self.boxes is None:
-                self.boxes = layer
-            else:
-                continue
-            self._made(layer)
-        return any(len(layer.data) for layer in self.layers)
 
     def forget(self, layer: Layer) -> None:
         """Take note that a layer of ours is gone."""
@@ -110,7 +89,6 @@ class PromptTools:
                 arm(layer, object_id, positive)
 
     def _add(self, layer: Layer) -> None:
-        layer.metadata[_MADE_FOR] = self._mark
         self._made(layer)
         self._viewer.add_layer(layer)
 

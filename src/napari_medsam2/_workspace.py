@@ -110,17 +110,37 @@ class Workspace:
         return ""
 
     def close(self) -> None:
-        """Let go of all layers; they stay in the viewer, but what is drawn in them from now on is no prompt."""
-        viewer = self.sequence.viewer
-        if self.tool:
-            viewer.layers.selection.active.mode = "pan_zoom"
-            if self.image in viewer.layers:
-                viewer.layers.selection.active = self.image
+        """Let go of all layers; they stay in the viewer as they are, and :meth:`reopen` goes on with them."""
         for source in self.book.sources:
             self._disconnect(source.layer)
         for layer in self.own_layers:
             self._made(layer, False)
         self.unwatch_output()
+
+    def reopen(self) -> None:
+        """Go on where :meth:`close` left off, with the layers that are still there as they are now."""
+        layers = self.sequence.viewer.layers
+        for layer in [source.layer for source in self.book.sources]:
+            self.book.touch(layer)
+            if layer in layers:
+                self._connect(layer)
+            else:
+                self.book.remove_source(layer)
+                self.tools.forget(layer)
+        if self.output_layer is not None and self.output_layer not in layers:
+            self.results.withdraw()
+        for layer in self.own_layers:
+            self._made(layer, True)
+        self.watch_output()
+        self.book.changes()
+
+    def disarm(self) -> None:
+        """Put the drawing tool away: what would be drawn from now on is no prompt."""
+        viewer = self.sequence.viewer
+        if self.tool:
+            viewer.layers.selection.active.mode = "pan_zoom"
+            if self.image in viewer.layers:
+                viewer.layers.selection.active = self.image
 
     def _take_ours(self, layer: Layer) -> None:
         self._add_source(layer, ours=True, object_id=1)
@@ -132,6 +152,9 @@ class Workspace:
 
     def _add_source(self, layer: Layer, *, ours: bool, object_id: int) -> None:
         self.book.add_source(Source(layer, ours, tuple(self.sequence.viewer.dims.point), object_id))
+        self._connect(layer)
+
+    def _connect(self, layer: Layer) -> None:
         emitter = layer.events.paint if isinstance(layer, Labels) else layer.events.data
         emitter.connect(self._on_prompts)
 

@@ -97,6 +97,25 @@ def image_shape(path: Path) -> tuple[int, int]:
             return image.height, image.width
 
 
+def image_pixels(path: Path) -> tuple[bool, np.dtype[Any]]:
+    """Whether an image file is in colour, and the type of the pixels that :func:`read_image` gives; from its header."""
+    with _in_words(path):
+        if path.suffix.lower() == ".npy":
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+            return array.ndim > 2, array.dtype
+        if path.suffix.lower() in TIF_SUFFIXES:
+            import tifffile
+
+            with tifffile.TiffFile(path) as tif:
+                page = tif.pages.first
+                return int(page.samplesperpixel) > 1, np.dtype(page.dtype)
+        from PIL import Image
+
+        with _pillow(path) as image:
+            alike = _pillow_array(Image.new(image.mode, (1, 1)))
+            return alike.ndim > 2, alike.dtype
+
+
 class TifPages:
     """The first series of a tif as a lazy array: ``[t]`` reads the pages of frame ``t`` only.
 
