@@ -13,7 +13,7 @@ Mask = npt.NDArray[np.bool_]
 #: Things that have grown together are cut where they are thinner than this share of what is at the click.
 _NECK = 0.7
 #: A click is in the middle of a thing if it is at least so deep, as a share of the deepest there is.
-_MIDDLE = 0.6
+_MIDDLE = 0.7
 
 #: Parts of an object that get a click or a box each, in the evaluation and in training.
 MAX_PARTS = 10
