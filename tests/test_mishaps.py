@@ -174,6 +174,9 @@ def test_following_a_slider_opens_nothing_twice(viewer, start):
     viewer.dims.set_point(0, 1)
     assert do.workspace.sequence.layout.fixed == ((0, 1),)
     assert engine.close_sequence.call_count == 1
+    assert do.state.tool == "box" and do.workspace.tools.boxes is boxes
+    boxes.add(np.array([(1, 2, 1, 1), (1, 2, 1, 9), (1, 2, 9, 9), (1, 2, 9, 1)]), shape_type="rectangle")
+    assert engine.replace_prompts.call_args.args[:2] == (1, 2), "what is drawn with the tool in hand counts"
     dock.close_dock()
     assert not [key for key in boxes.keymap if "Shift" in str(key)] and len(boxes.events.data.callbacks) == len(
         viewer.add_shapes(ndim=4).events.data.callbacks

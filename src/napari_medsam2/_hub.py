@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from napari.components import ViewerModel
-from napari.layers import Image, Labels
+from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event as NapariEvent
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
@@ -166,21 +166,26 @@ class Hub(QObject):
 
     # ---- the sequence --------------------------------------------------------------------------------------------
 
-    def _leave(self) -> None:
-        """Let go of the sequence. What was done with it is kept for when one comes back to its image."""
+    def _leave(self) -> list[Layer]:
+        """Let go of the sequence. What was done with it is kept for when one comes back to its image.
+
+        Returns its prompt layers if nothing was drawn in them.
+        """
         work, self.workspace = self.workspace, None  # first, so that nobody follows what happens to its layers
         if self._opened:
             self.engine.close_sequence()
         self._opened, self._generation = False, -1
         if work is None:
-            return
+            return []
         work.close()
-        if work.book.objects or work.results.results:
-            self._left[work.image] = _Left(work, self._mode, self._axis, self._output, self._state.current)
+        if not work.book.objects and not work.results.results:
+            return work.tools.layers
+        self._left[work.image] = _Left(work, self._mode, self._axis, self._output, self._state.current)
+        return []
 
     def _start(self, event: NapariEvent | None = None, *, resume: bool = True) -> None:
         """Begin with the image as the viewer shows it now, or where it was left if it is laid out alike."""
-        self._leave()
+        unused = self._leave()
         kept = self._state
         self._state = DockState(
             model=kept.model,
@@ -213,7 +218,9 @@ class Hub(QObject):
                 self._aim()
             else:
                 self._take_output_again()
+                self.workspace.tools.take(unused)
                 self._begin_after_what_was_kept()
+                self._aim()
         self.changed.emit()
 
     def _begin_after_what_was_kept(self) -> None:

@@ -37,6 +37,16 @@ class PromptTools:
     def layers(self) -> list[Layer]:
         return [layer for layer in (self.points, self.boxes) if layer is not None]
 
+    def take(self, layers: list[Layer]) -> None:
+        """Use these layers, made for the same image and still empty, instead of making others."""
+        for layer in layers:
+            if layer in self._viewer.layers and layer.ndim == self._image.ndim:
+                if isinstance(layer, Points):
+                    self.points = layer
+                elif isinstance(layer, Shapes):
+                    self.boxes = layer
+                self._made(layer)
+
     def forget(self, layer: Layer) -> None:
         """Take note that a layer of ours is gone."""
         if layer is self.points:
