@@ -12,7 +12,7 @@ from napari.utils.notifications import show_warning
 
 from ._layout import MODE_KEY, SIZES_KEY
 from .frames import FrameError, FrameSource, as_frames
-from .image_files import image_pixels, list_images
+from .image_files import image_header, list_images
 
 
 def read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
@@ -40,19 +40,15 @@ def read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
     from dask.delayed import delayed
 
     frames = as_frames(path)
-    sizes = tuple(frames.shape(t) for t in range(len(frames)))
+    headers = [image_header(file) for file in list_images(path)[0]]
+    sizes = tuple(header.shape for header in headers)
     height, width = (max(size[side] for size in sizes) for side in range(2))
-    pixels = [image_pixels(file) for file in list_images(path)[0]]
-    rgb = any(colour for colour, _ in pixels)
-    dtype = np.result_type(*(kind for _, kind in pixels))
+    rgb = any(header.colour for header in headers)
+    dtype = np.result_type(*(header.dtype for header in headers))
     shape = (height, width, 3) if rgb else (height, width)
     load = delayed(partial(_padded, frames, shape, dtype), pure=False)  # not to be told apart by what it holds
     images = [da.from_delayed(load(t), shape, dtype) for t in range(len(frames))]
-    options = {
-        "name": path.name,
-        "rgb": rgb,
-        "metadata": {MODE_KEY: "flow", SIZES_KEY: sizes},
-    }
+    options = {"name": path.name, "rgb": rgb, "metadata": {MODE_KEY: "flow", SIZES_KEY: sizes}}
     return da.stack(images), options
 
 

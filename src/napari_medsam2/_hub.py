@@ -33,8 +33,6 @@ from .speed import estimate_seconds
 
 #: Labels are redrawn at most this often.
 REFRESH_MS = 100
-
-
 #: In the metadata of a layer that results are committed to: which image they are of.
 KEPT_OF = "napari-medsam2 kept of"
 
@@ -219,7 +217,10 @@ class Hub(QObject):
             else:
                 self._take_output_again()
                 self.workspace.tools.take(unused)
-                self._begin_after_what_was_kept()
+                if resume:
+                    self._begin_after_what_was_kept()
+                else:  # the same image, in which nothing was drawn: its labels are not read at each step of a slider
+                    self._set(objects=kept.objects, current=kept.current)
                 self._aim()
         self.changed.emit()
 
@@ -456,8 +457,7 @@ class Hub(QObject):
 
     def _on_layer_removed(self, event: NapariEvent) -> None:
         work, layer = self.workspace, event.value
-        if work is None or layer is not work.image:
-            self._left.pop(layer, None)
+        self._left.pop(layer, None)
         if work is None:
             return
         if layer is work.image:

@@ -135,7 +135,7 @@ class MedSamDock(QWidget):
         state = self.controller.state
         if self.output.output.layer is not self.controller.user_output:
             self.output.output.pick(self.controller.user_output)
-        if self.controller.image is not None:
+        if self.controller.image is not None and self.image.picker.layer is not self.controller.image:
             self.image.picker.pick(self.controller.image)
         for panel in self._panels:
             panel.apply(state)

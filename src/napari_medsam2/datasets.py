@@ -80,20 +80,21 @@ def read_dataset(path: str | Path, *, mode: Mode | None = None) -> Dataset:
     for t, (image, mask) in enumerate(zip(images, masks, strict=True)):
         if mask.ndim != 2 or image.shape[:2] != mask.shape:
             raise DatasetError(f"{path.name}: image {t} has shape {image.shape}, its mask {mask.shape}")
-    notes = _read_notes(notes_of(path))
+    beside = notes_of(path)
+    notes = _read_notes(beside)
     kind = mode or notes.get("kind")
     if kind not in get_args(Mode):
         raise DatasetError(
             f"nothing says whether {path.name} is a stack or a flow: give --mode, or "
-            f'"kind": "stack" in {notes_of(path).name}' + (f"; got {kind!r}" if kind else "")
+            f'"kind": "stack" in {beside.name}' + (f"; got {kind!r}" if kind else "")
         )
     return Dataset(
         name=path.stem,
         mode=cast(Mode, kind),
         frames=_as_frames(images, path),
         masks=masks,
-        objects=_objects(masks, notes, notes_of(path)),
-        spacing=_spacing(notes.get("voxel_size_zyx"), notes_of(path)),
+        objects=_objects(masks, notes, beside),
+        spacing=_spacing(notes.get("voxel_size_zyx"), beside),
     )
 
 

@@ -24,7 +24,7 @@ from .image_files import (
     FrameError,
     TifPages,
     as_paths,
-    image_shape,
+    image_header,
     list_images,
     read_image,
 )
@@ -229,7 +229,7 @@ class _FileFrames(FrameSource):
     def shape(self, t: int) -> tuple[int, int]:
         t = self._index(t)
         if t not in self._shapes:
-            self._shapes[t] = image_shape(self._paths[t])
+            self._shapes[t] = image_header(self._paths[t]).shape
         return self._shapes[t]
 
     def name(self, t: int) -> str:

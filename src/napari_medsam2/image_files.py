@@ -9,6 +9,7 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,41 +80,45 @@ def read_image(path: Path) -> AnyArray:
     return array
 
 
-def image_shape(path: Path) -> tuple[int, int]:
-    """``(H, W)`` of an image file, from its header alone."""
-    with _in_words(path):
-        if path.suffix.lower() == ".npy":
-            shape = np.load(path, mmap_mode="r", allow_pickle=False).shape
-            if len(shape) < 2:
-                raise FrameError(f"{path.name} holds an array of shape {shape}, not an image")
-            return int(shape[0]), int(shape[1])
-        if path.suffix.lower() in TIF_SUFFIXES:
-            import tifffile
+@dataclass(frozen=True)
+class ImageHeader:
+    """What an image file says of the array that :func:`read_image` makes of it, before it is decoded.
 
-            with tifffile.TiffFile(path) as tif:
-                page = tif.pages.first
-                return int(page.imagelength), int(page.imagewidth)
-        with _pillow(path) as image:
-            return image.height, image.width
+    Attributes
+    ----------
+    shape
+        ``(H, W)``.
+    colour
+        Whether there is a last axis of colours.
+    dtype
+        Of the pixels.
+    """
+
+    shape: tuple[int, int]
+    colour: bool
+    dtype: np.dtype[Any]
 
 
-def image_pixels(path: Path) -> tuple[bool, np.dtype[Any]]:
-    """Whether an image file is in colour, and the type of the pixels that :func:`read_image` gives; from its header."""
+def image_header(path: Path) -> ImageHeader:
+    """Read the header of an image file; raises as :func:`read_image`."""
     with _in_words(path):
         if path.suffix.lower() == ".npy":
             array = np.load(path, mmap_mode="r", allow_pickle=False)
-            return array.ndim > 2, array.dtype
+            if array.ndim < 2:
+                raise FrameError(f"{path.name} holds an array of shape {array.shape}, not an image")
+            return ImageHeader((int(array.shape[0]), int(array.shape[1])), array.ndim > 2, array.dtype)
         if path.suffix.lower() in TIF_SUFFIXES:
             import tifffile
 
             with tifffile.TiffFile(path) as tif:
                 page = tif.pages.first
-                return int(page.samplesperpixel) > 1, np.dtype(page.dtype)
+                shape = int(page.imagelength), int(page.imagewidth)
+                return ImageHeader(shape, int(page.samplesperpixel) > 1, np.dtype(page.dtype))
         from PIL import Image
 
         with _pillow(path) as image:
             alike = _pillow_array(Image.new(image.mode, (1, 1)))
-            return alike.ndim > 2, alike.dtype
+            return ImageHeader((image.height, image.width), alike.ndim > 2, alike.dtype)
 
 
 class TifPages:

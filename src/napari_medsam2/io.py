@@ -28,8 +28,7 @@ def open_frames(path: str | Path, *, axis: int = 0, rgb: bool | None = None) -> 
     """Open a folder of images, a tif, png, jpg or npy, an npz dataset, a zarr, a NIfTI file, or DICOM.
 
     A NIfTI volume (x, y, z) becomes a stack (z, y, x) of slices along its third axis, which are axial in most files but
-    are not turned where they are not; of an OME-Zarr the finest level is taken. Axes
-    of length 1 are left out of both.
+    are not turned where they are not; of an OME-Zarr the finest level is taken. Axes of length 1 are left out of both.
 
     Raises
     ------
