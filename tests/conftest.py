@@ -20,6 +20,22 @@ for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HF_ENDPOINT"
 
 
 @pytest.fixture
+def blobs(monkeypatch):
+    """Every model that is asked for is the blob model; returns what was asked for."""
+    from fakes import blob_model
+    from napari_medsam2 import models
+
+    asked = []
+
+    def load(name="micro", *, device="auto", **_):
+        asked.append({"name": name, "device": device})
+        return blob_model()
+
+    monkeypatch.setattr(models, "load_model", load)
+    return asked
+
+
+@pytest.fixture
 def viewer():
     from napari.components import ViewerModel
 

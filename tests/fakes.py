@@ -165,3 +165,13 @@ def state(session: Session):
     memory = session.memory()
     entries = [] if memory is None else [(e.frame, e.pinned) for e in memory.entries]
     return session.prompts, results, entries
+
+
+def command(*words: object) -> int:
+    """Exit code of the command line with these words."""
+    from napari_medsam2 import cli
+
+    try:
+        return cli.main([str(word) for word in words])
+    except SystemExit as left:
+        return int(left.code or 0)

@@ -15,43 +15,23 @@ import tifffile
 from PIL import Image
 
 from fakes import blob_model, moving_disc
+from fakes import command as run
 from napari_medsam2 import cli, models
-from napari_medsam2.image_files import FrameError
-from napari_medsam2.io import open_frames
 from napari_medsam2.label_files import file_names
 from napari_medsam2.prompt_files import parse_box, parse_point, read_prompts
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+
+pytestmark = pytest.mark.usefixtures("blobs")
 
 IMAGES, MASKS = moving_disc(6)
 POINT = "2,32,23"
 BOX = "2,25.5,16.5,38.5,29.5"
 
 
-@pytest.fixture(autouse=True)
-def blobs(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """Every model that is asked for is the blob model; returns what was asked for."""
-    asked: list[dict[str, Any]] = []
-
-    def load(name: str = "micro", *, device: str = "auto", **_: Any) -> Any:
-        asked.append({"name": name, "device": device})
-        return blob_model()
-
-    monkeypatch.setattr(models, "load_model", load)
-    return asked
-
-
 @pytest.fixture
 def tif(tmp_path: Path) -> Path:
     tifffile.imwrite(tmp_path / "stack.tif", IMAGES, photometric="minisblack")
     return tmp_path / "stack.tif"
-
-
-def run(*words: object) -> int:
-    """Exit code of the command."""
-    try:
-        return cli.main([str(word) for word in words])
-    except SystemExit as left:
-        return int(left.code or 0)
 
 
 # ---- segment
@@ -370,59 +350,6 @@ def test_a_json_file_without_prompts(tif: Path, content: str, capsys: Any) -> No
     assert "prompts.json" in capsys.readouterr().err
 
 
-# ---- other inputs
-
-
-def test_nifti_becomes_axial_slices(tmp_path: Path) -> None:
-    nibabel = pytest.importorskip("nibabel")
-    volume = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)  # x, y, z
-    for name in ("scan.nii", "scan.nii.gz"):
-        nibabel.save(nibabel.Nifti1Image(volume[..., None], np.eye(4)), tmp_path / name)
-        frames = open_frames(tmp_path / name)
-        assert len(frames) == 6
-        np.testing.assert_array_equal(frames[2], volume[:, :, 2].T)
-    sagittal = open_frames(tmp_path / "scan.nii", axis=2)
-    assert len(sagittal) == 4
-    np.testing.assert_array_equal(sagittal[1], volume[1].T)
-
-
-def test_ome_zarr_is_opened_at_its_finest_level(tmp_path: Path) -> None:
-    zarr = pytest.importorskip("zarr")
-    group = zarr.open_group(str(tmp_path / "scan.zarr"), mode="w")
-    for level, data in (("0", IMAGES), ("1", IMAGES[:, ::2, ::2])):
-        array = group.create_array(level, shape=(1, 1, *data.shape), dtype=data.dtype)
-        array[:] = data[None, None]
-    group.attrs["multiscales"] = [{"datasets": [{"path": "0"}, {"path": "1"}]}]
-    frames = open_frames(tmp_path / "scan.zarr")
-    assert len(frames) == 6
-    np.testing.assert_array_equal(frames[3], IMAGES[3])
-
-
-def test_dicom_frames_and_series(tmp_path: Path) -> None:
-    data = pytest.importorskip("pydicom.data")
-    clip = open_frames(Path(data.get_testdata_file("examples_ybr_color.dcm")))
-    assert len(clip) == 30
-    assert clip[3].shape == (*clip.shape(3), 3)
-    single = Path(data.get_testdata_file("CT_small.dcm"))
-    for name in ("b.dcm", "a.dcm"):
-        (tmp_path / name).write_bytes(single.read_bytes())
-    series = open_frames(tmp_path)
-    assert [series.name(t) for t in range(len(series))] == ["a.dcm", "b.dcm"]
-    assert series[0].min() < 0  # Hounsfield units
-    for path in (tmp_path, single):
-        with pytest.raises(FrameError, match="no axis to choose; got axis 1"):
-            open_frames(path, axis=1)
-
-
-def test_an_axis_is_refused_where_there_is_none_to_choose(tmp_path: Path) -> None:
-    np.savez(tmp_path / "set.npz", images=IMAGES, masks=np.ones(IMAGES.shape, np.uint8), mode="stack")
-    Image.fromarray(IMAGES[0].astype(np.uint8)).save(tmp_path / "one.png")
-    for name in ("set.npz", "one.png", ""):
-        assert len(open_frames(tmp_path / name)) >= 1
-        with pytest.raises(FrameError, match="no axis to choose; got axis 2"):
-            open_frames(tmp_path / name, axis=2)
-
-
 def test_a_missing_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setitem(sys.modules, "nibabel", None)
     (tmp_path / "scan.nii.gz").write_bytes(b"")
@@ -430,78 +357,7 @@ def test_a_missing_reader_says_what_to_install(tmp_path: Path, monkeypatch: pyte
     assert "pip install nibabel" in capsys.readouterr().err
 
 
-# ---- evaluate, models, bench
-
-
-@pytest.fixture
-def dataset(tmp_path: Path) -> Path:
-    path = tmp_path / "discs.npz"
-    np.savez_compressed(path, images=IMAGES, masks=MASKS.astype(np.uint8))
-    path.with_suffix(".json").write_text('{"kind": "stack", "objects": {"1": "disc"}}')
-    return path
-
-
-def test_evaluate_prints_a_table_and_writes_rows(dataset: Path, capsys: Any) -> None:
-    out = dataset.with_name("scores.json")
-    assert run("evaluate", dataset, "--prompt", "point", "--json", out) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert lines[0].startswith("model blobs, prompt point")
-    assert lines[2].split()[:2] == ["dataset", "object"]
-    assert lines[-1].startswith("all stacks")
-    found = json.loads(out.read_text())
-    assert found["rows"][0]["dataset"] == "discs"
-    assert found["means"]["stack"]["dice"] > 0.95
-    assert (found["plan"]["prompt"], found["plan"]["loose"], found["plan"]["objects"]) == ("point", 0.0, None)
-
-
-def test_evaluate_says_when_nothing_was_learned_from_masks(dataset: Path, capsys: Any) -> None:
-    assert run("evaluate", dataset, "--prompt", "mask") == 0
-    assert "not adapted" not in capsys.readouterr().out
-    assert run("evaluate", dataset, "--prompt", "mask", "--no-adapt") == 0
-    assert "not adapted" in capsys.readouterr().out
-
-
-def test_evaluate_keeps_the_datasets_and_tells_those_of_one_name_apart(dataset: Path, capsys: Any) -> None:
-    notes = dataset.with_suffix(".json")
-    before = notes.read_text()
-    assert run("evaluate", dataset, "--json", notes) == 2
-    assert "is read from" in capsys.readouterr().err and notes.read_text() == before
-    (dataset.parent / "other").mkdir()
-    for file in (dataset, notes):
-        (dataset.parent / "other" / file.name).write_bytes(file.read_bytes())
-    out = dataset.with_name("scores.json")
-    assert run("evaluate", dataset, dataset.parent / "other" / dataset.name, "--json", out) == 0
-    assert list(json.loads(out.read_text())["means"]["datasets"]) == ["discs", "discs (2)"]
-
-
-def test_evaluate_of_the_same_images_as_a_flow(dataset: Path, capsys: Any) -> None:
-    assert run("evaluate", dataset, "--mode", "flow", "--bank", "fifo", "--frame", "1") == 0
-    assert "all flows" in capsys.readouterr().out
-
-
-def test_evaluate_refuses_what_is_not_there(dataset: Path, capsys: Any) -> None:
-    assert run("evaluate", dataset, "--object", "9") == 2
-    assert "no object 9" in capsys.readouterr().err
-    assert run("evaluate", dataset, dataset.with_name("none.npz")) == 2
-    assert "none.npz" in capsys.readouterr().err
-    tifffile.imwrite(dataset.with_name("scan.tif"), IMAGES)
-    assert run("evaluate", dataset.with_name("scan.tif")) == 2
-    assert "a dataset is an npz with images and masks" in capsys.readouterr().err
-    for loose in ("-0.1", "1.1"):
-        assert run("evaluate", dataset, "--loose", loose) == 2
-        assert "0 to 1" in capsys.readouterr().err
-    assert run("evaluate", dataset, "--loose", "0.1", "--prompt", "point") == 2
-    assert "the prompt is a point" in capsys.readouterr().err
-    assert run("evaluate", dataset, "--parts", "0") == 2
-    assert "1 or more; got 0" in capsys.readouterr().err
-    assert run("evaluate", dataset, "--corrections", "-1") == 2
-    assert "0 or more; got -1" in capsys.readouterr().err
-
-
-def test_input_may_be_a_dataset(dataset: Path) -> None:
-    out = dataset.with_name("labels.tif")
-    assert run("segment", dataset, "--mode", "stack", "--point", POINT, "-o", out) == 0
-    assert tifffile.imread(out).any(axis=(1, 2)).all()
+# ---- models, bench, train
 
 
 def test_bench_times_the_stages(capsys: Any, tmp_path: Path) -> None:
