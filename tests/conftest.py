@@ -23,7 +23,8 @@ for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HF_ENDPOINT"
 def blobs(monkeypatch):
     """Every model that is asked for is the blob model; returns what was asked for."""
     from fakes import blob_model
-    from napari_medsam2 import models
+
+    from napari_medsam2.models import loading
 
     asked = []
 
@@ -31,7 +32,7 @@ def blobs(monkeypatch):
         asked.append({"name": name, "device": device})
         return blob_model()
 
-    monkeypatch.setattr(models, "load_model", load)
+    monkeypatch.setattr(loading, "load_model", load)
     return asked
 
 
@@ -64,7 +65,6 @@ def mocked(qtbot):
 def stack(viewer):
     """An image in the viewer."""
     import numpy as np
-
     from face import SHAPE
 
     return viewer.add_image(np.random.default_rng(0).integers(0, 200, SHAPE).astype(np.uint8), name="scan")

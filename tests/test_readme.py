@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from napari_medsam2._keys import KEYS
-from napari_medsam2.models import MODELS
+from napari_medsam2._gui.panels.keys import KEYS
+from napari_medsam2.models.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]

@@ -23,7 +23,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 def test_the_wheel_has_the_manifest_the_types_and_the_bundled_model(wheel: zipfile.ZipFile) -> None:
     names = set(wheel.namelist())
-    assert {"napari_medsam2/napari.yaml", "napari_medsam2/py.typed", "napari_medsam2/models.toml"} <= names
+    assert {"napari_medsam2/napari.yaml", "napari_medsam2/py.typed", "napari_medsam2/models/models.toml"} <= names
     weights = [wheel.getinfo(name) for name in names if name.endswith(".safetensors")]
     assert weights
     assert sum(entry.file_size for entry in weights) <= 12e6

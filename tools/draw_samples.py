@@ -8,7 +8,9 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from napari_medsam2.training.synthetic import Sample, make_flow, make_stack
+from napari_medsam2.training.synthetic.flows import make_flow
+from napari_medsam2.training.synthetic.sample import Sample
+from napari_medsam2.training.synthetic.stacks import make_stack
 
 SIZE, LENGTH, ROWS = 96, 7, 11
 

@@ -24,11 +24,13 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from napari_medsam2.datasets import Dataset, read_dataset
-from napari_medsam2.evaluation import Plan, evaluate, means
-from napari_medsam2.frames import as_frames
-from napari_medsam2.metrics import dice
-from napari_medsam2.models import load_model
+from napari_medsam2.evaluation.evaluate import evaluate
+from napari_medsam2.evaluation.protocol import Protocol
+from napari_medsam2.evaluation.scores import means
+from napari_medsam2.geometry.overlap import dice
+from napari_medsam2.images.datasets import Dataset, read_dataset
+from napari_medsam2.images.frames import as_frames
+from napari_medsam2.models.loading import load_model
 
 Mask = npt.NDArray[np.bool_]
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 128)
@@ -88,7 +90,7 @@ def scores(model_name: str, dataset: Dataset, most: int) -> Iterator[str]:
     model = load_model(model_name, device="cpu")
     for kind in ("box", "point"):
         for region, told in ((False, "whole"), (None, "by itself")):
-            rows = evaluate(replace(model, region=region), dataset, Plan(prompt=kind))
+            rows = evaluate(replace(model, region=region), dataset, Protocol(prompt=kind))
             found = means(list(rows))["datasets"][dataset.name]
             yield f"{kind}, {told}: {found['dice']:.3f} ({found['dice_prompted']:.3f} prompted)"
 

@@ -17,13 +17,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
-from napari_medsam2.datasets import Dataset, read_dataset
-from napari_medsam2.evaluation import PromptKind, make_prompts
-from napari_medsam2.metrics import dice
-from napari_medsam2.models import load_model
+from napari_medsam2.evaluation.prompting import PromptKind, make_prompts
+from napari_medsam2.geometry.overlap import dice
+from napari_medsam2.images.datasets import Dataset, read_dataset
+from napari_medsam2.models.loading import load_model
 from napari_medsam2.prompts import Prompt
-from napari_medsam2.session import Session, SessionOptions
-from napari_medsam2.tiles import TileOptions
+from napari_medsam2.segment.tiles import TileOptions
+from napari_medsam2.session.session import Session, SessionOptions
 
 Mask = npt.NDArray[np.bool_]
 KINDS: tuple[PromptKind, ...] = ("box", "point")

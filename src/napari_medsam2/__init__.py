@@ -9,11 +9,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_medsam2.models import load_model
+    from napari_medsam2.models.loading import load_model
     from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
-    from napari_medsam2.region import RegionOptions
-    from napari_medsam2.session import Session, SessionOptions
-    from napari_medsam2.tiles import TileOptions
+    from napari_medsam2.segment.tiles import TileOptions
+    from napari_medsam2.segment.windows import RegionOptions
+    from napari_medsam2.session.session import Session, SessionOptions
 
 __version__ = "0.1.0"
 
@@ -33,11 +33,11 @@ _ROOM_OF = {
     "BoxPrompt": "prompts",
     "MaskPrompt": "prompts",
     "PointPrompt": "prompts",
-    "RegionOptions": "region",
-    "Session": "session",
-    "SessionOptions": "session",
-    "TileOptions": "tiles",
-    "load_model": "models",
+    "RegionOptions": "segment.windows",
+    "Session": "session.session",
+    "SessionOptions": "session.session",
+    "TileOptions": "segment.tiles",
+    "load_model": "models.loading",
 }
 
 

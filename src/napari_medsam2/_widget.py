@@ -10,14 +10,14 @@ from napari.layers import Labels, Layer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
-from ._consent import ConsentDialog
-from ._controller import Controller
-from ._keys import KeyBindings
-from ._model_panel import ModelPanel
-from ._panels import ImagePanel, OutputPanel, PromptPanel, RunPanel
-from ._pickers import ScrolledColumn, button, line
-from ._state import next_step
-from .registry import MODELS
+from ._gui.controller import Controller
+from ._gui.panels.consent import ConsentDialog
+from ._gui.panels.keys import KeyBindings
+from ._gui.panels.model_panel import ModelPanel
+from ._gui.panels.panels import ImagePanel, OutputPanel, PromptPanel, RunPanel
+from ._gui.panels.pickers import ScrolledColumn, button, line
+from ._gui.words import next_step
+from .models.registry import MODELS
 
 MESSAGE = "background: {}; color: white; padding: 6px; border-radius: 3px;"
 

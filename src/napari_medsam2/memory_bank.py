@@ -13,7 +13,8 @@ from typing import Any, Literal, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from .planning import Mode
+from .errors import OptionError
+from .types import Mode
 
 #: Which memories are kept; "auto" leaves it to the kind of the sequence, see :func:`bank_for`.
 BankName = Literal["auto", "fifo", "self-sorting"]
@@ -264,7 +265,7 @@ class SelfSorting(MemoryBank):
     ) -> None:
         super().__init__()
         if capacity < 1 or temperature <= 0:
-            raise ValueError(f"capacity and temperature must be positive; got {capacity} and {temperature}")
+            raise OptionError(f"capacity and temperature must be positive; got {capacity} and {temperature}")
         self.capacity = capacity
         self.threshold = threshold
         self.slack = slack

@@ -13,9 +13,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .errors import PromptError
 
-class PromptError(ValueError):
-    """A prompt that cannot be used; the message says what was given and what would be right."""
+
+def same_prompt(a: Prompt, b: Prompt) -> bool:
+    """True if two prompts say the same."""
+    if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt):
+        return (a.frame, a.object_id) == (b.frame, b.object_id) and np.array_equal(a.mask, b.mask)
+    return a is b or (type(a) is type(b) and a == b)
 
 
 def _check_frame_and_object(frame: int, object_id: int) -> None:

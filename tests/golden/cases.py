@@ -9,11 +9,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from golden.recipe import ellipse, frame, layouts, weight
-from napari_medsam2.network.config import LAYOUTS, Behaviour, Sam2Config
 from napari_medsam2.network.interface import Memory, Recall
-from napari_medsam2.network.memory import MemoryTokens
-from napari_medsam2.network.position import sine_code
-from napari_medsam2.network.sam2 import Decoded, Sam2
+from napari_medsam2.network.sam2.config import LAYOUTS, Behaviour, Sam2Config
+from napari_medsam2.network.sam2.memory import MemoryTokens
+from napari_medsam2.network.sam2.network import Decoded, Sam2
+from napari_medsam2.network.sam2.position import sine_code
 
 #: 1.46 M parameters of the published kind: small enough for every test run.
 SMALL = Sam2Config(

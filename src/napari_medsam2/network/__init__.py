@@ -1,1 +1,5 @@
-"""Segmentation networks: SAM 2 and its descendants, and the bundled model. Importing this package loads no torch."""
+"""The networks. They hold no state: memory, prompts and features are arguments, and answers are values.
+
+Read `interface` first: it says what a network must do. `sam2` and `micro` are the two that do it; `checkpoints`
+recognises and loads published files of weights.
+"""

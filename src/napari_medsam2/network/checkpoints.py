@@ -17,9 +17,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from .config import LAYOUTS, Sam2Config, VitConfig
-from .guess import guess
-from .names import MARK, from_transformers
+from ..errors import CheckpointError
+from .sam2.config import LAYOUTS, Sam2Config, VitConfig
+from .sam2.guess import guess
+from .sam2.names import MARK, from_transformers
 
 _TRUNK = "image_encoder.trunk"
 _PATCHES = f"{_TRUNK}.patch_embed.proj.weight"
@@ -30,10 +31,6 @@ _CONTAINERS = ("model", "state_dict", "model_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 # What torch and pickle raise for a file that is cut short, no checkpoint at all, or made for another reader.
 _UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used; the message says what is wrong with it, in words."""
 
 
 @dataclass(frozen=True)

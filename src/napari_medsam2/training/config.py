@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from ..errors import OptionError
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -144,7 +146,7 @@ class TrainConfig:
         positive = ("steps", "pixels", "size", "first_length", "length", "warmup", "accumulate")
         for name in positive:
             if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be more than 0; got {getattr(self, name)}")
+                raise OptionError(f"{name} must be more than 0; got {getattr(self, name)}")
         for name in (
             "learning_rate",
             "workers",
@@ -156,7 +158,7 @@ class TrainConfig:
             "seed",
         ):
             if not getattr(self, name) >= 0:  # not a number is neither
-                raise ValueError(f"{name} must be 0 or more; got {getattr(self, name)}")
+                raise OptionError(f"{name} must be 0 or more; got {getattr(self, name)}")
         for name in (
             "short",
             "flows",
@@ -172,19 +174,19 @@ class TrainConfig:
             "recent_dropout",
         ):
             if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie between 0 and 1; got {getattr(self, name)}")
+                raise OptionError(f"{name} must lie between 0 and 1; got {getattr(self, name)}")
         if not 0 <= self.holdout <= 0.9:
-            raise ValueError(f"holdout must lie between 0 and 0.9; got {self.holdout}")
+            raise OptionError(f"holdout must lie between 0 and 0.9; got {self.holdout}")
         if self.size % 64:
-            raise ValueError(f"size must be a multiple of 64; got {self.size}")
+            raise OptionError(f"size must be a multiple of 64; got {self.size}")
         if self.image_size < 0 or self.image_size % 32:
-            raise ValueError(f"image_size must be a multiple of 32, or 0 for the model's own; got {self.image_size}")
+            raise OptionError(f"image_size must be a multiple of 32, or 0 for the model's own; got {self.image_size}")
         if self.length < 2 or self.first_length < 2:
-            raise ValueError("a training sequence needs at least two frames: one prompted, one reached through memory")
+            raise OptionError("a training sequence needs at least two frames: one prompted, one reached through memory")
         for option in options():
             if option.choices and getattr(self, option.name) not in option.choices:
                 wanted = ", ".join(option.choices)
-                raise ValueError(f"{option.name} must be one of {wanted}; got {getattr(self, option.name)!r}")
+                raise OptionError(f"{option.name} must be one of {wanted}; got {getattr(self, option.name)!r}")
 
     @property
     def fine_tuning(self) -> bool:
@@ -275,12 +277,12 @@ def resumed_config(saved: TrainConfig, asked: Mapping[str, Any]) -> TrainConfig:
 
     Raises
     ------
-    ValueError
+    OptionError
         If the change would make it another run.
     """
     for name in FIXED:
         if name in asked and asked[name] != getattr(saved, name):
-            raise ValueError(
+            raise OptionError(
                 f"{name} belongs to the run from its start and was {getattr(saved, name)!r}; got {asked[name]!r}. "
                 "Start a run in another folder"
             )
@@ -292,15 +294,15 @@ def from_json(content: Any) -> TrainConfig:
 
     Raises
     ------
-    ValueError
+    OptionError
         If it is no such configuration.
     """
     if not isinstance(content, dict):
-        raise ValueError(f"a configuration is a JSON object; got a {type(content).__name__}")
+        raise OptionError(f"a configuration is a JSON object; got a {type(content).__name__}")
     kinds = {option.name: option for option in options()}
     unknown = sorted(set(content) - set(kinds))
     if unknown:
-        raise ValueError(f"it has options that this version does not know: {', '.join(unknown)}")
+        raise OptionError(f"it has options that this version does not know: {', '.join(unknown)}")
     values: dict[str, Any] = {}
     for name, value in content.items():
         option = kinds[name]
@@ -310,7 +312,7 @@ def from_json(content: Any) -> TrainConfig:
             value = float(value)
         wanted = tuple if option.several else option.kind
         if not isinstance(value, wanted) or (isinstance(value, bool) and option.kind is not bool):
-            raise ValueError(f"{name} should be a {wanted.__name__}; got {value!r}")
+            raise OptionError(f"{name} should be a {wanted.__name__}; got {value!r}")
         values[name] = value
     return TrainConfig(**values)
 

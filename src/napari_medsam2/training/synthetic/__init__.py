@@ -3,10 +3,6 @@
 A **stack** moves through one scene slice by slice, so objects shift, shrink and end; a **flow** draws a new scene for
 each frame and keeps the look of each class. The idea is that of SynthSeg (Billot et al. 2023, arXiv 2107.09559) and
 UniverSeg (Butoi et al. 2023, arXiv 2304.06131).
+
+Read `sample`, then `stacks` and `flows`; `scenes` draws shapes, `appearance` gives them looks, `courses` finds views.
 """
-
-from .flows import make_flow
-from .sample import Sample
-from .stacks import make_stack
-
-__all__ = ["Sample", "make_flow", "make_stack"]

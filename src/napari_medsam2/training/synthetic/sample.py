@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..turning import turned
+from ..data.flips import turned
 from .scenes import Array
 
 

@@ -1,0 +1,1 @@
+"""Between napari's layers and the engine: images in, prompts in, labels out."""

@@ -1,0 +1,228 @@
+"""Results -> a Labels layer, frame by frame and in place; strokes in that layer -> corrections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels
+from napari.utils.colormaps import DirectLabelColormap
+
+from ...errors import OutputError
+from ...results import FrameResult
+from ...session.label_image import WITHIN, Shown, share_out
+from .colours import object_colour
+from .coordinates import affine_of, placed_like
+from .layout import Layout
+
+#: Results of one frame, by object.
+Found = Mapping[int, FrameResult]
+
+
+def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
+    """Make an empty Labels layer on the image's grid; memory is only taken where something is written.
+
+    Raises
+    ------
+    OutputError
+        If the memory is not there.
+    """
+    colours: dict[int | None, Any] = {None: "#bbbbbb", 0: "transparent"}
+    colours.update({k: object_colour(k) for k in range(1, 256)})
+    try:
+        empty = np.zeros(layout.shape, dtype=np.uint16)
+    except MemoryError as error:
+        gigabytes = 2 * np.prod(layout.shape, dtype=float) / 1e9
+        raise OutputError(f"labels for this image need {gigabytes:.1f} GB of memory, which is not there") from error
+    layer = Labels(
+        empty,
+        name=name,
+        opacity=0.55,
+        colormap=DirectLabelColormap(color_dict=colours),
+        **placed_like(image, layout),
+    )
+    layer.brush_size = max(1, round(min(layout.frame_shape) / 25))
+    return layer
+
+
+class OutputLabels:
+    """One Labels layer that results are written to.
+
+    Parameters
+    ----------
+    layer
+        A layer of ours, or the user's: then its labels are kept where they are, or overwritten if ``keep`` is false.
+    layout
+        Of the image; the layer must have the same shape.
+    keep
+        Whether labels that were there before win over results.
+    """
+
+    def __init__(self, layer: Labels, layout: Layout, *, ours: bool, keep: bool = True) -> None:
+        self.layer = layer
+        self.layout = layout
+        self.ours = ours
+        self.keep = keep
+        self._before: dict[int, npt.NDArray[Any]] = {}
+
+    @staticmethod
+    def of_user(layer: Labels, image: Image, layout: Layout, *, keep: bool) -> OutputLabels:
+        """Take the user's layer.
+
+        Raises
+        ------
+        OutputError
+            If it is not on the image's pixel grid, or not in memory.
+        """
+        if tuple(layer.data.shape) != layout.shape:
+            raise OutputError(
+                f"'{layer.name}' has the shape {tuple(layer.data.shape)}, the image {layout.shape}: choose a Labels "
+                "layer of the same shape, or a new layer"
+            )
+        if not isinstance(layer.data, np.ndarray):
+            raise OutputError(f"'{layer.name}' is not in memory, so it cannot be painted; choose a new layer")
+        if not layer.data.flags.writeable:
+            raise OutputError(f"the labels of '{layer.name}' are read-only; choose a new layer")
+        expected = affine_of(image)
+        if layout.factors:
+            expected = expected @ np.diag([*layout.factors, 1.0])
+        if not np.allclose(affine_of(layer), expected, rtol=1e-4, atol=1e-6):
+            raise OutputError(f"'{layer.name}' does not lie on the image: its scale or position differs")
+        return OutputLabels(layer, layout, ours=False, keep=keep)
+
+    def frame(self, frame: int) -> npt.NDArray[Any]:
+        """Return the labels of one frame, a view ``(H, W)``; where images differ in size, as large as that image."""
+        height, width = self.layout.size_of(frame)
+        return np.asarray(self.layer.data[self.layout.index(frame)])[:height, :width]
+
+    def compose(self, frame: int, found: Found) -> Shown:
+        """Put results over what was there before; see :func:`.overlap.share_out` for where they overlap.
+
+        Raises
+        ------
+        OutputError
+            If the layer cannot hold an object's number.
+        """
+        try:
+            shown = share_out(self.layout.size_of(frame), self.layer.data.dtype, found.values())
+        except ValueError as error:
+            raise OutputError(f"'{self.layer.name}': {error}") from error
+        before = self._before.get(frame)
+        if before is None:
+            return shown
+        labels = shown.labels
+        both = np.where(before != 0, before, labels) if self.keep else np.where(labels != 0, labels, before)
+        return replace(shown, labels=both)
+
+    def show(self, frame: int, found: Found) -> Shown:
+        """Write one frame. What a user's layer held there before is remembered."""
+        view = self.frame(frame)
+        if not self.ours and frame not in self._before:
+            self._before[frame] = view.copy()
+        shown = self.compose(frame, found)
+        if self.ours and self.layout.sizes:  # what was painted beside a smaller image is no label
+            np.asarray(self.layer.data[self.layout.index(frame)])[...] = 0
+        view[...] = shown.labels
+        return shown
+
+    def settle(self) -> None:
+        """Make what is there now part of the layer: later results go over or under it, as ``keep`` says."""
+        self._before.clear()
+
+    def set_keep(self, keep: bool) -> None:
+        self.keep = keep
+
+    def strokes(self, frames: Iterable[int], found_on: Mapping[int, Found], known: set[int]) -> list[FrameResult]:
+        """Find what the user painted: the objects that are no longer what was written, as they are to be now.
+
+        Together they look as the frame does. What a painted object has below others stays its own, unless it would now
+        be seen; others lose what was painted over. One that would lose all stays, above or below, unless the painted
+        one was there already: then the stroke can only mean that the other is not there.
+        Labels that are no object of ours (``known``) are taken as the user's own and kept.
+        """
+        strokes: list[FrameResult] = []
+        for frame in frames:
+            view = self.frame(frame)
+            found = found_on.get(frame, {})
+            expected = self.compose(frame, found).labels
+            changed = view != expected
+            if not changed.any():
+                continue
+            uncovered = changed & (view == 0) & ~np.isin(expected, sorted(known))  # says nothing of what lay below
+            foreign = changed & (view != 0) & ~np.isin(view, sorted(known))
+            if foreign.any() or frame in self._before:
+                # What was there before is gone where the user painted over it.
+                before = self._before.setdefault(frame, np.zeros_like(view))
+                before[changed] = np.where(foreign, view, 0)[changed]
+            painted = _numbers(view[changed]) & known
+            now = {number: _drawn(frame, number, view == number, found.get(number)) for number in painted}
+            now = self._trimmed(frame, view, uncovered, found, {**found, **now}, known)
+            strokes += [now[number] for number in sorted(now) if now[number] is not found.get(number)]
+        return strokes
+
+    def _trimmed(
+        self,
+        frame: int,
+        view: npt.NDArray[Any],
+        uncovered: npt.NDArray[np.bool_],
+        found: Found,
+        now: dict[int, FrameResult],
+        known: set[int],
+    ) -> dict[int, FrameResult]:
+        """Results without what shows where the user painted or erased it; ``uncovered`` pixels may show anything."""
+        staying = set[int]()
+        while True:
+            shown = self.compose(frame, now).labels
+            wrong = (shown != view) & ~uncovered
+            too_much = (_numbers(shown[wrong]) & known) - staying
+            if not too_much:
+                return now
+            for number in too_much:  # ends: an object that lost what it has too much of does not have it again
+                lost = wrong & (shown == number)
+                left = now[number].mask & ~lost
+                if left.any() or not _adds(view, lost, found):
+                    now[number] = _drawn(frame, number, left)
+                else:
+                    now[number] = found[number]
+                    staying.add(number)
+
+    def painted_frames(self, item: Any, current: int) -> set[int]:
+        """Say which frames a paint event touched: the one in view, and those that its edits name."""
+        frames = {current}
+        axis = self.layout.axis
+        if axis is None or not isinstance(item, list):
+            return frames
+        for edit in item:
+            where = edit[0] if isinstance(edit, tuple) else getattr(edit, "slice_key", None)
+            if not isinstance(where, tuple) or len(where) <= axis:
+                continue
+            along = where[axis]
+            if isinstance(along, slice):
+                frames |= set(range(*along.indices(self.layout.n_frames)))
+            else:
+                frames |= _numbers(np.asarray(along))
+        return {f for f in frames if 0 <= f < self.layout.n_frames}
+
+
+def _numbers(values: npt.NDArray[Any]) -> set[int]:
+    """Numbers that occur."""
+    return {int(value) for value in np.unique(values)}
+
+
+def _drawn(frame: int, number: int, mask: npt.NDArray[np.bool_], before: FrameResult | None = None) -> FrameResult:
+    """What the session makes of a painted mask, beside what the object had ``before``."""
+    if before is not None:
+        mask = mask | before.mask
+    return FrameResult(frame, number, mask, 1.0, 1.0, 1.0, prompted=True, seconds=0.0, drawn=True)
+
+
+def _adds(view: npt.NDArray[Any], where: npt.NDArray[np.bool_], found: Found) -> bool:
+    """True unless nearly all that was painted there was part of the painted objects already, or all was erased."""
+    painted = where & (view != 0)
+    there = np.zeros_like(painted)
+    for number, result in found.items():
+        there |= painted & (view == number) & result.mask
+    return bool(np.count_nonzero(there) < WITHIN * np.count_nonzero(painted))

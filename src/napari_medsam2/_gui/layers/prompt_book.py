@@ -1,0 +1,157 @@
+"""Keeps book of where prompts come from: our prompt layers, the user's, and strokes; tells what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from napari.layers import Image, Layer
+
+from ...prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, is_erased
+from .layout import Layout
+from .prompt_layers import fill_prompt_layer
+from .reading import Reading, read_prompts
+
+Key = tuple[int, int]  # object number, frame
+Signature = tuple[object, ...]
+
+
+def signature(prompt: Prompt) -> Signature:
+    """Return a value that is equal for equal prompts, masks included."""
+    if isinstance(prompt, MaskPrompt):
+        return ("mask", prompt.frame, prompt.object_id, hash(prompt.mask.tobytes()))
+    return (type(prompt).__name__, prompt)
+
+
+def grouped(prompts: Iterable[Prompt]) -> dict[Key, tuple[Prompt, ...]]:
+    groups: dict[Key, tuple[Prompt, ...]] = {}
+    for prompt in prompts:
+        key = (prompt.object_id, prompt.frame)
+        groups[key] = (*groups.get(key, ()), prompt)
+    return groups
+
+
+def _same(a: Sequence[Prompt], b: Sequence[Prompt]) -> bool:
+    return {signature(p) for p in a} == {signature(p) for p in b}
+
+
+def _clicks_and_boxes(prompts: Iterable[Prompt]) -> list[Prompt]:
+    return [p for p in prompts if not isinstance(p, MaskPrompt)]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A layer that prompts are read from; ``point`` fills axes that it lacks, ``object_id`` where it names none."""
+
+    layer: Layer
+    ours: bool
+    point: tuple[float, ...]
+    object_id: int
+
+
+class PromptBook:
+    """All prompts on one image, whatever layer they come from."""
+
+    def __init__(self, image: Image, layout: Layout) -> None:
+        self.image = image
+        self.layout = layout
+        self.sources: list[Source] = []
+        self.problems: tuple[str, ...] = ()
+        self._strokes: dict[Key, MaskPrompt] = {}
+        self._sent: dict[Key, tuple[Prompt, ...]] = {}
+        self._muted: set[Signature] = set()  # undone, but still in a layer of the user's
+        self._readings: dict[Layer, Reading] = {}
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """As last told to the session."""
+        return tuple(p for group in self._sent.values() for p in group)
+
+    @property
+    def groups(self) -> dict[Key, tuple[Prompt, ...]]:
+        """The same by (object, frame)."""
+        return dict(self._sent)
+
+    @property
+    def objects(self) -> set[int]:
+        return {object_id for object_id, _ in self._sent}
+
+    def frames(self, object_id: int) -> frozenset[int]:
+        """Frames on which this object has a prompt."""
+        return frozenset(frame for number, frame in self._sent if number == object_id)
+
+    def add_source(self, source: Source) -> None:
+        self.sources.append(source)
+
+    def remove_source(self, layer: Layer) -> bool:
+        known = len(self.sources)
+        self.sources = [s for s in self.sources if s.layer is not layer]
+        self._readings.pop(layer, None)
+        return len(self.sources) < known
+
+    def source_of(self, layer: Layer) -> Source | None:
+        return next((s for s in self.sources if s.layer is layer), None)
+
+    def touch(self, layer: Layer) -> None:
+        """Say that a layer was edited: it is read again by the next :meth:`changes`."""
+        self._readings.pop(layer, None)
+
+    def add_stroke(self, prompt: MaskPrompt) -> None:
+        """Take a painted mask; it is final on its frame until a click or a box comes there.
+
+        An empty one (the object was erased) goes with the last prompt that says where the object is.
+        """
+        self._strokes[(prompt.object_id, prompt.frame)] = prompt
+
+    def is_shown_beside(self, object_id: int, frame: int) -> bool:
+        """True if a prompt on another frame says where the object is."""
+        return any(n == object_id and t != frame and not is_erased(group) for (n, t), group in self._sent.items())
+
+    def _read(self, source: Source) -> tuple[Prompt, ...]:
+        reading = self._readings.get(source.layer)
+        if reading is None:
+            reading = read_prompts(
+                source.layer, self.image, self.layout, viewer_point=source.point, object_id=source.object_id
+            )
+            self._readings[source.layer] = reading
+            self.problems += reading.problems
+        return tuple(p for p in reading.prompts if source.ours or signature(p) not in self._muted)
+
+    def changes(self) -> list[tuple[Key, tuple[Prompt, ...]]]:
+        """Read the edited layers; return the groups that differ from the last time."""
+        self.problems = ()
+        drawn = grouped(p for source in self.sources for p in self._read(source))
+        for key in list(self._strokes):
+            sent = self._sent.get(key, ())
+            is_new = all(signature(p) != signature(self._strokes[key]) for p in sent)
+            if not is_new and not _same(_clicks_and_boxes(sent), _clicks_and_boxes(drawn.get(key, ()))):
+                del self._strokes[key]  # a later click or box asks for a new answer
+        now = {key: group for key, group in drawn.items() if key not in self._strokes}
+        for key, stroke in self._strokes.items():
+            now[key] = (*_clicks_and_boxes(drawn.get(key, ())), stroke)
+        shown = {number for (number, _), group in now.items() if not is_erased(group)}
+        now = {key: group for key, group in now.items() if key[0] in shown}
+        self._strokes = {key: stroke for key, stroke in self._strokes.items() if key in now}
+        keys = [*now, *(key for key in self._sent if key not in now)]
+        changed = [(key, now.get(key, ())) for key in keys if not _same(now.get(key, ()), self._sent.get(key, ()))]
+        self._sent = now
+        return changed
+
+    def restore(self, prompts: Sequence[Prompt]) -> None:
+        """Make our layers show these prompts (after an undo); the user's layers stay as they are."""
+        wanted = {signature(p) for p in prompts}
+        theirs: set[Signature] = set()
+        self._muted.clear()
+        for source in self.sources:
+            if not source.ours:
+                read = {signature(p) for p in self._read(source)}
+                theirs |= read
+        self._muted = theirs - wanted
+        mine = [p for p in prompts if signature(p) not in theirs]
+        self._strokes = {(p.object_id, p.frame): p for p in mine if isinstance(p, MaskPrompt)}
+        drawn = [p for p in mine if isinstance(p, PointPrompt | BoxPrompt)]
+        for source in self.sources:
+            if source.ours:
+                self.touch(source.layer)
+                fill_prompt_layer(source.layer, drawn, self.layout)
+        self._sent = grouped(prompts)

@@ -1,0 +1,180 @@
+"""Prompts read from the points, shapes and labels layers that a user draws in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.layers import Image, Labels, Layer, Points, Shapes
+
+from ...errors import PromptError
+from ...prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from .coordinates import map_points
+from .layout import Layout
+
+#: Labels layers of ours hold 16 bit.
+LARGEST_LABEL = 65535
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a layer says as prompts, and what of it cannot be used, in words."""
+
+    prompts: tuple[Prompt, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def read_prompts(
+    layer: Layer, image: Image, layout: Layout, *, viewer_point: Sequence[float], object_id: int
+) -> Reading:
+    """Read all prompts of a Points, Shapes or Labels layer, through the transforms of both layers.
+
+    Features ``object`` and ``positive`` are used where the layer has them; else ``object_id`` and positive. In a
+    Labels layer the label is the object's number. Rectangles and ellipses are boxes; polygons are masks.
+    """
+    if isinstance(layer, Points):
+        return _read_points(layer, image, layout, viewer_point, object_id)
+    if isinstance(layer, Shapes):
+        return _read_shapes(layer, image, layout, viewer_point, object_id)
+    if isinstance(layer, Labels):
+        return _read_labels(layer, image, layout, viewer_point)
+    return Reading(problems=(f"'{layer.name}' is not a Points, Shapes or Labels layer",))
+
+
+def _objects(layer: Points | Shapes, object_id: int) -> tuple[list[int], list[str]]:
+    """Object numbers by the layer's feature; values that are none count as ``object_id``, which is said in words."""
+    column = layer.features.get("object")
+    if column is None:
+        return [object_id] * len(layer.data), []
+    numbers = [_object_number(value) for value in column]
+    odd = sorted({str(value) for value, number in zip(column, numbers, strict=True) if number is None})
+    problem = (
+        f"'{layer.name}' has the feature 'object' with values that are no object's number (1, 2, ...): "
+        f"{', '.join(odd[:3])}; these count as object {object_id}"
+    )
+    return [number or object_id for number in numbers], [problem] if odd else []
+
+
+def _object_number(value: Any) -> int | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return int(number) if 1 <= number <= LARGEST_LABEL and number.is_integer() else None
+
+
+def _outside(frame: float, y: float, x: float, layout: Layout) -> bool:
+    height, width = layout.size_of(_frame(frame, layout))
+    return not (-0.5 <= frame <= layout.n_frames - 0.5 and -0.5 <= y <= height - 0.5 and -0.5 <= x <= width - 0.5)
+
+
+def _frame(value: float, layout: Layout) -> int:
+    return int(np.clip(np.round(value), 0, layout.n_frames - 1))
+
+
+def _read_points(layer: Points, image: Image, layout: Layout, viewer_point: Sequence[float], object_id: int) -> Reading:
+    if len(layer.data) == 0:
+        return Reading()
+    data = map_points(layer.data, layer, image, viewer_point)
+    column = layer.features.get("positive")
+    signs = [True] * len(data) if column is None else [bool(v) for v in column]
+    prompts: list[Prompt] = []
+    numbers, problems = _objects(layer, object_id)
+    rows = zip(layout.to_frames(data), layout.is_here(data), signs, numbers, strict=True)
+    for (frame, y, x), here, sign, number in rows:
+        if not here:
+            continue
+        if _outside(frame, y, x, layout):
+            problems.append(f"a point of '{layer.name}' lies outside the image (y={y:.0f}, x={x:.0f}); it is not used")
+            continue
+        prompts.append(PointPrompt(_frame(frame, layout), float(y), float(x), sign, number))
+    return Reading(tuple(prompts), tuple(problems))
+
+
+def _read_shapes(layer: Shapes, image: Image, layout: Layout, viewer_point: Sequence[float], object_id: int) -> Reading:
+    prompts: list[Prompt] = []
+    numbers, problems = _objects(layer, object_id)
+    for vertices, kind, number in zip(layer.data, layer.shape_type, numbers, strict=True):
+        data = map_points(vertices, layer, image, viewer_point)
+        if not layout.is_here(data).all():
+            continue
+        corners = layout.to_frames(data)
+        frame = float(corners[:, 0].mean())
+        height, width = layout.size_of(_frame(frame, layout))
+        (y0, x0), (y1, x1) = corners[:, 1:].min(axis=0), corners[:, 1:].max(axis=0)
+        low_y, high_y = np.clip((y0, y1), -0.5, height - 0.5)
+        low_x, high_x = np.clip((x0, x1), -0.5, width - 0.5)
+        if kind in ("line", "path"):
+            problems.append(f"a {kind} in '{layer.name}' is not used: draw a rectangle or a polygon")
+        elif min(high_y - low_y, high_x - low_x) < 0.5 or _outside(frame, low_y, low_x, layout):
+            flat = min(y1 - y0, x1 - x0) < 0.5
+            why = "has no area: drag from corner to corner" if flat else "lies outside the image"
+            problems.append(f"a box of '{layer.name}' {why}; it is not used")
+        elif kind == "polygon":
+            from skimage.draw import polygon2mask
+
+            mask = polygon2mask((height, width), corners[:, 1:])
+            if mask.any():
+                prompts.append(MaskPrompt(_frame(frame, layout), mask, number))
+            else:
+                problems.append(f"a polygon of '{layer.name}' covers no pixel; it is not used")
+        else:
+            try:
+                box = (float(low_y), float(low_x), float(high_y), float(high_x))
+                prompts.append(BoxPrompt(_frame(frame, layout), *box, object_id=number))
+            except PromptError as error:
+                problems.append(str(error))
+    return Reading(tuple(prompts), tuple(problems))
+
+
+def _read_labels(layer: Labels, image: Image, layout: Layout, viewer_point: Sequence[float]) -> Reading:
+    """Sample the labels at every pixel of the image's frames (nearest neighbour)."""
+    data: Any = layer.data[0] if layer.multiscale else layer.data
+    probe = layout.from_frames(np.vstack([np.zeros(3), np.eye(3)]))
+    at = map_points(probe, image, layer, viewer_point)
+    back = map_points(at[:2], layer, image, viewer_point)
+    # A layer without the propagation axis (2D labels on a stack) speaks of the slice in view alone.
+    here = _frame(float(layout.to_frames(back)[0, 0]), layout)
+    follows = layout.n_frames > 1 and not np.allclose(back[0], back[1])
+    origin, (along, down, right) = at[0], at[1:] - at[0]
+    prompts: list[Prompt] = []
+    for frame in range(layout.n_frames) if follows else (here,):
+        labels = _sample(data, origin + frame * along, down, right, layout.size_of(frame))
+        if labels.any():
+            prompts += [MaskPrompt(frame, labels == k, int(k)) for k in np.unique(labels) if k > 0]
+    if not prompts:
+        return Reading(problems=(f"'{layer.name}' has no label on this image: it is empty there",))
+    return Reading(tuple(prompts))
+
+
+def _sample(
+    data: Any,
+    origin: npt.NDArray[np.float64],
+    down: npt.NDArray[np.float64],
+    right: npt.NDArray[np.float64],
+    shape: tuple[int, int],
+) -> npt.NDArray[np.int64]:
+    """Values of ``data`` at ``origin + y * down + x * right``, ``(H, W)``; 0 outside it.
+
+    Only the slab that is touched is read, so a lazy layer stays lazy.
+    """
+    rows, columns = np.arange(shape[0])[:, None], np.arange(shape[1])[None, :]
+    # Where an axis of the data does not change along y or x it stays a column, a row or a number: that is quick.
+    at = [
+        np.round(start + (rows * step_y if abs(step_y) > 1e-9 else 0) + (columns * step_x if abs(step_x) > 1e-9 else 0))
+        for start, step_y, step_x in zip(origin, down, right, strict=True)
+    ]
+    index = [np.atleast_2d(np.asarray(a)).astype(int) for a in at]
+    inside = np.ones(shape, bool)
+    for where, length in zip(index, data.shape, strict=True):
+        inside &= (where >= 0) & (where < length)
+    if not inside.any():
+        return np.zeros(shape, np.int64)
+    clipped = [np.clip(where, 0, length - 1) for where, length in zip(index, data.shape, strict=True)]
+    low = [int(where.min()) for where in clipped]
+    slab = np.asarray(data[tuple(slice(a, int(where.max()) + 1) for a, where in zip(low, clipped, strict=True))])
+    values = slab[tuple(where - a for where, a in zip(clipped, low, strict=True))]
+    return np.where(inside, np.broadcast_to(values, shape), 0).astype(np.int64)

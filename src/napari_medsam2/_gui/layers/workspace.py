@@ -1,0 +1,255 @@
+"""The layers of one image in one viewer: prompt layers, the output layer, and what the user does in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from napari.layers import Image, Labels, Layer
+from napari.utils.events import Event
+from qtpy.QtCore import QTimer
+
+from ...engine.events import Restored
+from ...prompts import MaskPrompt
+from .output import OutputLabels
+from .prompt_book import PromptBook, Source
+from .results import ResultView
+from .sequence import ImageSequence
+from .tools import PromptTools, Tool, place_below
+
+
+class Workspace:
+    """Prompts and results of one sequence.
+
+    Parameters
+    ----------
+    sequence
+        The image.
+    edited
+        Called after the user changed prompts in any layer, with what could not be used, in words.
+    made
+        Called with each layer of ours that is new, and with ``False`` when it is let go.
+    """
+
+    def __init__(
+        self, sequence: ImageSequence, edited: Callable[[str], None], made: Callable[[Layer, bool], None]
+    ) -> None:
+        image, layout = sequence.image, sequence.layout
+        self.sequence = sequence
+        self.book = PromptBook(image, layout)
+        self.results = ResultView(image, layout, self._place)
+        self.tools = PromptTools(sequence.viewer, image, layout, self._take_ours)
+        self._dragging = False
+        self._painted: set[int] = set()  # frames whose strokes are not read yet
+        self._watched: Labels | None = None
+        self._edited = edited
+        self._made = made
+        self._quiet = False
+
+    @property
+    def image(self) -> Image:
+        return self.sequence.image
+
+    @property
+    def output_layer(self) -> Labels | None:
+        return self.results.output.layer if self.results.output else None
+
+    @property
+    def own_layers(self) -> list[Layer]:
+        """Prompt and output layers that we made."""
+        output = self.results.output
+        return [*self.tools.layers, *([output.layer] if output is not None and output.ours else [])]
+
+    @property
+    def busy(self) -> bool:
+        """True while the user draws in the output layer: results must wait, or they would wipe the stroke out."""
+        return self._dragging or bool(self._painted)
+
+    @property
+    def tool(self) -> str:
+        return self.tools.tool_of(self.sequence.viewer.layers.selection.active, self.output_layer)
+
+    # ---- tools ---------------------------------------------------------------------------------------------------
+
+    def use(self, tool: Tool, object_id: int, positive: bool) -> None:
+        self.tools.use(tool, object_id, positive, self._painted_layer)
+
+    def aim(self, object_id: int, positive: bool) -> None:
+        """Make the next prompt go to this object; in a user's layer only while its brush is our tool."""
+        output = self.results.output
+        ours = output is not None and (output.ours or self.tool == "mask")
+        self.tools.aim(object_id, positive, output.layer if output is not None and ours else None)
+
+    def _painted_layer(self) -> Labels:
+        layer = self.results.labels().layer
+        self.watch_output()
+        return layer
+
+    # ---- layers --------------------------------------------------------------------------------------------------
+
+    def adopt(self, layer: Layer, object_id: int) -> None:
+        """Take a layer of the user's as a source of prompts."""
+        self._add_source(layer, ours=False, object_id=object_id)
+
+    def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
+        self.results.choose_output(layer, keep=keep)
+        self.watch_output()
+
+    def let_go(self, layer: Layer) -> str:
+        """Take note that a layer was removed; return what it was: "prompts", "output" or ""."""
+        if self.book.source_of(layer) is not None:
+            self._disconnect(layer)
+            self.book.remove_source(layer)
+            self.tools.forget(layer)
+            return "prompts"
+        if layer is self.output_layer:
+            self.unwatch_output()
+            self.results.withdraw()
+            return "output"
+        return ""
+
+    def close(self) -> None:
+        """Let go of all layers; they stay in the viewer as they are, and :meth:`reopen` goes on with them."""
+        for source in self.book.sources:
+            self._disconnect(source.layer)
+        for layer in self.own_layers:
+            self._made(layer, False)
+        self.unwatch_output()
+
+    def reopen(self) -> None:
+        """Go on where :meth:`close` left off, with the layers that are still there as they are now."""
+        layers = self.sequence.viewer.layers
+        for layer in [source.layer for source in self.book.sources]:
+            self.book.touch(layer)
+            if layer in layers:
+                self._connect(layer)
+            else:
+                self.book.remove_source(layer)
+                self.tools.forget(layer)
+        if self.output_layer is not None and self.output_layer not in layers:
+            self.results.withdraw()
+        for layer in self.own_layers:
+            self._made(layer, True)
+        self.watch_output()
+        self.book.changes()
+
+    def disarm(self) -> None:
+        """Put the drawing tool away: what would be drawn from now on is no prompt."""
+        viewer = self.sequence.viewer
+        if self.tool:
+            viewer.layers.selection.active.mode = "pan_zoom"
+            if self.image in viewer.layers:
+                viewer.layers.selection.active = self.image
+
+    def _take_ours(self, layer: Layer) -> None:
+        self._add_source(layer, ours=True, object_id=1)
+        self._made(layer, True)
+
+    def _place(self, layer: Labels) -> None:
+        place_below(self.sequence.viewer, layer, self.tools.layers)
+        self._made(layer, True)
+
+    def _add_source(self, layer: Layer, *, ours: bool, object_id: int) -> None:
+        self.book.add_source(Source(layer, ours, tuple(self.sequence.viewer.dims.point), object_id))
+        self._connect(layer)
+
+    def _connect(self, layer: Layer) -> None:
+        emitter = layer.events.paint if isinstance(layer, Labels) else layer.events.data
+        emitter.connect(self._on_prompts)
+
+    def _disconnect(self, layer: Layer) -> None:
+        emitter = layer.events.paint if isinstance(layer, Labels) else layer.events.data
+        emitter.disconnect(self._on_prompts)
+
+    def watch_output(self) -> None:
+        """Listen to strokes in the output layer."""
+        layer = self.output_layer
+        if layer is self._watched:
+            return
+        self.unwatch_output()
+        if layer is not None:
+            layer.events.paint.connect(self._on_painted)
+            layer.mouse_drag_callbacks.append(self._on_drag)
+        self._watched = layer
+
+    def unwatch_output(self) -> None:
+        if self._watched is not None:
+            self._watched.events.paint.disconnect(self._on_painted)
+            self._watched.mouse_drag_callbacks.remove(self._on_drag)
+            self._watched, self._dragging = None, False
+
+    # ---- what the user does in them --------------------------------------------------------------------------------
+
+    @contextmanager
+    def quiet(self) -> Iterator[None]:
+        """Change layers without that counting as the user's edits."""
+        before, self._quiet = self._quiet, True
+        try:
+            yield
+        finally:
+            self._quiet = before
+
+    def restore(self, event: Restored) -> None:
+        """Show prompts and results as they are after an undo, a redo or a reset."""
+        with self.quiet():
+            self.book.restore(event.prompts)
+        self.results.replace(event.results)
+
+    def show_results(self, in_view: int | None) -> None:
+        """Write late results to the output layer; the frame in view is redrawn (``None``: all are)."""
+        with self.quiet():
+            self.results.flush(in_view)
+        self.watch_output()
+
+    def _on_prompts(self, event: Event) -> None:
+        action = str(getattr(event, "action", "changed")).lower()
+        if self._quiet or action.endswith("ing") or event.source is self.output_layer:
+            return  # in an output layer results are painted too: there only strokes are prompts
+        self.book.touch(event.source)
+        if isinstance(event.source, Labels):
+            QTimer.singleShot(0, lambda: self._edited(""))  # napari tells of some strokes before it writes them
+        else:
+            self._edited("")
+
+    def _on_drag(self, layer: Labels, event: Any) -> Iterator[None]:
+        self._dragging = True
+        try:
+            yield
+            while event.type == "mouse_move":
+                yield
+        finally:
+            self._dragging = False
+
+    def _on_painted(self, event: Event) -> None:
+        output = self.results.output
+        if self._quiet or output is None:
+            return
+        if not self._painted:
+            QTimer.singleShot(0, self._read_strokes)  # napari tells of some strokes before it writes them
+        self._painted |= output.painted_frames(event.value, self.sequence.frame_in_view())
+
+    def _read_strokes(self) -> None:
+        frames, self._painted = self._painted, set()
+        output = self.results.output
+        if output is None or self._watched is None:
+            return
+        known = {*self.book.objects, *(n for _, n in self.results.results), self._object_in_hand(output)}
+        found = {frame: self.results.shown_on(frame) for frame in frames}
+        problem = ""
+        for stroke in output.strokes(frames, found, known - {0}):
+            number = stroke.object_id
+            if not stroke.absent or self.book.is_shown_beside(number, stroke.frame):
+                self.book.add_stroke(MaskPrompt(stroke.frame, stroke.mask, number))
+                self.results.take_stroke(stroke)
+            else:
+                problem = (
+                    f"Nothing of object {number} would be left, and an empty mask is no prompt: no other frame says "
+                    "where it is. Undo the prompt, or click on what is wrong with the minus sign (T)."
+                )
+        for frame in frames:
+            self.results.show_again(frame)
+        self._edited(problem)
+
+    def _object_in_hand(self, output: OutputLabels) -> int:
+        return int(output.layer.selected_label)

@@ -1,0 +1,76 @@
+"""The part of the dock that says which network is used and where it runs, and shows a download."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QProgressBar, QVBoxLayout, QWidget
+
+from ...models.registry import MODELS
+from ..dock_state import DockState
+from ..words import download_words, speed_warning
+from .model_menu import NAME, ModelMenu
+from .panels import Panel
+from .pickers import Choice, button, caption, line, row
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+
+
+class ModelPanel(Panel):
+    """Which network, and where it runs."""
+
+    model_requested = Signal(str, str)
+    cancel_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.model = ModelMenu()
+        self.device = Choice(*DEVICES, tip="Where the network runs; auto takes the fastest there is")
+        self.words = line(small=True)
+        self.warning = line(small=True)
+        self.warning.setStyleSheet("color: #e8a33d; font-size: 11px;")
+        self.progress = QProgressBar()
+        self.progress.setFixedHeight(18)
+        self.cancel = button("Cancel", "Stop the download; what came is kept, and the next try goes on from there")
+        self.fetched = line(small=True)
+        self.download = QWidget()
+        inside = QVBoxLayout(self.download)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.setSpacing(2)
+        inside.addLayout(row(self.progress, self.cancel, stretch=(3, 1)))
+        inside.addWidget(self.fetched)
+        self.column.addWidget(caption("Model"))
+        self.column.addLayout(row(self.model, self.device, stretch=(3, 1)))
+        for part in (self.words, self.warning, self.download):
+            self.column.addWidget(part)
+        self.model.activated.connect(self._on_model)
+        self.device.activated.connect(self._on_device)
+        self.cancel.clicked.connect(self.cancel_requested)
+        self._name = "micro"
+
+    def apply(self, state: DockState) -> None:
+        self._name = state.model
+        self.model.show_model(state.model)
+        self.device.setCurrentText(state.wanted_device)
+        entry = MODELS.get(state.model)
+        self.words.setText(state.device or (f"{entry.purpose}." if entry else state.model))
+        self.warning.setText(" ".join(filter(None, (state.notice, speed_warning(state)))))
+        self.warning.setVisible(bool(self.warning.text()))
+        fetching = state.download
+        self.download.setVisible(fetching is not None)
+        if fetching is not None:
+            self.progress.setRange(0, 1000 if fetching.total and fetching.done else 0)
+            self.progress.setValue(1000 * fetching.done // fetching.total if fetching.total else 0)
+            self.progress.setFormat(f"{100 * fetching.done // fetching.total} %" if fetching.total else "")
+            self.cancel.setEnabled(not fetching.stopping)
+            self.fetched.setText(download_words(fetching))
+
+    def _on_model(self, index: int) -> None:
+        name = self.model.itemData(index, NAME)
+        if not name:
+            name, _ = QFileDialog.getOpenFileName(
+                self, "Choose model weights", "", "Weights (*.pt *.pth *.safetensors)"
+            )
+        self.model_requested.emit(name or self._name, self.device.currentText())
+
+    def _on_device(self) -> None:
+        self.model_requested.emit(self._name, self.device.currentText())

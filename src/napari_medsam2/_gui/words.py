@@ -1,0 +1,104 @@
+"""What the dock says, made from its state."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..models.registry import MODELS, megabytes
+from .dock_state import DockState, DownloadStatus, worst_frame
+
+#: From so many seconds a frame on, the dock says so.
+SLOW_S = 2.0
+#: Below this confidence a frame deserves a look.
+UNSURE = 0.5
+
+
+_FIRST_STEP = {
+    "": "Press Box (B) and drag a box around one object",
+    "box": "Drag a box tightly around one object",
+    "point": "Click on one object",
+    "mask": "Paint one object",
+}
+
+
+def next_step(state: DockState) -> str:
+    """Say what to do next, in one sentence."""
+    noun = state.noun
+    several = len(state.columns) > 1
+    if not state.image:
+        return "Open an image, or try File > Open Sample > MedSAM-2."
+    if state.aside:
+        return "You look at another position of a fixed axis: go back there, or clear (Shift+C) to start here."
+    if state.status.state == "loading":
+        return f"{(state.status.detail or 'loading').capitalize()}... you can draw meanwhile."
+    if state.status.state == "paused":
+        return "Paused. Correct with a click, a box or the brush, then Resume (Esc)."
+    if state.status.state in ("running", "stopping"):
+        return "Running. Esc pauses; you may draw corrections meanwhile."
+    done = sum(column.confidence is not None for column in state.columns)
+    if not state.has_prompts or not (done or any(column.prompted for column in state.columns)):
+        where = f" on any {noun}, then press Shift+S." if several else "."
+        return f"{_FIRST_STEP[state.tool]}{where}"
+    if not several:
+        return "Click to correct it (P; T switches + and -). C keeps the result."
+    if not done:
+        return f"Press S to segment this {noun}, or Shift+S for all {len(state.columns)} {noun}s."
+    if done < len(state.columns):
+        return (
+            f"If this is right, Shift+S finds it on all {len(state.columns)} {noun}s. "
+            "If not, click to correct it (P; T switches + and -)."
+        )
+    worst = worst_frame(state.columns)
+    if worst is not None and (state.columns[worst].confidence or 0) < UNSURE:
+        return f"Go to the worst {noun}, correct it there and press Shift+S again. C keeps the result."
+    return f"Done. Scroll to check; correct any {noun} and press Shift+S again. C keeps the result."
+
+
+def time_left(seconds: float | None) -> str:
+    """Write seconds as people say them."""
+    if seconds is None:
+        return ""
+    if seconds < 1:
+        return "less than 1 s left"
+    if seconds < 90:
+        return f"{seconds:.0f} s left"
+    return f"{seconds / 60:.0f} min left"
+
+
+def about(seconds: float) -> str:
+    """Write an estimate as people say it."""
+    if seconds < 90:
+        return f"about {seconds:.2g} s" if seconds < 10 else f"about {seconds:.0f} s"
+    minutes = seconds / 60
+    return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.0f} h"
+
+
+def speed_warning(state: DockState) -> str:
+    """Say that the chosen model is slow where it runs, or nothing."""
+    seconds = state.seconds_a_frame
+    if seconds is None or seconds < SLOW_S:
+        return ""
+    frames = len(state.columns)
+    whole = f", {about(seconds * frames)} for {frames} {state.noun}s" if frames > 1 else ""
+    return f"Slow on a CPU: {about(seconds)} a {state.noun}{whole}. A smaller model or a GPU is faster."
+
+
+def download_words(status: DownloadStatus) -> str:
+    """How far a download is."""
+    if status.stopping:
+        return f"{status.title}: stopping; what came is kept."
+    if not status.done:
+        return f"{status.title}: asking the server..."
+    if status.done >= status.total > 0:
+        return f"{status.title}: checking the file..."
+    words = [f"{megabytes(status.done)} of {megabytes(status.total)}" if status.total else megabytes(status.done)]
+    if status.rate:
+        words.append(f"{megabytes(status.rate)}/s")
+        if status.total:
+            words.append(time_left((status.total - status.done) / status.rate))
+    return f"{status.title}: {', '.join(words)}"
+
+
+def title_of(model: str) -> str:
+    """What people call a model or a file of one."""
+    return MODELS[model].title if model in MODELS else Path(model).name

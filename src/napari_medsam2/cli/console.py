@@ -1,0 +1,134 @@
+"""What the commands share: text to people, a progress bar, and the options that choose a model."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, get_args
+
+from ..memory_bank import BankName
+from ..models.device import PRECISIONS, leave_a_core
+
+if TYPE_CHECKING:
+    from ..models.device import Model
+
+
+#: Exit code of a run that was stopped with Ctrl-C.
+INTERRUPTED = 130
+
+
+def tell(text: str) -> None:
+    """An answer, on stdout."""
+    sys.stdout.write(f"{text}\n")
+
+
+def say(sentence: str) -> None:
+    """A remark or a complaint, on stderr."""
+    sys.stderr.write(f"napari-medsam2: {sentence}\n")
+
+
+def progress_bar(total: int | None, title: str, unit: str = "frame") -> Any:
+    """A tqdm bar over frames, or over bytes with the unit "B", on stderr."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", file=sys.stderr, dynamic_ncols=True)
+
+
+@contextmanager
+def byte_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar over bytes with speed and time left, from the first bytes on; gives a function of bytes done and in all."""
+    bars: list[Any] = []
+
+    def show(done: int, total: int) -> None:
+        if not bars:
+            bars.append(progress_bar(total or None, title, unit="B"))
+            bars[0].initial = bars[0].n = done  # what an earlier try brought is no speed of this one
+        bars[0].total = total or None
+        bars[0].update(done - bars[0].n)
+
+    try:
+        yield show
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def paragraph(facts: Mapping[str, str]) -> str:
+    """Headings on the left, their words wrapped on the right; addresses and paths stay whole."""
+    left = max(map(len, facts)) + 2
+    width = max(left + 30, min(100, shutil.get_terminal_size().columns))
+    lines = (
+        textwrap.fill(
+            words,
+            width,
+            initial_indent=heading.ljust(left),
+            subsequent_indent=" " * left,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for heading, words in facts.items()
+    )
+    return "\n".join(lines)
+
+
+def agrees(question: str) -> bool:
+    """Ask for a yes at the terminal; false if there is no terminal, or no yes."""
+    if not sys.stdin.isatty():
+        return False
+    sys.stderr.write(f"{question} [y/N] ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    """Which network, and where it runs."""
+    parser.add_argument("--model", default="micro", help="a name from `models list`, or a file (default: micro)")
+    add_device_option(parser)
+    parser.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="auto",
+        help="bfloat16 is faster where the processor computes in it (default: on NVIDIA GPUs that do)",
+    )
+
+
+def load_chosen_model(arguments: argparse.Namespace, *, all_cores: bool = False) -> Model:
+    """Load what the options of :func:`add_model_options` say; where memory is short, this is said on stderr."""
+    from ..models.loading import load_model
+
+    if not all_cores:
+        leave_a_core()
+    return load_model(
+        arguments.model,
+        device=arguments.device,
+        precision=arguments.precision,
+        on_notice=lambda notice: say(notice.message),
+    )
+
+
+def add_device_option(parser: argparse.ArgumentParser) -> None:
+    """Where the network runs."""
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or mps (default: auto)")
+
+
+def add_bank_options(parser: argparse.ArgumentParser) -> None:
+    """How a session remembers."""
+    parser.add_argument(
+        "--bank",
+        choices=get_args(BankName),
+        default="auto",
+        help="which memories are kept (default: fifo in a stack, self-sorting in a flow)",
+    )
+    parser.add_argument(
+        "--passes", type=int, choices=(1, 2), default=1, help="2: look at the early images of a flow again (default: 1)"
+    )
+    parser.add_argument(
+        "--adapt",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="let the bundled network learn from masks that were drawn (default: yes)",
+    )

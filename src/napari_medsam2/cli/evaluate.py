@@ -1,0 +1,123 @@
+"""``napari-medsam2 evaluate``: the arguments, and the run with its progress in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import OptionError
+from ..geometry.parts import MAX_PARTS
+from ..images.datasets import notes_of, read_dataset, told_apart
+from ..images.label_files import keep_what_is_read
+from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
+from .reports import save_json, scores_table
+
+if TYPE_CHECKING:
+    from ..evaluation.scores import Row
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "One prompt per object, made from the truth of one frame; the other frames are scored. A dataset is a .npz "
+        "with images and masks, and a .json beside it that says whether it is a stack or a flow."
+    )
+    parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET.npz")
+    parser.add_argument("--prompt", choices=("point", "box", "mask"), default="box", help="default: box")
+    parser.add_argument("--mode", choices=("stack", "flow"), help="default: what the dataset's json says")
+    parser.add_argument(
+        "--frame", type=int, help="frame to prompt (default: largest object in a stack, first that has it in a flow)"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="move clicks and boxes a little at random (default: 0, not)"
+    )
+    parser.add_argument(
+        "--loose",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="boxes larger than the object by this share on each side, as 0.1 (default: 0, tight)",
+    )
+    parser.add_argument(
+        "--corrections",
+        type=int,
+        default=0,
+        metavar="N",
+        help="then N clicks, each in the largest error of the worst frame; what they change is done again (default: 0)",
+    )
+    parser.add_argument(
+        "--parts",
+        type=int,
+        default=MAX_PARTS,
+        metavar="N",
+        help="a box or click on the N largest separate parts of an object (default: %(default)s)",
+    )
+    parser.add_argument("--object", type=int, action="append", metavar="ID", help="only this object; may be repeated")
+    parser.add_argument("--alone", action="store_true", help="a session for each object; default: all objects in one")
+    parser.add_argument("--json", type=Path, help="write the rows and means here")
+    add_model_options(parser)
+    add_bank_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluate as the arguments say; returns the exit code. Raises ValueError for what cannot be used, in words."""
+    if arguments.corrections < 0:
+        raise OptionError(f"--corrections is a number of clicks, 0 or more; got {arguments.corrections}")
+    if arguments.parts < 1:
+        raise OptionError(f"--parts is a number of separate parts, 1 or more; got {arguments.parts}")
+    if not 0 <= arguments.loose <= 1:
+        raise OptionError(f"--loose is a share of a box, 0 to 1; got {arguments.loose:g}")
+    if arguments.loose and arguments.prompt != "box":
+        raise OptionError(f"--loose draws boxes too large, and the prompt is a {arguments.prompt}")
+    if arguments.json:
+        keep_what_is_read([arguments.json], [*arguments.datasets, *map(notes_of, arguments.datasets)])
+    datasets = told_apart([read_dataset(path, mode=arguments.mode) for path in arguments.datasets])
+
+    from ..evaluation.evaluate import evaluate
+    from ..evaluation.protocol import Protocol
+    from ..evaluation.scores import as_json
+
+    protocol = Protocol(
+        prompt=arguments.prompt,
+        bank=arguments.bank,
+        frame=arguments.frame,
+        seed=arguments.seed,
+        loose=arguments.loose,
+        objects=tuple(arguments.object) if arguments.object else None,
+        passes=arguments.passes,
+        corrections=arguments.corrections,
+        parts=arguments.parts,
+        adapt=arguments.adapt,
+        alone=arguments.alone,
+    )
+    model = load_chosen_model(arguments)
+    rows: list[Row] = []
+    interrupted = False
+    try:
+        for dataset in datasets:
+            with progress_bar(None, dataset.name) as bar:
+
+                def progress(done: int, total: int, bar: Any = bar) -> None:
+                    bar.total = total
+                    bar.update(done - bar.n)
+
+                for row in evaluate(model, dataset, protocol, progress=progress):
+                    rows.append(row)
+    except KeyboardInterrupt:
+        interrupted = True
+    if rows:
+        told = protocol.prompt + (f", corrections {protocol.corrections}" if protocol.corrections else "")
+        told += f", parts {protocol.parts}" if protocol.parts != MAX_PARTS else ""
+        told += f", loose {protocol.loose:g}" if protocol.loose else ""
+        told += "" if protocol.adapt else ", not adapted"
+        told += ", each object alone" if protocol.alone else ""
+        banks = " and ".join(dict.fromkeys(row.bank for row in rows))
+        tell(f"model {model.name}, prompt {told}, bank {banks}, device {model.device}\n")
+        tell(scores_table(rows))
+    if arguments.json:
+        save_json(arguments.json, {"plan": asdict(protocol), **as_json(rows)})
+    if interrupted:
+        say("stopped before the end; the scores are of what was done")
+    return INTERRUPTED if interrupted else 0

@@ -1,0 +1,139 @@
+"""The command line: ``napari-medsam2 demo | segment | evaluate | models | train | bench``.
+
+Bad input ends with one sentence on stderr and exit code 2; a run stopped with Ctrl-C saves what it has and ends with
+130. Torch is imported when a model runs, napari by the demo only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from .. import __version__
+from ..errors import UserError
+from . import evaluate, models, segment
+from .console import INTERRUPTED, add_model_options, load_chosen_model, say, tell
+
+BAD_INPUT = 2
+
+
+#: What people cause; files and memory have errors of their own.
+_USER_ERRORS = (UserError, OSError, MemoryError)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        say(f"{message}; {self.prog} --help lists what can be given")
+        raise SystemExit(BAD_INPUT)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; returns the exit code."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is said once, in words
+    parser = build_parser(training="train" in words)
+    parsed = parser.parse_args(words)
+    if not hasattr(parsed, "run"):
+        parser.print_help()
+        return 0
+    try:
+        return int(parsed.run(parsed))
+    except KeyboardInterrupt:
+        say("stopped")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output left, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (*_USER_ERRORS, RuntimeError) as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            raise
+        if parsed.traceback:
+            traceback.print_exc()
+        say(sentence)
+        return BAD_INPUT
+
+
+def _sentence(error: BaseException) -> str | None:
+    """One sentence for people, or ``None`` for what is a fault of the program."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError) or "out of memory" in text.lower():
+        return f"out of memory{f': {text}' if text else ''}; a smaller model or image, or --device cpu, may fit"
+    if isinstance(error, _USER_ERRORS):
+        return text or type(error).__name__
+    return None
+
+
+def build_parser(*, training: bool = False) -> argparse.ArgumentParser:
+    """The parser; the options of ``train`` are only filled in if ``training``, because they are many."""
+    parser = _Parser(prog="napari-medsam2", description="Segment a stack or a flow of images from one prompt.")
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    parser.add_argument("--traceback", action="store_true", help="after an error, also show where it came from")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_demo(commands.add_parser("demo", help="do the main job on sample images, in napari or off screen"))
+    segment.add_arguments(commands.add_parser("segment", help="segment a sequence from prompts, write labels"))
+    evaluate.add_arguments(commands.add_parser("evaluate", help="measure a model on labelled sequences"))
+    models.add_arguments(commands.add_parser("models", help="which models there are, and where to get them"))
+    train = commands.add_parser("train", help="train a model on labelled images of your own, or on synthetic ones")
+    if training:
+        from .train import add_arguments, run
+
+        add_arguments(train)
+        train.set_defaults(run=run)
+    _add_bench(commands.add_parser("bench", help="time the stages of a model on this computer"))
+    return parser
+
+
+def _add_demo(parser: argparse.ArgumentParser) -> None:
+    screen = parser.add_mutually_exclusive_group()
+    screen.add_argument(
+        "--gui", dest="headless", action="store_false", default=None, help="open napari (the default with a screen)"
+    )
+    screen.add_argument(
+        "--headless", action="store_true", default=None, help="off screen (the default without, or with HEADLESS=1)"
+    )
+    parser.add_argument("--out", type=Path, default=Path("demo"), help="folder for the results (default: demo)")
+    parser.set_defaults(run=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from .._gui.demo import run
+
+    run(arguments.out, arguments.headless)
+    tell(f"{arguments.out}: labels.tif, screenshot.png and result.json")
+    return 0
+
+
+def _add_bench(parser: argparse.ArgumentParser) -> None:
+    add_model_options(parser)
+    parser.add_argument("--repeats", type=int, default=5, help="timed runs of each stage (default: 5)")
+    parser.add_argument("--memories", type=int, default=7, help="memories that a frame looks at (default: 7)")
+    parser.add_argument("--json", type=Path, help="write the timings here")
+    parser.set_defaults(run=_bench)
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    from ..evaluation.bench import bench
+    from .reports import save_json, table
+
+    model = load_chosen_model(arguments, all_cores=True)
+    timings = bench(model, repeats=arguments.repeats, memories=arguments.memories)
+
+    import torch
+
+    side, threads = model.network.image_size, torch.get_num_threads()
+    tell(f"model {model.name}, {side} x {side}, {model.device}, {threads} thread(s), torch {torch.__version__}\n")
+    rows = [[t.stage, f"{1000 * t.median:.1f}", f"{1000 * t.fastest:.1f}"] for t in timings]
+    tell(table([["stage", "median ms", "fastest ms"], *rows]))
+    if arguments.json:
+        content = {t.stage: {"median_seconds": t.median, "fastest_seconds": t.fastest} for t in timings}
+        save_json(arguments.json, {"model": model.name, "device": str(model.device), "threads": threads, **content})
+    return 0

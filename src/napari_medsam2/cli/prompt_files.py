@@ -1,0 +1,166 @@
+"""Prompts written down: on the command line, and in a JSON file.
+
+The JSON file holds ``{"prompts": [...]}``, each one of::
+
+    {"type": "point", "frame": 12, "y": 40.5, "x": 61, "positive": true, "object": 1}
+    {"type": "box", "frame": 12, "y0": 30, "x0": 50, "y1": 60, "x1": 80, "object": 2}
+    {"type": "mask", "frame": 0, "file": "drawn.tif", "label": 3, "object": 3}
+
+``positive`` is true and ``object`` is 1 where they are left out. A mask file is an image, its name relative to the
+JSON file; the object is where it is not 0, or where it equals ``label``. Coordinates are pixels, and the centre of the
+first pixel is (0, 0).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FrameError, PromptError
+from ..images.files import read_image
+from ..prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+
+_FIELDS = {
+    "point": ({"frame", "y", "x"}, {"positive", "object"}),
+    "box": ({"frame", "y0", "x0", "y1", "x1"}, {"object"}),
+    "mask": ({"frame", "file"}, {"label", "object"}),
+}
+
+
+def parse_point(text: str) -> PointPrompt:
+    """``F,Y,X`` or ``F,Y,X,1`` is a click on the object, ``F,Y,X,0`` one beside it."""
+    numbers = _numbers(text, "a point is F,Y,X or F,Y,X,0|1", 3, 4)
+    if len(numbers) == 4 and numbers[3] not in (0, 1):
+        raise PromptError(f"the last number of a point is 1 (on the object) or 0 (beside it); got {text!r}")
+    return PointPrompt(_frame(numbers[0], text), numbers[1], numbers[2], len(numbers) == 3 or numbers[3] == 1)
+
+
+def parse_box(text: str) -> BoxPrompt:
+    """``F,Y0,X0,Y1,X1``: the frame and two opposite corners."""
+    frame, y0, x0, y1, x1 = _numbers(text, "a box is F,Y0,X0,Y1,X1", 5, 5)
+    return BoxPrompt(_frame(frame, text), y0, x0, y1, x1)
+
+
+def parse_mask(text: str) -> MaskPrompt:
+    """``FRAME:FILE``: the object is where the image in the file is not 0."""
+    frame, colon, file = text.partition(":")
+    if not colon or not file or not frame.strip().isdigit():
+        raise PromptError(f"a mask is FRAME:FILE, such as 12:drawn.tif; got {text!r}")
+    return _mask(int(frame), Path(file), None, 1)
+
+
+def read_prompts(path: str | Path) -> list[Prompt]:
+    """Prompts of a JSON file; see the head of this module.
+
+    Raises
+    ------
+    PromptError
+        If the file or one of its prompts cannot be used; the message names the prompt by its place in the list.
+    """
+    path = Path(path)
+    items = _items_of(path)
+    prompts = []
+    for number, item in enumerate(items):
+        try:
+            prompts.append(_prompt_of(item, path.parent))
+        except PromptError as error:
+            raise PromptError(f"prompt {number} of {path.name}: {error}") from error
+    return prompts
+
+
+def mask_files(path: Path) -> list[Path]:
+    """The files of drawn masks that a prompt file names. Raises as :func:`read_prompts`."""
+    named = (item.get("file") for item in _items_of(path) if isinstance(item, dict))
+    return [path.parent / name for name in named if isinstance(name, str)]
+
+
+def _items_of(path: Path) -> list[Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise PromptError(f"there is no file {path}") from error
+    except (OSError, ValueError) as error:
+        raise PromptError(f"cannot read {path.name} as JSON: {error}") from error
+    items = content.get("prompts") if isinstance(content, dict) else None
+    if not isinstance(items, list) or not items:
+        raise PromptError(f'{path.name} must hold {{"prompts": [...]}} with at least one prompt')
+    return items
+
+
+def _prompt_of(item: Any, folder: Path) -> Prompt:
+    if not isinstance(item, dict) or item.get("type") not in list(_FIELDS):  # it may be anything, also unhashable
+        raise PromptError(f'"type" must be one of {", ".join(_FIELDS)}; got {item!r}')
+    needed, possible = _FIELDS[item["type"]]
+    given = set(item) - {"type"}
+    if missing := needed - given:
+        raise PromptError(f"a {item['type']} also needs {', '.join(sorted(missing))}; got {item!r}")
+    if unknown := given - needed - possible:
+        raise PromptError(f"a {item['type']} has no {', '.join(sorted(unknown))}; got {item!r}")
+    frame, object_id = item["frame"], item.get("object", 1)
+    return _MAKERS[item["type"]](item, frame, object_id, folder)
+
+
+def _point_of(item: Mapping[str, Any], frame: Any, object_id: Any, folder: Path) -> Prompt:
+    positive = item.get("positive", True)
+    if not isinstance(positive, bool):
+        raise PromptError(f'"positive" must be true or false; got {positive!r}')
+    return PointPrompt(frame, _number(item, "y"), _number(item, "x"), positive, object_id)
+
+
+def _box_of(item: Mapping[str, Any], frame: Any, object_id: Any, folder: Path) -> Prompt:
+    y0, x0, y1, x1 = (_number(item, name) for name in ("y0", "x0", "y1", "x1"))
+    return BoxPrompt(frame, y0, x0, y1, x1, object_id)
+
+
+def _mask_of(item: Mapping[str, Any], frame: Any, object_id: Any, folder: Path) -> Prompt:
+    if not isinstance(item["file"], str):
+        raise PromptError(f'"file" must be the name of an image; got {item["file"]!r}')
+    return _mask(frame, folder / item["file"], item.get("label"), object_id)
+
+
+_MAKERS: dict[str, Callable[[Mapping[str, Any], Any, Any, Path], Prompt]] = {
+    "point": _point_of,
+    "box": _box_of,
+    "mask": _mask_of,
+}
+
+
+def _mask(frame: int, file: Path, label: int | None, object_id: int) -> MaskPrompt:
+    try:
+        image = read_image(file)
+    except FrameError as error:
+        raise PromptError(str(error)) from error
+    if image.ndim == 3:
+        image = image[..., :3].max(axis=-1)
+    mask = image != 0 if label is None else image == label
+    if not mask.any():
+        what = "it is 0 everywhere" if label is None else f"it has no label {label}"
+        raise PromptError(f"the mask {file.name} is empty: {what}")
+    return MaskPrompt(frame, np.asarray(mask), object_id)
+
+
+def _number(item: Mapping[str, Any], name: str) -> float:
+    value = item[name]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise PromptError(f'"{name}" must be a number; got {value!r}')
+    return float(value)
+
+
+def _numbers(text: str, rule: str, fewest: int, most: int) -> list[float]:
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if not fewest <= len(numbers) <= most:
+        raise PromptError(f"{rule}; got {text!r}")
+    return numbers
+
+
+def _frame(number: float, text: str) -> int:
+    if not number.is_integer():
+        raise PromptError(f"the first number is the frame, a whole number; got {text!r}")
+    return int(number)

@@ -1,0 +1,72 @@
+"""Tables and JSON for people and scripts: what the commands print and save."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import OutputError
+
+if TYPE_CHECKING:
+    from ..evaluation.scores import Row
+
+
+_COLUMNS = {
+    "dice": "dice",
+    "dice_prompted": "prompted",
+    "iou": "iou",
+    "hd95": "hd95",
+    "confidence_dice_correlation": "corr",
+    "calibration_error": "ece",
+    "seconds_per_frame": "s/frame",
+}
+
+
+def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
+    """Columns of equal width; the first ``left`` ones are aligned on the left, the others on the right."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(width) if column < left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def scores_table(rows: Sequence[Row]) -> str:
+    """One line an object, one for the mean of a dataset with several, and one each for all stacks and all flows."""
+    from ..evaluation.scores import means
+
+    summary = means(rows)
+    lines = [["dataset", "object", "frame", "frames", *_COLUMNS.values()]]
+    for name, scores in summary["datasets"].items():
+        of_dataset = [row for row in rows if row.dataset == name]
+        lines += [
+            [name, str(row.object), str(row.frame), str(row.frames), *(_cell(getattr(row, key)) for key in _COLUMNS)]
+            for row in of_dataset
+        ]
+        if len(of_dataset) > 1:
+            lines.append([name, "mean", "", "", *(_cell(scores[key]) for key in _COLUMNS)])
+    for mode, words in (("stack", "all stacks"), ("flow", "all flows")):
+        if mode in summary:
+            lines.append([words, "mean", "", "", *(_cell(summary[mode][key]) for key in _COLUMNS)])
+    return table(lines)
+
+
+def save_json(path: Path, content: Any) -> None:
+    """Write JSON; :class:`OutputError` if that is not possible."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def _cell(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"

@@ -1,0 +1,175 @@
+"""``napari-medsam2 segment``: the arguments, and the run with its progress in the terminal."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import FrameError, OptionError, PromptError
+from ..images.contrast import Contrast
+from ..images.formats import open_frames
+from ..images.label_files import keep_what_is_read, label_dtype, prepare_output, write_labels, written_files
+from ..prompts import Prompt
+from ..results import FrameResult
+from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
+from .prompt_files import mask_files, parse_box, parse_mask, parse_point, read_prompts
+from .reports import save_json
+
+if TYPE_CHECKING:
+    from ..session.session import Session
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.description = (
+        "Segment a sequence from one or more prompts. Coordinates are pixels; the centre of the first pixel is (0, 0)."
+    )
+    parser.add_argument(
+        "input", type=Path, help="a folder of images, or a tif, npy, npz, zarr, NIfTI or DICOM file; frames come first"
+    )
+    parser.add_argument("--mode", choices=("stack", "flow"), required=True, help="frames in order, or unrelated images")
+    prompts = parser.add_argument_group("prompts", "for object 1, each may be given again; at least one is needed")
+    prompts.add_argument("--point", action="append", default=[], metavar="F,Y,X[,0|1]", help="a click; 0 is negative")
+    prompts.add_argument("--box", action="append", default=[], metavar="F,Y0,X0,Y1,X1", help="a box, by two corners")
+    prompts.add_argument(
+        "--mask", action="append", default=[], metavar="FRAME:FILE", help="an image, not 0 on the object"
+    )
+    prompts.add_argument(
+        "--prompts",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="FILE.json",
+        help='for several objects: {"prompts": [{"type": "box", "frame": 3, "y0": 1, "x0": 2, "y1": 8, "x1": 9, '
+        '"object": 2}, {"type": "point", "frame": 3, "y": 4, "x": 5, "positive": true, "object": 1}, '
+        '{"type": "mask", "frame": 0, "file": "drawn.tif", "object": 3}]}',
+    )
+    add_model_options(parser)
+    add_bank_options(parser)
+    parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="default: both")
+    parser.add_argument("--start", type=int, default=None, help="first frame to segment (default: the first)")
+    parser.add_argument("--stop", type=int, default=None, help="frame to stop before (default: after the last)")
+    parser.add_argument("--axis", type=int, default=0, help="axis along which frames follow each other (default: 0)")
+    parser.add_argument(
+        "--rgb", action=argparse.BooleanOptionalAction, default=None, help="the last axis is colours (default: guessed)"
+    )
+    parser.add_argument(
+        "--contrast", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values for black and white (default: "
+        "percentiles)"
+    )  # fmt: skip
+    parser.add_argument("--json", type=Path, help="also write the confidence and size of each result here")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        help="a .tif for all frames (padded to the largest where sizes differ), or a folder for one tif a frame",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Segment as the arguments say; returns the exit code. What was done is saved even if the run ends early.
+
+    Raises
+    ------
+    OptionError
+        For arguments that cannot be used, in words.
+    """
+    prompts = _prompts(arguments)
+    if arguments.contrast and arguments.contrast[0] >= arguments.contrast[1]:
+        low, high = arguments.contrast
+        raise OptionError(f"--contrast is LOW HIGH, and LOW is less than HIGH; got {low:g} {high:g}")
+    frames = open_frames(arguments.input, axis=arguments.axis, rgb=arguments.rgb)
+    if frames.skipped:
+        say(f"skipped beside the images: {', '.join(frames.skipped[:5])}{' ...' if len(frames.skipped) > 5 else ''}")
+    shapes = [frames.shape(t) for t in range(len(frames))]
+    names = [frames.name(t) for t in range(len(frames))]
+    dtype = label_dtype(max(prompt.object_id for prompt in prompts))
+    prepare_output(arguments.output)
+    keep_what_is_read(
+        [*written_files(arguments.output, names), *([arguments.json] if arguments.json else [])],
+        [
+            arguments.input,
+            *(file for file in arguments.input.glob("*") if file.is_file()),  # links may lead elsewhere
+            *(Path(text.partition(":")[2]) for text in arguments.mask),
+            *arguments.prompts,
+            *(file for prompts_file in arguments.prompts for file in mask_files(prompts_file)),
+        ],
+    )
+
+    from ..errors import SessionError
+    from ..session.session import Session, SessionOptions
+
+    session = Session(
+        load_chosen_model(arguments),
+        frames,
+        mode=arguments.mode,
+        bank=arguments.bank,
+        contrast=Contrast(*arguments.contrast) if arguments.contrast else None,
+        passes=arguments.passes,
+        options=SessionOptions(adapt=arguments.adapt),
+    )
+    for prompt in prompts:
+        session.add(prompt)
+    problem: BaseException | None = None
+    try:
+        _propagate(session, arguments)
+    except (KeyboardInterrupt, FrameError, SessionError) as error:
+        problem = error
+        if not session.results:
+            raise
+
+    ordered = arguments.mode == "stack"
+    write_labels(
+        arguments.output, lambda t: session.labels(t, dtype), shapes, dtype=dtype, names=names, ordered=ordered
+    )
+    results = [result for _, result in sorted(session.results.items())]
+    if arguments.json:
+        confidences = {t: session.shown(t, dtype).confidences for t in {result.frame for result in results}}
+        summaries = [_summary(r, names, confidences[r.frame][r.object_id]) for r in results]
+        save_json(arguments.json, {"results": summaries})
+    done = f"{len({result.frame for result in results})} of {len(frames)} frames"
+    if problem is None:
+        tell(f"{arguments.output}: {len(session.objects)} object(s), {done}, model {session.model.name}")
+        return 0
+    say(f"stopped early; {arguments.output} holds what was done, {done}")
+    if isinstance(problem, KeyboardInterrupt):
+        return INTERRUPTED
+    raise problem
+
+
+def _prompts(arguments: argparse.Namespace) -> list[Prompt]:
+    prompts: list[Prompt] = [
+        *(parse_point(text) for text in arguments.point),
+        *(parse_box(text) for text in arguments.box),
+        *(parse_mask(text) for text in arguments.mask),
+        *(prompt for file in arguments.prompts for prompt in read_prompts(file)),
+    ]
+    if not prompts:
+        raise PromptError("at least one prompt is needed: --point, --box, --mask or --prompts")
+    return prompts
+
+
+def _propagate(session: Session, arguments: argparse.Namespace) -> None:
+    span: dict[str, Any] = {"direction": arguments.direction, "start": arguments.start, "stop": arguments.stop}
+    with progress_bar(session.plan(**span), arguments.input.name) as bar:
+        for result in session.propagate(**span):
+            bar.set_postfix(frame=result.frame, confidence=f"{result.confidence:.2f}", refresh=False)
+            bar.total = bar.n + 1 + session.steps_left
+            bar.update()
+
+
+def _summary(result: FrameResult, names: Sequence[str], confidence: float) -> dict[str, Any]:
+    return {
+        "frame": result.frame,
+        "name": names[result.frame],
+        "object": result.object_id,
+        "confidence": confidence,
+        "iou": result.iou,
+        "objectness": result.objectness,
+        "prompted": result.prompted,
+        "pixels": int(result.mask.sum()),
+        "seconds": result.seconds,
+    }

@@ -1,0 +1,81 @@
+"""Every error that a user can cause: bad input, a file that cannot be used, something that is missing.
+
+All of them are a :class:`UserError`. Whose fault something is, is asked in one way everywhere: by ``isinstance``.
+"""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Something that the user can mend; the message is a sentence that names the value and what would be right.
+
+    Whatever else is raised, but for ``OSError`` and ``MemoryError``, is a defect of ours and keeps its traceback.
+    """
+
+
+class OptionError(UserError, ValueError):
+    """An option or argument that cannot be used; the message says what it was and what would be right."""
+
+
+class PromptError(UserError, ValueError):
+    """A prompt that cannot be used; the message says what was given and what would be right."""
+
+
+class FrameError(UserError, ValueError):
+    """Frames that cannot be read or used; the message says which, and what would be right."""
+
+
+class DatasetError(UserError, ValueError):
+    """A dataset that cannot be used; the message says what is missing and where."""
+
+
+class OutputError(UserError, ValueError):
+    """A place, file or layer that cannot be written to; the message says why."""
+
+
+class ModelError(UserError, ValueError):
+    """A model or device that cannot be had; the message says what there is instead."""
+
+
+class CheckpointError(UserError, ValueError):
+    """A checkpoint that cannot be used; the message says what is wrong with it, in words."""
+
+
+class ConfigError(UserError, ValueError):
+    """A network that cannot be built; the message names the value and what would be right."""
+
+
+class DownloadError(UserError, OSError):
+    """A file that cannot be fetched; the message says why."""
+
+
+class ServerError(DownloadError):
+    """What one server could not do, and another one might."""
+
+
+class DownloadStopped(DownloadError):
+    """The user stopped it; what came is kept."""
+
+
+class SessionError(UserError, RuntimeError):
+    """Something that a session cannot do; the message says why and what helps."""
+
+
+class NotReadyError(UserError, ValueError):
+    """A request that needs a model and a sequence came before there were any."""
+
+
+class TrainingError(UserError, RuntimeError):
+    """Training cannot go on; the last good state is kept on disk."""
+
+
+class LayoutError(UserError, ValueError):
+    """A layer whose axes cannot be used; the message says why."""
+
+
+class SampleError(UserError, RuntimeError):
+    """A sample that cannot be opened; the message says what to install."""
+
+
+class DemoError(UserError, RuntimeError):
+    """The demo could not be finished; the message says where it stopped."""

@@ -1,0 +1,84 @@
+"""Measure a model: one prompt per object made from the truth of one frame, the other frames scored.
+
+In a stack the score is the volumetric Dice over all frames without a prompt, so that spilling past the end of the
+object counts. In a flow it is the mean over the images without a prompt; where the object is absent from an image, an
+empty prediction scores 1 and any other 0. Where clicks correct the worst frames, those frames count as they are then.
+
+The objects of a dataset are segmented in one session, and what is scored is its label image: what a user would save.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..images.datasets import Dataset
+from ..memory_bank import bank_for
+from .prompting import make_prompts, prompt_frame, worst_click
+from .protocol import Protocol
+from .scores import Row, score_object
+
+if TYPE_CHECKING:
+    from ..models.device import Model
+
+
+def evaluate(
+    model: Model, dataset: Dataset, protocol: Protocol, *, progress: Callable[[int, int], None] | None = None
+) -> Iterator[Row]:
+    """Score the objects of a dataset.
+
+    Parameters
+    ----------
+    progress
+        Called with (frames done, frames in all) of the dataset.
+
+    Raises
+    ------
+    DatasetError
+        Before anything runs, if an object is not in the dataset or not on the frame asked for.
+    """
+    from ..session.session import Session, SessionOptions
+
+    ids = list(dataset.objects) if protocol.objects is None else list(protocol.objects)
+    starts = {object_id: prompt_frame(dataset, object_id, protocol.frame) for object_id in ids}
+    bank = bank_for(protocol.bank, dataset.mode)
+    options = SessionOptions(undo_depth=0, adapt=protocol.adapt)
+    session = Session(model, dataset.frames, mode=dataset.mode, bank=bank, passes=protocol.passes, options=options)
+    n_frames, dtype = len(dataset.frames), np.min_scalar_type(max(ids, default=0))
+    done: set[tuple[int, int]] = set()
+    for group in [[object_id] for object_id in ids] if protocol.alone else [ids]:
+        session.reset()
+        for object_id in group:
+            start = starts[object_id]
+            truth = dataset.truth(start, object_id)
+            for prompt in make_prompts(
+                truth,
+                protocol.prompt,
+                frame=start,
+                object_id=object_id,
+                seed=protocol.seed,
+                parts=protocol.parts,
+                loose=protocol.loose,
+            ):
+                session.add(prompt)
+        corrections = protocol.corrections
+        began = time.perf_counter()
+        for result in session.propagate(objects=group):
+            done.add((result.frame, result.object_id))
+            if progress is not None:
+                progress(len(done), len(ids) * n_frames)
+            if corrections and not session.steps_left:
+                corrections -= 1
+                labels = [session.labels(t, dtype) for t in range(n_frames)]
+                for object_id in group:
+                    if (correction := worst_click(dataset, object_id, labels)) is not None:
+                        session.add(correction)
+        seconds = (time.perf_counter() - began) / (n_frames * len(group))
+        shown = [session.shown(t, dtype) for t in range(n_frames)]
+        for object_id in group:
+            yield score_object(
+                dataset, protocol, object_id, starts[object_id], shown, seconds, bank=bank, model=model.name
+            )

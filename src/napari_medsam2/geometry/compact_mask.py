@@ -1,0 +1,115 @@
+"""Masks kept small: only the part of a frame that has the object in it, with how clearly each pixel is the object."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from ..types import AnyArray, Mask
+
+#: Logit from which on a pixel is the object as clearly as can be told.
+_CLEAR = 14.0
+
+
+@dataclass(frozen=True, eq=False)
+class CompactMask:
+    """One object on one frame.
+
+    Attributes
+    ----------
+    shape
+        ``(H, W)`` of the frame.
+    part
+        Rows and columns that hold the object; empty if it is nowhere.
+    clearness
+        Uint8, of each pixel of that part: 0 is not the object, else 1 (barely) to 255 (as clearly as can be told).
+    """
+
+    shape: tuple[int, int]
+    part: tuple[slice, slice]
+    clearness: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, mask: Mask, logits: npt.NDArray[np.float32] | None) -> CompactMask:
+        """Keep a mask ``(H, W)``; ``logits`` ``(H, W)`` say how clear it is, ``None``: fully, all of it."""
+        part = part_with_object(mask)
+        clearness = _clearness(mask[part], None if logits is None else logits[part])
+        return cls((int(mask.shape[0]), int(mask.shape[1])), part, clearness)
+
+    @property
+    def mask(self) -> Mask:
+        """Bool ``(H, W)``, made anew each time."""
+        mask = np.zeros(self.shape, bool)
+        mask[self.part] = self.clearness > 0
+        return mask
+
+    @property
+    def area(self) -> int:
+        """Pixels of the object."""
+        return int(np.count_nonzero(self.clearness))
+
+    @property
+    def empty(self) -> bool:
+        """True if the object is nowhere."""
+        return self.clearness.size == 0
+
+    def paint(self, labels: AnyArray, number: int) -> None:
+        """Write a number into labels ``(H, W)``, wherever the object is."""
+        labels[self.part][self.clearness > 0] = number
+
+    def claim(
+        self, labels: AnyArray, number: int, claims: npt.NDArray[np.float32], rank: int, confidence: float
+    ) -> None:
+        """Write a number into labels ``(H, W)`` where no other had a greater claim; ``claims`` are raised.
+
+        A claim is a ``rank`` plus the confidence times how clearly the pixel is the object, which is less than 1.
+        """
+        mine = rank + (confidence / 256 * self.clearness).astype(np.float32)
+        won = (self.clearness > 0) & (mine >= claims[self.part])
+        labels[self.part][won] = number
+        claims[self.part][won] = mine[won]
+
+    def count(self, found: npt.NDArray[np.uint16]) -> None:
+        """Add 1 to ``found`` ``(H, W)`` wherever the object is."""
+        found[self.part] += self.clearness > 0
+
+    def area_shared_with(self, found: npt.NDArray[np.uint16]) -> int:
+        """Pixels of the object that others were counted on, too."""
+        return int(np.count_nonzero((self.clearness > 0) & (found[self.part] > 1)))
+
+    def area_seen_on(self, labels: AnyArray, number: int) -> int:
+        """Pixels of labels ``(H, W)`` that have a number, of those where the object is."""
+        return int(np.count_nonzero((self.clearness > 0) & (labels[self.part] == number)))
+
+
+def shared_area(a: CompactMask, b: CompactMask) -> int:
+    """Pixels that belong to both objects."""
+    starts = [max(p.start, q.start) for p, q in zip(a.part, b.part, strict=True)]
+    stops = [min(p.stop, q.stop) for p, q in zip(a.part, b.part, strict=True)]
+    if any(stop <= start for start, stop in zip(starts, stops, strict=True)):
+        return 0
+    cutouts = []
+    for one in (a, b):
+        rows, columns = (
+            slice(start - part.start, stop - part.start)
+            for part, start, stop in zip(one.part, starts, stops, strict=True)
+        )
+        cutouts.append(one.clearness[rows, columns] > 0)
+    return int(np.count_nonzero(cutouts[0] & cutouts[1]))
+
+
+def part_with_object(mask: Mask) -> tuple[slice, slice]:
+    """Rows and columns of a mask ``(H, W)`` that hold the object; empty ones if it is nowhere."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    if not len(rows):
+        return slice(0, 0), slice(0, 0)
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+
+
+def _clearness(mask: Mask, logits: npt.NDArray[np.float32] | None) -> npt.NDArray[np.uint8]:
+    """0 outside a mask, inside 1 for a logit of 0 or less up to 255."""
+    if logits is None:
+        return np.where(mask, np.uint8(255), np.uint8(0))
+    return np.where(mask, 1 + np.rint(254 / _CLEAR * np.clip(logits, 0, _CLEAR)), 0).astype(np.uint8)

@@ -1,0 +1,141 @@
+"""The device and precision that a network runs in."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..errors import ModelError
+from .notices import Notice, OnNotice, as_warning
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..network.interface import SegmentationNetwork
+import os
+
+#: What :func:`load_model` takes as a precision.
+PRECISIONS = ("auto", "float32", "bfloat16")
+
+
+@dataclass(eq=False)
+class Model:
+    """A network that is ready to run. Sessions may share it; where it runs is all that changes.
+
+    Attributes
+    ----------
+    name
+        Name of the entry, or of the file.
+    network
+        In evaluation mode, on ``device``.
+    device
+        Where tensors live.
+    region
+        True if the session should crop around the object in stacks unless told otherwise, False if it should show
+        whole frames, ``None`` if it should crop only where an object is too small for that.
+    on_notice
+        Called when memory is short and something changes, such as the device; by default a :class:`RuntimeWarning`.
+    """
+
+    name: str
+    network: SegmentationNetwork = field(repr=False)
+    device: torch.device
+    region: bool | None
+    on_notice: OnNotice = field(default=as_warning, repr=False)
+    _leaving: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square network input, in pixels."""
+        return self.network.image_size
+
+    def go_to_cpu(self) -> None:
+        """Run on the CPU in float32 from now on, in all sessions; memories and features follow when they are used."""
+        from .shortage import give_back_unused
+
+        with self._leaving:
+            left = self.device
+            if left.type == "cpu":
+                return
+            self.network.to("cpu")
+            self.network.autocast = None
+            self.device = choose_device("cpu")
+        give_back_unused(left)
+        self.on_notice(
+            Notice(
+                f"There is not enough memory on {left} for {self.name}: it continues on the CPU, slower. Nothing was "
+                f"lost. Once other programs have made room, load it on {left} again.",
+                "cpu",
+            )
+        )
+
+    def has_left(self, device: torch.device) -> bool:
+        """True if the network is not on a device any more; waits for a move that is under way."""
+        with self._leaving:
+            return self.device != device
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """The device to run on.
+
+    Parameters
+    ----------
+    name
+        "auto" for the best there is, or "cuda", "cuda:1", "mps", "cpu".
+
+    Raises
+    ------
+    ModelError
+        If the device is unknown or absent.
+    """
+    import torch
+
+    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if name == "auto":
+        return torch.device(next(kind for kind, there in present.items() if there))
+    kind, _, number = name.partition(":")
+    if kind not in present or (number and not number.isdigit()):
+        raise ModelError(f"the device must be auto, cuda, mps or cpu; got {name!r}")
+    if not present[kind]:
+        there = " or ".join(other for other, here in present.items() if here)
+        why = f"this torch ({torch.__version__}) sees no such device"
+        raise ModelError(f"{name} is not available: {why}; available: {there}")
+    if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
+        raise ModelError(f"{name} is not available: there are {torch.cuda.device_count()} GPUs, counted from 0")
+    return torch.device(name)
+
+
+def autocast(precision: str, device: torch.device) -> torch.dtype | None:
+    import torch
+
+    return torch.bfloat16 if use_bfloat16(precision, device) else None
+
+
+def use_bfloat16(precision: str, device: torch.device) -> bool:
+    """Whether to compute in bfloat16 where that is good enough; "auto": on GPUs of NVIDIA that do without emulation."""
+    import torch
+
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bfloat16"
+
+
+def leave_a_core() -> None:
+    """Have torch work on all cores but one of this computer; ``OMP_NUM_THREADS`` says otherwise.
+
+    The threads of torch wait for each other many times a frame. With a thread on each core, and any other program busy
+    on one of them (the window that paints the labels, for instance), the bundled model was 40 times slower on two
+    cores; on one of them it is 1.5 times slower than on both where nothing else runs.
+    """
+    import torch
+
+    if "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), _cores() - 1)))
+
+
+def _cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

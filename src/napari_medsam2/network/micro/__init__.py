@@ -1,0 +1,4 @@
+"""The small network that comes with the package.
+
+Read `network` first, which composes the parts; `adaptation` lets its decoder learn from masks that a user drew.
+"""

@@ -1,0 +1,77 @@
+"""The bundled network adapted to one object: its decoder learns from a frame whose mask the user drew.
+
+Adapting a network to the first mask of a video is the idea of OSVOS (Caelles et al. 2017, arXiv 1611.05198), making the
+views for it from that one frame that of Lucid data dreaming (Khoreva et al. 2017, arXiv 1703.09554). What changes here
+is little, and for this object alone: what the mask decoder does at its finest two resolutions, in a few small steps.
+"""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from ..interface import Adaptation, Lesson
+from ..losses import dice_loss
+from ..resample import resize
+from .decoder import CoarseAnswer, MaskDecoder
+from .encoder import MicroFeatures
+
+STEPS = 12
+#: What learns of the decoder. With all of it, what is learned depends far more on which views there happen to be.
+LEARNING = ("out4", "up2", "skip2", "out2")
+
+
+@dataclass(frozen=True)
+class Course:
+    """How fast it learns: ``batch`` views a step, and Adam's learning ``rate``."""
+
+    batch: int
+    rate: float
+
+
+STACK, FLOW = Course(batch=8, rate=5e-5), Course(batch=4, rate=2e-4)
+
+
+def adapt_decoder(decoder: MaskDecoder, features: MicroFeatures, coarse: CoarseAnswer, lesson: Lesson) -> Adaptation:
+    """Learn to find an object on views of its frame, with the memory of that frame, in a stack as the slice beside it.
+
+    ``features`` are those of the views, ``coarse`` what the decoder makes of them and of the memory at first. The
+    encoder and the memory stay as they are, so features and memories that are there stay valid.
+    """
+    decoder = copy.deepcopy(decoder).requires_grad_(False)
+    learning = {name: value for name, value in decoder.named_parameters() if name.split(".")[0] in LEARNING}
+    for value in learning.values():
+        value.requires_grad_()
+    course = STACK if lesson.ordered else FLOW
+    optimiser = torch.optim.Adam(learning.values(), lr=course.rate)
+    drawn = torch.Generator().manual_seed(0)
+    for _ in range(STEPS):
+        chosen = torch.randperm(len(lesson.views), generator=drawn)[: course.batch].to(lesson.views.device)
+        logits, _ = decoder.fine(_chosen(features, chosen), _chosen(coarse, chosen))
+        loss = adaptation_loss(logits, lesson.wanted[chosen], lesson.counts[chosen])
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(learning.values(), 1.0)
+        optimiser.step()
+    return Adaptation({name: value.detach() for name, value in learning.items()})
+
+
+_Maps = TypeVar("_Maps", MicroFeatures, CoarseAnswer)
+
+
+def _chosen(maps: _Maps, which: Tensor) -> _Maps:
+    """Some of a batch."""
+    return type(maps)(*(tensor[which] for tensor in vars(maps).values()))
+
+
+def adaptation_loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
+    """Cross-entropy, and the Dice of those views that have the object."""
+    height, width = wanted.shape[-2:]
+    logits = resize(logits, (height, width))
+    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * counts
+    return (entropy.mean((1, 2, 3)) + dice_loss(logits, wanted)).mean()

@@ -1,0 +1,251 @@
+"""The bundled network: a small convolutional relative of SAM 2 that reads its memory by explicit matching.
+
+The roles are SAM 2's (image encoder, memory read, mask decoder with prompts, memory encoder); the parts are chosen for
+learning fast from synthetic data alone and for running on one CPU core. Memory is read in two ways, both weighted per
+entry: a ridge regression from pixel features to the remembered masks, solved in closed form from per-entry moments
+(the idea of closed-form few-shot heads, Bertinetto et al. 2019, arXiv 1805.08136), and a cosine attention that carries
+remembered masks and features to pixels that look alike (Oh et al. 2019, arXiv 1904.00607).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ...geometry.parts import parts_at
+from ..interface import (
+    Adaptation,
+    ImageFeatures,
+    Lesson,
+    Memory,
+    Prediction,
+    PromptTensors,
+    Recall,
+    SegmentationNetwork,
+)
+from .adaptation import adapt_decoder
+from .decoder import CoarseAnswer, MaskDecoder
+from .encoder import MicroConfig, MicroFeatures, Trunk, grey_of, local_contrast
+from .memory import MemoryReader, MicroMemory
+from .prompt_maps import draw_previous_image, prompt_maps
+
+#: Mask logits, predicted IoU logit, objectness logit, ridge score and carried masks; see :meth:`MicroNetwork.decode`.
+Answer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+class MicroNetwork(SegmentationNetwork):
+    """The bundled network; see the module's docstring. Batched parts for training, the interface for the session."""
+
+    sees_neighbour = True
+    box_detail = 1.5
+    boxes_clicked = True
+    #: Logits above which a pixel belongs to the mask that is shown on a slice with a box, and on one with clicks
+    #: alone: people draw outlines a little outside of where the network is sure. What is remembered goes without them.
+    box_threshold, click_threshold = -1.25, -0.6
+
+    def __init__(self, config: MicroConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or MicroConfig()
+        self.image_size = config.image_size
+        self.region_size = config.region_size
+        w4 = config.widths[1]
+        self.trunk = Trunk(config.widths)
+        self.match = nn.Conv2d(w4 + 3, config.match_dim, 1)
+        self.memory = MemoryReader(config)
+        self.decoder = MaskDecoder(config)
+
+    # ---- batched parts
+
+    def encode(self, image: Tensor) -> tuple[MicroFeatures, Tensor]:
+        """Encode images ``[B, 3, S, S]`` in 0..1; also returns image descriptors ``[B, D]`` of unit length."""
+        local, grey = local_contrast(image), grey_of(image)
+        image = (image - 0.5) / 0.25
+        f2, f4, f8 = self.trunk(torch.cat([image, local], 1))
+        colour = F.avg_pool2d(image, 4)
+        match = self.match(torch.cat([f4, colour], 1))
+        match = match / match.square().mean(1, keepdim=True).add(1e-4).sqrt()
+        # Which images are alike is asked where matching is done; the coarsest features are the same for all images.
+        moments = torch.cat([match.mean((2, 3)), match.std((2, 3))], 1)
+        match = torch.cat([match, torch.ones_like(match[:, :1])], 1)
+        return MicroFeatures(f2, f4, f8, match, grey), F.normalize(moments, dim=1)
+
+    def decode(
+        self,
+        features: MicroFeatures,
+        maps: Tensor,
+        memory: MicroMemory | None,
+        weights: Tensor | None,
+        ordered: bool,
+        adaptation: Adaptation | None = None,
+    ) -> Answer:
+        """Segment a batch.
+
+        Parameters
+        ----------
+        features
+            Of ``B`` network inputs.
+        maps
+            Prompt maps ``[B, len(PROMPT_MAPS), S/2, S/2]``, see :func:`prompt_maps`.
+        memory, weights
+            ``n`` entries and their weights ``[B, n]`` (1 is an equal share), or ``None`` for no memory.
+        ordered
+            True for stacks, False for flows.
+        adaptation
+            Parameters of the decoder that are others for this object.
+
+        Returns
+        -------
+        tuple
+            Mask logits ``[B, 1, S/2, S/2]``, predicted IoU logit ``[B]``, objectness logit ``[B]``, and the two
+            matching maps: ridge score ``[B, 1, S/4, S/4]`` and carried masks ``[B, heads, S/8, S/8]``.
+        """
+        score, read = self.read_memory(features, memory, weights, ordered)
+        given = (features, maps, score, read)
+        if adaptation is None:
+            logits, judged = self.decoder(*given)
+        else:
+            logits, judged = functional_call(self.decoder, dict(adaptation.parameters), given)
+        carried = read.view(len(read), self.config.heads, -1, *read.shape[-2:])[:, :, 0]
+        return logits, judged[:, 0], judged[:, 1], score, carried
+
+    def read_memory(
+        self, features: MicroFeatures, memory: MicroMemory | None, weights: Tensor | None, ordered: bool
+    ) -> tuple[Tensor, Tensor]:
+        """What memory says about a batch, as for :meth:`decode`: ridge score, and what attention carries over."""
+        if memory is not None and weights is not None:
+            return self.memory.ridge(features, memory, weights), self.memory.attend(features, memory, weights, ordered)
+        b, _, h, w = features.s8.shape
+        score = features.match.new_zeros(b, 1, *features.match.shape[-2:])
+        return score, features.s8.new_zeros(b, self.config.heads * (1 + self.config.head_dim), h, w)
+
+    # ---- the session's interface
+
+    def encode_image(self, image: Tensor) -> ImageFeatures:
+        features, descriptor = self.encode(image)
+        levels = (features.s2, features.s4, features.s8, features.match, features.grey)
+        return ImageFeatures(levels, descriptor[0].float().cpu())
+
+    def segment(
+        self,
+        features: ImageFeatures,
+        prompts: PromptTensors | None,
+        recalls: Sequence[Recall],
+        *,
+        ordered: bool,
+        previous: Tensor | None = None,
+        previous_image: Tensor | None = None,
+        n_frames: int = 1,
+    ) -> Prediction:
+        own = MicroFeatures(*features.levels)
+        if prompts is not None and prompts.mask is not None:
+            return Prediction((prompts.mask - 0.5) * 40.0, iou=1.0, objectness=1.0)
+        side = own.s2.shape[-1]
+        previous_grey = grey_of(previous_image) if previous_image is not None else None
+        if prompts is not None and prompts.earlier is not None:  # a frame that is corrected is its own neighbour
+            previous, previous_grey = prompts.earlier, own.grey
+        maps = prompt_maps(prompts, previous, ordered=ordered, side=side, device=own.s2.device)
+        if previous is not None and previous_grey is not None:
+            maps = draw_previous_image(maps, own.grey, previous_grey)
+        memory = weights = None
+        spatial = [r for r in recalls if r.spatial]
+        if spatial:
+            memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
+            weights = own.s2.new_tensor([[r.weight for r in spatial]])
+        adaptation = Adaptation.mean([r.adaptation for r in recalls if r.adaptation is not None])
+        answer = self.decode(own, maps, memory, weights, ordered, adaptation)
+        if prompts is not None:
+            answer = self.look_again(own, maps, answer, memory, weights, ordered)
+        if prompts is not None and not ordered:
+            answer = self._look_for_more(own, prompts, answer, memory, weights)
+        logits, iou, objectness, _, _ = answer
+        quality, there = float(iou.sigmoid()), float(objectness.sigmoid())
+        in_boxes = None if ordered else self.box_threshold
+        return Prediction(
+            logits.float(), quality, there, threshold=self._threshold(prompts, ordered), threshold_in_boxes=in_boxes
+        )
+
+    def _threshold(self, prompts: PromptTensors | None, ordered: bool) -> float:
+        """The logit above which the mask is shown.
+
+        0 in a flow, where a lower one would add whole look-alikes outside of boxes, and where red clicks correct a mask
+        that was shown like that: they are not to make it larger.
+        """
+        if prompts is None or not ordered or (prompts.earlier is not None and not prompts.point_labels.any()):
+            return 0.0
+        return self.box_threshold if len(prompts.boxes) else self.click_threshold
+
+    def look_again(
+        self,
+        features: MicroFeatures,
+        maps: Tensor,
+        answer: Answer,
+        memory: MicroMemory | None,
+        weights: Tensor | None,
+        ordered: bool,
+    ) -> Answer:
+        """Second look: what looks like the inside of the first answer, and what like its outside?
+
+        It brings masks to edges and gives a click its extent. Parameters and result are those of :meth:`decode`, with
+        the first look's answer.
+        """
+        logits = answer[0]
+        size = 2 * logits.shape[-1]
+        first = F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False).sigmoid().detach()
+        seen = self.memory.remember(features, first)
+        one = logits.new_ones(len(logits), 1)
+        memory = seen if memory is None else MicroMemory.cat([memory, seen])
+        weights = one if weights is None else torch.cat([weights, one], 1)
+        return self.decode(features, maps, memory, weights, ordered)
+
+    def _look_for_more(
+        self,
+        features: MicroFeatures,
+        prompts: PromptTensors,
+        answer: Answer,
+        memory: MicroMemory | None,
+        weights: Tensor | None,
+    ) -> Answer:
+        """In a flow the object is a kind of thing: what else on the prompted frame is of that kind?
+
+        The frame is looked at as the others will be, without its prompts, remembering what they gave. What that finds
+        is added, except the parts that a negative click is on.
+        """
+        side = answer[0].shape[-1]
+        device = answer[0].device
+        free = prompt_maps(None, None, ordered=False, side=side, device=device)
+        more = answer
+        for _ in range(2):
+            more = self.look_again(features, free, more, memory, weights, False)
+            more = (torch.maximum(more[0], answer[0]), *more[1:])
+        unwanted = [(int(y) // 2, int(x) // 2) for x, y in prompts.points[prompts.point_labels == 0].tolist()]
+        if not unwanted:
+            return more
+        added = ((more[0] > 0) & (answer[0] <= 0))[0, 0].cpu().numpy()
+        refused = torch.from_numpy(parts_at(added, unwanted)).to(device)
+        return (torch.where(refused, answer[0], more[0]), *more[1:])
+
+    def adapt(self, lesson: Lesson) -> Adaptation:
+        return adapt_decoder(self.decoder, *self.coarse_answers(lesson), lesson)
+
+    @torch.no_grad()
+    def coarse_answers(self, lesson: Lesson) -> tuple[MicroFeatures, CoarseAnswer]:
+        """What does not change while it learns: the features of the views, and what the decoder makes of them first."""
+        count = len(lesson.views)
+        shown, _ = self.encode(lesson.image)
+        features, _ = self.encode(lesson.views)
+        own = self.memory.remember(shown, lesson.mask)
+        memory = MicroMemory(*(tensor.expand(count, *tensor.shape[1:]) for tensor in own.tensors()))
+        before, side, device = lesson.mask if lesson.ordered else None, shown.s2.shape[-1], lesson.mask.device
+        maps = prompt_maps(None, before, ordered=lesson.ordered, side=side, device=device).expand(count, -1, -1, -1)
+        if lesson.ordered:
+            maps = draw_previous_image(maps, features.grey, shown.grey.expand(count, -1, -1, -1))
+        score, read = self.read_memory(features, memory, maps.new_ones(count, 1), lesson.ordered)
+        return features, self.decoder.coarse(features, maps, score, read)
+
+    def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:
+        made = self.memory.remember(MicroFeatures(*features.levels), mask.sigmoid())
+        return Memory(dict(vars(made)))

@@ -1,0 +1,273 @@
+"""The network at work on one window of one frame: image features, prompts, memory, and a memory of the answer.
+
+Which windows are looked at is up to the finders (:mod:`.finding`), what becomes of the answers to :mod:`.segmenter`.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..geometry.window import DRAWN_LOGIT, Window, contains, crop, crop_mask, to_window
+from ..images.contrast import ContrastLike
+from ..images.frames import FrameSource
+from ..memory_bank import Pick
+from ..models.device import Model
+from ..models.shortage import give_back_unused
+from ..network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
+from ..network.resample import resize
+from ..prompts import boxes_of, drawn_mask, masks_of, points_of
+from ..types import Mask
+from .adaptation import Drawn, Lessons
+from .feature_cache import FeatureCache
+from .task import SegmentOptions, Task
+
+#: Prepared frames that are kept: the current one and its neighbour, in either direction.
+_IMAGES_KEPT = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Look:
+    """One run of the network: frame, window, its image features, the answer, and how many memories were recalled."""
+
+    frame: int
+    window: Window
+    features: ImageFeatures
+    prediction: Prediction
+    recalled: int
+
+    @property
+    def descriptor(self) -> npt.NDArray[np.float64]:
+        """Image descriptor, ``(D,)`` of unit length."""
+        return descriptor_of(self.features)
+
+
+def descriptor_of(features: ImageFeatures) -> npt.NDArray[np.float64]:
+    """Image descriptor of features, ``(D,)`` of unit length."""
+    return np.asarray(features.descriptor.numpy(), np.float64)
+
+
+class Looker:
+    """Runs the network on windows of frames, with the image features shared by all objects.
+
+    Parameters
+    ----------
+    model
+        Network, device.
+    frames, contrast
+        Where pixels come from, and how they become 0..1.
+    options
+        See :class:`.task.SegmentOptions`.
+    cache_bytes
+        Budget for image features.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        frames: FrameSource,
+        contrast: ContrastLike,
+        options: SegmentOptions,
+        cache_bytes: int,
+    ) -> None:
+        self.model = model
+        self.frames = frames
+        self.contrast = contrast
+        self.options = options
+        self.cache = FeatureCache(cache_bytes)
+        self._cache_bytes = cache_bytes
+        network = model.network
+        #: Side of the network's input, in pixels.
+        self.size = network.image_size if options.region is None else network.region_size or network.image_size
+        self._images: dict[int, npt.NDArray[np.float32]] = {}
+        self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
+        self._leaves_memories = False
+        self._lessons = Lessons(model, self._prepared, self.size, ordered=options.ordered)
+
+    # ---- memory of the machine -------------------------------------------------------------------------------------
+
+    def drop_caches(self) -> None:
+        """Give back what memory can be given back without a loss."""
+        self.cache.clear()
+        self._images.clear()
+        give_back_unused(self.model.device)
+
+    def save_memory(self) -> None:
+        """Make do with less memory from now on.
+
+        At most half as many image features are kept, and on an accelerator the memories of frames are left to the
+        main memory; those that are picked up visit it for the moment.
+        """
+        self.cache.shrink()
+        if self.model.device.type != "cpu":
+            self._leaves_memories = True
+            for memory in self._memories:
+                memory.leave()
+        self.drop_caches()
+
+    def go_to_cpu(self) -> None:
+        """Run the network on the CPU from now on; the features kept there may take the whole budget again."""
+        self.model.go_to_cpu()
+        self.cache.max_bytes = self._cache_bytes
+
+    # ---- looking ---------------------------------------------------------------------------------------------------
+
+    def look(self, task: Task, window: Window, recalls: Sequence[Recall] | None = None) -> Look:
+        """Run the network on a window.
+
+        Parameters
+        ----------
+        recalls
+            What is remembered; ``None`` for what the task's bank picks up for this window.
+        """
+        features = self.features(task.frame, window)
+        if recalls is None:
+            recalls = self.recalls(task, features)
+        prediction = self._predict(task, window, features, self.size, recalls)
+        detail = self.model.network.box_detail
+        if detail > 1 and boxes_of(task.prompts) and not masks_of(task.prompts):
+            finer = int(detail * self.size)
+            # Without memory, which holds frames as they are seen at the usual size.
+            closely = self._predict(task, window, self._features(task.frame, window, finer), finer, ())
+            prediction = _mean(prediction, closely)
+        return Look(task.frame, window, features, prediction, len(recalls))
+
+    def features(self, frame: int, window: Window) -> ImageFeatures:
+        """Image features of a window, kept while there is room."""
+        return self._features(frame, window, self.size)
+
+    def recalls(self, task: Task, features: ImageFeatures) -> list[Recall]:
+        """What the task's bank picks up for a frame with these features."""
+        descriptor = descriptor_of(features)
+        picks = task.bank.pick(task.frame, descriptor, n_frames=len(self.frames), reverse=task.reverse)
+        teaching = [] if task.prompts else self._lessons.teaching(picks, task.frame)
+        return [self._recall(pick, teaches=pick in teaching) for pick in picks]
+
+    def remember(self, look: Look, drawn: Mask | None, apart: Mask | None, *, prompted: bool) -> Memory:
+        """Encode the memory of a look.
+
+        Parameters
+        ----------
+        drawn
+            The mask of the frame ``(H, W)``, where the user drew it.
+        apart
+            Where on the frame ``(H, W)`` the answer was taken back.
+        prompted
+            The frame has a prompt.
+        """
+        if drawn is not None:
+            inside = crop_mask(drawn, look.window, self.size).to(self.model.device)
+            logits = (inside * 2 - 1) * DRAWN_LOGIT
+        else:
+            logits = resize(look.prediction.logits.float(), (self.size, self.size))
+            if apart is not None:
+                outside = crop_mask(apart, look.window, self.size).to(self.model.device)
+                logits = torch.where(outside > 0.5, logits.clamp(max=-DRAWN_LOGIT), logits)
+        memory = self.model.network.encode_memory(look.features, look.prediction, logits, prompted=prompted)
+        if self._leaves_memories:
+            memory.leave()
+        self._memories.add(memory)
+        if drawn is not None and drawn.any() and self.options.adapt:
+            self._lessons.add(memory, Drawn(look.frame, drawn, look.window))
+        return memory
+
+    # ---- what the network is given ---------------------------------------------------------------------------------
+
+    def _predict(
+        self, task: Task, window: Window, features: ImageFeatures, size: int, recalls: Sequence[Recall]
+    ) -> Prediction:
+        """Run the network on features of an input of this size."""
+        shape = self.frames.shape(task.frame)
+        previous, previous_image = self._previous(task, window, shape, size)
+        return self.model.network.segment(
+            features,
+            self._prompt_tensors(task, window, shape, size) if task.prompts else None,
+            recalls,
+            ordered=self.options.ordered,
+            previous=previous,
+            previous_image=previous_image,
+            n_frames=len(self.frames),
+        )
+
+    def _features(self, frame: int, window: Window, size: int) -> ImageFeatures:
+        encode = partial(self._encode, frame, window, size)
+        return self.cache.get(frame, window, size, encode).to(self.model.device)
+
+    def _encode(self, frame: int, window: Window, size: int) -> ImageFeatures:
+        image = crop(self._prepared(frame), window, size)
+        return self.model.network.encode_image(image.to(self.model.device))
+
+    def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
+        """The frame in 0..1; the latest few are kept, because objects take their windows from them in turn."""
+        image = self._images.pop(frame, None)
+        if image is None:
+            image = self.contrast.apply(self.frames[frame])
+        self._images[frame] = image
+        while len(self._images) > _IMAGES_KEPT:
+            del self._images[next(iter(self._images))]
+        return image
+
+    def _recall(self, pick: Pick, *, teaches: bool) -> Recall:
+        ordered = self.options.ordered
+        memory: Memory = pick.entry.payload
+        return Recall(
+            memory.to(self.model.device),
+            weight=pick.weight,
+            offset=pick.offset if ordered else None,
+            pinned=pick.entry.pinned,
+            slot=pick.slot if ordered else None,
+            spatial=pick.spatial,
+            adaptation=self._lessons.learned_from(memory) if teaches else None,
+        )
+
+    def _previous(
+        self, task: Task, window: Window, shape: tuple[int, int], size: int
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Mask and image of the neighbouring frame in this window, for networks that have a use for them."""
+        neighbour = task.neighbour
+        asked = self.options.hint and self.model.network.sees_neighbour
+        if neighbour is None or task.prompts or not asked or neighbour.mask.shape != shape:
+            return None, None
+        hint: npt.NDArray[Any] = neighbour.mask
+        if neighbour.probability is not None:
+            hint = neighbour.probability.astype(np.float32) / 255
+        image = crop(self._prepared(neighbour.frame), window, size)
+        device = self.model.device
+        return crop_mask(hint, window, size).to(device), image.to(device)
+
+    def _prompt_tensors(self, task: Task, window: Window, shape: tuple[int, int], size: int) -> PromptTensors:
+        """Prompts in network pixels; clicks outside the window say nothing about what the network sees."""
+        prompts, seen = task.prompts, task.seen
+        height, width = shape
+        points = [p for p in points_of(prompts) if contains(window, p.y, p.x)]
+        boxes = [
+            ((max(p.y0, -0.5), max(p.x0, -0.5)), (min(p.y1, height - 0.5), min(p.x1, width - 0.5)))
+            for p in boxes_of(prompts)
+        ]
+        drawn = drawn_mask(prompts)
+        xy = to_window(np.array([(p.y, p.x) for p in points], float).reshape(-1, 2), window, size)
+        corners = to_window(np.array(boxes, float).reshape(-1, 2, 2), window, size)
+        device = self.model.device
+        return PromptTensors(
+            points=torch.as_tensor(xy, dtype=torch.float32, device=device),
+            point_labels=torch.tensor([int(p.positive) for p in points], dtype=torch.int64, device=device),
+            boxes=torch.as_tensor(corners.reshape(-1, 4), dtype=torch.float32, device=device),
+            mask=None if drawn is None else crop_mask(drawn, window, size).to(device),
+            earlier=None if seen is None or not seen.any() else crop_mask(seen, window, size).to(device),
+        )
+
+
+def _mean(first: Prediction, finer: Prediction) -> Prediction:
+    """Two answers about one window as one, as fine as the second."""
+    height, width = finer.logits.shape[-2:]
+    logits = resize(first.logits.float(), (height, width)) + finer.logits.float()
+    quality, objectness = (first.iou + finer.iou) / 2, (first.objectness + finer.objectness) / 2
+    return replace(first, logits=logits / 2, iou=quality, objectness=objectness)

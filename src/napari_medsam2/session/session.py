@@ -1,0 +1,403 @@
+"""Prompts, memory banks and a network make results: the synchronous core that the face and scripts drive.
+
+A session joins three parts: a :class:`~napari_medsam2.session.state.SessionState` knows prompts, results and memory, a
+:class:`~napari_medsam2.session.propagation.Propagator` decides what is segmented when, and a
+:class:`~napari_medsam2.segment.segmenter.FrameSegmenter` does the work on one frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import OptionError, PromptError, SessionError
+from ..images.contrast import ContrastLike, PerFrameContrast, estimate_contrast
+from ..images.frames import FrameSource, as_frames
+from ..memory_bank import BankName, Fifo, MemoryBank, SelfSorting, bank_for
+from ..models.device import Model
+from ..prompts import Prompt, same_prompt
+from ..results import FrameResult
+from ..segment.segmenter import FrameSegmenter
+from ..segment.task import SegmentOptions
+from ..segment.tiles import FOR_WHOLE_FRAMES, TileOptions
+from ..segment.window_predictor import Looker
+from ..segment.windows import RegionOptions
+from ..types import Direction, Mode
+from .label_image import Shown, share_out
+from .propagation import Propagator, Span
+from .state import SessionState
+
+__all__ = ["Direction", "FrameResult", "Mode", "Session", "SessionError", "SessionOptions"]
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What can be tuned about a session beside its main arguments.
+
+    Attributes
+    ----------
+    region
+        How the region of interest is placed and follows.
+    tiles
+        When a frame with small things on it is looked at in tiles, or in a window; ``None`` takes what suits the
+        model.
+    patience
+        In a stack, the rest of a direction is empty after this many frames in a row without the object; ``None``
+        looks at all frames.
+    remember_absent
+        Remember frames without the object too, as SAM 2 does.
+    hint
+        Show the network the neighbouring frame's mask, in stacks.
+    adapt
+        Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
+        three seconds before the first frame beside them, and the object is found better. Not where the session's
+        ``region`` is false: views are made in windows.
+    make_bank
+        Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
+    undo_depth
+        Changes that can be undone.
+    """
+
+    region: RegionOptions = field(default_factory=RegionOptions)
+    tiles: TileOptions | None = None
+    patience: int | None = 2
+    remember_absent: bool = False
+    hint: bool = True
+    adapt: bool = True
+    make_bank: Callable[[], MemoryBank] | None = None
+    undo_depth: int = 30
+
+
+class Session:
+    """Segments a sequence of frames from prompts.
+
+    Prompts may be changed from another thread at any time; a propagation takes them up at its next frame boundary.
+
+    Parameters
+    ----------
+    model
+        From :func:`napari_medsam2.load_model`.
+    frames
+        A frame source, or anything that :func:`napari_medsam2.images.frames.as_frames` takes.
+    mode
+        ``"stack"`` for frames that follow each other, ``"flow"`` for frames without an order.
+    bank
+        Which memories are kept: ``"fifo"`` (SAM 2), ``"self-sorting"`` (MedSAM-2), or ``"auto"``: first in, first
+        out in a stack, self-sorting in a flow.
+    contrast
+        Makes 0..1 of raw frames; ``None`` estimates it, over the sequence in a stack and per frame in a flow.
+    region
+        In a stack, run the network on a window that follows the object; in a flow, look again at the part of a frame
+        where the object was found, or look at large frames with small things on them in tiles. False shows whole
+        frames. ``None`` leaves it to the model: SAM 2 and its descendants see whole frames, and windows or tiles only
+        where an object would be too small to be drawn.
+    cache_bytes
+        Budget for image features.
+    passes
+        2 segments those frames of a flow again that were seen before the memory bank was full.
+    seed
+        Draw memories at random, as MedSAM-2's authors do, with this seed; ``None`` weighs them instead.
+    options
+        What is rarely changed.
+
+    Examples
+    --------
+    >>> session = Session(load_model("micro"), volume, mode="stack")       # doctest: +SKIP
+    >>> session.add(BoxPrompt(12, 30.5, 40.5, 60.5, 70.5))                 # doctest: +SKIP
+    >>> for result in session.propagate(): ...                             # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        frames: Any,
+        *,
+        mode: Mode = "stack",
+        bank: BankName = "auto",
+        contrast: ContrastLike | None = None,
+        region: bool | None = None,
+        cache_bytes: int = 1 << 30,
+        passes: int = 1,
+        seed: int | None = None,
+        options: SessionOptions | None = None,
+    ) -> None:
+        _check_choice("mode", mode, ("stack", "flow"))
+        _check_choice("bank", bank, get_args(BankName))
+        if passes not in (1, 2):
+            raise OptionError(f"passes must be 1 or 2; got {passes!r}")
+        options = options or SessionOptions()
+        self.model = model
+        self.frames: FrameSource = as_frames(frames)
+        self.mode: Mode = mode
+        self.bank = bank_for(bank, mode)
+        self.options = options
+        self.region = model.region if region is None else bool(region)
+        self.passes = passes if mode == "flow" else 1
+        self.seed = seed
+        if contrast is None:
+            contrast = estimate_contrast(self.frames) if mode == "stack" else PerFrameContrast()
+        looker = Looker(
+            model,
+            self.frames,
+            contrast,
+            SegmentOptions(
+                region=options.region if self.region and mode == "stack" else None,
+                closer=options.region if self.region and mode == "flow" else None,
+                tiles=self._tiles(),
+                ordered=mode == "stack",
+                remember_absent=options.remember_absent,
+                hint=options.hint,
+                adapt=options.adapt and bool(self.region),
+            ),
+            cache_bytes,
+        )
+        self.segmenter = FrameSegmenter(looker)
+        self._state = SessionState(mode, self.frames, self._make_bank, options.undo_depth)
+        self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
+
+    def _tiles(self) -> TileOptions | None:
+        if self.region is False:
+            return None
+        return self.options.tiles or (TileOptions() if self.region else FOR_WHOLE_FRAMES)
+
+    def _make_bank(self) -> MemoryBank:
+        if self.options.make_bank is not None:
+            return self.options.make_bank()
+        return Fifo() if self.bank == "fifo" else SelfSorting(sample_seed=self.seed)
+
+    # ---- prompts ---------------------------------------------------------------------------------------------------
+
+    @property
+    def prompts(self) -> tuple[Prompt, ...]:
+        """All prompts, by object and frame."""
+        with self._state.lock:
+            objects = sorted(self._state.objects.items())
+            return tuple(p for _, known in objects for t in known.prompted for p in known.prompts[t])
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """Numbers of the objects that have a prompt."""
+        with self._state.lock:
+            return tuple(sorted(number for number, known in self._state.objects.items() if known.prompts))
+
+    def add(self, prompt: Prompt) -> None:
+        """Add a prompt. A drawn mask is final on its frame: clicks and boxes beside it change nothing there.
+
+        An empty mask erases the object from its frame; it goes with the last prompt that says where the object is.
+
+        Raises
+        ------
+        PromptError
+            If it is outside the images, is empty, has the wrong shape, or contradicts the prompts there are; nothing
+            is changed then.
+        """
+        with self._state.lock:
+            old = self._state.prompts_of(prompt.object_id, prompt.frame)
+            self._state.change_prompts(prompt.object_id, prompt.frame, (*old, prompt))
+
+    def remove(self, prompt: Prompt) -> None:
+        """Remove a prompt; :class:`PromptError` if there is none like it."""
+        with self._state.lock:
+            old = self._state.prompts_of(prompt.object_id, prompt.frame)
+            left = [p for p in old if not same_prompt(p, prompt)]
+            if len(left) == len(old):
+                raise PromptError(f"object {prompt.object_id} has no such prompt on frame {prompt.frame}: {prompt}")
+            self._state.change_prompts(prompt.object_id, prompt.frame, left)
+
+    def replace_prompts(
+        self, object_id: int, frame: int, prompts: Sequence[Prompt], *, together: object = None
+    ) -> None:
+        """Make these the prompts of one object on one frame; none removes them. Raises as :meth:`add`.
+
+        Changes that follow each other with the same ``together``, any object but ``None``, are undone as one.
+        """
+        for prompt in prompts:
+            if (prompt.object_id, prompt.frame) != (object_id, frame):
+                raise PromptError(
+                    f"a prompt of object {prompt.object_id} on frame {prompt.frame} was given for object {object_id} "
+                    f"on frame {frame}"
+                )
+        with self._state.lock:
+            old = self._state.prompts_of(object_id, frame)
+            if len(old) != len(prompts) or not all(map(same_prompt, old, prompts)):
+                self._state.change_prompts(object_id, frame, prompts, together=together)
+
+    def undo(self) -> bool:
+        """Take back the latest change: prompts, results and memory are as before. False if there is none.
+
+        Changes are: adding, removing or replacing prompts (with the segmentation of that frame), a preview of another
+        frame, a whole propagation, a reset. Undoing a propagation that still runs ends it.
+        """
+        with self._state.lock:
+            return self._state.undo()
+
+    def redo(self) -> bool:
+        """Bring back what was undone. False if there is nothing."""
+        with self._state.lock:
+            return self._state.redo()
+
+    def reset(self, object_id: int | None = None) -> None:
+        """Remove prompts, results and memory of one object, or of all. Can be undone."""
+        with self._state.lock:
+            self._state.reset(object_id)
+
+    def take_results(self, results: Iterable[FrameResult]) -> None:
+        """Take over the results of another session of these frames, as after a change of the model.
+
+        They stay until their frames are segmented again, and nothing is remembered from them. What was done in this
+        session so far can no longer be undone.
+
+        Raises
+        ------
+        SessionError
+            If one of them is not of these frames; nothing is taken then.
+        """
+        results = tuple(results)
+        for result in results:
+            if not 0 <= result.frame < len(self.frames) or result.shape != self.frames.shape(result.frame):
+                raise SessionError(f"a result of frame {result.frame}, {result.shape}, is not of these images")
+        with self._state.lock:
+            self._state.take_results(results)
+
+    # ---- segmenting ------------------------------------------------------------------------------------------------
+
+    def segment(self, frame: int, object_id: int = 1) -> FrameResult:
+        """Segment one object on one frame, at once.
+
+        A prompted frame is segmented from its prompts and remembered, unless they only say where the object is not and
+        nothing is left of it. Another frame is a preview from whatever is remembered, and is not remembered itself.
+
+        Raises
+        ------
+        PromptError
+            If the object has no prompt that says where it is, or there is no such frame.
+        SessionError
+            If there is not enough main memory; before that, caches shrink and the network goes to the CPU.
+        """
+        return self._propagator.segment(frame, object_id)
+
+    def propagate(
+        self,
+        *,
+        objects: Sequence[int] | None = None,
+        direction: Direction = "both",
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> Iterator[FrameResult]:
+        """Segment the other frames; yields a result for each object and frame, prompted frames first.
+
+        Frames whose clicks only say where the object is not come when the object has been carried to them.
+
+        Between two results prompts may be changed, also from another thread: frames already done that they can change
+        come again. In a stack those are the frames on both sides up to the next prompted frame, for clicks that correct
+        a frame those on the side away from the prompt that the object came from; in a flow all frames done so far.
+        Starting over forgets what earlier runs remembered of the frames that this one does.
+
+        In a flow, objects with prompts on the same frame are told apart there: where one takes pixels of another (see
+        :func:`napari_medsam2.session.label_image.share_out`), that one comes once more, as it is without them.
+
+        Parameters
+        ----------
+        objects
+            Their numbers; ``None`` for all, those included that get their first prompt during the run.
+        direction
+            In a stack, away from the prompted frames ``"both"`` ways, ``"forward"`` or ``"backward"``.
+        start, stop
+            Only frames ``start <= frame < stop``; prompted frames elsewhere still count.
+
+        Raises
+        ------
+        PromptError
+            If there is no prompt that says where an object is.
+        SessionError
+            If there is not enough main memory; before that, caches shrink and the network goes to the CPU.
+        """
+        return self._propagator.propagate(self._span(objects, direction, start, stop))
+
+    def plan(
+        self,
+        *,
+        objects: Sequence[int] | None = None,
+        direction: Direction = "both",
+        start: int | None = None,
+        stop: int | None = None,
+    ) -> int:
+        """Number of results that :meth:`propagate` would yield now, second passes not counted."""
+        return len(self._propagator.plan(self._span(objects, direction, start, stop)))
+
+    @property
+    def steps_left(self) -> int:
+        """Results that the propagation in progress has still to yield; 0 if there is none."""
+        return self._propagator.steps_left
+
+    def _span(self, objects: Sequence[int] | None, direction: Direction, start: int | None, stop: int | None) -> Span:
+        _check_choice("direction", direction, ("both", "forward", "backward"))
+        first, last = start or 0, len(self.frames) if stop is None else stop
+        if first >= last or first >= len(self.frames) or last <= 0:
+            raise SessionError(f"no frames from {first} up to {last}; frames are 0 to {len(self.frames) - 1}")
+        return Span(None if objects is None else frozenset(objects), direction, first, last)
+
+    # ---- results ---------------------------------------------------------------------------------------------------
+
+    @property
+    def results(self) -> Mapping[tuple[int, int], FrameResult]:
+        """All results, by ``(frame, object_id)``."""
+        with self._state.lock:
+            return {(t, n): kept.result for n, state in self._state.objects.items() for t, kept in state.kept.items()}
+
+    def result(self, frame: int, object_id: int = 1) -> FrameResult | None:
+        """The result of one object on one frame, or ``None`` if there is none."""
+        with self._state.lock:
+            state = self._state.objects.get(object_id)
+            kept = state.kept.get(frame) if state is not None else None
+            return None if kept is None else kept.result
+
+    def memory(self, object_id: int = 1) -> MemoryBank | None:
+        """A copy of an object's memory bank, to look at."""
+        with self._state.lock:
+            state = self._state.objects.get(object_id)
+            return None if state is None else state.bank.copy()
+
+    def confidences(self, object_id: int = 1) -> npt.NDArray[np.float64]:
+        """Confidence of each frame, float ``(frames,)``; NaN where there is no result.
+
+        Where two objects were found on the same pixels, the one that gives way is less sure of itself, or both if they
+        are equals; see :class:`napari_medsam2.session.label_image.Shown`.
+        """
+        values = np.full(len(self.frames), np.nan)
+        with self._state.lock:
+            state = self._state.objects.get(object_id)
+            frames = [] if state is None else list(state.kept)
+        for t in frames:
+            values[t] = self.shown(t, np.int64).confidences.get(object_id, np.nan)
+        return values
+
+    def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
+        """Label image ``(H, W)`` of a frame: 0 for background, else the object's number.
+
+        Where objects overlap, see :func:`napari_medsam2.session.label_image.share_out`.
+
+        Raises
+        ------
+        SessionError
+            If an object's number does not fit into labels of this type.
+        """
+        return self.shown(frame, dtype).labels
+
+    def shown(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> Shown:
+        """Labels of a frame, and the confidence of each object in the light of the others. Raises as :meth:`labels`."""
+        with self._state.lock:
+            found = [state.kept[frame].result for state in self._state.objects.values() if frame in state.kept]
+        try:
+            return share_out(self.frames.shape(frame), dtype, found)
+        except ValueError as error:
+            raise SessionError(str(error)) from error
+
+
+def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise OptionError(f"{name} must be one of {', '.join(choices)}; got {value!r}")

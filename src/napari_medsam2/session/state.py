@@ -1,0 +1,343 @@
+"""What a session knows: of each object its prompts, results and memory bank, with undo.
+
+Everything in here is shared between threads and is only touched under the state's lock, which is held for moments.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import PromptError
+from ..geometry.window import Window
+from ..images.frames import FrameSource
+from ..memory_bank import MemoryBank
+from ..prompts import BoxPrompt, PointPrompt, Prompt, is_erased, points_of, says_where
+from ..results import FrameResult
+from ..types import Mode
+from .history import History
+from .planning import affected_frames, origins_of, stack_steps
+
+#: Unprompted frames whose probability is kept, to track on from: one for each direction, and one to spare.
+_RECENT = 3
+
+
+@dataclass(frozen=True, eq=False)
+class Kept:
+    """A result with what the session needs of how it came about.
+
+    Attributes
+    ----------
+    result
+        The result.
+    run
+        Number of the propagation that made it; 0 for a preview.
+    recalled
+        Memories that were picked up for it.
+    window
+        Where the object was last looked for.
+    probability
+        Uint8 ``(H, W)``; kept on prompted frames and the latest others, ``None`` elsewhere.
+    first
+        The answer to the prompts of the frame alone, where ``result`` also heeds other objects; ``None``: it does not.
+    taken
+        Tells what those took of it; ``None``: nothing.
+    """
+
+    result: FrameResult
+    run: int
+    recalled: int
+    window: Window | None
+    probability: npt.NDArray[np.uint8] | None
+    first: FrameResult | None = None
+    taken: bytes | None = None
+
+
+@dataclass
+class ObjectState:
+    """Prompts, results and memory of one object.
+
+    Attributes
+    ----------
+    prompts
+        By frame; no frame without a prompt is a key.
+    kept
+        Results by frame.
+    stale
+        Frames whose result a later change of the prompts can change.
+    followed
+        What frames were when they had no prompt, where they were segmented then: clicks there correct it.
+    recent
+        The latest frames that were segmented without a prompt.
+    """
+
+    bank: MemoryBank
+    prompts: dict[int, tuple[Prompt, ...]] = field(default_factory=dict)
+    kept: dict[int, Kept] = field(default_factory=dict)
+    stale: set[int] = field(default_factory=set)
+    followed: dict[int, FrameResult] = field(default_factory=dict)
+    recent: tuple[int, ...] = ()
+
+    def copy(self) -> ObjectState:
+        """To be changed apart from this one; results, prompts and memories are values and shared."""
+        return ObjectState(
+            self.bank.copy(), dict(self.prompts), dict(self.kept), set(self.stale), dict(self.followed), self.recent
+        )
+
+    @property
+    def prompted(self) -> list[int]:
+        """Frames with a prompt, in order."""
+        return sorted(self.prompts)
+
+    @property
+    def sources(self) -> list[int]:
+        """Frames that the object is tracked from, in order: those with a prompt, but not those where it was erased, and
+        not yet those that wait for what they correct."""
+        return [frame for frame in self.prompted if not is_erased(self.prompts[frame]) and not self.waits(frame)]
+
+    @property
+    def corrections(self) -> set[int]:
+        """Frames that the object was followed to, and that have clicks on what was found there, nothing more."""
+        return {t for t, given in self.prompts.items() if t in self.followed and _at_most_clicks(given)}
+
+    @property
+    def origins(self) -> dict[int, int]:
+        """For each of the :attr:`sources`, where the object came from: for corrections another one, else itself."""
+        return origins_of(self.sources, self.corrections)
+
+    @property
+    def has_positive_prompt(self) -> bool:
+        return self.is_shown_beside(None)
+
+    def is_shown_on(self, frame: int) -> bool:
+        """True if the prompts of a frame say where the object is on it."""
+        prompts = self.prompts.get(frame, ())
+        return says_where(prompts) and not is_erased(prompts)
+
+    def is_shown_beside(self, frame: int | None) -> bool:
+        """True if a prompt on another frame than this one says where the object is."""
+        return any(says_where(self.prompts[t]) for t in self.sources if t != frame)
+
+    def up_to_date(self, frame: int) -> bool:
+        """True if a prompted frame was segmented with the prompts it has now."""
+        kept = self.kept.get(frame)
+        return kept is not None and kept.result.prompted and frame not in self.stale
+
+    def stands_alone(self, frame: int) -> bool:
+        """True if a prompted frame is segmented from its prompts without memory, as SAM 2 does at first.
+
+        A correction of a frame that was followed before, and clicks that only say where the object is not, need memory.
+        """
+        return frame not in self.followed and says_where(self.prompts[frame])
+
+    def waits(self, frame: int) -> bool:
+        """True if the clicks on a frame only say where the object is not, and a run has not carried it there yet."""
+        prompts = self.prompts.get(frame, ())
+        return bool(prompts) and frame not in self.followed and not says_where(prompts)
+
+    def keep(self, frame: int, kept: Kept) -> None:
+        """Take in a result. Probabilities stay on prompted frames and the latest others, to track on from."""
+        self.kept[frame] = kept
+        self.stale.discard(frame)
+        if kept.result.prompted:
+            return
+        self.followed[frame] = kept.result
+        self.recent = (*(t for t in self.recent if t != frame), frame)
+        for t in self.recent[:-_RECENT]:
+            old = self.kept.get(t)
+            if old is not None and not old.result.prompted:
+                self.kept[t] = replace(old, probability=None)
+        self.recent = self.recent[-_RECENT:]
+
+    def set_prompts(self, frame: int, prompts: Sequence[Prompt], mode: Mode, n_frames: int) -> None:
+        """Change the prompts of a frame: what that can change becomes stale, in a stack the bank forgets it.
+
+        Without its prompts a frame is what it was before them.
+        """
+        reached = self._reached_from(n_frames) if mode == "stack" else {}
+        corrects = frame in self.followed and _at_most_clicks(self.prompts.get(frame, ())) and _at_most_clicks(prompts)
+        if prompts:
+            self.prompts[frame] = tuple(prompts)
+        else:
+            self.prompts.pop(frame, None)
+            self.bank.remove(frame)
+            if (before := self.followed.get(frame)) is not None:
+                self.kept[frame] = Kept(before, 0, 0, before.window, None)
+        corrections = self.corrections - {frame} | ({frame} if corrects else set())
+        affected = set(affected_frames(mode, self.sources, frame, n_frames, corrections))
+        if mode == "stack":
+            affected |= {t for t, source in self._reached_from(n_frames).items() if reached.get(t) != source}
+        for t in affected:
+            if t != frame and t in self.prompts:
+                continue
+            if t in self.kept:
+                self.stale.add(t)
+            if mode == "stack" and t != frame:
+                self.bank.remove(t)
+        if not self.has_positive_prompt:  # then "not here" says nothing
+            self.prompts = {t: given for t, given in self.prompts.items() if not is_erased(given)}
+        for t in [t for t, kept in self.kept.items() if kept.result.prompted and t not in self.prompts]:
+            del self.kept[t]  # nothing was there before its prompt
+            self.stale.discard(t)
+        if not self.prompts:
+            self.kept.clear()
+            self.stale.clear()
+            self.followed.clear()
+            self.bank.clear()
+
+    def _reached_from(self, n_frames: int) -> dict[int, int | None]:
+        """For each frame of a stack without a prompt, the one that the object is tracked from."""
+        steps = stack_steps(0, self.sources, "both", 0, n_frames, self.corrections)
+        return {step.frame: step.source for step in steps}
+
+
+class SessionState:
+    """All objects, with undo and a lock.
+
+    Parameters
+    ----------
+    mode, frames
+        Of the session.
+    make_bank
+        Makes the memory bank of a new object.
+    undo_depth
+        Changes that can be undone.
+
+    Attributes
+    ----------
+    lock
+        Hold it for reading or changing anything in here.
+    objects
+        By number.
+    revision
+        Counts the changes of prompts; work that began at an older one is void.
+    """
+
+    def __init__(self, mode: Mode, frames: FrameSource, make_bank: Callable[[], MemoryBank], undo_depth: int) -> None:
+        self.mode = mode
+        self.frames = frames
+        self.lock = threading.RLock()
+        self.objects: dict[int, ObjectState] = {}
+        self.history: History[dict[int, ObjectState]] = History(undo_depth)
+        self.revision = 0
+        self._make_bank = make_bank
+        self._together: object = None  # what the latest change can be undone with
+        self._change = 0
+
+    def prompts_of(self, object_id: int, frame: int) -> tuple[Prompt, ...]:
+        state = self.objects.get(object_id)
+        return state.prompts.get(frame, ()) if state is not None else ()
+
+    def change_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt], *, together: object = None) -> None:
+        """Make these the prompts of an object on a frame; nothing is changed if they cannot be used.
+
+        With ``together`` it is undone with the change before, if that had the same.
+        """
+        check_prompts(prompts, self.frames)
+        known = self.objects.get(object_id)
+        if is_erased(prompts) and (known is None or not known.is_shown_beside(frame)):
+            raise PromptError(
+                f"the mask on frame {frame} is empty, and object {object_id} has no prompt on another frame that says "
+                "where it is: draw the object, or remove the mask"
+            )
+        self.note_change(together)
+        state = self.objects.setdefault(object_id, ObjectState(self._make_bank()))
+        state.set_prompts(frame, prompts, self.mode, len(self.frames))
+        self._ask_anew(object_id, [frame])
+        self.revision += 1
+
+    def _ask_anew(self, object_id: int, frames: Collection[int]) -> None:
+        """Bring back the first answers of others that heeded an object on these frames; they are to be asked again."""
+        for number, known in self.objects.items():
+            for t in frames:
+                kept = known.kept.get(t)
+                if number != object_id and kept is not None and kept.first is not None:
+                    known.kept[t] = replace(kept, result=kept.first, first=None, taken=None)
+                    known.stale.add(t)
+
+    def note_change(self, together: object = None) -> int:
+        """Make what comes now a change that can be undone, or a part of the one before that had the same mark.
+
+        Returns the number of the change.
+        """
+        if together is None or together is not self._together:
+            self._change = self.history.push({number: state.copy() for number, state in self.objects.items()})
+        self._together = together
+        return self._change
+
+    def take_results(self, results: Iterable[FrameResult]) -> None:
+        """Take in results that were not found here; they are stale. What was done so far can no longer be undone."""
+        for result in results:
+            known = self.objects.setdefault(result.object_id, ObjectState(self._make_bank()))
+            known.kept[result.frame] = Kept(result, 0, 0, None, None)  # without a window nothing is followed from it
+            known.stale.add(result.frame)
+            if not result.prompted:
+                known.followed[result.frame] = result
+        self.history.forget()
+        self._together = None
+        self.revision += 1
+
+    def undo(self) -> bool:
+        return self._restore(self.history.undo(self.objects))
+
+    def redo(self) -> bool:
+        return self._restore(self.history.redo(self.objects))
+
+    def _restore(self, objects: dict[int, ObjectState] | None) -> bool:
+        if objects is None:
+            return False
+        self.objects, self._together = objects, None
+        self.revision += 1
+        return True
+
+    def reset(self, object_id: int | None) -> None:
+        self.note_change()
+        for number in list(self.objects) if object_id is None else [object_id]:
+            if (known := self.objects.pop(number, None)) is not None:
+                self._ask_anew(number, known.prompted)
+        self.revision += 1
+
+
+def check_prompts(prompts: Sequence[Prompt], frames: FrameSource) -> None:
+    """Check the prompts of one object on one frame, against the images and each other.
+
+    Raises
+    ------
+    PromptError
+        In words, naming what was given and what would be right.
+    """
+    for prompt in prompts:
+        if prompt.frame >= len(frames):
+            raise PromptError(f"there is no frame {prompt.frame}: frames are 0 to {len(frames) - 1}")
+        height, width = frames.shape(prompt.frame)
+        if isinstance(prompt, PointPrompt):
+            if not (-0.5 <= prompt.y <= height - 0.5 and -0.5 <= prompt.x <= width - 0.5):
+                raise PromptError(
+                    f"the click at y={prompt.y:g}, x={prompt.x:g} is outside the image of {height} x {width} pixels "
+                    "(height x width)"
+                )
+        elif isinstance(prompt, BoxPrompt):
+            if prompt.y1 <= -0.5 or prompt.x1 <= -0.5 or prompt.y0 >= height - 0.5 or prompt.x0 >= width - 0.5:
+                raise PromptError(
+                    f"the box from ({prompt.y0:g}, {prompt.x0:g}) to ({prompt.y1:g}, {prompt.x1:g}) is outside the "
+                    f"image of {height} x {width} pixels (height x width)"
+                )
+        elif prompt.mask.shape != (height, width):
+            raise PromptError(f"the mask must have the shape of its frame, {(height, width)}; got {prompt.mask.shape}")
+    said: dict[tuple[int, int], bool] = {}
+    for point in points_of(prompts):
+        pixel = (round(point.y), round(point.x))
+        if said.setdefault(pixel, point.positive) != point.positive:
+            raise PromptError(
+                f"a positive and a negative click contradict each other on pixel y={pixel[0]}, x={pixel[1]} of frame "
+                f"{point.frame}: remove one of them"
+            )
+
+
+def _at_most_clicks(prompts: Sequence[Prompt]) -> bool:
+    """True if there is neither a box nor a mask."""
+    return all(isinstance(prompt, PointPrompt) for prompt in prompts)

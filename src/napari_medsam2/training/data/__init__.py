@@ -1,0 +1,1 @@
+"""Batches: labelled images of the user's or synthetic ones, cut, turned, and prompted as a user would."""

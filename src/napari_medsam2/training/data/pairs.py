@@ -1,0 +1,262 @@
+"""The user's own labelled images, wherever they are: npz datasets, or folders with images and their labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from ...errors import DatasetError, FrameError
+from ...images.datasets import Dataset, read_dataset, told_apart
+from ...images.files import IMAGE_SUFFIXES, list_images
+from ...images.frames import FrameSource, as_frames
+from ...types import AnyArray, Mode
+
+Labels = Literal["auto", "classes", "instances"]
+
+#: What a label file is called beside its image: NAME.tif and NAME_labels.tif.
+LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask", "_seg")
+_IMAGE_FOLDERS, _LABEL_FOLDERS = ("images", "image"), ("labels", "label", "masks", "mask")
+#: More different numbers than this on the labels of a flow are instances.
+MANY = 20
+#: So many numbers may well be classes, even where every image has 1 to n of them.
+FEW = 4
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Datasets to train on, and what should be said about how they were read."""
+
+    datasets: tuple[Dataset, ...]
+    notes: tuple[str, ...] = ()
+
+
+def read_labelled(paths: Sequence[str | Path], *, mode: Mode | None = None, labels: Labels = "auto") -> Labelled:
+    """Read labelled data.
+
+    Parameters
+    ----------
+    paths
+        Npz files as :func:`~napari_medsam2.images.datasets.read_dataset` takes them, folders of such files, or folders
+        with pairs: ``images/`` and ``labels/`` with the same names, or ``NAME.tif`` beside ``NAME_labels.tif``. A pair
+        with several frames is a stack; single images of one folder make one flow.
+    mode
+        "stack": single images, in the order of their names, are the slices of one stack. "flow": the frames of all
+        files are unrelated images. ``None``: what the files say.
+    labels
+        What the numbers on a flow's label images mean.
+
+    Raises
+    ------
+    DatasetError
+        If there is nothing to train on, or a label image does not fit its image; the message names the file.
+    """
+    datasets: list[Dataset] = []
+    notes: list[str] = []
+    for path in map(Path, paths):
+        for dataset in _read(path, mode, notes):
+            if not dataset.objects:
+                notes.append(f"{dataset.name} is left out: there is no object on its labels")
+                continue
+            datasets.append(_one_kind(dataset, labels, notes))
+    if not datasets:
+        raise DatasetError(
+            f"there is no object on any label image in {', '.join(map(str, paths))}: a label image is 0 where there is "
+            "nothing, and 1, 2, ... on the objects"
+        )
+    return Labelled(tuple(told_apart(datasets)), tuple(notes))
+
+
+def _read(path: Path, mode: Mode | None, notes: list[str]) -> list[Dataset]:
+    if path.suffix.lower() == ".npz":
+        return [read_dataset(path, mode=mode)]
+    if not path.exists():
+        raise DatasetError(f"there is no file or folder {path}")
+    if not path.is_dir():
+        raise DatasetError(
+            f"{path} is neither a folder with images and labels nor a .npz with both; name the folder that holds "
+            "the image and its labels"
+        )
+    archives = sorted(path.glob("*.npz"))
+    pairs = _find_pairs(path, notes)
+    if not pairs and not archives:
+        raise DatasetError(_nothing_found(path))
+    found = [read_dataset(archive, mode=mode) for archive in archives]
+    opened = [_open(image, label) for image, label in pairs]
+    single = [pair for pair in opened if len(pair[0]) == 1]
+    if mode != "flow":
+        found += [_dataset(name, "stack", [(images, masks)]) for images, masks, name in opened if len(images) > 1]
+    else:
+        single = opened
+    if single:
+        kind: Mode = mode or "flow"
+        sizes = sorted({images.shape(0) for images, _, _ in single})
+        if kind == "stack" and len(sizes) > 1:
+            raise DatasetError(
+                f"the slices of a stack have one size; those in {path} have {len(sizes)}, such as "
+                f"{' and '.join(_size(size) for size in sizes[:2])}. Unrelated images are a flow: --mode flow"
+            )
+        found.append(_dataset(path.name, kind, [(images, masks) for images, masks, _ in single]))
+    return found
+
+
+def _find_pairs(folder: Path, notes: list[str]) -> list[tuple[Path, Path]]:
+    """Images and their labels, in natural order."""
+    inside = {child.name.lower(): child for child in folder.iterdir() if child.is_dir()}
+    images_in = next((inside[name] for name in _IMAGE_FOLDERS if name in inside), None)
+    labels_in = next((inside[name] for name in _LABEL_FOLDERS if name in inside), None)
+    if images_in is not None and labels_in is not None:
+        images = list_images(images_in)[0]
+        labels = {_plain_stem(path): path for path in list_images(labels_in)[0]}
+    else:
+        files = list_images(folder)[0]
+        labels = {_plain_stem(path): path for path in files if _plain_stem(path) != path.stem}
+        images = [path for path in files if path not in labels.values()]
+    pairs = [(path, labels[path.stem]) for path in images if path.stem in labels]
+    alone = [path.name for path in images if path.stem not in labels]
+    if pairs and alone:
+        more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
+        notes.append(f"{len(alone)} images have no labels and are left out: {', '.join(alone[:3])}{more}")
+    return pairs
+
+
+def _plain_stem(path: Path) -> str:
+    """The name of the image that a label file belongs to."""
+    for ending in LABEL_ENDINGS:
+        if path.stem.lower().endswith(ending) and len(path.stem) > len(ending):
+            return path.stem[: -len(ending)]
+    return path.stem
+
+
+def _nothing_found(folder: Path) -> str:
+    held = sorted(child.name + ("/" if child.is_dir() else "") for child in folder.iterdir())
+    more = ", ..." if len(held) > 6 else ""
+    has = f"it holds {', '.join(held[:6])}{more}" if held else "it is empty"
+    return (
+        f"no images with labels in {folder}: {has}. Looked for images/ and labels/ with files of the same names, for "
+        f"NAME.tif beside NAME_labels.tif (or {', '.join(LABEL_ENDINGS[1:])}), and for .npz datasets; images are "
+        f"{', '.join(IMAGE_SUFFIXES)}"
+    )
+
+
+def _open(image: Path, label: Path) -> tuple[FrameSource, FrameSource, str]:
+    """Frames and label frames of a pair, checked to have the same sizes."""
+    try:
+        images, masks = as_frames(image), _open_labels(label)
+        if len(images) != len(masks):
+            raise DatasetError(f"{image.name} has {len(images)} frames and its labels {label.name} have {len(masks)}")
+        for t in range(len(images)):
+            ours, theirs = images.shape(t), masks.shape(t)
+            if ours != theirs:
+                raise DatasetError(
+                    f"{image.name} is {_size(ours)} and its labels {label.name} are {_size(theirs)} (height x width); "
+                    "they must be of the same size"
+                )
+    except FrameError as error:
+        raise DatasetError(str(error)) from error
+    return images, masks, image.stem
+
+
+def _size(shape: tuple[int, int]) -> str:
+    return f"{shape[0]} x {shape[1]}"
+
+
+def _open_labels(path: Path) -> FrameSource:
+    """Label frames. The numbers of a palette image are the labels, not its colours."""
+    if path.suffix.lower() in (".png", ".bmp"):
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(path) as image:
+                if image.mode == "P":
+                    return as_frames(np.asarray(image))
+        except (OSError, UnidentifiedImageError) as error:
+            raise FrameError(f"cannot read {path.name}: {error}") from error
+    return as_frames(path)
+
+
+def _label_image(frame: AnyArray, name: str) -> AnyArray:
+    """A label image ``(H, W)`` of whole numbers.
+
+    Raises
+    ------
+    DatasetError
+        If it is a picture, or has parts of numbers or negative ones.
+    """
+    if frame.ndim == 3:
+        first = frame[..., 0]
+        if any(not np.array_equal(first, frame[..., k]) for k in range(1, min(frame.shape[2], 3))):
+            raise DatasetError(f"the labels of {name} are a colour picture; a label image has one number a pixel")
+        frame = first
+    if frame.dtype == bool:
+        return frame.astype(np.uint8)
+    if frame.dtype.kind == "f":
+        whole = np.rint(frame)
+        if not np.all(np.isfinite(frame)) or not np.array_equal(whole, frame):
+            raise DatasetError(f"the labels of {name} are not whole numbers; they reach from {frame.min():g} on")
+        frame = whole.astype(np.int64)
+    if frame.dtype.kind == "i":
+        if frame.min() < 0:
+            raise DatasetError(f"the labels of {name} have negative numbers ({frame.min()}); 0 is the background")
+        frame = frame.astype(np.uint32)
+    return frame
+
+
+def _dataset(name: str, mode: Mode, pairs: Sequence[tuple[FrameSource, FrameSource]]) -> Dataset:
+    """One dataset of the frames of all pairs; the labels are read now, the images when they are needed."""
+    masks = [_label_image(labels[t], images.name(t)) for images, labels in pairs for t in range(len(labels))]
+    frames = pairs[0][0] if len(pairs) == 1 else JoinedFrames([images for images, _ in pairs])
+    present = sorted({int(value) for mask in masks for value in np.unique(mask)} - {0})
+    return Dataset(name, mode, frames, masks, {value: f"object {value}" for value in present})
+
+
+def _one_kind(dataset: Dataset, labels: Labels, notes: list[str]) -> Dataset:
+    """Make one object of the instances of a flow, where the numbers are those of instances."""
+    if dataset.mode == "stack" or labels == "classes" or len(dataset.objects) < 2:
+        return dataset
+    if labels == "auto":
+        if not _look_like_instances(dataset):
+            return dataset
+        notes.append(
+            f"the {len(dataset.objects)} different labels of {dataset.name} are taken as instances of one kind of "
+            "object; --labels classes keeps them apart"
+        )
+    masks = [np.isin(mask, list(dataset.objects)).astype(np.uint8) for mask in dataset.masks]
+    return Dataset(dataset.name, "flow", dataset.frames, masks, {1: "all instances"}, dataset.spacing)
+
+
+def _look_like_instances(dataset: Dataset) -> bool:
+    """Very many numbers, or 1 to n on every image with an n that differs, are instances."""
+    if len(dataset.objects) > MANY:
+        return True
+    shown = [np.unique(mask[mask > 0]) for mask in dataset.masks]
+    counts = {len(numbers) for numbers in shown if len(numbers)}
+    counted = all(np.array_equal(numbers, np.arange(1, len(numbers) + 1)) for numbers in shown)
+    return counted and len(counts) > 2 and max(counts) > FEW
+
+
+class JoinedFrames(FrameSource):
+    """The frames of several sources, one after the other, or some of one source's; each still lazy."""
+
+    def __init__(self, sources: Sequence[FrameSource], chosen: Sequence[int] | None = None) -> None:
+        super().__init__(0)  # the sources have caches of their own
+        everything = [(source, t) for source in sources for t in range(len(source))]
+        self._where = everything if chosen is None else [everything[t] for t in chosen]
+
+    def __len__(self) -> int:
+        return len(self._where)
+
+    def shape(self, t: int) -> tuple[int, int]:
+        source, own = self._where[self._index(t)]
+        return source.shape(own)
+
+    def name(self, t: int) -> str:
+        source, own = self._where[self._index(t)]
+        return source.name(own)
+
+    def _read(self, t: int) -> AnyArray:
+        source, own = self._where[t]
+        return source[own]

@@ -1,0 +1,86 @@
+"""What a run leaves on disk: its state, whole or not at all, and weights that `load_model` takes."""
+
+from __future__ import annotations
+
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from ...errors import TrainingError
+from ...network.interface import SegmentationNetwork
+from ...network.micro.network import MicroNetwork
+from ...network.sam2.network import Sam2
+from ...whole_file import replace_file
+
+STATE, WEIGHTS, CURVE, PICTURE = "state.pt", "weights.safetensors", "curve.csv", "curve.png"
+
+
+def prepare_folder(folder: Path) -> None:
+    """Make the folder of a run and see that it can be written to.
+
+    Raises
+    ------
+    TrainingError
+        If not, and why.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe = folder / ".writable"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise TrainingError(f"cannot write to the folder {folder}: {error.strerror or error}") from error
+
+
+def save_state(path: Path, state: Mapping[str, Any]) -> None:
+    """Write the state of a run."""
+
+    def write(draft: Path) -> None:
+        with draft.open("wb") as file:
+            torch.save(dict(state), file)
+
+    replace_file(path, write)
+
+
+def load_state(path: Path, device: torch.device) -> dict[str, Any]:
+    """Read what :func:`save_state` wrote.
+
+    Raises
+    ------
+    TrainingError
+        If the file is damaged or no state.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, LookupError, pickle.UnpicklingError) as error:
+        raise TrainingError(
+            f"{path} is damaged and cannot be read; the weights in {path.with_name(WEIGHTS)} may still be good: start "
+            f"from them in another folder, with --model {path.with_name(WEIGHTS)}"
+        ) from error
+    missing = {"network", "average", "optimiser", "step"} - set(state if isinstance(state, dict) else ())
+    if missing:
+        raise TrainingError(f"{path} is not the state of a run: it has no {', '.join(sorted(missing))}")
+    return dict(state)
+
+
+def export(network: SegmentationNetwork, path: Path, training: Mapping[str, Any]) -> None:
+    """Write weights as safetensors, with the network's and the training's configuration in the file's metadata.
+
+    The bundled network's are half precision. SAM 2's and its descendants' keep the published names, and the sizes,
+    input and behaviour go along, so that :func:`~napari_medsam2.load_model` needs to be told nothing.
+    """
+    if isinstance(network, MicroNetwork):
+        key, dtype = "config", torch.float16
+    elif isinstance(network, Sam2):
+        key, dtype = "sam2", torch.float32
+    else:
+        raise TrainingError(f"weights of a {type(network).__name__} have no file format here")
+    tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
+    metadata = {key: json.dumps(asdict(network.config)), "training": json.dumps(dict(training))}
+    replace_file(path, lambda draft: save_file(tensors, draft, metadata))

@@ -1,0 +1,56 @@
+"""From a configuration to a training task: which network, from which weights, on which data."""
+
+from __future__ import annotations
+
+import torch
+
+from ...errors import TrainingError
+from ...models.device import Model
+from ...models.loading import load_model
+from ...network.micro.network import MicroNetwork
+from ..config import TrainConfig
+from ..data.batches import SyntheticBatches
+from ..data.labelled import View, open_labelled
+from ..learning.learners import learner_for
+from ..learning.validation import Judge
+from .trainer import TrainingTask, synthetic_task
+
+
+def make_task(config: TrainConfig, device: torch.device) -> tuple[TrainingTask, tuple[str, ...]]:
+    """The task of a configuration, and what should be said about it.
+
+    Raises
+    ------
+    ValueError
+        For data, models and weights that cannot be used, in words.
+    """
+    if not config.fine_tuning:
+        if not config.model:
+            return synthetic_task(config, device), ()
+        model = _load(config, device)
+        if not isinstance(model.network, MicroNetwork):
+            raise TrainingError(
+                f"synthetic data are for the bundled network; {model.name} can be trained on labelled images of your "
+                "own, with --data"
+            )
+        return TrainingTask(learner_for(model.network, config), SyntheticBatches(config)), ()
+    opened = open_labelled(config)  # first: it is quick, and says what is wrong with the data
+    model = _load(config, device)
+    learner = learner_for(model.network, config)
+    held_out = opened.split.held_out
+    judge = Judge(held_out, config.prompt, model.name, model.region) if held_out else None
+    return TrainingTask(learner, opened.batches(config, _view(model)), judge), opened.told
+
+
+def _view(model: Model) -> View:
+    """How a session shows frames to a model, less its windows for what is too small on whole frames."""
+    network = model.network
+    return View(network.image_size, (network.region_size or network.image_size) if model.region else None)
+
+
+def _load(config: TrainConfig, device: torch.device) -> Model:
+    torch.manual_seed(config.seed)
+    model = load_model(config.model, device=str(device), image_size=config.image_size or None, precision="float32")
+    if isinstance(model.network, MicroNetwork):
+        model.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model

@@ -1,0 +1,110 @@
+"""A folder of unrelated images of differing sizes in the window: seen, prompted and labelled each in its own size."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+from face import running
+from fakes import disc
+from PIL import Image
+
+from napari_medsam2._gui.layers import folder as folder_module
+from napari_medsam2._gui.layers.folder import read_folder
+from napari_medsam2.errors import FrameError
+
+SIZES = [(40, 44), (64, 60), (50, 80)]
+CENTRES = [(20, 20), (50, 45), (15, 70)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "discs"
+    path.mkdir()
+    for t, (size, (y, x)) in enumerate(zip(SIZES, CENTRES, strict=True)):
+        colours = np.where(disc(size, y, x, 8)[..., None], (220, 40, 40), (60, 60, 60)).astype(np.uint8)
+        Image.fromarray(colours).save(path / f"img{t}.png")
+    (path / "notes.txt").write_text("of these images")
+    return path
+
+
+def test_each_image_lies_in_the_corner_of_a_frame_as_large_as_the_largest(folder: Path) -> None:
+    data, options = read_folder(folder)
+    assert data.shape == (3, 64, 80, 3) and options["rgb"] and options["name"] == "discs"
+    second = np.asarray(data[1])
+    assert second[50, 45].tolist() == [220, 40, 40] and not second[:, 60:].any()
+
+
+def test_grey_images_among_coloured_ones_become_coloured(folder: Path) -> None:
+    Image.fromarray(np.full((20, 20), 9, np.uint8)).save(folder / "img3.png")
+    data, _ = read_folder(folder)
+    assert np.asarray(data[3])[5, 5].tolist() == [9, 9, 9]
+
+
+def test_pixels_keep_their_values_whatever_the_others_are(tmp_path: Path) -> None:
+    for t in range(9):
+        Image.fromarray(np.full((8, 8), t, np.uint8)).save(tmp_path / f"img{t}.png")
+    tifffile.imwrite(tmp_path / "img9.tif", np.full((8, 8), 1000, np.uint16))
+    np.save(tmp_path / "img10.npy", np.full((8, 8), -0.5, np.float32))
+    Image.fromarray(np.full((8, 8, 4), 7, np.uint8)).save(tmp_path / "img11.png")
+    data, options = read_folder(tmp_path)
+    assert options["rgb"] and data.shape == (12, 8, 8, 3)
+    assert [float(np.asarray(data[t])[3, 3, 1]) for t in range(12)] == [*range(9), 1000, -0.5, 7]
+
+
+def test_what_cannot_be_read_is_told_and_shown_empty(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "img1.png").write_bytes((folder / "img1.png").read_bytes()[:90])
+    told: list[str] = []
+    monkeypatch.setattr(folder_module, "show_warning", told.append)
+    data, _ = read_folder(folder)
+    assert np.asarray(data[0]).any() and not np.asarray(data[1]).any()
+    assert len(told) == 1 and "img1.png" in told[0]
+    (folder / "img2.png").write_bytes(b"no image")
+    with pytest.raises(FrameError, match=r"img2\.png"):
+        read_folder(folder)
+    (folder.parent / "empty").mkdir()
+    with pytest.raises(FrameError, match="no images in the folder"):
+        read_folder(folder.parent / "empty")
+
+
+def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer, qtbot, folder: Path) -> None:
+    viewer = make_napari_viewer()
+    dock = running(viewer)
+    do = dock.controller
+    do.open_folder(folder)
+    assert do.state.mode == "flow" and "up to 64 x 80 pixels, RGB" in do.state.layout
+    viewer.dims.set_point(0, 0)
+    do.use_tool("point")
+    viewer.layers.selection.active.add((0, 20, 20))
+    do.propagate()
+    qtbot.waitUntil(lambda: do.state.status.finish_reason == "done", timeout=20_000)
+    do.flush()
+    labels = viewer.layers["discs segmentation"].data
+    for t, (y, x) in enumerate(CENTRES):
+        assert labels[t, y, x] == 1, f"the disc on image {t}"
+        height, width = SIZES[t]
+        assert not labels[t, height:].any() and not labels[t, :, width:].any()
+
+    viewer.layers["discs points"].add((0, 60, 70))
+    assert "lies outside the image" in do.state.problem, "beside the first image, in the frame of a larger one"
+
+    do.go_to_frame(1)
+    do.use_tool("mask")
+    y, x = np.nonzero(disc((64, 80), 5, 5, 3) | disc((64, 80), 50, 70, 3))
+    viewer.layers["discs segmentation"].data_setitem((np.full(len(y), 1), y, x), 1)
+    qtbot.waitUntil(lambda: any(p.frame == 1 for p in do.engine.session.prompts), timeout=20_000)
+    do.flush()
+    assert labels[1, 5, 5] == 1 and not labels[1, :, 60:].any(), "beside the image nothing can be painted"
+    (stroke,) = (p for p in do.engine.session.prompts if p.frame == 1)
+    assert stroke.mask.shape == (64, 60)
+    dock.close_dock(timeout=10.0)
+
+
+def test_a_folder_without_images_is_told(make_napari_viewer, tmp_path: Path) -> None:
+    viewer = make_napari_viewer()
+    dock = running(viewer)
+    dock.controller.open_folder(tmp_path)
+    assert "no images in the folder" in dock.controller.state.problem and not viewer.layers
+    dock.close_dock(timeout=10.0)

@@ -1,0 +1,65 @@
+"""Images that the command line opens beside those of the window: NIfTI, zarr, DICOM, datasets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import moving_disc
+from PIL import Image
+
+from napari_medsam2.errors import FrameError
+from napari_medsam2.images.formats import open_frames
+
+IMAGES, _ = moving_disc(6)
+
+
+def test_nifti_becomes_axial_slices(tmp_path: Path) -> None:
+    nibabel = pytest.importorskip("nibabel")
+    volume = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)  # x, y, z
+    for name in ("scan.nii", "scan.nii.gz"):
+        nibabel.save(nibabel.Nifti1Image(volume[..., None], np.eye(4)), tmp_path / name)
+        frames = open_frames(tmp_path / name)
+        assert len(frames) == 6
+        np.testing.assert_array_equal(frames[2], volume[:, :, 2].T)
+    sagittal = open_frames(tmp_path / "scan.nii", axis=2)
+    assert len(sagittal) == 4
+    np.testing.assert_array_equal(sagittal[1], volume[1].T)
+
+
+def test_ome_zarr_is_opened_at_its_finest_level(tmp_path: Path) -> None:
+    zarr = pytest.importorskip("zarr")
+    group = zarr.open_group(str(tmp_path / "scan.zarr"), mode="w")
+    for level, data in (("0", IMAGES), ("1", IMAGES[:, ::2, ::2])):
+        array = group.create_array(level, shape=(1, 1, *data.shape), dtype=data.dtype)
+        array[:] = data[None, None]
+    group.attrs["multiscales"] = [{"datasets": [{"path": "0"}, {"path": "1"}]}]
+    frames = open_frames(tmp_path / "scan.zarr")
+    assert len(frames) == 6
+    np.testing.assert_array_equal(frames[3], IMAGES[3])
+
+
+def test_dicom_frames_and_series(tmp_path: Path) -> None:
+    data = pytest.importorskip("pydicom.data")
+    clip = open_frames(Path(data.get_testdata_file("examples_ybr_color.dcm")))
+    assert len(clip) == 30
+    assert clip[3].shape == (*clip.shape(3), 3)
+    single = Path(data.get_testdata_file("CT_small.dcm"))
+    for name in ("b.dcm", "a.dcm"):
+        (tmp_path / name).write_bytes(single.read_bytes())
+    series = open_frames(tmp_path)
+    assert [series.name(t) for t in range(len(series))] == ["a.dcm", "b.dcm"]
+    assert series[0].min() < 0  # Hounsfield units
+    for path in (tmp_path, single):
+        with pytest.raises(FrameError, match="no axis to choose; got axis 1"):
+            open_frames(path, axis=1)
+
+
+def test_an_axis_is_refused_where_there_is_none_to_choose(tmp_path: Path) -> None:
+    np.savez(tmp_path / "set.npz", images=IMAGES, masks=np.ones(IMAGES.shape, np.uint8), mode="stack")
+    Image.fromarray(IMAGES[0].astype(np.uint8)).save(tmp_path / "one.png")
+    for name in ("set.npz", "one.png", ""):
+        assert len(open_frames(tmp_path / name)) >= 1
+        with pytest.raises(FrameError, match="no axis to choose; got axis 2"):
+            open_frames(tmp_path / name, axis=2)

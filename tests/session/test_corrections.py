@@ -1,0 +1,452 @@
+"""Prompts that come late, and undo: a run takes them up, and everything can be taken back."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session, state
+
+from napari_medsam2.errors import PromptError
+from napari_medsam2.geometry.overlap import dice
+from napari_medsam2.models.device import Model
+from napari_medsam2.models.loading import load_model
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.session.session import Session, SessionOptions
+
+# ---- corrections -----------------------------------------------------------------------------------------------------
+
+
+def test_a_prompt_in_the_middle_of_a_run_takes_effect_at_the_next_frame():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    seen = [next(run).frame for _ in range(6)]
+    assert seen == [0, 1, 2, 3, 4, 5]
+    drawn = np.roll(masks[3], 1, axis=1)
+    session.add(MaskPrompt(3, drawn))
+    rest = list(run)
+    # the frames on both sides of it up to the next prompted one, and those not done yet
+    assert [r.frame for r in rest] == [3, 1, 4, 5, 6, 7, 2]
+    assert rest[0].prompted
+    np.testing.assert_array_equal(session.result(3).mask, drawn)
+    assert [e.frame for e in session.memory().entries if e.pinned] == [0, 3]
+
+
+def test_a_prompt_from_another_thread():
+    session, masks = stack_session(20)
+    session.add(click(0, masks))
+    added = threading.Event()
+
+    def correct():
+        session.add(MaskPrompt(10, masks[10]))
+        added.set()
+
+    frames = []
+    for result in session.propagate():
+        frames.append((result.frame, result.prompted))
+        if len(frames) == 3:
+            threading.Thread(target=correct).start()
+            assert added.wait(10)
+    assert (10, True) in frames
+    assert frames.index((10, True)) == 3
+    assert {t for t, _ in frames} == set(range(20))
+
+
+def test_frames_beyond_the_next_prompted_frame_are_not_done_again():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    session.add(MaskPrompt(4, masks[4]))
+    run = session.propagate()
+    for result in run:
+        if result.frame == 7:
+            break
+    session.add(MaskPrompt(2, masks[2]))
+    frames = [r.frame for r in run]
+    assert sorted(frames) == [1, 2, 3]
+
+
+def test_a_drawn_mask_is_final_and_feeds_the_memory():
+    session, masks = stack_session()
+    drawn = np.zeros_like(masks[3])
+    drawn[10:13, 20:31] = True
+    drawn[11, 25] = False
+    session.add(MaskPrompt(3, drawn))
+    session.add(PointPrompt(3, 50, 50))
+    list(session.propagate())
+    result = session.result(3)
+    np.testing.assert_array_equal(result.mask, drawn)
+    assert (result.confidence, result.iou, result.objectness) == (1.0, 1.0, 1.0)
+    assert session.memory().entries[0].pinned
+
+
+def test_a_negative_click_on_a_followed_frame_corrects_it_from_memory():
+    frames, masks = moving_disc()
+    frames[4][disc((64, 64), 50, 50, 5)] = 204  # a second blob that looks alike, out of the way
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(hint=False))
+    session.add(click(0, masks))
+    list(session.propagate())
+    assert session.result(4).mask[50, 50]
+    session.add(PointPrompt(4, 50, 50, positive=False))
+    corrected = session.segment(4)
+    np.testing.assert_array_equal(corrected.mask, masks[4])
+    assert session.model.network.calls.segmented[-1].recalls, "a correction needs the memory"
+
+
+def followed_session(mode):
+    """A session that a click on frame 0 was propagated in, and the true masks."""
+    frames, masks = moving_disc()
+    session = Session(blob_model(), frames, mode=mode, contrast=PLAIN)
+    session.add(click(0, masks))
+    list(session.propagate())
+    return session, masks
+
+
+@pytest.mark.parametrize("mode", ["stack", "flow"])
+def test_clicks_on_a_followed_frame_correct_the_mask_that_it_had(mode):
+    session, masks = followed_session(mode)
+    network = session.model.network
+
+    def shown(*prompts):
+        session.replace_prompts(1, 4, prompts)
+        session.segment(4)
+        return network.calls.segmented[-1].prompts.earlier
+
+    red = PointPrompt(4, 50, 50, positive=False)
+    assert shown(red).sum() > 0 and session.result(4).prompted
+    first = shown(red, PointPrompt(4, 24, 25, positive=False))
+    assert torch.equal(first, shown(red)), "all clicks correct what was there before the first"
+    assert shown(red, box(4, masks)) is None, "a box says it all anew"
+    assert session.undo() and torch.equal(shown(red, PointPrompt(4, 2, 2, positive=False)), first)
+
+
+@pytest.mark.parametrize(("mode", "order"), [("stack", [0, 1, 2, 3, 4, 5]), ("flow", [0, 4, 1, 2, 3, 5])])
+def test_red_clicks_that_come_first_wait_for_what_they_correct(mode, order):
+    frames, masks = moving_disc(6)
+    session = Session(blob_model(), frames, mode=mode, contrast=PLAIN)
+    session.add(PointPrompt(4, 50, 50, positive=False))
+    session.add(click(0, masks))
+    assert session.plan() == 6
+    assert [r.frame for r in session.propagate()] == order
+    assert session.result(4).prompted and session.steps_left == 0
+    corrections = [c.prompts.earlier for c in session.model.network.calls.segmented if c.prompts is not None]
+    np.testing.assert_array_equal(corrections[-1][0, 0].numpy() > 0.5, masks[4])
+    assert [r.frame for r in session.propagate()][:2] == [0, 4], "then it is one of the prompted frames"
+
+
+def test_a_preview_of_a_frame_with_red_clicks_alone_looks_where_the_object_is():
+    session, masks = stack_session(region=True)
+    session.add(click(0, masks))
+    session.segment(0)
+    session.add(PointPrompt(1, 22, 30, positive=False))
+    session.segment(1)
+    call = session.model.network.calls.segmented[-1]
+    assert call.prompts.earlier is not None and session.result(1).window.size_y < 64
+    session.undo()
+    assert session.objects == (1,) and session.result(1) is None
+
+
+def test_a_red_click_can_say_that_the_object_has_ended():
+    frames, masks = moving_disc(12)
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(hint=False))
+    session.add(click(2, masks))
+    list(session.propagate())
+    session.add(PointPrompt(7, *np.argwhere(masks[7]).mean(axis=0), positive=False))
+    run = [r for r in session.propagate() if r.frame > 6]
+    assert [r.frame for r in run] == [7, 8, 9, 10, 11] and all(r.absent for r in run)
+    assert run[0].prompted and all(r.seconds == 0 for r in run[1:]), "nothing is looked for where it has ended"
+    assert 7 not in [e.frame for e in session.memory().entries]
+
+
+def test_red_clicks_are_carried_to_although_they_were_previewed():
+    session, masks = stack_session(12)
+    session.add(click(0, masks))
+    session.add(PointPrompt(6, 2, 2, positive=False))
+    assert not session.segment(6).absent, "the prompted frame is seen to first"
+    assert [r.frame for r in session.propagate()] == list(range(12))
+    assert all(session.result(t).area == masks[t].sum() for t in range(12))
+
+
+def test_a_click_after_a_deleted_correction_is_a_correction_again():
+    session, _ = followed_session("stack")
+    for positive in (False, True):
+        session.add(PointPrompt(4, 2, 2, positive=positive))
+        session.segment(4)
+        call = session.model.network.calls.segmented[-1]
+        assert call.prompts.earlier is not None and call.recalls
+        session.replace_prompts(1, 4, [])
+
+
+def test_a_box_on_a_corrected_frame_counts_on_both_sides():
+    session, masks = stack_session(12)
+    session.add(click(0, masks))
+    session.add(click(11, masks))
+    run = session.propagate()
+    for _ in range(12):
+        next(run)
+    session.add(PointPrompt(4, 2, 2, positive=False))
+    assert next(run).frame == 4
+    assert sorted(next(run).frame for _ in range(6)) == [5, 6, 7, 8, 9, 10]
+    session.add(box(4, masks))
+    assert sorted(r.frame for r in run) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_corrections_on_the_way_back_recall_what_was_seen_on_the_way():
+    session, masks = stack_session(12)
+    session.add(click(11, masks))
+    list(session.propagate())
+    session.add(PointPrompt(5, 2, 2, positive=False))
+    session.segment(5)
+    recalled = session.model.network.calls.segmented[-1].recalls
+    assert sorted(r.offset for r in recalled if not r.pinned) == [1, 2, 3, 4, 5]
+
+
+def test_a_red_click_where_nothing_was_found_looks_where_the_object_was():
+    frames, masks = moving_disc(12, (128, 128), ends_after=6)
+    session = Session(blob_model(region=True), frames, contrast=PLAIN)
+    session.add(click(2, masks))
+    list(session.propagate())
+    assert session.result(7).absent
+    session.add(PointPrompt(7, 100, 100, positive=False))
+    assert session.segment(7).window.size_y < 128
+
+
+@pytest.mark.parametrize("mode", ["stack", "flow"])
+def test_a_frame_without_its_correction_is_what_it_was_before(mode):
+    session, masks = followed_session(mode)
+    before = session.result(4)
+    drawn = MaskPrompt(4, np.roll(masks[4], 9, axis=0))
+    session.add(drawn)
+    session.segment(4)
+    assert not np.array_equal(session.result(4).mask, before.mask)
+    session.remove(drawn)
+    assert session.result(4) is before
+    assert 4 in {r.frame for r in session.propagate()}, "what comes next may have another answer"
+    assert not session.result(4).prompted
+
+
+def test_clicks_correct_nothing_where_nothing_was_found():
+    session, masks = stack_session(12, ends_after=6)
+    session.add(click(2, masks))
+    list(session.propagate())
+    assert session.result(8).absent
+    session.add(PointPrompt(8, 20, 20))
+    session.segment(8)
+    assert session.model.network.calls.segmented[-1].prompts.earlier is None
+
+
+def test_prompting_again_replaces_the_entry_of_the_frame():
+    session, masks = stack_session()
+    session.add(click(2, masks))
+    session.segment(2)
+    session.add(box(2, masks))
+    session.segment(2)
+    assert [(e.frame, e.pinned) for e in session.memory().entries] == [(2, True)]
+    assert session.model.network.calls.segmented[-1].recalls == ()
+
+
+class Deaf(BlobNetwork):
+    """Finds the bright blob near the one before, whatever is clicked away."""
+
+    def _chosen(self, blobs, count, image, prompts, recalls, previous):
+        return super()._chosen(blobs, count, image, None if previous is not None else prompts, recalls, previous)
+
+
+def test_results_that_were_taken_over_come_back_when_their_correction_goes():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    list(session.propagate())
+    other, _ = stack_session()
+    other.add(click(0, masks))
+    other.take_results(session.results.values())
+    assert not other.undo()
+    correction = click(4, masks, positive=False)
+    other.add(correction)
+    other.segment(4)
+    assert not other.result(4).area
+    other.remove(correction)
+    assert other.result(4).area == session.result(4).area
+    run = other.propagate()
+    next(run)
+    other.take_results([])
+    assert len(list(run)) == 7, "a run goes on"
+
+
+@pytest.mark.parametrize("region", [True, False])
+def test_a_red_click_in_the_middle_of_what_was_followed_ends_it_there(region):
+    frames, masks = moving_disc(8)
+    network = Deaf().eval()
+    session = Session(Model("deaf", network, torch.device("cpu"), region), frames, mode="stack", contrast=PLAIN)
+    session.add(box(0, masks))
+    list(session.propagate())
+    y, x = np.argwhere(masks[4]).mean(0)
+    session.add(PointPrompt(4, float(y), float(x), positive=False))
+    list(session.propagate())
+    assert [session.result(t).area > 0 for t in range(8)] == [True] * 4 + [False] * 4
+
+
+# ---- undo ------------------------------------------------------------------------------------------------------------
+
+
+def test_undo_and_redo_restore_prompts_results_and_memory():
+    session, masks = stack_session()
+    states = [state(session)]
+    session.add(click(2, masks))
+    session.segment(2)
+    states.append(state(session))
+    list(session.propagate())
+    states.append(state(session))
+    session.replace_prompts(1, 4, [box(4, masks)])
+    session.segment(4)
+    states.append(state(session))
+    session.reset()
+    states.append(state(session))
+    for expected in reversed(states[:-1]):
+        assert session.undo()
+        assert state(session) == expected
+    assert not session.undo()
+    for expected in states[1:]:
+        assert session.redo()
+        assert state(session) == expected
+    assert not session.redo()
+    session.undo()
+    session.add(click(6, masks))
+    assert not session.redo(), "a new change ends what can be redone"
+
+
+def test_undo_of_a_prompt_during_a_run_goes_on_as_if_it_had_not_been():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    for _ in range(4):
+        next(run)
+    session.add(MaskPrompt(2, masks[2]))
+    assert next(run).frame == 2
+    session.undo()
+    assert [r.frame for r in run] == [4, 5, 6, 7]
+    assert session.objects == (1,) and len(session.prompts) == 1
+
+
+def test_undo_of_the_run_itself_ends_it():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    for _ in range(4):
+        next(run)
+    session.undo()
+    assert list(run) == []
+    assert session.results == {} and len(session.prompts) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "found"),
+    [
+        (lambda session, masks: session.add(click(4, masks)), []),
+        (lambda session, masks: session.segment(3), [0, 3]),
+        (lambda session, masks: session.redo(), [0, 1, 2, 3, 4, 5, 6, 7]),
+    ],
+)
+def test_a_run_that_was_undone_does_not_go_on_when_something_else_is_done_meanwhile(change, found):
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    next(run)
+    session.undo()
+    change(session, masks)
+    list(run)
+    assert sorted(frame for frame, _ in session.results) == found
+
+
+def test_removing_the_last_prompt_leaves_nothing():
+    session, masks = stack_session()
+    prompt = box(1, masks)
+    session.add(prompt)
+    list(session.propagate())
+    session.remove(BoxPrompt(1, prompt.y0, prompt.x0, prompt.y1, prompt.x1))
+    assert session.results == {} and session.prompts == () and len(session.memory()) == 0
+
+
+# ---- erased frames ---------------------------------------------------------------------------------------------------
+
+
+def nothing(frame, **options):
+    return MaskPrompt(frame, np.zeros((64, 64), bool), **options)
+
+
+def test_an_empty_mask_beside_another_prompt_says_that_the_object_is_not_on_its_frame():
+    session, _ = stack_session()
+    session.add(PointPrompt(2, 32, 23))
+    list(session.propagate())
+    session.add(nothing(5))
+    again = {result.frame for result in session.propagate()}
+    erased = session.result(5)
+    assert 5 in again and erased.absent and erased.prompted
+    assert (erased.confidence, erased.objectness) == (1.0, 0.0)
+    assert all(session.result(t).area for t in (0, 1, 2, 3, 4, 6, 7))
+    assert 5 not in session.memory()
+    assert session.undo() and session.undo()
+    assert session.result(5).area
+
+
+def test_an_erased_frame_is_no_source_and_two_in_a_row_end_the_object():
+    session, _ = stack_session()
+    session.add(PointPrompt(2, 32, 23))
+    session.add(nothing(4))
+    session.add(nothing(5))
+    run = list(session.propagate())
+    assert sorted(result.frame for result in run) == list(range(8))
+    assert [t for t in range(8) if session.result(t).area] == [0, 1, 2, 3]
+
+
+def test_an_empty_mask_without_another_prompt_is_refused_and_changes_nothing():
+    session, masks = stack_session()
+    for given in ((), (PointPrompt(5, 32, 26),), (PointPrompt(3, 5, 5, positive=False),)):
+        for prompt in given:
+            session.add(prompt)
+        before = state(session)
+        with pytest.raises(PromptError, match="mask on frame 5 is empty, and object 1 has no prompt on another frame"):
+            session.add(nothing(5))
+        assert state(session) == before
+    session.add(MaskPrompt(5, masks[5]))  # beside a drawn mask it is no more than a part of the drawing
+    session.add(nothing(5))
+    assert session.segment(5).area == masks[5].sum()
+
+
+def test_erased_frames_go_with_the_last_prompt_that_says_where_the_object_is():
+    session, _ = stack_session()
+    seed = PointPrompt(2, 32, 23)
+    session.add(seed)
+    session.add(nothing(5))
+    list(session.propagate())
+    session.remove(seed)
+    assert session.prompts == () and not session.results
+    assert session.undo()
+    assert len(session.prompts) == 2 and session.result(5).absent
+
+
+def test_erasing_works_in_a_flow_and_beside_a_region():
+    for session in (
+        stack_session(region=True)[0],
+        Session(blob_model(), moving_disc()[0], mode="flow", contrast=PLAIN),
+    ):
+        session.add(PointPrompt(2, 32, 23))
+        session.add(nothing(0))
+        list(session.propagate())
+        assert session.result(0).absent and session.result(7).area
+
+
+@pytest.mark.parametrize(("mode", "kind"), [("stack", "box"), ("flow", "box"), ("stack", "click")])
+def test_what_was_lost_is_prompted_again_with_the_bundled_model(mode, kind):
+    masks = np.stack([disc((96, 96), 48, 22 if t < 3 else 72, 12) for t in range(6)])  # it jumps, in a stack too far
+    noise = np.random.default_rng(0).normal(0, 6, masks.shape)
+    frames = (np.where(masks, 190, 60) + noise).astype(np.uint8)
+    session = Session(load_model("micro"), frames, mode=mode, contrast=PLAIN)
+    session.add(box(0, masks))
+    list(session.propagate())
+    assert session.result(4).absent == (mode == "stack")
+    session.add(box(4, masks) if kind == "box" else click(4, masks))
+    assert dice(session.segment(4).mask, masks[4]) > 0.8
+    list(session.propagate())
+    assert dice(session.result(5).mask, masks[5]) > 0.8

@@ -1,0 +1,470 @@
+"""What a user of a session notices: results, order, memory, corrections, undo, caches, errors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session, state
+from scipy import ndimage
+
+from napari_medsam2.errors import PromptError, SessionError
+from napari_medsam2.models.device import Model
+from napari_medsam2.network.micro.encoder import MicroConfig
+from napari_medsam2.network.micro.network import MicroNetwork
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.segment.corrections import clicked_away
+from napari_medsam2.session.session import Session, SessionOptions
+
+
+def flow_frames(colours) -> list[np.ndarray]:
+    """One disc of the given colour a frame, somewhere else each time."""
+    frames = []
+    for t, colour in enumerate(colours):
+        frame = np.full((48, 64, 3), 10, np.uint8)
+        frame[disc((48, 64), 14 + 5 * (t % 5), 15 + 9 * (t % 4), 7)] = colour
+        frames.append(frame)
+    return frames
+
+
+def flow_session(colours=((200, 40, 40),) * 6, **options) -> Session:
+    return Session(blob_model(), flow_frames(colours), mode="flow", contrast=PLAIN, **options)
+
+
+# ---- stacks ----------------------------------------------------------------------------------------------------------
+
+
+def test_one_click_becomes_a_volume():
+    session, masks = stack_session()
+    session.add(click(3, masks))
+    results = list(session.propagate())
+    assert [r.frame for r in results] == [3, 4, 5, 6, 7, 2, 1, 0]
+    assert [r.prompted for r in results] == [True] + [False] * 7
+    for r in results:
+        np.testing.assert_array_equal(r.mask, masks[r.frame])
+        assert 0.7 < r.confidence < 0.9
+    np.testing.assert_array_equal(session.labels(5), masks[5].astype(np.uint16))
+    assert not np.isnan(session.confidences()).any()
+
+
+@pytest.mark.parametrize(
+    ("limits", "frames"),
+    [
+        ({"direction": "forward"}, [3, 4, 5, 6, 7]),
+        ({"direction": "backward"}, [3, 2, 1, 0]),
+        ({"start": 2, "stop": 6}, [3, 4, 5, 2]),
+        ({"start": 5}, [3, 5, 6, 7]),
+    ],
+)
+def test_a_direction_or_a_range(limits, frames):
+    session, masks = stack_session()
+    session.add(click(3, masks))
+    assert session.plan(**limits) == len(frames)
+    assert [r.frame for r in session.propagate(**limits)] == frames
+
+
+def test_two_prompted_frames_meet_half_way():
+    session, masks = stack_session()
+    session.add(click(1, masks))
+    session.add(click(6, masks))
+    assert [r.frame for r in session.propagate()] == [1, 6, 2, 3, 0, 7, 5, 4]
+
+
+def test_memory_follows_sam2_rules_in_a_stack():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    list(session.propagate())
+    calls = session.model.network.calls.segmented
+    assert calls[0].recalls == () and calls[0].prompted
+    pinned, *others = calls[4].recalls
+    assert (pinned.pinned, pinned.offset, pinned.slot) == (True, 4, None)
+    assert [(r.slot, r.offset, r.pinned) for r in others] == [(1, 1, False), (2, 2, False), (3, 3, False)]
+    assert all(call.ordered for call in calls)
+    assert all(call.previous is not None for call in calls[1:])
+
+
+def test_nothing_is_run_after_the_object_has_ended():
+    session, masks = stack_session(12, ends_after=6)
+    session.add(click(2, masks))
+    results = {r.frame: r for r in session.propagate()}
+    assert len(results) == 12
+    for t, r in results.items():
+        assert r.mask.any() == (t < 6)
+    looked_at = [t for t, r in results.items() if r.seconds > 0]
+    assert sorted(looked_at) == list(range(8)), "two frames without the object are enough"
+    assert results[11].confidence == results[7].confidence < 0.1
+    assert all(entry.frame < 6 for entry in session.memory().entries)
+
+
+def test_patience_can_be_endless():
+    session, masks = stack_session(12, ends_after=6, options=SessionOptions(patience=None))
+    session.add(click(2, masks))
+    assert all(r.seconds > 0 for r in session.propagate())
+
+
+# ---- flows -----------------------------------------------------------------------------------------------------------
+
+
+def test_one_prompt_in_a_flow_finds_the_object_in_every_image():
+    session = flow_session()
+    session.add(PointPrompt(2, 24, 33))
+    results = list(session.propagate())
+    assert [r.frame for r in results] == [2, 0, 1, 3, 4, 5]
+    for t, frame in enumerate(session.frames):
+        np.testing.assert_array_equal(session.result(t).mask, frame[..., 0] > 100)
+    calls = session.model.network.calls.segmented
+    assert not any(call.ordered for call in calls)
+    assert all(call.previous is None for call in calls)
+    assert all(recall.slot is None and recall.offset is None for call in calls for recall in call.recalls)
+    assert {len(call.recalls) for call in calls} == {0, 1, 2, 3, 4, 5}
+
+
+def test_only_confident_frames_are_remembered_in_a_flow():
+    session = flow_session([(200, 40, 40)] * 3 + [(90, 18, 18)] + [(200, 40, 40)])
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    assert session.result(3).mask.any() and session.result(3).confidence < 0.5
+    assert [e.frame for e in session.memory().entries] == [0, 1, 2, 4]
+
+
+def test_memories_of_similar_images_weigh_more():
+    session = flow_session([(200, 40, 40), (200, 150, 40), (200, 40, 40), (200, 150, 40)])
+    session.add(PointPrompt(0, 14, 15))
+    session.add(PointPrompt(1, 19, 24))
+    list(session.propagate())
+    weights = [recall.weight for recall in session.model.network.calls.segmented[2].recalls]
+    assert weights[0] > 1 > weights[1]
+
+
+def test_a_second_pass_does_the_early_frames_again():
+    session = flow_session(passes=2)
+    session.add(PointPrompt(0, 14, 15))
+    frames = [r.frame for r in session.propagate()]
+    assert frames[:6] == list(range(6))
+    assert frames[6:] == [1, 2, 3, 4], "frame 5 saw all there is the first time"
+    assert [e.frame for e in session.memory().entries if e.pinned] == [0]
+
+
+def test_a_late_template_queues_the_frames_done_so_far_once():
+    session = flow_session()
+    session.add(PointPrompt(0, 14, 15))
+    run = session.propagate()
+    assert [next(run).frame for _ in range(4)] == [0, 1, 2, 3]
+    session.add(PointPrompt(2, 24, 33))
+    assert [r.frame for r in run] == [2, 4, 5, 1, 3]
+
+
+def test_the_bank_can_be_chosen_and_sampling_repeats():
+    session = flow_session(bank="fifo")
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    assert {recall.weight for call in session.model.network.calls.segmented for recall in call.recalls} == {1.0}
+
+    def weights(seed):
+        session = flow_session(seed=seed)
+        session.add(PointPrompt(0, 14, 15))
+        list(session.propagate())
+        return [[recall.weight for recall in call.recalls] for call in session.model.network.calls.segmented]
+
+    assert weights(1) == weights(1) != weights(5)
+
+
+# ---- several objects -------------------------------------------------------------------------------------------------
+
+
+def test_objects_have_their_own_memory_and_share_the_image_features():
+    frames, masks = moving_disc(5)
+    other = disc((64, 64), 50, 20, 5)
+    frames[:, other] = 204
+    session = Session(blob_model(), frames, contrast=PLAIN)
+    session.add(click(0, masks, object_id=1))
+    session.add(PointPrompt(0, 50, 20, object_id=7))
+    results = list(session.propagate())
+    assert [(r.frame, r.object_id) for r in results[:4]] == [(0, 1), (0, 7), (1, 1), (1, 7)]
+    assert session.model.network.calls.encoded == 5
+    expected = masks[4] * 1 + other * 7
+    np.testing.assert_array_equal(session.labels(4), expected)
+    assert len(session.memory(1)) == len(session.memory(7)) == 5
+    session.reset(7)
+    assert session.objects == (1,)
+    assert session.result(4, 7) is None and session.result(4, 1) is not None
+
+
+def test_where_objects_overlap_the_drawn_mask_wins():
+    session, masks = stack_session(2)
+    drawn = np.zeros_like(masks[0])
+    drawn[28:33, 10:40] = True
+    session.add(MaskPrompt(0, drawn, object_id=1))
+    session.add(click(0, masks, object_id=2))
+    list(session.propagate())
+    labels = session.labels(0)
+    assert np.all(labels[drawn] == 1)
+    assert np.all(labels[masks[0] & ~drawn] == 2)
+
+
+def test_only_the_objects_asked_for():
+    session, masks = stack_session(3)
+    session.add(click(0, masks, object_id=1))
+    session.add(click(0, masks, object_id=2))
+    assert {r.object_id for r in session.propagate(objects=[2])} == {2}
+
+
+# ---- previews, caches ------------------------------------------------------------------------------------------------
+
+
+def test_a_preview_of_an_unprompted_frame_uses_the_memory_and_is_not_remembered():
+    session, masks = stack_session()
+    session.add(click(2, masks))
+    result = session.segment(4)
+    np.testing.assert_array_equal(result.mask, masks[4])
+    assert not result.prompted
+    assert [e.frame for e in session.memory().entries] == [2]
+    assert session.result(2).prompted, "the prompted frame was needed for it"
+
+
+def test_a_second_propagation_encodes_nothing_and_gives_the_same():
+    for region in (False, True):
+        session, masks = stack_session(region=region)
+        session.add(box(3, masks))
+        first = {r.frame: r for r in session.propagate()}
+        session.model.network.calls.clear()
+        second = {r.frame: r for r in session.propagate()}
+        assert session.model.network.calls.encoded == 0, f"{region=}"
+        assert first.keys() == second.keys()
+        for t in first:
+            np.testing.assert_array_equal(first[t].mask, second[t].mask)
+            assert first[t].window == second[t].window
+
+
+class FinerBlobs(BlobNetwork):
+    """Wants to see frames with a box twice as finely; notes the side of every input that it segments."""
+
+    box_detail = 2.0
+
+    def __init__(self) -> None:
+        super().__init__(64)
+        self.seen: list[int] = []
+
+    def encode_image(self, image):
+        self.image_size = image.shape[-1]
+        return super().encode_image(image)
+
+    def segment(self, features, *args, **kwargs):
+        self.seen.append(features.levels[0].shape[-1])
+        return super().segment(features, *args, **kwargs)
+
+    def encode_memory(self, features, *args, **kwargs):
+        self.image_size = features.levels[0].shape[-1]
+        assert self.image_size == 64, "what is remembered is as fine as the other frames"
+        return super().encode_memory(features, *args, **kwargs)
+
+
+@pytest.mark.parametrize("region", [False, True])
+def test_a_frame_with_a_box_is_also_seen_more_finely_and_remembered_like_the_others(region):
+    frames, masks = moving_disc(4)
+    network = FinerBlobs().eval()
+    model = Model(name="blobs", network=network, device=torch.device("cpu"), region=region)
+    session = Session(model, frames, mode="stack", contrast=PLAIN)
+    session.add(box(1, masks))
+    for result in session.propagate():
+        np.testing.assert_array_equal(result.mask, masks[result.frame])
+    assert sorted(network.seen) == [64, 64, 64, 64, 128]
+    network.calls.clear()
+    session.add(click(1, masks))
+    assert session.segment(1).mask.any() and network.calls.encoded == 0, "a click beside the box waits for no image"
+    session.reset()
+    network.seen.clear()
+    session.add(click(1, masks))
+    assert session.segment(1).mask.any() and set(network.seen) == {64}
+
+
+def test_changes_that_belong_together_are_undone_as_one():
+    session, masks = stack_session(3)
+    session.add(click(0, masks, object_id=1))
+    stroke = object()
+    for number in (1, 2):
+        session.replace_prompts(number, 1, [MaskPrompt(1, masks[1], number)], together=stroke)
+        session.segment(1, number)
+    session.replace_prompts(3, 1, [MaskPrompt(1, masks[1], 3)], together=object())
+    for expected in ({(0, 1), (1, 1), (1, 2)}, {(0, 1)}, set()):
+        assert session.undo()
+        assert {(prompt.frame, prompt.object_id) for prompt in session.prompts} == expected
+    assert session.redo() and session.redo() and len(session.prompts) == 3
+    session.replace_prompts(3, 1, [MaskPrompt(1, masks[1], 3)], together=stroke)
+    assert session.undo() and len(session.prompts) == 3, "after an undo it is another change"
+
+
+class Generous(BlobNetwork):
+    """Is half sure of a margin around the blob, which is shown with a box."""
+
+    def segment(self, features, prompts, recalls, **kwargs):
+        said = super().segment(features, prompts, recalls, **kwargs)
+        blob = said.logits[0, 0].numpy() > 0
+        margin = torch.from_numpy(ndimage.binary_dilation(blob) & ~blob)
+        boxed = prompts is not None and len(prompts.boxes) > 0
+        return replace(said, logits=said.logits.masked_fill(margin, -1.0), threshold=-2.0 if boxed else 0.0)
+
+
+def test_the_threshold_of_a_mask_is_the_network_s_and_memory_does_without():
+    frames, masks = moving_disc(2)
+    model = Model(name="blobs", network=Generous().eval(), device=torch.device("cpu"), region=False)
+    session = Session(model, frames, mode="stack", contrast=PLAIN)
+    session.add(box(0, masks))
+    first, second = session.propagate()
+    np.testing.assert_array_equal(first.mask, ndimage.binary_dilation(masks[0]))
+    np.testing.assert_array_equal(second.mask, masks[1])
+    remembered = session.memory().entries[0].payload.tokens["mask"][0, 0].numpy() > 0
+    np.testing.assert_array_equal(remembered, masks[0])
+
+
+class GenerousInBoxes(Generous):
+    """Shows the margin inside of boxes only."""
+
+    def segment(self, features, prompts, recalls, **kwargs):
+        said = super().segment(features, prompts, recalls, **kwargs)
+        return replace(said, threshold=0.0, threshold_in_boxes=-2.0)
+
+
+def test_a_threshold_for_boxes_is_for_what_is_in_them():
+    frames, masks = moving_disc(2)
+    model = Model(name="blobs", network=GenerousInBoxes().eval(), device=torch.device("cpu"), region=False)
+    session = Session(model, frames, mode="flow", contrast=PLAIN)
+    given = BoxPrompt(0, 24.5, 14.5, 39.5, 20.5)  # the left part of the disc
+    session.add(given)
+    first, second = session.propagate()
+    expected = masks[0] | ndimage.binary_dilation(masks[0]) & (np.arange(64) <= 20)
+    np.testing.assert_array_equal(first.mask, expected)
+    np.testing.assert_array_equal(second.mask, masks[1])
+
+
+class Sloping(BlobNetwork):
+    """Is less and less sure towards the right, and shows what it is half sure of."""
+
+    def segment(self, features, prompts, recalls, **kwargs):
+        said = super().segment(features, prompts, recalls, **kwargs)
+        slope = torch.linspace(3.0, -3.0, said.logits.shape[-1])
+        return replace(said, logits=slope.expand_as(said.logits).contiguous(), threshold=-1.5)
+
+
+def test_a_red_click_takes_its_pixel_away_and_the_mask_elsewhere_stays_as_it_was():
+    frames, masks = moving_disc(2)
+    model = Model(name="blobs", network=Sloping().eval(), device=torch.device("cpu"), region=False)
+    session = Session(model, frames, mode="stack", contrast=PLAIN)
+    session.add(box(0, masks))
+
+    def shown(*columns):
+        session.replace_prompts(1, 0, [box(0, masks), *(PointPrompt(0, 10, x, positive=False) for x in columns)])
+        return int(session.segment(0).mask[10].sum())
+
+    without = shown()
+    assert 32 < without < 60, "shown is more than what is likelier than not"
+    assert shown(without + 3) == without, "that was not in the mask anyway"
+    assert shown(without - 1) == without - 1 and shown(without + 3, without - 4) == without - 4
+    assert shown(5) == 5, "not even where the network is sure of it in spite of the click"
+    remembered = session.memory().entries[0].payload.tokens["mask"][0, 0].numpy()
+    assert remembered[10].sum() == 5, "nor is it remembered"
+
+
+def test_a_red_click_leaves_other_parts_and_what_is_surer_alone():
+    logits = np.full((8, 20), -3.0, np.float32)
+    logits[2:6, 1:8] = np.linspace(3, 1, 7)
+    logits[2:6, 12:19] = 0.5
+    away = clicked_away(logits, logits > 0, [PointPrompt(0, 3, 5, positive=False), PointPrompt(0, 4, 3)])
+    assert away[2:6, 5:8].all() and away.sum() == 4 * 3, "the less sure end of the part, the other part not"
+    away = clicked_away(logits, logits > 0, [PointPrompt(0, 3, 15, positive=False)])
+    assert away[2:6, 12:19].all() and away.sum() == 4 * 7
+    assert clicked_away(logits, logits > 0, [PointPrompt(0, 3, 10, positive=False), PointPrompt(0, 3, 3)]) is None
+
+
+def test_the_feature_cache_keeps_to_its_budget():
+    one = 64 * 64 * 3 * 4 + 3 * 4
+    session, masks = stack_session(cache_bytes=3 * one)
+    session.add(click(0, masks))
+    list(session.propagate())
+    assert session.segmenter.looker.cache.nbytes == 3 * one
+    session.model.network.calls.clear()
+    session.segment(7)
+    assert session.model.network.calls.encoded == 0
+    session.segment(1)
+    assert session.model.network.calls.encoded == 1
+
+
+def test_a_result_keeps_only_the_part_with_the_object():
+    session, masks = stack_session(12, ends_after=6)
+    session.add(click(2, masks))
+    results = list(session.propagate())
+    assert all(r.nbytes <= 13 * 13 and r.area == masks[r.frame].sum() for r in results)
+    assert [r.frame for r in results if r.absent] == list(range(6, 12))
+    assert results[0].shape == results[0].mask.shape == (64, 64)
+
+
+# ---- errors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("prompt", "words"),
+    [
+        (PointPrompt(8, 1, 1), "no frame 8: frames are 0 to 7"),
+        (PointPrompt(0, 64, 3), "outside the image of 64 x 64"),
+        (PointPrompt(0, -0.6, 3), "outside"),
+        (BoxPrompt(0, 70, 70, 80, 80), "box .* outside"),
+        (MaskPrompt(2, np.zeros((64, 64))), "empty"),
+        (MaskPrompt(0, np.ones((32, 64))), r"shape of its frame, \(64, 64\); got \(32, 64\)"),
+        (PointPrompt(2, 32.2, 23.4, positive=False), "contradict .* y=32, x=23"),
+    ],
+)
+def test_a_prompt_that_cannot_be_used_says_why_and_changes_nothing(prompt, words):
+    session, _ = stack_session()
+    session.add(PointPrompt(2, 32, 23))
+    before = state(session)
+    with pytest.raises(PromptError, match=words):
+        session.add(prompt)
+    assert state(session) == before
+    assert session.undo() and not session.undo()
+
+
+def test_a_run_without_a_usable_prompt_says_what_is_missing():
+    session, masks = stack_session()
+    with pytest.raises(PromptError, match="nothing has a prompt yet"):
+        list(session.propagate())
+    session.add(click(2, masks, positive=False))
+    with pytest.raises(PromptError, match="only negative clicks"):
+        session.segment(2)
+    with pytest.raises(PromptError, match="object 9 has no prompt"):
+        list(session.propagate(objects=[9]))
+    with pytest.raises(PromptError, match="no object is chosen"):
+        list(session.propagate(objects=[]))
+    with pytest.raises(PromptError, match="no frame 20"):
+        session.segment(20)
+    with pytest.raises(SessionError, match="no frames from 6 up to 2"):
+        session.propagate(start=6, stop=2)
+
+
+def test_results_of_other_images_are_not_taken_over():
+    session, masks = stack_session()
+    other, _ = stack_session(n_frames=12)
+    other.add(click(9, masks[:1].repeat(12, 0)))
+    with pytest.raises(SessionError, match="a result of frame 9"):
+        session.take_results([other.segment(9)])
+    assert not session.results
+
+
+# ---- the bundled network ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["stack", "flow"])
+def test_the_bundled_network_runs_and_repeats(mode):
+    torch.manual_seed(0)
+    network = MicroNetwork(MicroConfig(image_size=64)).eval()
+    model = Model(name="micro", network=network, device=torch.device("cpu"), region=True)
+    frames, masks = moving_disc(5)
+    runs = []
+    for _ in range(2):
+        session = Session(model, frames, mode=mode, options=SessionOptions(patience=None))
+        session.add(box(2, masks))
+        session.add(PointPrompt(2, 5, 5, positive=False))
+        runs.append([(r.frame, r.confidence, r.mask.tobytes()) for r in session.propagate()])
+    assert len(runs[0]) == 5
+    assert runs[0] == runs[1]
