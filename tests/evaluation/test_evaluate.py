@@ -18,8 +18,8 @@ from napari_medsam2.evaluation.prompting import make_prompts, prompt_frame, wors
 from napari_medsam2.evaluation.protocol import Protocol
 from napari_medsam2.evaluation.scores import Row, as_json, means
 from napari_medsam2.geometry.parts import largest_parts
+from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset, read_dataset
-from napari_medsam2.images.frames import as_frames
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 

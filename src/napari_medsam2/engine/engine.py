@@ -69,7 +69,8 @@ def _load_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model
 
 
 def _open_session(model: Model, data: Any, options: dict[str, Any]) -> Session:
-    from ..images.frames import FrameSource, as_frames
+    from ..images.conversion import as_frames
+    from ..images.frames import FrameSource
     from ..session.session import Session
 
     options = dict(options)

@@ -20,7 +20,8 @@ import numpy.typing as npt
 
 from ..errors import DatasetError, FrameError
 from ..types import AnyArray, Mode
-from .frames import FrameSource, as_frames
+from .conversion import as_frames
+from .frames import FrameSource
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""Open what the command line is given: images as in :mod:`frames`, and NIfTI, DICOM, zarr and npz files.
+"""Open what the command line is given: images as in :mod:`.conversion`, and NIfTI, DICOM, zarr and npz files.
 
 nibabel, pydicom and zarr are imported when a file needs them; the error says what to install where they are missing.
 """
@@ -14,9 +14,10 @@ import numpy as np
 
 from ..errors import FrameError
 from ..types import AnyArray
+from .conversion import as_frames, refuse_axis
 from .datasets import dataset_frames
 from .files import list_images, natural_key
-from .frames import DEFAULT_CACHE_BYTES, FrameSource, as_frames, refuse_axis
+from .frames import DEFAULT_CACHE_BYTES, FrameSource
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")

@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from ..errors import OptionError, PromptError, SessionError
 from ..images.contrast import ContrastLike, PerFrameContrast, estimate_contrast
-from ..images.frames import FrameSource, as_frames
+from ..images.conversion import as_frames
+from ..images.frames import FrameSource
 from ..memory_bank import BankName, Fifo, MemoryBank, SelfSorting, bank_for
 from ..models.device import Model
 from ..prompts import Prompt, same_prompt
@@ -82,7 +83,7 @@ class Session:
     model
         From :func:`napari_medsam2.load_model`.
     frames
-        A frame source, or anything that :func:`napari_medsam2.images.frames.as_frames` takes.
+        A frame source, or anything that :func:`napari_medsam2.images.conversion.as_frames` takes.
     mode
         ``"stack"`` for frames that follow each other, ``"flow"`` for frames without an order.
     bank

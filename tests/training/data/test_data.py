@@ -15,8 +15,8 @@ from PIL import Image
 from training_helpers import TINY, discs, write_pairs, write_tif
 
 from napari_medsam2.errors import DatasetError
+from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset
-from napari_medsam2.images.frames import as_frames
 from napari_medsam2.training.config import TrainConfig, make_config
 from napari_medsam2.training.data.batches import Share, SyntheticBatches, batches
 from napari_medsam2.training.data.labelled import LabelledBatches, View, open_labelled

@@ -11,8 +11,9 @@ import numpy.typing as npt
 from napari.utils.notifications import show_warning
 
 from ...errors import FrameError
+from ...images.conversion import as_frames
 from ...images.files import image_header, list_images
-from ...images.frames import FrameSource, as_frames
+from ...images.frames import FrameSource
 from .layout import MODE_KEY, SIZES_KEY
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from ...bounded_cache import BoundedCache
 from ...errors import DatasetError
 from ...geometry.boxes import box_of_mask
 from ...geometry.window import Window, crop, crop_mask
@@ -172,20 +173,17 @@ class _Loaded:
         if not self.choices:
             raise DatasetError("there is nothing to train on: no sequence of two frames or more has an object")
         self._contrast: dict[int, ContrastLike] = {}
-        self._prepared: OrderedDict[tuple[int, int], Image] = OrderedDict()
+        self._prepared: BoundedCache[tuple[int, int], Image] = BoundedCache(_KEPT_BYTES, _bytes)
 
     def image(self, part: int, frame: int) -> Image:
         """A frame in 0..1, by the contrast that a session would take."""
-        key = (part, frame)
-        if key not in self._prepared:
-            dataset = self.parts[part].dataset
-            if part not in self._contrast:
-                self._contrast[part] = _contrast(dataset)
-            self._prepared[key] = self._contrast[part].apply(dataset.frames[frame])
-            while len(self._prepared) > 1 and sum(map(_bytes, self._prepared.values())) > _KEPT_BYTES:
-                self._prepared.popitem(last=False)
-        self._prepared.move_to_end(key)
-        return self._prepared[key]
+        return self._prepared.get((part, frame), partial(self._prepare, part, frame))
+
+    def _prepare(self, part: int, frame: int) -> Image:
+        dataset = self.parts[part].dataset
+        if part not in self._contrast:
+            self._contrast[part] = _contrast(dataset)
+        return self._contrast[part].apply(dataset.frames[frame])
 
 
 def _bytes(image: Image) -> int:

@@ -1,0 +1,84 @@
+"""A cache that keeps what was used last, within a budget."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Generic, Protocol, TypeVar
+
+
+class HasBytes(Protocol):
+    """Anything that says how many bytes it takes, as arrays do."""
+
+    @property
+    def nbytes(self) -> int: ...
+
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value", bound=HasBytes)
+
+
+def _nbytes(value: HasBytes) -> int:
+    return value.nbytes
+
+
+class BoundedCache(Generic[Key, Value]):
+    """Values by their keys; those that were not used for longest go first. Safe to use from several threads.
+
+    Parameters
+    ----------
+    max_bytes
+        Budget; a value larger than all of it is not kept. 0 keeps nothing.
+    size_of
+        Bytes that a value takes; by default its ``nbytes``.
+    """
+
+    def __init__(self, max_bytes: int, size_of: Callable[[Value], int] = _nbytes) -> None:
+        self.max_bytes = max_bytes
+        self._size_of = size_of
+        self._kept: OrderedDict[Key, Value] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held right now, never more than the budget."""
+        return self._bytes
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: Key, compute: Callable[[], Value]) -> Value:
+        """The value of a key: the one that is kept, or else computed and kept.
+
+        Other threads may use the cache meanwhile; two that miss the same key both compute it.
+        """
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        value = compute()
+        size = self._size_of(value)
+        with self._lock:
+            if size <= self.max_bytes and key not in self._kept:
+                self._kept[key] = value
+                self._bytes += size
+                self._keep_budget()
+        return value
+
+    def shrink(self) -> None:
+        """Keep at most half as much as now from now on; if nothing is kept, the budget is halved."""
+        with self._lock:
+            self.max_bytes = (self._bytes or self.max_bytes) // 2
+            self._keep_budget()
+
+    def clear(self) -> None:
+        """Forget everything."""
+        with self._lock:
+            self._kept.clear()
+            self._bytes = 0
+
+    def _keep_budget(self) -> None:
+        while self._bytes > self.max_bytes:
+            self._bytes -= self._size_of(self._kept.popitem(last=False)[1])

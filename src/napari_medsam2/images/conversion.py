@@ -1,0 +1,155 @@
+"""Make a sequence of frames of what a user has: arrays of numpy, dask or zarr, tif files, folders of images."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from os import PathLike, fspath
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FrameError
+from .files import IMAGE_SUFFIXES, TIF_SUFFIXES, TifPages, as_paths, list_images, read_image
+from .frames import DEFAULT_CACHE_BYTES, FrameSource
+from .sources import ArrayFrames, FileFrames, ListFrames
+
+
+def as_frames(
+    data: Any,
+    *,
+    axis: int = 0,
+    rgb: bool | None = None,
+    names: Sequence[str] | None = None,
+    cache_bytes: int = DEFAULT_CACHE_BYTES,
+) -> FrameSource:
+    """Make a frame source of whatever holds images.
+
+    Parameters
+    ----------
+    data
+        An array of numpy, dask or zarr with two axes (one frame) or three (a stack), and one more for colours; a list
+        of single frames whose sizes may differ; the path of a folder of images, of a tif with one or many pages, or of
+        one image; a list of such files; or a frame source, which is returned as it is.
+    axis
+        The axis that the frames follow each other along, for arrays of three axes (colours not counted).
+    rgb
+        Whether the last axis is colours (3 or 4 of them). ``None`` guesses from its length.
+    names
+        What to call the frames in messages.
+    cache_bytes
+        Decoded frames kept, in bytes.
+
+    Raises
+    ------
+    FrameError
+        If there are no frames, or the axes do not say which they are.
+    """
+    if isinstance(data, FrameSource):
+        return data
+    if isinstance(data, str | PathLike):
+        return _from_path(Path(fspath(data)), axis, rgb, cache_bytes)
+    if isinstance(data, list | tuple) or _is_pyramid(data):
+        return _from_list(list(data), rgb, names, cache_bytes)
+    return _from_array(data, axis, rgb, names, cache_bytes)
+
+
+def refuse_axis(axis: int, reason: str) -> None:
+    """Raise a :class:`FrameError` for another axis than 0 where, for this reason, there is none to choose."""
+    if axis != 0:
+        raise FrameError(f"{reason}, there is no axis to choose; got axis {axis}")
+
+
+def _from_path(path: Path, axis: int, rgb: bool | None, cache_bytes: int) -> FrameSource:
+    if not path.exists():
+        raise FrameError(f"there is no file or folder {path}")
+    if path.is_dir():
+        refuse_axis(axis, "the frames of a folder are its files")
+        images, skipped = list_images(path)
+        if not images:
+            held = f"it holds {len(skipped)} other entries" if skipped else "it is empty"
+            raise FrameError(f"no images in the folder {path}: {held}; images are {', '.join(IMAGE_SUFFIXES)}")
+        return FileFrames(images, skipped, cache_bytes)
+    if path.suffix.lower() in TIF_SUFFIXES:
+        pages = TifPages(path)
+        if rgb is not None and rgb != pages.colour:
+            raise FrameError(
+                f"by its header {path.name} is {'in colour' if pages.colour else 'grey'}, and rgb={rgb} says otherwise"
+            )
+        n_axes = pages.ndim - pages.colour
+        along_pages = n_axes == 2 or axis in (0, -n_axes)
+        return _from_array(pages if along_pages else pages.whole(), axis, pages.colour, None, cache_bytes)
+    if path.suffix.lower() == ".npy":
+        return _from_array(read_image(path), axis, rgb, None, cache_bytes)
+    refuse_axis(axis, f"{path.name} is a single frame")
+    return FileFrames(as_paths([path]), [], cache_bytes)
+
+
+def _from_list(items: list[Any], rgb: bool | None, names: Sequence[str] | None, cache_bytes: int) -> FrameSource:
+    if not items:
+        raise FrameError("there are no frames: the list is empty")
+    if all(isinstance(item, str | PathLike) for item in items):
+        return FileFrames(as_paths(items), [], cache_bytes)
+    arrays = [_array_like(item) for item in items]
+    for number, array in enumerate(arrays):
+        colour = _is_colour(array, rgb)
+        if array.ndim != 2 + colour:
+            raise FrameError(
+                f"a list must hold single frames, (H, W) or (H, W, colours); number {number} has shape "
+                f"{tuple(array.shape)}. Of a multiscale image, pass one level"
+            )
+        _check_numbers(array)
+    return ListFrames(arrays, names, cache_bytes)
+
+
+def _from_array(data: Any, axis: int, rgb: bool | None, names: Sequence[str] | None, cache_bytes: int) -> FrameSource:
+    data = _array_like(data)
+    _check_numbers(data)
+    shape = tuple(int(n) for n in data.shape)
+    colour = _is_colour(data, rgb)
+    n_axes = len(shape) - colour
+    if n_axes < 2:
+        raise FrameError(f"an image needs at least two axes, y and x; got shape {shape}")
+    if n_axes > 3:
+        raise FrameError(
+            f"shape {shape} has {n_axes} axes{' beside the colours' if colour else ''}, a sequence of frames has 3: "
+            "choose what to segment by taking one position of the others, such as data[0]"
+            + ("" if colour or shape[-1] not in (3, 4) else ", or say rgb=True if the last axis is colours")
+        )
+    if n_axes == 2:
+        return ArrayFrames(data, None, names, cache_bytes)
+    if not -n_axes <= axis < n_axes:
+        raise FrameError(f"axis must be one of {list(range(n_axes))} for shape {shape}; got {axis}")
+    return ArrayFrames(data, axis % n_axes, names, cache_bytes)
+
+
+def _array_like(data: Any) -> Any:
+    if all(hasattr(data, name) for name in ("shape", "ndim", "__getitem__")) and hasattr(
+        getattr(data, "dtype", None), "kind"
+    ):
+        return data
+    try:
+        return np.asarray(data)
+    except ValueError as error:
+        raise FrameError(f"no images can be made of {type(data).__name__}: {error}") from error
+
+
+def _check_numbers(data: Any) -> None:
+    shape = tuple(data.shape)
+    if np.dtype(data.dtype).kind not in "buif":
+        raise FrameError(f"pixels must be real numbers; got {data.dtype} in shape {shape}")
+    if 0 in shape:
+        raise FrameError(f"there is nothing to segment: the image is empty, its shape is {shape}")
+
+
+def _is_colour(data: Any, rgb: bool | None) -> bool:
+    shape = tuple(data.shape)
+    possible = len(shape) >= 3 and shape[-1] in (3, 4)
+    if rgb and not possible:
+        raise FrameError(f"colour images have 3 or 4 colours on the last axis; got shape {shape}")
+    return possible and len(shape) <= 4 if rgb is None else rgb
+
+
+def _is_pyramid(data: Any) -> bool:
+    """Sequences such as napari's multiscale data, which are no arrays themselves."""
+    return isinstance(data, Sequence) and not hasattr(data, "__array_interface__") and not hasattr(data, "chunks")

@@ -1,0 +1,118 @@
+"""Where frames come from: along an axis of an array, from a list of arrays, or from image files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import FrameError
+from ..types import AnyArray
+from .files import image_header, read_image
+from .frames import FrameSource
+
+
+class ArrayFrames(FrameSource):
+    """Frames along one axis of anything that can be indexed like a numpy array."""
+
+    def __init__(self, data: Any, axis: int | None, names: Sequence[str] | None, cache_bytes: int) -> None:
+        # Slices of an array in memory are views: caching them would only count bytes twice.
+        super().__init__(0 if isinstance(data, np.ndarray) else cache_bytes)
+        self._data = data
+        self._axis = axis
+        self._names = names
+        self._shape = tuple(int(n) for i, n in enumerate(data.shape) if i != axis)
+
+    def __len__(self) -> int:
+        return 1 if self._axis is None else int(self._data.shape[self._axis])
+
+    def shape(self, t: int) -> tuple[int, int]:
+        self._index(t)
+        return self._shape[0], self._shape[1]
+
+    def name(self, t: int) -> str:
+        return self._names[self._index(t)] if self._names else super().name(t)
+
+    def _read(self, t: int) -> AnyArray:
+        if self._axis is None:
+            return np.asarray(self._data[...])
+        frame = np.asarray(self._data[(slice(None),) * self._axis + (t,)])
+        if frame.shape != self._shape:  # a lazy array may promise what its files do not hold
+            told, held = (" x ".join(map(str, shape)) for shape in (self._shape, frame.shape))
+            raise FrameError(
+                f"it is {held}, and the first one {told}: images of differing sizes are no stack. Open their folder as "
+                "a flow, with the button 'Folder...' of the dock or by its path"
+            )
+        return frame
+
+    def describe(self) -> str:
+        return f"{super().describe()}, {np.dtype(self._data.dtype).name}{_colour_words(self._shape)}"
+
+
+class ListFrames(FrameSource):
+    """Arrays of differing size, one a frame."""
+
+    def __init__(self, arrays: Sequence[Any], names: Sequence[str] | None, cache_bytes: int) -> None:
+        in_memory = all(isinstance(array, np.ndarray) for array in arrays)
+        super().__init__(0 if in_memory else cache_bytes)
+        self._arrays = arrays
+        self._names = names
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def shape(self, t: int) -> tuple[int, int]:
+        height, width = self._arrays[self._index(t)].shape[:2]
+        return int(height), int(width)
+
+    def name(self, t: int) -> str:
+        return self._names[self._index(t)] if self._names else super().name(t)
+
+    def _read(self, t: int) -> AnyArray:
+        return np.asarray(self._arrays[t][...])
+
+    def describe(self) -> str:
+        sizes = {self.shape(t) for t in range(len(self))}
+        return super().describe() if len(sizes) == 1 else f"{len(self)} frames of differing size"
+
+
+class FileFrames(FrameSource):
+    """Image files, one a frame."""
+
+    def __init__(self, paths: Sequence[Path], skipped: Sequence[Path], cache_bytes: int) -> None:
+        super().__init__(cache_bytes)
+        self._paths = paths
+        self._shapes: dict[int, tuple[int, int]] = {}
+        self.skipped = tuple(path.name for path in skipped)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def shape(self, t: int) -> tuple[int, int]:
+        t = self._index(t)
+        if t not in self._shapes:
+            self._shapes[t] = image_header(self._paths[t]).shape
+        return self._shapes[t]
+
+    def name(self, t: int) -> str:
+        return self._paths[self._index(t)].name
+
+    def _read(self, t: int) -> AnyArray:
+        frame = read_image(self._paths[t])
+        self._shapes[t] = (int(frame.shape[0]), int(frame.shape[1])) if frame.ndim >= 2 else (0, 0)
+        return frame
+
+    def describe(self) -> str:
+        skipped = f"; {len(self.skipped)} other entries skipped" if self.skipped else ""
+        count = "1 image file" if len(self) == 1 else f"{len(self)} image files"
+        try:
+            height, width = self.shape(0)
+        except FrameError:  # damaged: said when it is read
+            return count + skipped
+        return f"{count}, the first of {width} x {height} pixels{skipped}"
+
+
+def _colour_words(frame_shape: Sequence[int]) -> str:
+    return ", colour" if len(frame_shape) == 3 else ", grey"

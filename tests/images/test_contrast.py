@@ -1,0 +1,106 @@
+"""Pixels of any depth become what the network sees, and limits that mean nothing are refused."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pytest
+
+from napari_medsam2.errors import FrameError
+from napari_medsam2.images.contrast import Contrast, PerFrameContrast, estimate_contrast
+from napari_medsam2.images.conversion import as_frames
+from napari_medsam2.images.frames import FrameSource
+
+
+def seen(frames: FrameSource) -> np.ndarray:
+    contrast = estimate_contrast(frames)
+    return np.stack([contrast.apply(frame) for frame in frames])
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.int32, np.float32, np.float64])
+def test_any_depth_fills_zero_to_one(dtype: Any) -> None:
+    values = np.random.default_rng(0).integers(0, 120, (3, 64, 64)).astype(dtype)
+    if np.issubdtype(dtype, np.signedinteger):
+        values -= 60
+    rgb = seen(as_frames(values))
+    assert rgb.shape == (3, 64, 64, 3)
+    assert rgb.dtype == np.float32
+    assert rgb.min() == 0
+    assert rgb.max() == 1
+    assert 0.4 < rgb.mean() < 0.6
+
+
+def test_twelve_bit_data_is_not_dark_and_one_bright_dead_cell_does_not_blacken_the_stack() -> None:
+    stack = np.random.default_rng(0).integers(0, 4096, (6, 100, 100)).astype(np.uint16)
+    stack[3, 4:8, 4:8] = 65535
+    assert 0.45 < seen(as_frames(stack)).mean() < 0.55
+
+
+def test_bool_frames_are_black_and_white() -> None:
+    mask = np.zeros((2, 8, 8), bool)
+    mask[:, 3, 3] = True
+    np.testing.assert_array_equal(seen(as_frames(mask))[..., 0], mask)
+
+
+def test_colours_of_eight_bit_and_of_zero_to_one_stay_as_they_are() -> None:
+    colours = np.random.default_rng(0).integers(20, 90, (2, 8, 9, 4), dtype=np.uint8)
+    np.testing.assert_allclose(seen(as_frames(colours)), colours[..., :3] / 255, atol=1e-6)
+    np.testing.assert_allclose(seen(as_frames(colours / 255)), colours[..., :3] / 255, atol=1e-6)
+
+
+@pytest.mark.parametrize("value", [0, 7, -3.5, 1e30])
+def test_a_constant_image_is_black_without_a_warning(value: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.all(seen(as_frames(np.full((2, 8, 8), value))) == 0)
+
+
+def test_missing_values_are_black_and_do_not_shift_the_rest() -> None:
+    clean = np.random.default_rng(0).random((2, 64, 64))
+    holes = clean.copy()
+    holes[0, :5] = np.nan
+    holes[1, :5] = np.inf
+    holes[1, 5:9] = -np.inf
+    rgb = seen(as_frames(holes))
+    assert np.all(rgb[0, :5] == 0)
+    assert np.all(rgb[1, :9] == 0)
+    np.testing.assert_allclose(rgb[:, 9:], seen(as_frames(clean))[:, 9:], atol=0.02)
+    assert np.all(seen(as_frames(np.full((1, 4, 4), np.nan))) == 0)
+
+
+def test_a_small_bright_object_on_nothing_is_seen() -> None:
+    stack = np.zeros((1, 100, 100))
+    stack[0, 50, 50] = 9
+    assert seen(as_frames(stack)).max() == 1
+
+
+def test_the_limits_of_a_layer() -> None:
+    frame = np.array([[0, 50, 100, 200]])
+    np.testing.assert_allclose(Contrast(50, 150).apply(frame)[0, :, 0], [0, 0, 0.5, 1])
+    np.testing.assert_allclose(Contrast(0, 100, gamma=2).apply(frame)[0, :, 0], [0, 0.25, 1, 1])
+    colours = Contrast((0, 50, 100), (50, 100, 150)).apply(np.full((1, 1, 3), 75))
+    np.testing.assert_allclose(colours[0, 0], [1, 0.5, 0])
+
+
+def test_large_numbers_keep_their_differences() -> None:
+    frame = 16_777_216_000 + np.arange(4)[None]
+    np.testing.assert_allclose(Contrast(frame.min(), frame.max()).apply(frame)[0, :, 0], np.arange(4) / 3, atol=1e-6)
+
+
+def test_each_image_of_a_flow_can_have_its_own_contrast() -> None:
+    rng = np.random.default_rng(0)
+    dark, bright = rng.random((64, 64)), 1000 * rng.random((64, 64))
+    for frame in (dark, bright):
+        assert 0.4 < PerFrameContrast().apply(frame).mean() < 0.6
+
+
+@pytest.mark.parametrize("limits", [(np.nan, 1), ((0, 0), 1), (0, np.inf)])
+def test_limits_that_mean_nothing_are_refused(limits: Any) -> None:
+    with pytest.raises(FrameError, match="finite"):
+        Contrast(*limits)
+    with pytest.raises(FrameError, match="gamma"):
+        Contrast(0, 1, gamma=0)
+    with pytest.raises(FrameError, match="percentiles"):
+        estimate_contrast([np.zeros((2, 2))], percentiles=(90, 10))
