@@ -1,5 +1,5 @@
 # make demo   one prompt, a whole sequence, in napari; leaves demo/labels.tif, demo/screenshot.png, demo/result.json
-# make test   ruff, mypy and the tests
+# make test   ruff, mypy, the order of imports, and the tests
 # Both set up .venv first, system libraries included where they are missing and you are root.
 
 VENV := .venv
@@ -24,6 +24,7 @@ lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 format: $(READY)
 	$(BIN)/ruff check --fix .

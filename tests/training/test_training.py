@@ -20,10 +20,10 @@ from napari_medsam2.models.loading import load_model
 from napari_medsam2.network.losses import dice_loss
 from napari_medsam2.training.config import TrainConfig, describe_options
 from napari_medsam2.training.data.batches import make_batch
-from napari_medsam2.training.data.mask_errors import spoilt
 from napari_medsam2.training.data.prompts import corrective_click, simulate_prompt
 from napari_medsam2.training.learning.losses import calibration_loss, mask_bce, true_iou, volume_loss
 from napari_medsam2.training.learning.micro_sequence import carried_over
+from napari_medsam2.training.mask_errors import spoilt
 from napari_medsam2.training.run.files import WEIGHTS
 
 TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)

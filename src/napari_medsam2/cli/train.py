@@ -112,7 +112,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace, config: TrainConfig, ranks: Ranks) -> int:
-    from ..training.run.files import WEIGHTS, prepare_folder
+    from ..training.folder import prepare_folder
+    from ..training.run.files import WEIGHTS
     from ..training.run.setup import make_task
     from ..training.run.trainer import Trainer
     from ..whole_file import replace_file

@@ -10,7 +10,7 @@ import tifffile
 from scipy import ndimage
 
 from ...errors import TrainingError
-from ..run.files import prepare_folder
+from ..folder import prepare_folder
 
 #: Images, and their side in pixels.
 _COUNT, _SIDE = 32, 192

@@ -20,9 +20,9 @@ from ...images.datasets import Dataset
 from ...segment.windows import RegionOptions, follow, grown, touches_border, window_around
 from ...types import Mask, Mode
 from ..config import TrainConfig
+from ..flips import turned
+from ..mask_errors import bridge_over
 from .batches import Batch
-from .flips import turned
-from .mask_errors import bridge_over
 from .pairs import read_labelled
 from .prompts import chance_of_few, simulate_prompt
 from .split import Part, Split, split

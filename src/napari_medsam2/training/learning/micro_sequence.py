@@ -17,7 +17,6 @@ from ...network.micro.memory import MicroMemory
 from ...network.micro.network import Answer, MicroNetwork
 from ...network.micro.prompt_maps import draw_previous_image, prompt_maps
 from ..data.batches import Batch
-from ..data.mask_errors import spoilt
 from ..data.prompts import (
     GivenPrompts,
     SimulatedPrompt,
@@ -27,6 +26,7 @@ from ..data.prompts import (
     simulate_prompt,
     together,
 )
+from ..mask_errors import spoilt
 from .losses import calibration_loss, mask_bce, true_iou, volume_loss
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.

@@ -21,23 +21,6 @@ from ...whole_file import replace_file
 STATE, WEIGHTS, CURVE, PICTURE = "state.pt", "weights.safetensors", "curve.csv", "curve.png"
 
 
-def prepare_folder(folder: Path) -> None:
-    """Make the folder of a run and see that it can be written to.
-
-    Raises
-    ------
-    TrainingError
-        If not, and why.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise TrainingError(f"cannot write to the folder {folder}: {error.strerror or error}") from error
-
-
 def save_state(path: Path, state: Mapping[str, Any]) -> None:
     """Write the state of a run."""
 

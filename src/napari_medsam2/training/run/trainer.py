@@ -16,10 +16,11 @@ from ...network.micro.encoder import MicroConfig
 from ...network.micro.network import MicroNetwork
 from ..config import TrainConfig
 from ..data.batches import Batch, MakeBatch, Share, SyntheticBatches, batches
+from ..folder import prepare_folder
 from ..learning.learners import Learner, learner_for
 from ..learning.validation import Judge, Score
 from .curve import Curve
-from .files import CURVE, PICTURE, STATE, WEIGHTS, export, load_state, prepare_folder, save_state
+from .files import CURVE, PICTURE, STATE, WEIGHTS, export, load_state, save_state
 from .picture import draw_curve
 from .ranks import Ranks
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ..data.flips import turned
+from ..flips import turned
 from .scenes import Array
 
 

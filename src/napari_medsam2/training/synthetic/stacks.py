@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ...segment.windows import RegionOptions, connected
-from ..data.mask_errors import bridge_over
+from ..mask_errors import bridge_over
 from .appearance import Look, render
 from .courses import Course, Sight, choose_course, mostly_one, see_along
 from .sample import Sample, inside_of_a_border, repeated_beyond, turned_sample
