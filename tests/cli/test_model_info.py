@@ -72,7 +72,7 @@ def test_the_page_of_a_model_says_what_a_user_needs(entry: Any) -> None:
     for fact in (entry.title, entry.purpose, entry.trained_for, entry.licence_words, entry.citation, entry.page):
         assert fact in told
     assert ("non-commercial" in told) is entry.non_commercial
-    assert f"{entry.size_mb:g} MB" in told and f"{entry.image_size} x {entry.image_size} pixels" in told
+    assert entry.size_label in told and f"{entry.image_size} x {entry.image_size} pixels" in told
     assert f"--model {entry.name}" in told
     assert (f"models download {entry.name}" in told) is not entry.bundled
     assert all(url in told for url in entry.alternatives)

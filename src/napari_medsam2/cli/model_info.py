@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..models.download import sha256_of
-from ..models.registry import MODELS, ModelEntry, entry_of_file, groups, local_file
+from ..models.registry import MODELS, ModelEntry, entry_of_file, groups, local_file, megabytes
 from ..models.speed import estimate_seconds
 from .reports import table
 
@@ -38,7 +38,7 @@ def listing(width: int = _WIDTH) -> str:
                 [
                     f"  {entry.name}",
                     "yes" if local_file(entry).is_file() else "-",
-                    f"{entry.size_mb:g} MB",
+                    entry.size_label,
                     f"{entry.image_size}",
                     entry.licence_label,
                 ]
@@ -59,7 +59,7 @@ def about_model(entry: ModelEntry) -> str:
     facts = {
         "trained on": f"{entry.trained_for}.",
         "network": f"{entry.architecture}; sees a frame, or a region of it, as {_pixels(entry)}",
-        "size": f"{'' if entry.size_exact or entry.bundled else 'about '}{entry.size_mb:g} MB",
+        "size": f"{'' if entry.size_exact or entry.bundled else 'about '}{entry.size_label}",
         "licence": f"{entry.licence_label}. {entry.licence_words}",
         "cite": entry.citation,
         "read more": entry.page or str(path.with_name("README.md")),
@@ -97,7 +97,7 @@ def about_file(path: Path) -> str:
         settings = "those of the network; `models import FILE --as NAME` gives it those of a published model"
     facts = {
         "format": "safetensors" if found.kind == "safetensors" else "PyTorch checkpoint, opened without running code",
-        "size": f"{path.stat().st_size / 1e6:.4g} MB",
+        "size": megabytes(path.stat().st_size, digits=4),
         "holds": f"{len(found.weights)} weights, {numbers / 1e6:.4g} million numbers, {', '.join(kinds)}",
         "where": _where(found),
         "names": "those of Hugging Face's transformers" if found.names == "transformers" else "",

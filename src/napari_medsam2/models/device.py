@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
-from .notices import Notice, OnNotice, as_warning
+from .notices import Notice, OnNotice, Remedy, as_warning
 
 if TYPE_CHECKING:
     import torch
 
     from ..network.interface import SegmentationNetwork
-import os
 
 #: What :func:`load_model` takes as a precision.
 PRECISIONS = ("auto", "float32", "bfloat16")
@@ -62,13 +62,7 @@ class Model:
             self.network.autocast = None
             self.device = choose_device("cpu")
         give_back_unused(left)
-        self.on_notice(
-            Notice(
-                f"There is not enough memory on {left} for {self.name}: it continues on the CPU, slower. Nothing was "
-                f"lost. Once other programs have made room, load it on {left} again.",
-                "cpu",
-            )
-        )
+        self.on_notice(Notice(Remedy.MOVED_TO_CPU, self.name, str(left)))
 
     def has_left(self, device: torch.device) -> bool:
         """True if the network is not on a device any more; waits for a move that is under way."""
@@ -107,13 +101,14 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def autocast(precision: str, device: torch.device) -> torch.dtype | None:
+    """The type to compute in where that is good enough, for a precision of :data:`PRECISIONS`; ``None``: float32."""
     import torch
 
     return torch.bfloat16 if use_bfloat16(precision, device) else None
 
 
 def use_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16 where that is good enough; "auto": on GPUs of NVIDIA that do without emulation."""
+    """Whether to compute in bfloat16 where that is good enough; "auto": on GPUs of NVIDIA that need no emulation."""
     import torch
 
     if precision == "auto":

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ..errors import DownloadError, DownloadStopped, ModelError, ServerError
+from ..errors import CheckpointError, DownloadError, DownloadStopped, ModelError, ServerError, UserError
 from .download import Progress, bytes_here, check_space, fetch, sha256_of
 from .registry import MODELS, ModelEntry, entry_of_file, find_entry, local_file, megabytes, models_folder, own_file
 from .remote import HUB, RemoteFile, ask_hub, ask_server, hub_address
@@ -63,7 +63,7 @@ def download_model(name: str, *, progress: Progress | None = None, stopped: Call
     Parameters
     ----------
     name
-        A name in :data:`~napari_medsam2.models.loading.MODELS`.
+        A name in :data:`~napari_medsam2.models.registry.MODELS`.
     progress
         Called with (bytes done, bytes in all); 0 in all where the server does not say.
     stopped
@@ -162,7 +162,7 @@ def _with_checksum(remote: RemoteFile, entry: ModelEntry) -> RemoteFile:
 def _check(entry: ModelEntry, path: Path) -> None:
     try:
         _which(entry, own_file(entry), _architecture(path, called=entry.file))
-    except ValueError as error:
+    except UserError as error:
         raise ModelError(f"what came for {entry.title} was removed again: {error}. {by_hand(entry)}") from error
 
 
@@ -171,7 +171,6 @@ def _architecture(path: Path, *, called: str = "") -> str:
 
     Errors speak of the file as it is ``called`` where the user knows it by that.
     """
-    from ..errors import CheckpointError
     from ..network.sam2.config import architecture
     from ..network.sam2.network import Sam2
     from .loading import load_model

@@ -1,4 +1,4 @@
-"""The models there are, and how to get one ready to run. Listing them is instant: torch is imported on loading only."""
+"""Get a model ready to run: find its file, build its network, put it on a device. Torch is imported on loading only."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import ModelError
+from ..errors import CheckpointError, ModelError
 from ..network.sam2.config import BEHAVIOURS
 from .device import PRECISIONS, Model, autocast, choose_device
-from .notices import Notice, OnNotice, as_warning
-from .registry import MODELS, ModelEntry, entry_of_file, find_entry, groups, local_file, models_folder, no_such
+from .notices import Notice, OnNotice, Remedy, as_warning, does_not_fit
+from .registry import MODELS, ModelEntry, entry_of_file, local_file, no_such
 
 if TYPE_CHECKING:
     import torch
@@ -20,21 +20,6 @@ if TYPE_CHECKING:
     from ..network.interface import SegmentationNetwork
     from ..network.micro.encoder import MicroConfig
     from ..network.sam2.config import Sam2Config
-
-
-__all__ = [
-    "MODELS",
-    "PRECISIONS",
-    "Model",
-    "ModelEntry",
-    "ModelError",
-    "choose_device",
-    "find_entry",
-    "groups",
-    "load_model",
-    "local_file",
-    "models_folder",
-]
 
 
 def load_model(
@@ -50,10 +35,11 @@ def load_model(
     Parameters
     ----------
     name_or_path
-        A name in :data:`MODELS`, or a checkpoint of SAM 2, SAM 2.1, MedSAM2, MedSAM-2, EfficientTAM or this package, as
-        published or in the layout of transformers. A file with the name of a published one gets that model's settings.
+        A name in :data:`~.registry.MODELS`, or a checkpoint of SAM 2, SAM 2.1, MedSAM2, MedSAM-2, EfficientTAM or this
+        package, as published or in the layout of transformers. A file with the name of a published one gets that
+        model's settings.
     device
-        See :func:`choose_device`.
+        See :func:`~.device.choose_device`.
     image_size
         Side of the square network input in pixels, if not the model's own. SAM 2 and its descendants take any multiple
         of 32, and are slower and finer the larger it is.
@@ -75,11 +61,7 @@ def load_model(
     """
     if precision not in PRECISIONS:
         raise ModelError(f"the precision must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}; got {precision!r}")
-    entry = MODELS.get(str(name_or_path).lower())
-    path = local_file(entry) if entry else Path(name_or_path).expanduser()
-    if not path.is_file():
-        raise ModelError(_how_to_get(entry, path) if entry else no_such(str(name_or_path)))
-    entry = entry or entry_of_file(path)
+    entry, path = _located(name_or_path)
     name = entry.name if entry else path.stem
     target = choose_device(device)
     with _errors_in_words(path, name):
@@ -87,23 +69,29 @@ def load_model(
         network.eval().requires_grad_(False)
         fits = _put(network, target)
     if not fits:
-        full = f"{name} does not fit into the memory that is free on {target}"
         if device != "auto":
             raise ModelError(
-                f"{full}: close other programs that use it, choose a smaller model, or run on the CPU (device cpu), "
-                "which is slower"
+                f"{does_not_fit(name, str(target))}: close other programs that use it, choose a smaller model, or run "
+                "on the CPU (device cpu), which is slower"
             )
-        target = choose_device("cpu")
+        full, target = target, choose_device("cpu")
         network.autocast = autocast("float32" if _is_micro(network) else precision, target)
-        on_notice(Notice(f"{full}, so it runs on the CPU, slower.", str(target)))
-    region = True if _is_micro(network) else None
-    return Model(name, network, target, region, on_notice)
+        on_notice(Notice(Remedy.LOADED_ON_CPU, name, str(full)))
+    return Model(name, network, target, region=True if _is_micro(network) else None, on_notice=on_notice)
+
+
+def _located(name_or_path: str | Path) -> tuple[ModelEntry | None, Path]:
+    """The file of a model, and its entry unless it is a file of the user's own."""
+    entry = MODELS.get(str(name_or_path).lower())
+    path = local_file(entry) if entry else Path(name_or_path).expanduser()
+    if not path.is_file():
+        raise ModelError(_how_to_get(entry, path) if entry else no_such(str(name_or_path)))
+    return entry or entry_of_file(path), path
 
 
 @contextmanager
 def _errors_in_words(path: Path, name: str) -> Iterator[None]:
     """Name the file that cannot be used, and say it where the computer has no room for it."""
-    from ..errors import CheckpointError
     from .shortage import is_shortage
 
     try:
@@ -164,7 +152,6 @@ def _build(
 
 def trained_config(path: Path) -> Sam2Config | None:
     """What our own training wrote into a file of a SAM 2: its sizes, input and behaviour; ``None`` in other files."""
-    from ..errors import CheckpointError
     from ..network.checkpoints import load_config
     from ..network.sam2.config import sam2_config
 
@@ -177,7 +164,6 @@ def trained_config(path: Path) -> Sam2Config | None:
 
 def micro_config(path: Path, settings: Mapping[str, object]) -> MicroConfig:
     """The sizes of a micro network, from what its file says of them; the bundled ones if it says nothing."""
-    from ..errors import CheckpointError
     from ..network.micro.encoder import MicroConfig
 
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
@@ -198,6 +184,6 @@ def _how_to_get(entry: ModelEntry, path: Path) -> str:
         return f"the bundled model is missing from this installation ({path}); installing napari-medsam2 again helps"
     return (
         f"{entry.title} is not on this computer. `napari-medsam2 models download {entry.name}` fetches it from "
-        f"{entry.source} ({entry.size_mb:g} MB, licence: {entry.licence_label}) to {path}; a file that you have is "
+        f"{entry.source} ({entry.size_label}, licence: {entry.licence_label}) to {path}; a file that you have is "
         "used from anywhere with --model FILE"
     )

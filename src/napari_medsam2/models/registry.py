@@ -20,11 +20,11 @@ else:
     import tomli as tomllib
 
 
-def megabytes(size: float) -> str:
-    """Bytes as people read them, such as ``156 MB``."""
+def megabytes(size: float, digits: int = 3) -> str:
+    """Bytes as people read them, such as ``156 MB``, to so many digits."""
     if size < 1e6:
-        return f"{size / 1e3:.3g} kB"
-    return f"{size / 1e6:.3g} MB" if size < 1e9 else f"{size / 1e9:.3g} GB"
+        return f"{size / 1e3:.{digits}g} kB"
+    return f"{size / 1e6:.{digits}g} MB" if size < 1e9 else f"{size / 1e9:.{digits}g} GB"
 
 
 _HERE = Path(__file__).parent
@@ -94,9 +94,9 @@ class ModelEntry:
     bundled: bool = False
 
     @property
-    def size_mb(self) -> float:
-        """Size of the file in megabytes, for people."""
-        return round(self.size_bytes / 1e6)
+    def size_label(self) -> str:
+        """Size of the file in whole megabytes, such as ``156 MB``."""
+        return megabytes(round(self.size_bytes, -6))
 
     @property
     def licence_label(self) -> str:

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import PromptError, SessionError
 from ..memory_bank import Fifo
-from ..models.notices import Notice
+from ..models.notices import Notice, Remedy
 from ..models.shortage import is_of_main_memory, is_shortage
 from ..prompts import is_erased, says_where
 from ..results import FrameResult
@@ -404,13 +404,8 @@ class Propagator:
     def _tell_of_savings(self, device: torch.device) -> None:
         if not self._told_of_savings:
             self._told_of_savings = True
-            self.segmenter.looker.model.on_notice(
-                Notice(
-                    f"Memory is short on {device}: fewer image features are kept from now on, so coming back to a "
-                    "frame takes longer.",
-                    str(device),
-                )
-            )
+            model = self.segmenter.looker.model
+            model.on_notice(Notice(Remedy.KEEPS_LESS, model.name, str(device)))
 
 
 def _back_to(source: int, step: Step) -> Sequence[int]:
