@@ -165,7 +165,7 @@ def test_the_work_of_a_frame_is_as_the_table_says(name: str) -> None:
         if name == "micro":
             micro = MicroNetwork(MicroConfig(image_size=side)).eval()
             features = micro.encode_image(torch.rand(1, 3, side, side))
-            found = micro.segment(features, None, [], ordered=True)
+            found = micro.segment(features, None, [], mode="stack")
             micro.encode_memory(features, found, torch.rand(1, 1, side, side), prompted=False)
         else:
             with torch.device("meta"):

@@ -310,7 +310,7 @@ def test_corrections_click_on_the_worst_frame_until_nothing_is_wrong() -> None:
         images[t][disc((64, 64), x, x, 5 + t // 6)] = 204
     dataset = Dataset("twins", "stack", as_frames(images), masks.astype(np.uint8), {1: "disc"})
     model = blob_model()
-    model.network.sees_neighbour = False
+    model.network.uses_neighbour = False
     scores = [next(evaluate(model, dataset, Protocol("point", frame=0, corrections=n))).dice for n in range(4)]
     assert scores[0] < scores[1] < scores[2] == scores[3] == 1
 

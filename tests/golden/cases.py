@@ -132,7 +132,7 @@ class Cases:
 
     def _conditioned(self, t: int, recalls: list[Recall], n_frames: int) -> Tensor:
         return self.network.attend(
-            self._levels[t][2], self.network.memory_tokens(recalls, ordered=True, n_frames=n_frames)
+            self._levels[t][2], self.network.memory_tokens(recalls, mode="stack", n_frames=n_frames)
         )
 
     def _step(self, case: str, t: int, n_frames: int) -> None:

@@ -144,11 +144,11 @@ def test_half_precision_on_request_gives_nearly_the_same_masks(tmp_path: Path, m
         network = load_model(tmp_path / "own.pt", device="cpu", precision=precision).network
         features = network.encode_image(torch.from_numpy(frame(0, 128))[None])
         point = {"points": torch.tensor([[65.0, 50.0]]), "point_labels": torch.tensor([1])}
-        first = network.segment(features, PromptTensors(**{**no_prompts(), **point}), [], ordered=True)
+        first = network.segment(features, PromptTensors(**{**no_prompts(), **point}), [], mode="stack")
         logits = torch.nn.functional.interpolate(first.logits, size=(128, 128))
         memory = network.encode_memory(features, first, logits, prompted=True)
         second = network.encode_image(torch.from_numpy(frame(1, 128))[None])
-        found = network.segment(second, None, [Recall(memory, offset=1, pinned=True)], ordered=True, n_frames=2)
+        found = network.segment(second, None, [Recall(memory, offset=1, pinned=True)], mode="stack", n_frames=2)
         assert found.logits.dtype == torch.float32
         masks.append(torch.cat([first.logits, found.logits]))
     assert torch.equal(masks[0], masks[1])

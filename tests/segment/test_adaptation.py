@@ -12,9 +12,9 @@ from fakes import PLAIN, blob_model, disc
 from napari_medsam2.geometry.window import Window
 from napari_medsam2.models.device import Model
 from napari_medsam2.models.loading import load_model
-from napari_medsam2.network.interface import Adaptation, Lesson
+from napari_medsam2.network.interface import Adaptation, AdaptationSet
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
-from napari_medsam2.segment.augmentation import FLOW, STACK, make_lesson
+from napari_medsam2.segment.augmentation import AUGMENTATION, make_adaptation_set
 from napari_medsam2.session.session import Session, SessionOptions
 from napari_medsam2.types import Mode
 
@@ -34,58 +34,58 @@ def stack(n_frames: int = 4) -> np.ndarray:
     return np.stack([(frame()[0][..., 0] * 255).astype(np.uint8)] * n_frames)
 
 
-def lesson_of(window: Window, size: int = 64, *, ordered: bool = True) -> Lesson:
-    lesson = make_lesson(*frame(), window, size, ordered=ordered)
-    assert lesson is not None
-    return lesson
+def set_of(window: Window, size: int = 64, *, mode: Mode = "stack") -> AdaptationSet:
+    made = make_adaptation_set(*frame(), window, size, mode=mode)
+    assert made is not None
+    return made
 
 
 # ---- views -----------------------------------------------------------------------------------------------------------
 
 
 def test_views_show_the_object_elsewhere_bent_and_mostly_smaller_with_its_mask_on_it() -> None:
-    lesson = lesson_of(AROUND)
-    count = STACK.views + STACK.elsewhere
-    assert lesson.views.shape == (count, 3, 64, 64) and lesson.wanted.shape == (count, 1, 64, 64)
-    assert lesson.views.min() >= 0 and lesson.views.max() <= 1
-    shown, wanted = lesson.views[: STACK.views], lesson.wanted[: STACK.views]
+    made = set_of(AROUND)
+    count = AUGMENTATION["stack"].views + AUGMENTATION["stack"].elsewhere
+    assert made.views.shape == (count, 3, 64, 64) and made.view_masks.shape == (count, 1, 64, 64)
+    assert made.views.min() >= 0 and made.views.max() <= 1
+    shown, wanted = made.views[: AUGMENTATION["stack"].views], made.view_masks[: AUGMENTATION["stack"].views]
     there = wanted.sum((1, 2, 3)) > 40
     bright = (shown.mean(1, keepdim=True) > 0.55) == (wanted > 0.5)
     assert bright[there].float().mean() > 0.97, "image and mask move together"
-    areas = wanted.sum((1, 2, 3)) / lesson.mask.sum()
+    areas = wanted.sum((1, 2, 3)) / made.mask.sum()
     assert (areas < 1).float().mean() > 0.6 and areas.min() < 0.3 and areas.max() > 0.85
     assert len({tuple(mask.flatten().tolist()) for mask in wanted}) == len(wanted)
 
 
 def test_elsewhere_nothing_is_wanted_and_the_object_itself_is_not_judged() -> None:
-    lesson = lesson_of(AROUND)
-    elsewhere = slice(STACK.views, None)
-    assert not lesson.wanted[elsewhere].any()
-    bright = lesson.views[elsewhere].mean(1, keepdim=True) > 0.7
+    made = set_of(AROUND)
+    elsewhere = slice(AUGMENTATION["stack"].views, None)
+    assert not made.view_masks[elsewhere].any()
+    bright = made.views[elsewhere].mean(1, keepdim=True) > 0.7
     assert bright.any(), "a part of the object is in some of these windows"
-    assert lesson.counts[elsewhere][bright].max() < 0.5 and lesson.counts[elsewhere].mean() > 0.9
-    overlap = ((1 - lesson.counts[elsewhere]) * lesson.mask).sum((1, 2, 3)) / lesson.mask.sum()
-    assert overlap.max() <= STACK.overlap + 1e-6
+    assert made.view_weights[elsewhere][bright].max() < 0.5 and made.view_weights[elsewhere].mean() > 0.9
+    overlap = ((1 - made.view_weights[elsewhere]) * made.mask).sum((1, 2, 3)) / made.mask.sum()
+    assert overlap.max() <= AUGMENTATION["stack"].overlap + 1e-6
 
 
 def test_a_frame_that_is_all_in_the_window_has_no_elsewhere() -> None:
-    lesson = lesson_of(Window.whole(SHAPE))
-    assert len(lesson.views) == STACK.views and (lesson.counts == 1).all()
+    made = set_of(Window.whole(SHAPE))
+    assert len(made.views) == AUGMENTATION["stack"].views and (made.view_weights == 1).all()
 
 
 def test_on_another_image_of_a_flow_the_thing_lies_anywhere_and_anyhow() -> None:
-    near, anywhere = lesson_of(Window.whole(SHAPE)), lesson_of(Window.whole(SHAPE), ordered=False)
-    assert len(anywhere.views) == FLOW.views and not anywhere.ordered
+    near, anywhere = set_of(Window.whole(SHAPE)), set_of(Window.whole(SHAPE), mode="flow")
+    assert len(anywhere.views) == AUGMENTATION["flow"].views and anywhere.mode == "flow"
 
-    def spread(lesson: Lesson) -> float:
-        return float(np.std([np.argwhere(mask[0].numpy()).mean(0) for mask in lesson.wanted if mask.any()], 0).mean())
+    def spread(made: AdaptationSet) -> float:
+        return float(np.std([np.argwhere(mask[0].numpy()).mean(0) for mask in made.view_masks if mask.any()], 0).mean())
 
     assert spread(anywhere) > 2 * spread(near)
 
 
-def test_the_same_frame_makes_the_same_lesson() -> None:
-    first, second = lesson_of(AROUND), lesson_of(AROUND)
-    assert torch.equal(first.views, second.views) and torch.equal(first.wanted, second.wanted)
+def test_the_same_frame_makes_the_same_views() -> None:
+    first, second = set_of(AROUND), set_of(AROUND)
+    assert torch.equal(first.views, second.views) and torch.equal(first.view_masks, second.view_masks)
 
 
 @pytest.mark.parametrize("place", [(40, 48), (40, 49)])
@@ -93,14 +93,15 @@ def test_an_object_of_a_pixel_or_of_a_line_can_be_learned_too(place: tuple[int, 
     image, mask = frame()
     mask[:] = False
     mask[40, 48 : place[1] + 1] = True
-    lesson = make_lesson(image, mask, replace(AROUND, size_y=20.0, size_x=20.0), 128, ordered=True)
-    assert lesson is not None and torch.isfinite(lesson.views).all()
+    made = make_adaptation_set(image, mask, replace(AROUND, size_y=20.0, size_x=20.0), 128, mode="stack")
+    assert made is not None and torch.isfinite(made.views).all()
 
 
 def test_what_is_too_thin_to_be_seen_in_the_window_teaches_nothing() -> None:
     thin = np.zeros((900, 900), bool)
     thin[:, 400] = True
-    assert make_lesson(np.zeros((900, 900, 3), np.float32), thin, Window.whole((900, 900)), 64, ordered=True) is None
+    image, window = np.zeros((900, 900, 3), np.float32), Window.whole((900, 900))
+    assert make_adaptation_set(image, thin, window, 64, mode="stack") is None
 
 
 # ---- the bundled network ---------------------------------------------------------------------------------------------
@@ -118,19 +119,19 @@ def test_what_is_learned_makes_the_views_more_likely_and_leaves_the_network_as_i
     network = micro.network
     assert isinstance(network, MicroNetwork)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    lesson = lesson_of(AROUND, 128)
-    learned = network.adapt(lesson)
+    made = set_of(AROUND, 128)
+    learned = network.adapt(made)
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert {name.split(".")[0] for name in learned.parameters} == set(adaptation.LEARNING)
 
-    features, coarse = network.coarse_answers(lesson)
+    features, coarse = network.coarse_answers(made)
     decoder = network.decoder
     with torch.no_grad():
-        plain = adaptation.adaptation_loss(decoder.fine(features, coarse)[0], lesson.wanted, lesson.counts)
+        plain = adaptation.adaptation_loss(decoder.fine(features, coarse)[0], made.view_masks, made.view_weights)
         saved = {name: value.clone() for name, value in decoder.state_dict().items()}
         try:
             decoder.load_state_dict(saved | learned.parameters)
-            adapted = adaptation.adaptation_loss(decoder.fine(features, coarse)[0], lesson.wanted, lesson.counts)
+            adapted = adaptation.adaptation_loss(decoder.fine(features, coarse)[0], made.view_masks, made.view_weights)
         finally:
             decoder.load_state_dict(saved)
     assert adapted < 0.97 * plain
@@ -144,15 +145,15 @@ def test_of_several_masks_the_mean_is_taken() -> None:
 
 
 @pytest.fixture
-def lessons(micro: Model, monkeypatch: pytest.MonkeyPatch) -> list[Lesson]:
-    """The lessons that the bundled network was given; it takes two steps in each."""
-    given: list[Lesson] = []
+def sets(micro: Model, monkeypatch: pytest.MonkeyPatch) -> list[AdaptationSet]:
+    """What the bundled network was given to adapt on; it takes two steps on each."""
+    given: list[AdaptationSet] = []
     monkeypatch.setattr("napari_medsam2.network.micro.adaptation.STEPS", 2)
     adapt = type(micro.network).adapt
 
-    def learn(self: object, lesson: Lesson) -> Adaptation | None:
-        given.append(lesson)
-        return adapt(self, lesson)  # type: ignore[arg-type]
+    def learn(self: object, made: AdaptationSet) -> Adaptation | None:
+        given.append(made)
+        return adapt(self, made)  # type: ignore[arg-type]
 
     monkeypatch.setattr(type(micro.network), "adapt", learn)
     return given
@@ -163,37 +164,39 @@ def session_of(micro: Model, **options: object) -> Session:
 
 
 def test_a_drawn_mask_is_learned_once_when_the_first_slice_beside_it_needs_it(
-    micro: Model, lessons: list[Lesson]
+    micro: Model, sets: list[AdaptationSet]
 ) -> None:
     session = session_of(micro)
     session.add(MaskPrompt(1, frame()[1]))
     session.segment(1)
-    assert not lessons, "painting is not slowed down"
+    assert not sets, "painting is not slowed down"
     results = list(session.propagate())
-    assert len(lessons) == 1 and len(results) == 4
+    assert len(sets) == 1 and len(results) == 4
     assert all(result.mask[40, 48] for result in results)
     list(session.propagate())
     session.undo()
     session.redo()
     session.segment(3)
-    assert len(lessons) == 1, "nothing new was drawn"
+    assert len(sets) == 1, "nothing new was drawn"
     session.replace_prompts(1, 1, [MaskPrompt(1, disc(SHAPE, 40, 48, 8))])
     list(session.propagate())
-    assert len(lessons) == 2
+    assert len(sets) == 2
     session.add(MaskPrompt(3, frame()[1]))
     list(session.propagate())
-    assert len(lessons) == 3, "a second mask teaches too"
+    assert len(sets) == 3, "a second mask teaches too"
 
 
-def test_of_many_masks_those_nearby_teach(micro: Model, lessons: list[Lesson]) -> None:
+def test_of_many_masks_those_nearby_teach(micro: Model, sets: list[AdaptationSet]) -> None:
     session = Session(micro, stack(9), mode="stack", contrast=PLAIN)
     for t in (0, 1, 2, 6):
         session.add(MaskPrompt(t, frame()[1]))
     assert session.segment(4).mask.any()
-    assert len(lessons) == 2
+    assert len(sets) == 2
 
 
-def test_nothing_is_learned_from_boxes_and_clicks_or_when_it_is_not_wanted(micro: Model, lessons: list[Lesson]) -> None:
+def test_nothing_is_learned_from_boxes_and_clicks_or_when_it_is_not_wanted(
+    micro: Model, sets: list[AdaptationSet]
+) -> None:
     session = session_of(micro)
     session.add(BoxPrompt(1, 29.5, 37.5, 50.5, 58.5))
     list(session.propagate())
@@ -202,17 +205,17 @@ def test_nothing_is_learned_from_boxes_and_clicks_or_when_it_is_not_wanted(micro
     plain = session_of(micro, adapt=False)
     plain.add(MaskPrompt(1, frame()[1]))
     list(plain.propagate())
-    assert not lessons
+    assert not sets
 
 
 @pytest.mark.parametrize("mode", ["stack", "flow"])
-def test_what_was_learned_is_used(micro: Model, lessons: list[Lesson], mode: Mode) -> None:
+def test_what_was_learned_is_used(micro: Model, sets: list[AdaptationSet], mode: Mode) -> None:
     found = []
     for adapt in (False, True):
         session = Session(micro, stack(2), mode=mode, contrast=PLAIN, options=SessionOptions(adapt=adapt))
         session.add(MaskPrompt(0, frame()[1]))
         found.append(list(session.propagate())[-1])
-    assert [lesson.ordered for lesson in lessons] == [mode == "stack"]
+    assert [one.mode for one in sets] == [mode]
     assert found[0].confidence != found[1].confidence or (found[0].mask != found[1].mask).any()
 
 

@@ -85,7 +85,7 @@ def test_a_drawn_mask_is_final_and_feeds_the_memory():
 def test_a_negative_click_on_a_followed_frame_corrects_it_from_memory():
     frames, masks = moving_disc()
     frames[4][disc((64, 64), 50, 50, 5)] = 204  # a second blob that looks alike, out of the way
-    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(hint=False))
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(neighbour=False))
     session.add(click(0, masks))
     list(session.propagate())
     assert session.result(4).mask[50, 50]
@@ -112,7 +112,7 @@ def test_clicks_on_a_followed_frame_correct_the_mask_that_it_had(mode):
     def shown(*prompts):
         session.replace_prompts(1, 4, prompts)
         session.segment(4)
-        return network.calls.segmented[-1].prompts.earlier
+        return network.calls.segmented[-1].prompts.correcting
 
     red = PointPrompt(4, 50, 50, positive=False)
     assert shown(red).sum() > 0 and session.result(4).prompted
@@ -131,7 +131,7 @@ def test_red_clicks_that_come_first_wait_for_what_they_correct(mode, order):
     assert session.plan() == 6
     assert [r.frame for r in session.propagate()] == order
     assert session.result(4).prompted and session.steps_left == 0
-    corrections = [c.prompts.earlier for c in session.model.network.calls.segmented if c.prompts is not None]
+    corrections = [c.prompts.correcting for c in session.model.network.calls.segmented if c.prompts is not None]
     np.testing.assert_array_equal(corrections[-1][0, 0].numpy() > 0.5, masks[4])
     assert [r.frame for r in session.propagate()][:2] == [0, 4], "then it is one of the prompted frames"
 
@@ -143,14 +143,14 @@ def test_a_preview_of_a_frame_with_red_clicks_alone_looks_where_the_object_is():
     session.add(PointPrompt(1, 22, 30, positive=False))
     session.segment(1)
     call = session.model.network.calls.segmented[-1]
-    assert call.prompts.earlier is not None and session.result(1).window.size_y < 64
+    assert call.prompts.correcting is not None and session.result(1).window.size_y < 64
     session.undo()
     assert session.objects == (1,) and session.result(1) is None
 
 
 def test_a_red_click_can_say_that_the_object_has_ended():
     frames, masks = moving_disc(12)
-    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(hint=False))
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(neighbour=False))
     session.add(click(2, masks))
     list(session.propagate())
     session.add(PointPrompt(7, *np.argwhere(masks[7]).mean(axis=0), positive=False))
@@ -175,7 +175,7 @@ def test_a_click_after_a_deleted_correction_is_a_correction_again():
         session.add(PointPrompt(4, 2, 2, positive=positive))
         session.segment(4)
         call = session.model.network.calls.segmented[-1]
-        assert call.prompts.earlier is not None and call.recalls
+        assert call.prompts.correcting is not None and call.recalls
         session.replace_prompts(1, 4, [])
 
 
@@ -234,7 +234,7 @@ def test_clicks_correct_nothing_where_nothing_was_found():
     assert session.result(8).absent
     session.add(PointPrompt(8, 20, 20))
     session.segment(8)
-    assert session.model.network.calls.segmented[-1].prompts.earlier is None
+    assert session.model.network.calls.segmented[-1].prompts.correcting is None
 
 
 def test_prompting_again_replaces_the_entry_of_the_frame():
@@ -250,8 +250,9 @@ def test_prompting_again_replaces_the_entry_of_the_frame():
 class Deaf(BlobNetwork):
     """Finds the bright blob near the one before, whatever is clicked away."""
 
-    def _chosen(self, blobs, count, image, prompts, recalls, previous):
-        return super()._chosen(blobs, count, image, None if previous is not None else prompts, recalls, previous)
+    def _chosen(self, blobs, count, image, prompts, recalls, neighbour_mask):
+        prompts = None if neighbour_mask is not None else prompts
+        return super()._chosen(blobs, count, image, prompts, recalls, neighbour_mask)
 
 
 def test_results_that_were_taken_over_come_back_when_their_correction_goes():

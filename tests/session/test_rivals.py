@@ -110,8 +110,8 @@ def test_the_network_gets_the_mask_that_is_left_and_a_click_where_there_were_cli
         for _ in range(3):
             next(run)
         asked = one.model.network.calls.segmented[-1].prompts
-        assert asked.point_labels.tolist() == labels and asked.earlier.any()
-        assert asked.earlier[0, 0].numpy()[:, 30:].sum() == 0, "the blue disc is not part of it any more"
+        assert asked.point_labels.tolist() == labels and asked.correcting.any()
+        assert asked.correcting[0, 0].numpy()[:, 30:].sum() == 0, "the blue disc is not part of it any more"
 
 
 def test_in_a_stack_objects_are_told_apart_by_where_they_are():

@@ -81,8 +81,8 @@ def test_memory_follows_sam2_rules_in_a_stack():
     pinned, *others = calls[4].recalls
     assert (pinned.pinned, pinned.offset, pinned.slot) == (True, 4, None)
     assert [(r.slot, r.offset, r.pinned) for r in others] == [(1, 1, False), (2, 2, False), (3, 3, False)]
-    assert all(call.ordered for call in calls)
-    assert all(call.previous is not None for call in calls[1:])
+    assert all(call.mode == "stack" for call in calls)
+    assert all(call.neighbour_mask is not None for call in calls[1:])
 
 
 def test_nothing_is_run_after_the_object_has_ended():
@@ -115,8 +115,8 @@ def test_one_prompt_in_a_flow_finds_the_object_in_every_image():
     for t, frame in enumerate(session.frames):
         np.testing.assert_array_equal(session.result(t).mask, frame[..., 0] > 100)
     calls = session.model.network.calls.segmented
-    assert not any(call.ordered for call in calls)
-    assert all(call.previous is None for call in calls)
+    assert all(call.mode == "flow" for call in calls)
+    assert all(call.neighbour_mask is None for call in calls)
     assert all(recall.slot is None and recall.offset is None for call in calls for recall in call.recalls)
     assert {len(call.recalls) for call in calls} == {0, 1, 2, 3, 4, 5}
 

@@ -22,6 +22,7 @@ from napari_medsam2.network.interface import (
 )
 from napari_medsam2.prompts import BoxPrompt, PointPrompt
 from napari_medsam2.session.session import Session
+from napari_medsam2.types import Mode
 
 #: Contrast that leaves uint8 images as they are.
 PLAIN = Contrast(0, 255)
@@ -33,8 +34,8 @@ class Call:
 
     prompted: bool
     recalls: tuple[Recall, ...]
-    ordered: bool
-    previous: Tensor | None
+    mode: Mode
+    neighbour_mask: Tensor | None
     prompts: PromptTensors | None
 
 
@@ -59,7 +60,7 @@ class BlobNetwork(SegmentationNetwork):
     def __init__(self, image_size: int = 64) -> None:
         super().__init__()
         self.image_size = image_size
-        self.sees_neighbour = True
+        self.uses_neighbour = True
         self.calls = Calls()
         self.fail_next: list[Exception] = []
 
@@ -77,23 +78,23 @@ class BlobNetwork(SegmentationNetwork):
         prompts: PromptTensors | None,
         recalls: Sequence[Recall],
         *,
-        ordered: bool,
-        previous: Tensor | None = None,
-        previous_image: Tensor | None = None,
+        mode: Mode,
+        neighbour_mask: Tensor | None = None,
+        neighbour_image: Tensor | None = None,
         n_frames: int = 1,
     ) -> Prediction:
-        self.calls.segmented.append(Call(prompts is not None, tuple(recalls), ordered, previous, prompts))
+        self.calls.segmented.append(Call(prompts is not None, tuple(recalls), mode, neighbour_mask, prompts))
         if prompts is not None and prompts.mask is not None:
             return Prediction((prompts.mask - 0.5) * 20, iou=1.0, objectness=1.0)
         image = features.levels[0][0].numpy()
         blobs, count = ndimage.label(image.max(0) > 0.3)
-        chosen = self._chosen(blobs, count, image, prompts, recalls, previous)
+        chosen = self._chosen(blobs, count, image, prompts, recalls, neighbour_mask)
         mask = np.isin(blobs, sorted(chosen))
         iou = float(image.max(0)[mask].mean()) if mask.any() else 0.1
         logits = torch.from_numpy(np.where(mask, 8.0, -8.0).astype(np.float32))[None, None]
         return Prediction(logits, iou=iou, objectness=0.95 if mask.any() else 0.05)
 
-    def _chosen(self, blobs, count, image, prompts, recalls, previous) -> set[int]:
+    def _chosen(self, blobs, count, image, prompts, recalls, neighbour_mask) -> set[int]:
         chosen: set[int] = set()
         if prompts is not None:
             pixels = prompts.points.round().long().clamp(0, self.image_size - 1).tolist()
@@ -101,8 +102,8 @@ class BlobNetwork(SegmentationNetwork):
             chosen |= {int(blobs[y, x]) for (x, y), label in zip(pixels, labels, strict=True) if label}
             for x0, y0, x1, y1 in (prompts.boxes.clamp(0, self.image_size) + 0.5).long().tolist():
                 chosen |= set(np.unique(blobs[y0:y1, x0:x1]).tolist())
-        if not chosen - {0} and previous is not None:
-            chosen |= set(np.unique(blobs[previous[0, 0].numpy() > 0.5]).tolist())
+        if not chosen - {0} and neighbour_mask is not None:
+            chosen |= set(np.unique(blobs[neighbour_mask[0, 0].numpy() > 0.5]).tolist())
         elif not chosen - {0} and recalls:
             like = torch.stack([r.memory.tokens["colour"][0] * r.weight for r in recalls]).mean(0).numpy() + 1e-6
             for blob in range(1, count + 1):

@@ -16,6 +16,7 @@ from napari_medsam2.training.data.batches import SyntheticBatches
 from napari_medsam2.training.learning.learners import learner_for
 from napari_medsam2.training.run.files import export
 from napari_medsam2.training.run.trainer import TrainingTask
+from napari_medsam2.types import Mode
 
 CPU = torch.device("cpu")
 TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)
@@ -44,13 +45,13 @@ def write_small_micro(path: Path) -> Path:
     return path
 
 
-def discs(count: int, size: int = 48, *, seed: int = 0, ordered: bool = False) -> tuple[np.ndarray, np.ndarray]:
+def discs(count: int, size: int = 48, *, seed: int = 0, mode: Mode = "flow") -> tuple[np.ndarray, np.ndarray]:
     """Bright discs on noise, uint8 ``(count, size, size)``, and their masks; a stack moves the disc by a pixel."""
     rng = np.random.default_rng(seed)
     rows, columns = np.indices((size, size))
     masks = []
     for t in range(count):
-        y, x = (size / 2, size / 3 + t) if ordered else rng.uniform(14, size - 14, 2)
+        y, x = (size / 2, size / 3 + t) if mode == "stack" else rng.uniform(14, size - 14, 2)
         masks.append((rows - y) ** 2 + (columns - x) ** 2 <= 9**2)
     truth = np.stack(masks)
     return (50 + 110 * truth + rng.normal(0, 8, truth.shape)).clip(0, 255).astype(np.uint8), truth.astype(np.uint8)

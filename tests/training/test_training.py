@@ -111,7 +111,7 @@ def test_corrective_clicks_come_with_the_mask_that_they_correct() -> None:
 
     torch.manual_seed(0)
     batch = make_batch(
-        TINY, next(n for n in range(9) if make_batch(TINY, n).ordered and not make_batch(TINY, n).rollout)
+        TINY, next(n for n in range(9) if make_batch(TINY, n).mode == "stack" and not make_batch(TINY, n).rollout)
     )
     run = _SequenceRun(MicroNetwork(), batch, SequenceOptions(corrections=0.0))
     first, nothing_before = run._corrected(0, list(batch.prompts), None, None)
@@ -122,16 +122,16 @@ def test_corrective_clicks_come_with_the_mask_that_they_correct() -> None:
     run._frame(0)
     later, _ = run._corrected(1, [None] * run.count, *run._recall(1))
     assert all(p is None or 1 <= len(p.points) <= 3 for p in later) and any(later)
-    earlier = torch.zeros(run.count, 1, run.size, run.size)
-    earlier[..., :8, :] = 1.0
-    maps = dict(zip(PROMPT_MAPS, run._maps(1, run._features[1], later, earlier).unbind(1), strict=True))
+    correcting = torch.zeros(run.count, 1, run.size, run.size)
+    correcting[..., :8, :] = 1.0
+    maps = dict(zip(PROMPT_MAPS, run._maps(1, run._features[1], later, correcting).unbind(1), strict=True))
     for i, p in enumerate(later):
         corrected = p is not None
         assert maps["has prompt"][i].all() == corrected
-        assert (maps["previous"][i, :4] == 1).all() == corrected
+        assert (maps["neighbour mask"][i, :4] == 1).all() == corrected
         assert (maps["change"][i] == 0).all() == corrected, "a corrected frame is its own neighbour"
-    maps = dict(zip(PROMPT_MAPS, run._maps(1, run._features[1], later, 0 * earlier).unbind(1), strict=True))
-    assert [bool(seen.all()) for seen in maps["has previous"]] == [p is None for p in later], "nothing is no neighbour"
+    maps = dict(zip(PROMPT_MAPS, run._maps(1, run._features[1], later, 0 * correcting).unbind(1), strict=True))
+    assert [bool(seen.all()) for seen in maps["has neighbour"]] == [p is None for p in later], "nothing is no neighbour"
 
 
 def test_training_recalls_what_the_bank_of_inference_would() -> None:

@@ -121,9 +121,8 @@ def run(arguments: argparse.Namespace) -> int:
         if not session.results:
             raise
 
-    ordered = arguments.mode == "stack"
     write_labels(
-        arguments.output, lambda t: session.labels(t, dtype), shapes, dtype=dtype, names=names, ordered=ordered
+        arguments.output, lambda t: session.labels(t, dtype), shapes, dtype=dtype, names=names, mode=arguments.mode
     )
     results = [result for _, result in sorted(session.results.items())]
     if arguments.json:

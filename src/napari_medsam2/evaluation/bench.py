@@ -64,22 +64,22 @@ def bench(model: Model, *, repeats: int = 5, memories: int = 7) -> list[Timing]:
 
     with torch.inference_mode():
         features = network.encode_image(image)
-        first = network.segment(features, prompts, [], ordered=True)
+        first = network.segment(features, prompts, [], mode="stack")
         memory = network.encode_memory(features, first, mask, prompted=True)
         recalls = [Recall(memory, offset=memories, pinned=True)]
         recalls += [Recall(memory, offset=slot, slot=slot) for slot in range(1, memories)]
 
         def from_memory() -> Any:
-            return network.segment(features, None, recalls, ordered=True, n_frames=memories + 1)
+            return network.segment(features, None, recalls, mode="stack", n_frames=memories + 1)
 
         def whole_frame() -> Any:
             seen = network.encode_image(image)
-            found = network.segment(seen, None, recalls, ordered=True, n_frames=memories + 1)
+            found = network.segment(seen, None, recalls, mode="stack", n_frames=memories + 1)
             return network.encode_memory(seen, found, mask, prompted=False)
 
         stages: dict[str, Callable[[], Any]] = {
             "encode image": lambda: network.encode_image(image),
-            "segment from a box": lambda: network.segment(features, prompts, [], ordered=True),
+            "segment from a box": lambda: network.segment(features, prompts, [], mode="stack"),
             f"segment from {memories} memories": from_memory,
             "encode memory": lambda: network.encode_memory(features, first, mask, prompted=True),
             "a propagated frame": whole_frame,

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OutputError
+from ..types import Mode
 from .files import TIF_SUFFIXES
 
 
@@ -102,7 +103,7 @@ def write_labels(
     *,
     dtype: type[np.unsignedinteger[Any]],
     names: Sequence[str],
-    ordered: bool,
+    mode: Mode,
 ) -> None:
     """Write one label image a frame, zlib-compressed, one frame in memory at a time.
 
@@ -130,7 +131,7 @@ def write_labels(
             for t, (rows, columns) in enumerate(shapes):
                 yield np.pad(labels(t).astype(dtype), ((0, height - rows), (0, width - columns)))
 
-        metadata = {"axes": "ZYX" if ordered else "IYX"}
+        metadata = {"axes": "ZYX" if mode == "stack" else "IYX"}
         _write(tifffile, path, pages(), metadata=metadata, shape=(len(shapes), height, width), dtype=dtype)
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error}") from error

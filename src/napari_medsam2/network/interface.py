@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..types import Mode
+
 
 @dataclass(frozen=True)
 class ImageFeatures:
@@ -57,15 +59,16 @@ class PromptTensors:
         Several boxes mean their union.
     mask
         The drawn mask as float32 ``[1, 1, S, S]`` in 0..1, or ``None``. A mask is final: the prediction is the mask.
-    earlier
-        What clicks correct: the mask that this frame had without them, float32 ``[1, 1, S, S]`` in 0..1, or ``None``.
+    correcting
+        The mask that the clicks correct, which this frame had without them, float32 ``[1, 1, S, S]`` in 0..1, or
+        ``None``.
     """
 
     points: Tensor
     point_labels: Tensor
     boxes: Tensor
     mask: Tensor | None = None
-    earlier: Tensor | None = None
+    correcting: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -132,34 +135,40 @@ class Memory:
 
 
 @dataclass(frozen=True, eq=False)
-class Lesson:
-    """A frame whose mask the user drew, and views from which a network can learn what this object looks like.
+class AdaptationSet:
+    """What a network adapts to one object on: the frame whose mask the user drew, and views made from it.
 
     Attributes
     ----------
     image, mask
         The network input around the object, float32 ``[1, 3, S, S]`` in 0..1, and its mask ``[1, 1, S, S]`` in 0..1.
     views
-        What another frame might show, ``[N, 3, S, S]``.
-    wanted
-        The object's masks on the views, ``[N, 1, S, S]`` of 0 and 1; empty where it is gone.
-    counts
-        1 where a view is to be judged, else 0, ``[N, 1, S, S]``.
-    ordered
-        True in a stack: the views are of slices beside this one. False in a flow: they are of other images.
+        What another frame might show, float32 ``[N, 3, S, S]`` in 0..1.
+    view_masks
+        The object's masks on the views, float32 ``[N, 1, S, S]`` of 0 and 1; all 0 where it is gone.
+    view_weights
+        1 where a pixel of a view counts in the loss, else 0, float32 ``[N, 1, S, S]``.
+    mode
+        In a stack the views are like slices beside this one, in a flow like other images.
     """
 
     image: Tensor
     mask: Tensor
     views: Tensor
-    wanted: Tensor
-    counts: Tensor
-    ordered: bool
+    view_masks: Tensor
+    view_weights: Tensor
+    mode: Mode
 
-    def to(self, device: torch.device) -> Lesson:
+    def to(self, device: torch.device) -> AdaptationSet:
         """The same on a device."""
-        image, mask, views = self.image.to(device), self.mask.to(device), self.views.to(device)
-        return Lesson(image, mask, views, self.wanted.to(device), self.counts.to(device), self.ordered)
+        return replace(
+            self,
+            image=self.image.to(device),
+            mask=self.mask.to(device),
+            views=self.views.to(device),
+            view_masks=self.view_masks.to(device),
+            view_weights=self.view_weights.to(device),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,8 +237,8 @@ class SegmentationNetwork(nn.Module, ABC):
     box_detail: float = 1.0
     #: Whether a box around what was found after clicks makes that better, in a window.
     boxes_clicked: bool = False
-    #: Whether the network has a use for the neighbouring frame, ``previous`` and ``previous_image``.
-    sees_neighbour: bool = False
+    #: Whether the network has a use for the neighbouring slice: ``neighbour_mask`` and ``neighbour_image``.
+    uses_neighbour: bool = False
     #: Run the session's methods in this precision where that is safe; ``None``: in that of the weights.
     autocast: torch.dtype | None = None
 
@@ -244,9 +253,9 @@ class SegmentationNetwork(nn.Module, ABC):
         prompts: PromptTensors | None,
         recalls: Sequence[Recall],
         *,
-        ordered: bool,
-        previous: Tensor | None = None,
-        previous_image: Tensor | None = None,
+        mode: Mode,
+        neighbour_mask: Tensor | None = None,
+        neighbour_image: Tensor | None = None,
         n_frames: int = 1,
     ) -> Prediction:
         """Segment one object.
@@ -259,13 +268,13 @@ class SegmentationNetwork(nn.Module, ABC):
             The object's prompts on this frame, or ``None``.
         recalls
             What the memory bank picked up; empty on the first prompted frame.
-        ordered
-            True in a stack (neighbours in time or space), False in a flow.
-        previous
-            Mask probabilities of the neighbouring frame in this input's pixels, float32 ``[1, 1, S, S]``, or ``None``.
-            A hint that networks without a use for it ignore.
-        previous_image
-            What the neighbouring frame looks like there, float32 ``[1, 3, S, S]`` in 0..1, or ``None``.
+        mode
+            A stack (neighbours in time or space) or a flow (unrelated images).
+        neighbour_mask
+            Mask probabilities of the neighbouring slice in this input's pixels, float32 ``[1, 1, S, S]``, or ``None``.
+            Networks without a use for it ignore it.
+        neighbour_image
+            What the neighbouring slice looks like there, float32 ``[1, 3, S, S]`` in 0..1, or ``None``.
         n_frames
             Length of the sequence; SAM 2's pointer time code depends on it.
         """
@@ -284,10 +293,10 @@ class SegmentationNetwork(nn.Module, ABC):
             True if the frame has a prompt (SAM 2 then remembers the binary mask).
         """
 
-    def adapt(self, lesson: Lesson) -> Adaptation | None:
-        """Learn about one object from a frame whose mask was drawn; ``None`` from networks that cannot.
+    def adapt(self, adaptation_set: AdaptationSet) -> Adaptation | None:
+        """Adapt to one object, from a frame whose mask was drawn; ``None`` from networks that cannot.
 
-        The network itself stays as it is: what was learned comes back with :attr:`Recall.adaptation`.
+        The network itself stays as it is: what was learned is given back to it with :attr:`Recall.adaptation`.
         """
         return None
 

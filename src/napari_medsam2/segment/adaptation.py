@@ -1,4 +1,4 @@
-"""What a network can learn an object from: views of the frame it was drawn on, as other frames might show it."""
+"""The network adapted to an object whose mask was drawn: when, from which masks, and what of it is kept."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from ..geometry.window import Window
 from ..memory_bank import Pick
 from ..models.device import Model
 from ..network.interface import Adaptation, Memory
-from ..types import Mask
-from .augmentation import make_lesson
+from ..types import Mask, Mode
+from .augmentation import make_adaptation_set
 
-#: Drawn masks that the network learns from for one frame.
-_TEACHERS = 2
+#: Drawn masks whose adaptations are used on one frame, at most.
+_MOST_MASKS = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +30,10 @@ class Drawn:
     window: Window
 
 
-class Lessons:
-    """The drawn masks among what is remembered, and what the network learned from them.
+class Adaptations:
+    """The drawn masks among what is remembered, and the adaptation that the network made of each.
 
-    A memory is the key: what was learned is there as long as that is, through undo and redo.
+    A memory is the key: its adaptation is kept as long as the memory is, through undo and redo.
 
     Parameters
     ----------
@@ -43,16 +43,16 @@ class Lessons:
         Gives a frame, float32 ``(H, W, 3)`` in 0..1.
     size
         Side of the network's input.
-    ordered
-        Stack or flow.
+    mode
+        What the frames are.
     """
 
     def __init__(
-        self, model: Model, prepared: Callable[[int], npt.NDArray[np.float32]], size: int, *, ordered: bool
+        self, model: Model, prepared: Callable[[int], npt.NDArray[np.float32]], size: int, *, mode: Mode
     ) -> None:
         self.model = model
         self.size = size
-        self.ordered = ordered
+        self.mode = mode
         self._prepared = prepared
         self._drawn: weakref.WeakKeyDictionary[Memory, Drawn] = weakref.WeakKeyDictionary()
         self._learned: weakref.WeakKeyDictionary[Memory, Adaptation | None] = weakref.WeakKeyDictionary()
@@ -61,19 +61,19 @@ class Lessons:
         """Note that a memory is of a drawn mask."""
         self._drawn[memory] = drawn
 
-    def teaching(self, picks: Sequence[Pick], frame: int) -> list[Pick]:
-        """Of memories of drawn masks those of frames most like this one, in a stack of the nearest."""
+    def drawn_among(self, picks: Sequence[Pick], frame: int) -> list[Pick]:
+        """The picks to adapt to on a frame: of drawn masks, those of frames most like it, in a stack the nearest."""
         drawn = [pick for pick in picks if pick.entry.payload in self._drawn]
-        return sorted(drawn, key=lambda pick: (-pick.weight, abs(pick.entry.frame - frame)))[:_TEACHERS]
+        return sorted(drawn, key=lambda pick: (-pick.weight, abs(pick.entry.frame - frame)))[:_MOST_MASKS]
 
-    def learned_from(self, memory: Memory) -> Adaptation | None:
-        """What the network learned from a memory's frame; it learns when that is asked for first."""
+    def adaptation_to(self, memory: Memory) -> Adaptation | None:
+        """What the network learned from a memory's drawn mask; it adapts when this is asked for first."""
         if memory not in self._learned:
             drawn = self._drawn[memory]
             with torch.inference_mode(False), torch.enable_grad():
                 image = self._prepared(drawn.frame)
-                lesson = make_lesson(image, drawn.mask, drawn.window, self.size, ordered=self.ordered)
-                learned = self.model.network.adapt(lesson.to(self.model.device)) if lesson is not None else None
+                made = make_adaptation_set(image, drawn.mask, drawn.window, self.size, mode=self.mode)
+                learned = self.model.network.adapt(made.to(self.model.device)) if made is not None else None
             self._learned[memory] = learned
         found = self._learned[memory]
         return found.to(self.model.device) if found is not None else None

@@ -1,7 +1,8 @@
-"""Other views of a drawn mask, for the network to learn from."""
+"""Augmentation: views of a frame with a drawn mask, as other frames might show the object, to adapt a network on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,23 +12,23 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..geometry.window import Window, crop, crop_mask
-from ..network.interface import Lesson
-from ..types import Mask
+from ..network.interface import AdaptationSet
+from ..types import Mask, Mode
 
 #: Pixels of the network's input that an object covers at least; see the synthetic stacks.
 _LEAST = 20
 
 
 @dataclass(frozen=True)
-class LessonOptions:
+class AugmentationOptions:
     """How views are made. Lengths are shares of half the window's side, chances and spreads those of one view.
 
     Attributes
     ----------
     views
-        Of the object: moved, turned, bent, and often smaller than it was.
+        Number of views of the object: shifted, rotated, bent, and often smaller than it was.
     elsewhere
-        Views of other places on the frame, where the object is not, though it was on the slice before.
+        Number of views of other places on the frame, where the object is not, though it was on the slice before.
     turn, scale, shift
         Spread of the rotation in radians, of the logarithm of the size, and of the place.
     swell
@@ -53,20 +54,22 @@ class LessonOptions:
     overlap: float = 0.1
 
 
-#: A stack's next slice is much like this one; on the next image of a flow the thing is anywhere and lies anyhow.
-STACK = LessonOptions()
-FLOW = LessonOptions(views=12, elsewhere=0, turn=1.5, scale=0.2, shift=0.2, swell=0.1, taper=0.0)
+#: A stack's next slice is much like this one; on the next image of a flow the object is anywhere, in any orientation.
+AUGMENTATION: Mapping[Mode, AugmentationOptions] = {
+    "stack": AugmentationOptions(),
+    "flow": AugmentationOptions(views=12, elsewhere=0, turn=1.5, scale=0.2, shift=0.2, swell=0.1, taper=0.0),
+}
 
 
-def make_lesson(
+def make_adaptation_set(
     image: npt.NDArray[np.float32],
     mask: Mask,
     window: Window,
     size: int,
     *,
-    ordered: bool,
-) -> Lesson | None:
-    """Make a lesson of a frame; the same frame always makes the same one.
+    mode: Mode,
+) -> AdaptationSet | None:
+    """Make what a network adapts on of a frame; the same frame always makes the same.
 
     Parameters
     ----------
@@ -76,35 +79,35 @@ def make_lesson(
         What the network saw of it.
     size
         Side of the network's input.
-    ordered
-        Stack or flow.
+    mode
+        What the frames are: other slices are much like this one, other images are not.
 
     Returns
     -------
-    Lesson or None
+    AdaptationSet or None
         ``None`` where too little of the object is to be seen in the network's input, as of a line that is too thin.
     """
     rng = np.random.default_rng(0)
-    options = STACK if ordered else FLOW
+    options = AUGMENTATION[mode]
     shown, drawn = crop(image, window, size), crop_mask(mask, window, size)
     if np.count_nonzero(drawn > 0.5) < _LEAST:
         return None
-    views, wanted = [], []
+    views, masks = [], []
     for _ in range(options.views):
         grid = _other_view(drawn[0, 0].numpy() > 0.5, rng, options)
         view, there = (F.grid_sample(m, grid, padding_mode="border", align_corners=False) for m in (shown, drawn))
         gain, offset = float(np.exp(rng.normal(0, 0.08))), float(rng.normal(0, 0.03))
         views.append((view * gain + offset).clamp(0, 1))
-        wanted.append((there > 0.5).float())
-    counts = [torch.ones_like(drawn)] * len(views)
+        masks.append((there > 0.5).float())
+    weights = [torch.ones_like(drawn)] * len(views)
     for other in _windows_elsewhere(mask, drawn, window, size, rng, options):
         views.append(crop(image, other, size))
-        wanted.append(torch.zeros_like(drawn))
-        counts.append(1 - crop_mask(mask, other, size))
-    return Lesson(shown, drawn, torch.cat(views), torch.cat(wanted), torch.cat(counts), ordered)
+        masks.append(torch.zeros_like(drawn))
+        weights.append(1 - crop_mask(mask, other, size))
+    return AdaptationSet(shown, drawn, torch.cat(views), torch.cat(masks), torch.cat(weights), mode)
 
 
-def _other_view(drawn: Mask, rng: np.random.Generator, options: LessonOptions) -> Tensor:
+def _other_view(drawn: Mask, rng: np.random.Generator, options: AugmentationOptions) -> Tensor:
     """Where each pixel of a view is taken from, ``[1, S, S, 2]`` as (x, y) in -1..1."""
     size = len(drawn)
     places = (np.argwhere(drawn)[:, ::-1] + 0.5) * (2 / size) - 1
@@ -122,7 +125,7 @@ def _other_view(drawn: Mask, rng: np.random.Generator, options: LessonOptions) -
 
 
 def _swollen(
-    away: npt.NDArray[np.float64], radius: float, rng: np.random.Generator, options: LessonOptions
+    away: npt.NDArray[np.float64], radius: float, rng: np.random.Generator, options: AugmentationOptions
 ) -> npt.NDArray[np.float64]:
     """Places ``[S, S, 2]`` relative to the object's middle, so that the object alone is smaller or larger."""
     smaller = rng.random() < 0.75
@@ -144,7 +147,7 @@ def _tapered(away: npt.NDArray[np.float64], spread: npt.NDArray[np.float64], shu
 
 
 def _windows_elsewhere(
-    mask: Mask, drawn: Tensor, window: Window, size: int, rng: np.random.Generator, options: LessonOptions
+    mask: Mask, drawn: Tensor, window: Window, size: int, rng: np.random.Generator, options: AugmentationOptions
 ) -> list[Window]:
     """Windows of the same side on the frame in which the object, if it is there, is not where it was."""
     found: list[Window] = []

@@ -33,7 +33,7 @@ class FrameSegmenter:
         self._finder: Finder
         if options.region is not None:
             self._finder = RegionFinder(looker, options.region)
-        elif options.ordered and options.tiles is not None:
+        elif options.mode == "stack" and options.tiles is not None:
             self._finder = CloseUpFinder(looker, options.tiles)
         else:
             self._finder = FrameFinder(looker, options.closer, options.tiles)

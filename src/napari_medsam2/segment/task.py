@@ -11,7 +11,7 @@ from ..geometry.window import Window
 from ..memory_bank import MemoryBank, MemoryEntry
 from ..prompts import Prompt
 from ..results import FrameResult
-from ..types import Mask
+from ..types import Mask, Mode
 from .tiles import TileOptions
 from .windows import RegionOptions
 
@@ -28,11 +28,11 @@ class SegmentOptions:
         Options of a closer look at the part of a whole frame where the object was found; ``None`` takes none.
     tiles
         When a whole frame is looked at in tiles, or in a stack in a window around the object; ``None``: never.
-    ordered
-        True in a stack: neighbours in time or space, positions in memory count.
+    mode
+        In a stack (neighbours in time or space) positions in memory count.
     remember_absent
         Remember frames without the object too, as SAM 2 does.
-    hint
+    neighbour
         Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
     adapt
         Let the network learn from masks that the user drew; only the bundled network can, others take no notice.
@@ -41,9 +41,9 @@ class SegmentOptions:
     region: RegionOptions | None = None
     closer: RegionOptions | None = None
     tiles: TileOptions | None = None
-    ordered: bool = True
+    mode: Mode = "stack"
     remember_absent: bool = False
-    hint: bool = True
+    neighbour: bool = True
     adapt: bool = False
 
 

@@ -26,7 +26,7 @@ from ..network.interface import ImageFeatures, Memory, Prediction, PromptTensors
 from ..network.resample import resize
 from ..prompts import boxes_of, drawn_mask, masks_of, points_of
 from ..types import Mask
-from .adaptation import Drawn, Lessons
+from .adaptation import Adaptations, Drawn
 from .feature_cache import FeatureCache
 from .task import SegmentOptions, Task
 
@@ -90,7 +90,7 @@ class Looker:
         self._images: dict[int, npt.NDArray[np.float32]] = {}
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
-        self._lessons = Lessons(model, self._prepared, self.size, ordered=options.ordered)
+        self._adaptations = Adaptations(model, self._prepared, self.size, mode=options.mode)
 
     # ---- memory of the machine -------------------------------------------------------------------------------------
 
@@ -148,8 +148,8 @@ class Looker:
         """What the task's bank picks up for a frame with these features."""
         descriptor = descriptor_of(features)
         picks = task.bank.pick(task.frame, descriptor, n_frames=len(self.frames), reverse=task.reverse)
-        teaching = [] if task.prompts else self._lessons.teaching(picks, task.frame)
-        return [self._recall(pick, teaches=pick in teaching) for pick in picks]
+        drawn = [] if task.prompts else self._adaptations.drawn_among(picks, task.frame)
+        return [self._recall(pick, adapted=pick in drawn) for pick in picks]
 
     def remember(self, look: Look, drawn: Mask | None, apart: Mask | None, *, prompted: bool) -> Memory:
         """Encode the memory of a look.
@@ -176,7 +176,7 @@ class Looker:
             memory.leave()
         self._memories.add(memory)
         if drawn is not None and drawn.any() and self.options.adapt:
-            self._lessons.add(memory, Drawn(look.frame, drawn, look.window))
+            self._adaptations.add(memory, Drawn(look.frame, drawn, look.window))
         return memory
 
     # ---- what the network is given ---------------------------------------------------------------------------------
@@ -186,14 +186,14 @@ class Looker:
     ) -> Prediction:
         """Run the network on features of an input of this size."""
         shape = self.frames.shape(task.frame)
-        previous, previous_image = self._previous(task, window, shape, size)
+        neighbour_mask, neighbour_image = self._neighbour(task, window, shape, size)
         return self.model.network.segment(
             features,
             self._prompt_tensors(task, window, shape, size) if task.prompts else None,
             recalls,
-            ordered=self.options.ordered,
-            previous=previous,
-            previous_image=previous_image,
+            mode=self.options.mode,
+            neighbour_mask=neighbour_mask,
+            neighbour_image=neighbour_image,
             n_frames=len(self.frames),
         )
 
@@ -215,33 +215,33 @@ class Looker:
             del self._images[next(iter(self._images))]
         return image
 
-    def _recall(self, pick: Pick, *, teaches: bool) -> Recall:
-        ordered = self.options.ordered
+    def _recall(self, pick: Pick, *, adapted: bool) -> Recall:
+        mode = self.options.mode
         memory: Memory = pick.entry.payload
         return Recall(
             memory.to(self.model.device),
             weight=pick.weight,
-            offset=pick.offset if ordered else None,
+            offset=pick.offset if mode == "stack" else None,
             pinned=pick.entry.pinned,
-            slot=pick.slot if ordered else None,
+            slot=pick.slot if mode == "stack" else None,
             spatial=pick.spatial,
-            adaptation=self._lessons.learned_from(memory) if teaches else None,
+            adaptation=self._adaptations.adaptation_to(memory) if adapted else None,
         )
 
-    def _previous(
+    def _neighbour(
         self, task: Task, window: Window, shape: tuple[int, int], size: int
     ) -> tuple[Tensor | None, Tensor | None]:
         """Mask and image of the neighbouring frame in this window, for networks that have a use for them."""
         neighbour = task.neighbour
-        asked = self.options.hint and self.model.network.sees_neighbour
+        asked = self.options.neighbour and self.model.network.uses_neighbour
         if neighbour is None or task.prompts or not asked or neighbour.mask.shape != shape:
             return None, None
-        hint: npt.NDArray[Any] = neighbour.mask
+        shown: npt.NDArray[Any] = neighbour.mask
         if neighbour.probability is not None:
-            hint = neighbour.probability.astype(np.float32) / 255
+            shown = neighbour.probability.astype(np.float32) / 255
         image = crop(self._prepared(neighbour.frame), window, size)
         device = self.model.device
-        return crop_mask(hint, window, size).to(device), image.to(device)
+        return crop_mask(shown, window, size).to(device), image.to(device)
 
     def _prompt_tensors(self, task: Task, window: Window, shape: tuple[int, int], size: int) -> PromptTensors:
         """Prompts in network pixels; clicks outside the window say nothing about what the network sees."""
@@ -261,7 +261,7 @@ class Looker:
             point_labels=torch.tensor([int(p.positive) for p in points], dtype=torch.int64, device=device),
             boxes=torch.as_tensor(corners.reshape(-1, 4), dtype=torch.float32, device=device),
             mask=None if drawn is None else crop_mask(drawn, window, size).to(device),
-            earlier=None if seen is None or not seen.any() else crop_mask(seen, window, size).to(device),
+            correcting=None if seen is None or not seen.any() else crop_mask(seen, window, size).to(device),
         )
 
 

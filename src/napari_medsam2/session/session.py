@@ -51,7 +51,7 @@ class SessionOptions:
         looks at all frames.
     remember_absent
         Remember frames without the object too, as SAM 2 does.
-    hint
+    neighbour
         Show the network the neighbouring frame's mask, in stacks.
     adapt
         Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
@@ -67,7 +67,7 @@ class SessionOptions:
     tiles: TileOptions | None = None
     patience: int | None = 2
     remember_absent: bool = False
-    hint: bool = True
+    neighbour: bool = True
     adapt: bool = True
     make_bank: Callable[[], MemoryBank] | None = None
     undo_depth: int = 30
@@ -149,9 +149,9 @@ class Session:
                 region=options.region if self.region and mode == "stack" else None,
                 closer=options.region if self.region and mode == "flow" else None,
                 tiles=self._tiles(),
-                ordered=mode == "stack",
+                mode=mode,
                 remember_absent=options.remember_absent,
-                hint=options.hint,
+                neighbour=options.neighbour,
                 adapt=options.adapt and bool(self.region),
             ),
             cache_bytes,

@@ -62,7 +62,7 @@ def test_a_click_and_a_box_mean_the_same_place_at_every_frame_size(scale: float)
     click = PromptTensors(**{**no_prompts(), "points": drawn((260, 200)), "point_labels": torch.tensor([1])})
     box = PromptTensors(**{**no_prompts(), "boxes": drawn((120, 90), (330, 300)).flatten()[None]})
     for case, prompts in (("point", click), ("box", box)):
-        found = cases.network.segment(features, prompts, [], ordered=True)
+        found = cases.network.segment(features, prompts, [], mode="stack")
         assert GOLDEN.error(f"small_128/{case}/low", found.logits.numpy()) < 1e-3, case
 
 

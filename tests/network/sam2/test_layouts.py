@@ -37,11 +37,11 @@ def _answer(network: SegmentationNetwork) -> tuple[Tensor, ...]:
     first, second = torch.rand(2, 1, 3, side, side, generator=torch.Generator().manual_seed(1))
     features = network.encode_image(first)
     click = PromptTensors(**{**no_prompts(), "points": torch.tensor([[30.0, 20.0]]), "point_labels": torch.tensor([1])})
-    found = network.segment(features, click, [], ordered=True, n_frames=2)
+    found = network.segment(features, click, [], mode="stack", n_frames=2)
     mask = functional.interpolate(found.logits, size=(side, side))
     memory = network.encode_memory(features, found, mask, prompted=True)
     recalls = [Recall(memory, offset=1, pinned=True)]
-    then = network.segment(network.encode_image(second), None, recalls, ordered=True, n_frames=2)
+    then = network.segment(network.encode_image(second), None, recalls, mode="stack", n_frames=2)
     return found.logits, then.logits, torch.tensor([found.iou, then.iou, found.objectness, then.objectness])
 
 

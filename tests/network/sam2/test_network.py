@@ -16,6 +16,7 @@ from napari_medsam2.network.sam2.config import ZHU_2D, Behaviour, Sam2Config
 from napari_medsam2.network.sam2.mask_decoder import Candidates, stable_or_best
 from napari_medsam2.network.sam2.memory import MemoryTokens
 from napari_medsam2.network.sam2.network import Sam2
+from napari_medsam2.types import Mode
 
 
 @pytest.fixture(scope="module")
@@ -63,20 +64,20 @@ def test_what_clicks_correct_is_a_mask_prompt_beside_them(network: Sam2) -> None
     click = _prompts(points=[(40.0, 40.0, 0)])
     mask = torch.zeros(1, 1, 128, 128)
     mask[..., 20:60, 30:70] = 1.0
-    corrected = network.segment(features, replace(click, earlier=mask), [], ordered=True)
+    corrected = network.segment(features, replace(click, correcting=mask), [], mode="stack")
     *fine, coarse = features.levels
     expected = network.decode(
         network.attend(coarse, None), tuple(fine), click.points[None], click.point_labels[None], 20 * mask - 10
     )
     assert torch.equal(corrected.logits, expected.logits)
-    assert not torch.allclose(corrected.logits, network.segment(features, click, [], ordered=True).logits, atol=1e-4)
+    assert not torch.allclose(corrected.logits, network.segment(features, click, [], mode="stack").logits, atol=1e-4)
 
 
 # ---- weighted memory ------------------------------------------------------------------------------------------------
 
 
-def _answer(network: Sam2, recalls: list[Recall], *, ordered: bool = False) -> Tensor:
-    return network.segment(network.encode_image(_image()), None, recalls, ordered=ordered).logits
+def _answer(network: Sam2, recalls: list[Recall], *, mode: Mode = "flow") -> Tensor:
+    return network.segment(network.encode_image(_image()), None, recalls, mode=mode).logits
 
 
 @pytest.mark.parametrize("share", [1.0, 0.2, 7.0])
@@ -87,7 +88,7 @@ def test_equal_weights_change_nothing(network: Sam2, memories: list[Memory], sha
 
 def test_a_constant_bias_is_no_bias(network: Sam2, memories: list[Memory]) -> None:
     """The biased path itself, not only its shortcut."""
-    tokens = network.memory_tokens([Recall(memory) for memory in memories], ordered=False, n_frames=1)
+    tokens = network.memory_tokens([Recall(memory) for memory in memories], mode="flow", n_frames=1)
     assert tokens is not None
     coarse = network.encode(_image())[-1]
     count = 3 * (64 + 4)
@@ -128,8 +129,8 @@ def test_in_a_flow_neither_order_nor_distance_matters(network: Sam2, memories: l
 
 
 def test_in_a_stack_distance_matters(network: Sam2, memories: list[Memory]) -> None:
-    near = _answer(network, [Recall(memories[0], offset=1, slot=1)], ordered=True)
-    far = _answer(network, [Recall(memories[0], offset=5, slot=5)], ordered=True)
+    near = _answer(network, [Recall(memories[0], offset=1, slot=1)], mode="stack")
+    far = _answer(network, [Recall(memories[0], offset=5, slot=5)], mode="stack")
     assert float((near - far).abs().max()) > 0.01
 
 
@@ -137,16 +138,16 @@ def test_a_flow_may_be_given_the_code_of_prompted_frames(memories: list[Memory])
     positioned = build("small_128", replace(Behaviour(), flow_memory_position=True))
     recalls = [Recall(memories[0], offset=0, pinned=True)]
     torch.testing.assert_close(
-        _answer(positioned, recalls), _answer(positioned, recalls, ordered=True), atol=1e-5, rtol=0
+        _answer(positioned, recalls), _answer(positioned, recalls, mode="stack"), atol=1e-5, rtol=0
     )
 
 
 def test_pointers_alone_can_be_recalled(network: Sam2, memories: list[Memory]) -> None:
     recalls = [Recall(memories[0], offset=9, spatial=False)]
-    tokens = network.memory_tokens(recalls, ordered=True, n_frames=20)
+    tokens = network.memory_tokens(recalls, mode="stack", n_frames=20)
     assert tokens is not None
     assert tokens.spatial.shape[1] == 0
-    assert _answer(network, recalls, ordered=True).isfinite().all()
+    assert _answer(network, recalls, mode="stack").isfinite().all()
 
 
 # ---- prompts --------------------------------------------------------------------------------------------------------
@@ -156,21 +157,21 @@ LEFT, RIGHT = (10.0, 20.0, 50.0, 60.0), (70.0, 50.0, 110.0, 100.0)
 
 def test_several_boxes_mean_their_union(network: Sam2) -> None:
     features = network.encode_image(_image())
-    alone = [network.segment(features, _prompts([box]), [], ordered=True).logits for box in (LEFT, RIGHT)]
-    both = network.segment(features, _prompts([LEFT, RIGHT]), [], ordered=True)
+    alone = [network.segment(features, _prompts([box]), [], mode="stack").logits for box in (LEFT, RIGHT)]
+    both = network.segment(features, _prompts([LEFT, RIGHT]), [], mode="stack")
     torch.testing.assert_close(both.logits, torch.maximum(*alone))
 
 
 def test_a_click_goes_with_the_box_that_it_is_in(network: Sam2) -> None:
     features = network.encode_image(_image())
-    corrected = network.segment(features, _prompts([RIGHT], [(90.0, 70.0, 0)]), [], ordered=True).logits
-    other = network.segment(features, _prompts([LEFT]), [], ordered=True).logits
-    both = network.segment(features, _prompts([LEFT, RIGHT], [(90.0, 70.0, 0)]), [], ordered=True).logits
+    corrected = network.segment(features, _prompts([RIGHT], [(90.0, 70.0, 0)]), [], mode="stack").logits
+    other = network.segment(features, _prompts([LEFT]), [], mode="stack").logits
+    both = network.segment(features, _prompts([LEFT, RIGHT], [(90.0, 70.0, 0)]), [], mode="stack").logits
     torch.testing.assert_close(both, torch.maximum(corrected, other))
 
 
 def test_without_a_prompt_or_a_memory_there_is_still_an_answer(network: Sam2) -> None:
-    found = network.segment(network.encode_image(_image()), None, [], ordered=True)
+    found = network.segment(network.encode_image(_image()), None, [], mode="stack")
     assert found.logits.shape == (1, 1, 32, 32)
     assert 0 <= found.iou <= 1
     assert 0 <= found.objectness <= 1
@@ -178,7 +179,7 @@ def test_without_a_prompt_or_a_memory_there_is_still_an_answer(network: Sam2) ->
 
 def test_an_empty_drawn_mask_means_that_the_object_is_not_there(network: Sam2) -> None:
     features = network.encode_image(_image())
-    found = network.segment(features, _prompts(mask=torch.zeros(1, 1, 128, 128)), [], ordered=True)
+    found = network.segment(features, _prompts(mask=torch.zeros(1, 1, 128, 128)), [], mode="stack")
     assert found.objectness < 0.01
     assert float(found.logits.max()) < 0
 
@@ -245,12 +246,12 @@ def test_medsam2_of_zhu_has_no_pointers_and_remembers_conditioned_features() -> 
     network = build("small_128", ZHU_2D)
     features = network.encode_image(_image())
     click = _prompts(points=[(30.0, 40.0, 1)])
-    found = network.segment(features, click, [], ordered=False)
+    found = network.segment(features, click, [], mode="flow")
     assert found.pointer is None
     assert torch.equal(found.conditioned, features.levels[-1])  # nothing added where there is no memory
     memory = network.encode_memory(features, found, torch.zeros(1, 1, 128, 128), prompted=False)
     assert set(memory.tokens) == {"spatial"}
-    later = network.segment(features, None, [Recall(memory)], ordered=False)
+    later = network.segment(features, None, [Recall(memory)], mode="flow")
     other = network.encode_memory(features, later, torch.zeros(1, 1, 128, 128), prompted=False)
     assert not torch.allclose(other.tokens["spatial"], memory.tokens["spatial"])
 
@@ -295,7 +296,7 @@ def test_sizes_that_do_not_fit_are_refused_in_words(change: dict[str, object], t
 def test_any_input_size_loads_the_same_weights(network: Sam2) -> None:
     larger = Sam2(replace(SMALL, image_size=192)).eval()
     larger.load_state_dict(network.state_dict())
-    found = larger.segment(larger.encode_image(torch.rand(1, 3, 192, 192)), None, [], ordered=True)
+    found = larger.segment(larger.encode_image(torch.rand(1, 3, 192, 192)), None, [], mode="stack")
     assert found.logits.shape == (1, 1, 48, 48)
 
 

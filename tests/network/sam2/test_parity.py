@@ -59,7 +59,7 @@ def _check(case: str, **found: torch.Tensor | None) -> None:
 def test_a_drawn_mask_becomes_the_answer_and_its_pointer() -> None:
     cases = _cases("small_128")
     features = cases.network.encode_image(cases._frame(0))
-    found = cases.network.segment(features, _prompts(mask=cases.mask), [], ordered=True)
+    found = cases.network.segment(features, _prompts(mask=cases.mask), [], mode="stack")
     _check("mask", low=found.logits, ptr=found.pointer)
     assert found.iou == 1.0
     assert found.objectness == pytest.approx(torch.tensor(10.0).sigmoid().item())
@@ -73,13 +73,13 @@ def test_the_session_side_gives_the_same_as_the_building_blocks() -> None:
     network = cases.network
     first = network.encode_image(cases._frame(0))
     click = _prompts(points=torch.tensor([[260.0, 200.0]]) / 4, point_labels=torch.tensor([1]))
-    prediction = network.segment(first, click, [], ordered=True, n_frames=4)
+    prediction = network.segment(first, click, [], mode="stack", n_frames=4)
     _check("point", low=prediction.logits, ptr=prediction.pointer)
     memory = network.encode_memory(first, prediction, cases._high(prediction.logits), prompted=True)
     _check("mem", point=memory.tokens["spatial"])
 
     second = network.encode_image(cases._frame(1))
-    tracked = network.segment(second, None, [Recall(memory, offset=1, pinned=True)], ordered=True, n_frames=4)
+    tracked = network.segment(second, None, [Recall(memory, offset=1, pinned=True)], mode="stack", n_frames=4)
     _check("track1", low=tracked.logits, ptr=tracked.pointer)
     later = network.encode_memory(second, tracked, cases._high(tracked.logits), prompted=False)
     _check("track1", mem=later.tokens["spatial"])
@@ -89,14 +89,14 @@ def test_a_box_is_two_corners() -> None:
     cases = _cases("small_128")
     features = cases.network.encode_image(cases._frame(0))
     box = torch.tensor([[120.0, 90.0, 330.0, 300.0]]) / 4
-    _check("box", low=cases.network.segment(features, _prompts(boxes=box), [], ordered=True).logits)
+    _check("box", low=cases.network.segment(features, _prompts(boxes=box), [], mode="stack").logits)
 
 
 def test_an_object_that_is_not_there_gets_its_own_pointer_and_memory() -> None:
     network = build("small_128")
     torch.nn.init.constant_(network.sam_mask_decoder.pred_obj_score_head.layers[2].bias, -20.0)
     features = network.encode_image(torch.zeros(1, 3, 128, 128))
-    found = network.segment(features, None, [], ordered=True)
+    found = network.segment(features, None, [], mode="stack")
     assert found.objectness < 0.01
     assert float(found.logits.max()) < -1000
     torch.testing.assert_close(found.pointer, network.no_obj_ptr.detach())
@@ -112,7 +112,7 @@ def test_a_pointer_that_lies_ahead_is_left_out() -> None:
     network = build("small_128")
     tokens = {"spatial": torch.zeros(1, 16, 8, 8), "pointer": torch.ones(1, 64)}
     recalls = [Recall(Memory(tokens), offset=offset, pinned=True) for offset in (2, -1)]
-    laid_out = network.memory_tokens(recalls, ordered=True, n_frames=4)
+    laid_out = network.memory_tokens(recalls, mode="stack", n_frames=4)
     assert laid_out is not None
     assert laid_out.spatial.shape[1] == 2
     assert laid_out.pointers.shape[1] == 4  # one pointer of 64 channels as four tokens of 16

@@ -47,7 +47,7 @@ def test_single_images_with_labels_make_a_flow(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", ["_labels", "_masks", "_seg"])
 def test_labels_lie_beside_their_images_and_3d_files_are_stacks(tmp_path: Path, ending: str) -> None:
     for name in ("scan1", "scan2"):
-        images, masks = discs(4, ordered=True)
+        images, masks = discs(4, mode="stack")
         write_tif(tmp_path / f"{name}.tif", images)
         write_tif(tmp_path / f"{name}{ending}.tif", 3 * masks)
     found = read_labelled([tmp_path]).datasets
@@ -60,7 +60,7 @@ def test_labels_lie_beside_their_images_and_3d_files_are_stacks(tmp_path: Path, 
 
 
 def test_slices_in_files_of_their_own_make_a_stack_if_asked(tmp_path: Path) -> None:
-    (found,) = read_labelled([write_pairs(tmp_path, *discs(4, ordered=True))], mode="stack").datasets
+    (found,) = read_labelled([write_pairs(tmp_path, *discs(4, mode="stack"))], mode="stack").datasets
     assert found.mode == "stack" and len(found.frames) == 4
 
 
@@ -88,7 +88,7 @@ def test_instances_of_a_flow_are_one_kind_of_object(tmp_path: Path) -> None:
 
 
 def test_npz_datasets_and_images_without_labels(tmp_path: Path) -> None:
-    images, masks = discs(4, ordered=True)
+    images, masks = discs(4, mode="stack")
     np.savez(tmp_path / "scan.npz", images=images, masks=masks)
     (tmp_path / "scan.json").write_text(json.dumps({"kind": "stack"}))
     write_pairs(tmp_path / "cells", *discs(5))
@@ -217,7 +217,7 @@ def test_a_rare_kind_is_in_both_halves() -> None:
 
 
 def test_batches_of_stacks_and_flows_show_the_object_on_the_first_frame(tmp_path: Path) -> None:
-    images, masks = discs(8, ordered=True)
+    images, masks = discs(8, mode="stack")
     np.savez(tmp_path / "scan.npz", images=images, masks=masks)
     (tmp_path / "scan.json").write_text(json.dumps({"kind": "stack"}))
     folder = write_pairs(tmp_path / "cells", *discs(8))
@@ -225,19 +225,19 @@ def test_batches_of_stacks_and_flows_show_the_object_on_the_first_frame(tmp_path
     seen = set()
     for number in range(8):
         batch = make(number, 9)
-        seen.add(batch.ordered)
+        seen.add(batch.mode)
         assert batch.images.shape[1:] == (3, 3, 64, 64) and batch.masks.shape[1:] == (3, 1, 64, 64)
         assert (batch.masks[:, 0] > 0.5).sum((1, 2, 3)).min() >= 4
         share = float((batch.masks[:, 0] > 0.5).float().mean())
-        if batch.ordered:  # a window 1.9 times as wide as the disc, not the whole frame of 5 times its width
+        if batch.mode == "stack":  # a window 1.9 times as wide as the disc, not the whole frame of 5 times its width
             assert 0.1 < share < 0.4
         bright = (batch.images[:, :, :1] * batch.masks).sum() / batch.masks.sum()
         assert bright > (batch.images[:, :, :1] * (1 - batch.masks)).sum() / (1 - batch.masks).sum() + 0.2
-    assert seen == {True, False}
+    assert seen == {"stack", "flow"}
 
 
 def test_objects_may_be_absent_from_later_frames(tmp_path: Path) -> None:
-    images, masks = discs(8, ordered=True)
+    images, masks = discs(8, mode="stack")
     masks[3:] = 0
     folder = write_pairs(tmp_path, images, masks)
     make = make_batches(config_for(folder, holdout=0.0, mode="stack"))
@@ -246,7 +246,7 @@ def test_objects_may_be_absent_from_later_frames(tmp_path: Path) -> None:
 
 
 def test_bridged_stacks_go_on_from_a_worn_mask(tmp_path: Path) -> None:
-    folder = write_pairs(tmp_path, *discs(8, ordered=True))
+    folder = write_pairs(tmp_path, *discs(8, mode="stack"))
     make = make_batches(config_for(folder, holdout=0.0, mode="stack", bridges=1.0))
     overlaps = []
     for number in range(4):

@@ -25,7 +25,7 @@ ALL = replace(TINY, trainable="all")
 
 
 def batch_of(mode: str, kind: int = 0, size: int = 128) -> Batch:
-    images, masks = discs(3, size, ordered=mode == "stack")
+    images, masks = discs(3, size, mode=mode)
     prompt = simulate_prompt(masks[0] > 0, np.random.default_rng(0), tuple(float(k == kind) for k in range(3)))
     frames = torch.from_numpy(images / np.float32(255)).float()[None, :, None].expand(1, 3, 3, size, size)
     return Batch(frames, torch.from_numpy(masks)[None, :, None].float(), [prompt], mode == "stack")

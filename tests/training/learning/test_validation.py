@@ -31,7 +31,7 @@ def judge() -> Judge:
     """Two stacks of a moving disc, with a box around it on one slice each."""
     datasets = []
     for seed in range(2):
-        frames, masks = discs(3, seed=seed, ordered=True)
+        frames, masks = discs(3, seed=seed, mode="stack")
         datasets.append(Dataset(f"stack {seed}", "stack", as_frames(frames), masks, {1: "disc"}))
     return Judge([Part(dataset, (1,)) for dataset in datasets], "box", "micro", region=False)
 

@@ -163,7 +163,7 @@ def test_around_a_body_is_air_and_its_shells_lie_inside_of_its_outline() -> None
 
 
 def test_air_is_one_even_grey_and_never_the_target() -> None:
-    look = Look.random(np.random.default_rng(0), 12, ordered=True).darkened(11, np.random.default_rng(0))
+    look = Look.random(np.random.default_rng(0), 12, mode="stack").darkened(11, np.random.default_rng(0))
     assert look.colour[11].max() <= 0.1 and look.texture[11] == 0
 
     chosen = set()
@@ -375,7 +375,7 @@ def test_what_touches_a_part_of_the_border_may_be_as_grey_as_the_target() -> Non
     ids[13:17, 13:17] = inside
     assert _classes_beside(ids, np.array([target], np.int32), scene) == [5], "neither what is all around nor a hole"
     rng = np.random.default_rng(1)
-    look = Look.random(rng, 7, ordered=True).set_apart({4}, rng)
+    look = Look.random(rng, 7, mode="stack").set_apart({4}, rng)
     alike = look.likened(5, 4, rng)
     assert np.abs(alike.colour[5] - alike.colour[4]).max() <= 0.06
     assert np.array_equal(alike.colour[[0, 1, 2, 3, 4, 6]], look.colour[[0, 1, 2, 3, 4, 6]])
@@ -385,7 +385,7 @@ def test_a_wall_in_the_slice_is_a_haze_over_as_many_slices_as_the_point_spread_r
     ids = np.ones((15, 32, 32), np.int32)
     ids[7:] = 2
     plain = replace(
-        Look.random(np.random.default_rng(0), 2, ordered=True, tissue=True),
+        Look.random(np.random.default_rng(0), 2, mode="stack", tissue=True),
         colour=np.full((2, 3), 0.2, np.float32),
         texture=np.zeros(2, np.float32),
         membrane=0.5,
@@ -410,7 +410,7 @@ def test_stains_take_light_away_and_a_nucleus_is_mostly_darker_than_its_cell() -
     ordered = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        look = Look.random(rng, 24, ordered=False).stained(rng, 6, 10, 11)
+        look = Look.random(rng, 24, mode="flow").stained(rng, 6, 10, 11)
         varied = look.varied(rng, 2.5)
         for shown in (look, varied):
             assert shown.lamp is not None and not shown.grey
@@ -429,7 +429,7 @@ def test_light_with_a_cast_comes_up_in_some_flows() -> None:
 
 def test_a_graded_class_lies_between_what_is_around_and_what_is_inside() -> None:
     rng = np.random.default_rng(0)
-    look = Look.random(rng, 12, ordered=False).graded(rng, 2, 10, 11)
+    look = Look.random(rng, 12, mode="flow").graded(rng, 2, 10, 11)
     lower, upper = np.minimum(look.colour[2], look.colour[11]), np.maximum(look.colour[2], look.colour[11])
     assert (lower <= look.colour[10] + 1e-6).all() and (look.colour[10] <= upper + 1e-6).all()
 
@@ -448,7 +448,7 @@ def test_inner_parts_may_be_in_pieces_that_stay_inside() -> None:
 
 def test_things_of_one_kind_may_stand_out_more_and_less_from_what_is_around() -> None:
     rng = np.random.default_rng(3)
-    look = replace(Look.random(rng, 12, ordered=False), individual=0.0, texture=np.zeros(12), blur=0.0, membrane=0.0)
+    look = replace(Look.random(rng, 12, mode="flow"), individual=0.0, texture=np.zeros(12), blur=0.0, membrane=0.0)
     look = replace(look, noise=0.0, speckle=0.0, shading=0.0, shadow=0.0, span=1.0, clipped=(0.0, 0.0), gamma=1.0)
     look = replace(look, colour=look.colour * 0 + 0.1, grey=True, coarse=1.0, ground=1)
     look.colour[10] = 0.5

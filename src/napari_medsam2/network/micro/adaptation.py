@@ -8,6 +8,7 @@ is little, and for this object alone: what the mask decoder does at its finest t
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,7 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..interface import Adaptation, Lesson
+from ...types import Mode
+from ..interface import Adaptation, AdaptationSet
 from ..losses import dice_loss
 from ..resample import resize
 from .decoder import CoarseAnswer, MaskDecoder
@@ -27,17 +29,22 @@ LEARNING = ("out4", "up2", "skip2", "out2")
 
 
 @dataclass(frozen=True)
-class Course:
-    """How fast it learns: ``batch`` views a step, and Adam's learning ``rate``."""
+class AdaptationSchedule:
+    """How fast the decoder adapts: ``batch`` views a step, and Adam's learning ``rate``."""
 
     batch: int
     rate: float
 
 
-STACK, FLOW = Course(batch=8, rate=5e-5), Course(batch=4, rate=2e-4)
+SCHEDULES: Mapping[Mode, AdaptationSchedule] = {
+    "stack": AdaptationSchedule(batch=8, rate=5e-5),
+    "flow": AdaptationSchedule(batch=4, rate=2e-4),
+}
 
 
-def adapt_decoder(decoder: MaskDecoder, features: MicroFeatures, coarse: CoarseAnswer, lesson: Lesson) -> Adaptation:
+def adapt_decoder(
+    decoder: MaskDecoder, features: MicroFeatures, coarse: CoarseAnswer, adaptation_set: AdaptationSet
+) -> Adaptation:
     """Learn to find an object on views of its frame, with the memory of that frame, in a stack as the slice beside it.
 
     ``features`` are those of the views, ``coarse`` what the decoder makes of them and of the memory at first. The
@@ -47,13 +54,13 @@ def adapt_decoder(decoder: MaskDecoder, features: MicroFeatures, coarse: CoarseA
     learning = {name: value for name, value in decoder.named_parameters() if name.split(".")[0] in LEARNING}
     for value in learning.values():
         value.requires_grad_()
-    course = STACK if lesson.ordered else FLOW
-    optimiser = torch.optim.Adam(learning.values(), lr=course.rate)
+    schedule, views = SCHEDULES[adaptation_set.mode], adaptation_set.views
+    optimiser = torch.optim.Adam(learning.values(), lr=schedule.rate)
     drawn = torch.Generator().manual_seed(0)
     for _ in range(STEPS):
-        chosen = torch.randperm(len(lesson.views), generator=drawn)[: course.batch].to(lesson.views.device)
+        chosen = torch.randperm(len(views), generator=drawn)[: schedule.batch].to(views.device)
         logits, _ = decoder.fine(_chosen(features, chosen), _chosen(coarse, chosen))
-        loss = adaptation_loss(logits, lesson.wanted[chosen], lesson.counts[chosen])
+        loss = adaptation_loss(logits, adaptation_set.view_masks[chosen], adaptation_set.view_weights[chosen])
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(learning.values(), 1.0)
@@ -69,9 +76,12 @@ def _chosen(maps: _Maps, which: Tensor) -> _Maps:
     return type(maps)(*(tensor[which] for tensor in vars(maps).values()))
 
 
-def adaptation_loss(logits: Tensor, wanted: Tensor, counts: Tensor) -> Tensor:
-    """Cross-entropy, and the Dice of those views that have the object."""
-    height, width = wanted.shape[-2:]
+def adaptation_loss(logits: Tensor, masks: Tensor, weights: Tensor) -> Tensor:
+    """Cross-entropy where the weights are 1, plus the Dice loss of those views that have the object.
+
+    Logits ``[B, 1, S/2, S/2]``; masks and weights ``[B, 1, S, S]`` in 0..1; the loss is a scalar.
+    """
+    height, width = masks.shape[-2:]
     logits = resize(logits, (height, width))
-    entropy = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * counts
-    return (entropy.mean((1, 2, 3)) + dice_loss(logits, wanted)).mean()
+    entropy = F.binary_cross_entropy_with_logits(logits, masks, reduction="none") * weights
+    return (entropy.mean((1, 2, 3)) + dice_loss(logits, masks)).mean()

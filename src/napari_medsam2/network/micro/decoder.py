@@ -82,10 +82,12 @@ class MaskDecoder(nn.Module):
         return self.out2(y2), y4
 
     @staticmethod
-    def _evidence(x8: Tensor, y4: Tensor, logits: Tensor, score: Tensor, carried: Tensor, previous: Tensor) -> Tensor:
-        """What the judging head looks at, ``[B, 2 * C8 + C4 + 10]``.
+    def _evidence(
+        x8: Tensor, y4: Tensor, logits: Tensor, score: Tensor, carried: Tensor, neighbour_mask: Tensor
+    ) -> Tensor:
+        """Input of the quality head, ``[B, 2 * C8 + C4 + 10]``.
 
-        The frame, the inside of the mask, how sure the mask is, and whether memory and the slice before agree.
+        The frame, the inside of the mask, how sure the mask is, and whether memory and the neighbouring slice agree.
         """
         prob = logits.sigmoid()
         p4, p8 = pooled(prob, y4), pooled(prob, x8)
@@ -97,8 +99,8 @@ class MaskDecoder(nn.Module):
             _overlap((4.0 * score).sigmoid(), p4),
             _overlap(carried, p8),
             carried.amax((2, 3)),
-            _overlap(previous, prob),
-            (area + 0.003).log() - (previous.mean((2, 3)) + 0.003).log(),
+            _overlap(neighbour_mask, prob),
+            (area + 0.003).log() - (neighbour_mask.mean((2, 3)) + 0.003).log(),
         ]
         frame = [x8.mean((2, 3)), _inside(x8, p8), _inside(y4, p4)]
         return torch.cat([*frame, _inside(1 - prob, prob), area.sqrt(), torch.cat(agreement, 1).clamp(-4.0, 4.0)], 1)

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...types import Mode
 from .encoder import MicroConfig, MicroFeatures, pooled, up
 
 
@@ -92,7 +93,7 @@ class MemoryReader(nn.Module):
         solution = torch.linalg.solve(system.to(able), corr.to(able)).to(system.device)
         return torch.einsum("bd,bdhw->bhw", solution, features.match)[:, None]
 
-    def attend(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor, ordered: bool) -> Tensor:
+    def attend(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor, mode: Mode) -> Tensor:
         """Carry values to where the current frame looks alike, ``[B, heads * (1 + head_dim), H/8, W/8]``.
 
         What is added to a logit, ``log(weight) - price * distance**2``, is written as three more dimensions of queries
@@ -101,7 +102,7 @@ class MemoryReader(nn.Module):
         b, _, h, w = features.s8.shape
         n = memory.keys.shape[1]
         key = self.key(features.s8)
-        if ordered:
+        if mode == "stack":
             keys, values, shape = memory.keys, memory.values, (h, w)
             price = 8.0 * F.softplus(self.closeness)
         else:
@@ -122,7 +123,7 @@ class MemoryReader(nn.Module):
         values = F.pad(values.permute(0, 2, 1, 3, 4).flatten(2, 3), (0, 2))
         read = F.scaled_dot_product_attention(query, keys, values, scale=1.0)[..., :-2]
         read = read.transpose(2, 3).reshape(b, -1, *shape)
-        return read if ordered else up(read)
+        return read if mode == "stack" else up(read)
 
 
 def _centres(shape: tuple[int, int], device: torch.device) -> Tensor:

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from ...geometry.parts import parts_at
+from ...types import Mode
 from ..interface import (
     Adaptation,
+    AdaptationSet,
     ImageFeatures,
-    Lesson,
     Memory,
     Prediction,
     PromptTensors,
@@ -31,7 +32,7 @@ from .adaptation import adapt_decoder
 from .decoder import CoarseAnswer, MaskDecoder
 from .encoder import MicroConfig, MicroFeatures, Trunk, grey_of, local_contrast
 from .memory import MemoryReader, MicroMemory
-from .prompt_maps import draw_previous_image, prompt_maps
+from .prompt_maps import draw_neighbour_image, prompt_maps
 
 #: Mask logits, predicted IoU logit, objectness logit, ridge score and carried masks; see :meth:`MicroNetwork.decode`.
 Answer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
@@ -40,7 +41,7 @@ Answer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 class MicroNetwork(SegmentationNetwork):
     """The bundled network; see the module's docstring. Batched parts for training, the interface for the session."""
 
-    sees_neighbour = True
+    uses_neighbour = True
     box_detail = 1.5
     boxes_clicked = True
     #: Logits above which a pixel belongs to the mask that is shown on a slice with a box, and on one with clicks
@@ -79,7 +80,7 @@ class MicroNetwork(SegmentationNetwork):
         maps: Tensor,
         memory: MicroMemory | None,
         weights: Tensor | None,
-        ordered: bool,
+        mode: Mode,
         adaptation: Adaptation | None = None,
     ) -> Answer:
         """Segment a batch.
@@ -92,8 +93,8 @@ class MicroNetwork(SegmentationNetwork):
             Prompt maps ``[B, len(PROMPT_MAPS), S/2, S/2]``, see :func:`prompt_maps`.
         memory, weights
             ``n`` entries and their weights ``[B, n]`` (1 is an equal share), or ``None`` for no memory.
-        ordered
-            True for stacks, False for flows.
+        mode
+            Of all ``B`` sequences.
         adaptation
             Parameters of the decoder that are others for this object.
 
@@ -103,7 +104,7 @@ class MicroNetwork(SegmentationNetwork):
             Mask logits ``[B, 1, S/2, S/2]``, predicted IoU logit ``[B]``, objectness logit ``[B]``, and the two
             matching maps: ridge score ``[B, 1, S/4, S/4]`` and carried masks ``[B, heads, S/8, S/8]``.
         """
-        score, read = self.read_memory(features, memory, weights, ordered)
+        score, read = self.read_memory(features, memory, weights, mode)
         given = (features, maps, score, read)
         if adaptation is None:
             logits, judged = self.decoder(*given)
@@ -113,11 +114,11 @@ class MicroNetwork(SegmentationNetwork):
         return logits, judged[:, 0], judged[:, 1], score, carried
 
     def read_memory(
-        self, features: MicroFeatures, memory: MicroMemory | None, weights: Tensor | None, ordered: bool
+        self, features: MicroFeatures, memory: MicroMemory | None, weights: Tensor | None, mode: Mode
     ) -> tuple[Tensor, Tensor]:
         """What memory says about a batch, as for :meth:`decode`: ridge score, and what attention carries over."""
         if memory is not None and weights is not None:
-            return self.memory.ridge(features, memory, weights), self.memory.attend(features, memory, weights, ordered)
+            return self.memory.ridge(features, memory, weights), self.memory.attend(features, memory, weights, mode)
         b, _, h, w = features.s8.shape
         score = features.match.new_zeros(b, 1, *features.match.shape[-2:])
         return score, features.s8.new_zeros(b, self.config.heads * (1 + self.config.head_dim), h, w)
@@ -135,46 +136,46 @@ class MicroNetwork(SegmentationNetwork):
         prompts: PromptTensors | None,
         recalls: Sequence[Recall],
         *,
-        ordered: bool,
-        previous: Tensor | None = None,
-        previous_image: Tensor | None = None,
+        mode: Mode,
+        neighbour_mask: Tensor | None = None,
+        neighbour_image: Tensor | None = None,
         n_frames: int = 1,
     ) -> Prediction:
         own = MicroFeatures(*features.levels)
         if prompts is not None and prompts.mask is not None:
             return Prediction((prompts.mask - 0.5) * 40.0, iou=1.0, objectness=1.0)
         side = own.s2.shape[-1]
-        previous_grey = grey_of(previous_image) if previous_image is not None else None
-        if prompts is not None and prompts.earlier is not None:  # a frame that is corrected is its own neighbour
-            previous, previous_grey = prompts.earlier, own.grey
-        maps = prompt_maps(prompts, previous, ordered=ordered, side=side, device=own.s2.device)
-        if previous is not None and previous_grey is not None:
-            maps = draw_previous_image(maps, own.grey, previous_grey)
+        neighbour_grey = grey_of(neighbour_image) if neighbour_image is not None else None
+        if prompts is not None and prompts.correcting is not None:  # a frame that is corrected is its own neighbour
+            neighbour_mask, neighbour_grey = prompts.correcting, own.grey
+        maps = prompt_maps(prompts, neighbour_mask, mode=mode, side=side, device=own.s2.device)
+        if neighbour_mask is not None and neighbour_grey is not None:
+            maps = draw_neighbour_image(maps, own.grey, neighbour_grey)
         memory = weights = None
         spatial = [r for r in recalls if r.spatial]
         if spatial:
             memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
             weights = own.s2.new_tensor([[r.weight for r in spatial]])
         adaptation = Adaptation.mean([r.adaptation for r in recalls if r.adaptation is not None])
-        answer = self.decode(own, maps, memory, weights, ordered, adaptation)
+        answer = self.decode(own, maps, memory, weights, mode, adaptation)
         if prompts is not None:
-            answer = self.look_again(own, maps, answer, memory, weights, ordered)
-        if prompts is not None and not ordered:
+            answer = self.look_again(own, maps, answer, memory, weights, mode)
+        if prompts is not None and mode == "flow":
             answer = self._look_for_more(own, prompts, answer, memory, weights)
         logits, iou, objectness, _, _ = answer
         quality, there = float(iou.sigmoid()), float(objectness.sigmoid())
-        in_boxes = None if ordered else self.box_threshold
+        in_boxes = None if mode == "stack" else self.box_threshold
         return Prediction(
-            logits.float(), quality, there, threshold=self._threshold(prompts, ordered), threshold_in_boxes=in_boxes
+            logits.float(), quality, there, threshold=self._threshold(prompts, mode), threshold_in_boxes=in_boxes
         )
 
-    def _threshold(self, prompts: PromptTensors | None, ordered: bool) -> float:
+    def _threshold(self, prompts: PromptTensors | None, mode: Mode) -> float:
         """The logit above which the mask is shown.
 
         0 in a flow, where a lower one would add whole look-alikes outside of boxes, and where red clicks correct a mask
         that was shown like that: they are not to make it larger.
         """
-        if prompts is None or not ordered or (prompts.earlier is not None and not prompts.point_labels.any()):
+        if prompts is None or mode == "flow" or (prompts.correcting is not None and not prompts.point_labels.any()):
             return 0.0
         return self.box_threshold if len(prompts.boxes) else self.click_threshold
 
@@ -185,7 +186,7 @@ class MicroNetwork(SegmentationNetwork):
         answer: Answer,
         memory: MicroMemory | None,
         weights: Tensor | None,
-        ordered: bool,
+        mode: Mode,
     ) -> Answer:
         """Second look: what looks like the inside of the first answer, and what like its outside?
 
@@ -199,7 +200,7 @@ class MicroNetwork(SegmentationNetwork):
         one = logits.new_ones(len(logits), 1)
         memory = seen if memory is None else MicroMemory.cat([memory, seen])
         weights = one if weights is None else torch.cat([weights, one], 1)
-        return self.decode(features, maps, memory, weights, ordered)
+        return self.decode(features, maps, memory, weights, mode)
 
     def _look_for_more(
         self,
@@ -216,10 +217,10 @@ class MicroNetwork(SegmentationNetwork):
         """
         side = answer[0].shape[-1]
         device = answer[0].device
-        free = prompt_maps(None, None, ordered=False, side=side, device=device)
+        free = prompt_maps(None, None, mode="flow", side=side, device=device)
         more = answer
         for _ in range(2):
-            more = self.look_again(features, free, more, memory, weights, False)
+            more = self.look_again(features, free, more, memory, weights, "flow")
             more = (torch.maximum(more[0], answer[0]), *more[1:])
         unwanted = [(int(y) // 2, int(x) // 2) for x, y in prompts.points[prompts.point_labels == 0].tolist()]
         if not unwanted:
@@ -228,22 +229,23 @@ class MicroNetwork(SegmentationNetwork):
         refused = torch.from_numpy(parts_at(added, unwanted)).to(device)
         return (torch.where(refused, answer[0], more[0]), *more[1:])
 
-    def adapt(self, lesson: Lesson) -> Adaptation:
-        return adapt_decoder(self.decoder, *self.coarse_answers(lesson), lesson)
+    def adapt(self, adaptation_set: AdaptationSet) -> Adaptation:
+        return adapt_decoder(self.decoder, *self.coarse_answers(adaptation_set), adaptation_set)
 
     @torch.no_grad()
-    def coarse_answers(self, lesson: Lesson) -> tuple[MicroFeatures, CoarseAnswer]:
+    def coarse_answers(self, adaptation_set: AdaptationSet) -> tuple[MicroFeatures, CoarseAnswer]:
         """What does not change while it learns: the features of the views, and what the decoder makes of them first."""
-        count = len(lesson.views)
-        shown, _ = self.encode(lesson.image)
-        features, _ = self.encode(lesson.views)
-        own = self.memory.remember(shown, lesson.mask)
+        count = len(adaptation_set.views)
+        shown, _ = self.encode(adaptation_set.image)
+        features, _ = self.encode(adaptation_set.views)
+        own = self.memory.remember(shown, adaptation_set.mask)
         memory = MicroMemory(*(tensor.expand(count, *tensor.shape[1:]) for tensor in own.tensors()))
-        before, side, device = lesson.mask if lesson.ordered else None, shown.s2.shape[-1], lesson.mask.device
-        maps = prompt_maps(None, before, ordered=lesson.ordered, side=side, device=device).expand(count, -1, -1, -1)
-        if lesson.ordered:
-            maps = draw_previous_image(maps, features.grey, shown.grey.expand(count, -1, -1, -1))
-        score, read = self.read_memory(features, memory, maps.new_ones(count, 1), lesson.ordered)
+        mode, side, device = adaptation_set.mode, shown.s2.shape[-1], adaptation_set.mask.device
+        neighbour_mask = adaptation_set.mask if mode == "stack" else None
+        maps = prompt_maps(None, neighbour_mask, mode=mode, side=side, device=device).expand(count, -1, -1, -1)
+        if mode == "stack":
+            maps = draw_neighbour_image(maps, features.grey, shown.grey.expand(count, -1, -1, -1))
+        score, read = self.read_memory(features, memory, maps.new_ones(count, 1), mode)
         return features, self.decoder.coarse(features, maps, score, read)
 
     def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ...types import Mode
 from ..interface import PromptTensors
 
 #: Order of the dense prompt maps: clicks, boxes, the neighbouring frame's mask, three constant flags, and what the
@@ -15,17 +16,17 @@ PROMPT_MAPS = (
     "positive",
     "negative",
     "box",
-    "previous",
+    "neighbour mask",
     "has prompt",
-    "has previous",
-    "ordered",
-    "previous grey",
+    "has neighbour",
+    "stack",
+    "neighbour grey",
     "change",
 )
 
 
 def prompt_maps(
-    prompts: PromptTensors | None, previous: Tensor | None, *, ordered: bool, side: int, device: torch.device | str
+    prompts: PromptTensors | None, neighbour_mask: Tensor | None, *, mode: Mode, side: int, device: torch.device | str
 ) -> Tensor:
     """Draw prompts as maps, at half the network input's resolution.
 
@@ -33,9 +34,9 @@ def prompt_maps(
     ----------
     prompts
         Clicks and boxes in pixels of the network input.
-    previous
+    neighbour_mask
         Mask probabilities of the neighbouring frame ``[1, 1, 2 * side, 2 * side]``, or of this one before its clicks.
-    ordered
+    mode
         Stack or flow.
     side
         Of the maps.
@@ -61,22 +62,22 @@ def prompt_maps(
         across = ((torch.minimum(x1, edge + 2) - torch.maximum(x0, edge)) / 2).clamp(0, 1)
         along = ((torch.minimum(y1, edge + 2) - torch.maximum(y0, edge)) / 2).clamp(0, 1)
         maps[0, 2] = (along[:, :, None] * across[:, None]).amax(0)
-    if previous is not None:
-        maps[:, 3:4] = F.avg_pool2d(previous, 2)
+    if neighbour_mask is not None:
+        maps[:, 3:4] = F.avg_pool2d(neighbour_mask, 2)
     maps[:, 4] = float(prompts is not None and bool(len(prompts.points) or len(prompts.boxes)))
-    maps[:, 5] = float(previous is not None)
-    maps[:, 6] = float(ordered)
+    maps[:, 5] = float(neighbour_mask is not None)
+    maps[:, 6] = float(mode == "stack")
     return maps
 
 
-def draw_previous_image(maps: Tensor, grey: Tensor, previous_grey: Tensor) -> Tensor:
+def draw_neighbour_image(maps: Tensor, grey: Tensor, neighbour_grey: Tensor) -> Tensor:
     """The maps with the last two channels filled in.
 
     Parameters
     ----------
     maps
         ``[B, len(PROMPT_MAPS), side, side]``; not changed.
-    grey, previous_grey
+    grey, neighbour_grey
         The current and the neighbouring frame in the same window, ``[B, 1, side, side]``, as the network sees them.
     """
-    return torch.cat([maps[:, :-2], previous_grey, grey - previous_grey], 1)
+    return torch.cat([maps[:, :-2], neighbour_grey, grey - neighbour_grey], 1)

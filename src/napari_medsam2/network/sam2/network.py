@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...types import Mode
 from ..interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall, SegmentationNetwork
 from ..resample import resize
 from .attention import MLP
@@ -105,9 +106,9 @@ class Sam2(SegmentationNetwork):
         prompts: PromptTensors | None,
         recalls: Sequence[Recall],
         *,
-        ordered: bool,
-        previous: Tensor | None = None,
-        previous_image: Tensor | None = None,
+        mode: Mode,
+        neighbour_mask: Tensor | None = None,
+        neighbour_image: Tensor | None = None,
         n_frames: int = 1,
     ) -> Prediction:
         *fine, coarse = features.levels
@@ -115,7 +116,7 @@ class Sam2(SegmentationNetwork):
             with self._precision(coarse.device):
                 return self.adopt(features, prompts.mask)
         with self._precision(coarse.device):
-            conditioned = self.attend(coarse, self.memory_tokens(recalls, ordered=ordered, n_frames=n_frames))
+            conditioned = self.attend(coarse, self.memory_tokens(recalls, mode=mode, n_frames=n_frames))
             runs = [
                 self.decode(conditioned, tuple(fine), *told, _corrected_logits(prompts))
                 for told in self.prompt_tokens(prompts, coarse.device)
@@ -247,14 +248,14 @@ class Sam2(SegmentationNetwork):
             memory = memory + torch.where(present, 0.0, self.no_obj_embed_spatial)[..., None, None]
         return memory
 
-    def memory_tokens(self, recalls: Sequence[Recall], *, ordered: bool, n_frames: int) -> MemoryTokens | None:
+    def memory_tokens(self, recalls: Sequence[Recall], *, mode: Mode, n_frames: int) -> MemoryTokens | None:
         """Lay out recalled memories for :meth:`attend`; ``None`` if nothing was recalled.
 
         In a stack the pointer of a frame that lies ahead (negative offset) is left out, as in SAM 2.
         """
         spatial = [recall for recall in recalls if recall.spatial]
         pointed = [recall for recall in recalls if "pointer" in recall.memory.tokens]
-        if ordered:
+        if mode == "stack":
             pointed = [recall for recall in pointed if recall.offset is None or recall.offset >= 0]
         if not spatial and not pointed:
             return None
@@ -263,7 +264,7 @@ class Sam2(SegmentationNetwork):
         if spatial:
             maps = torch.stack([recall.memory.tokens["spatial"] for recall in spatial], dim=1)
             place = sine_code(width, *maps.shape[-2:], device).to(dtype).flatten(2).transpose(1, 2)
-            slots = torch.stack([self._slot_code(recall, ordered) for recall in spatial])
+            slots = torch.stack([self._slot_code(recall, mode) for recall in spatial])
             cells, code = maps.flatten(3).transpose(2, 3), place[:, None] + slots[None, :, None]
         else:
             cells = code = torch.zeros((1, 0, self.config.grid**2, width), device=device, dtype=dtype)
@@ -271,7 +272,7 @@ class Sam2(SegmentationNetwork):
             split = self.config.dim // width
             pointers = torch.cat([recall.memory.tokens["pointer"] for recall in pointed], dim=1)
             pointers = pointers.unflatten(1, (-1, width))
-            times = self._pointer_code(pointed, ordered, n_frames).repeat_interleave(split, dim=0)[None]
+            times = self._pointer_code(pointed, mode, n_frames).repeat_interleave(split, dim=0)[None]
         else:
             split = 0
             pointers = times = torch.zeros((1, 0, width), device=device, dtype=dtype)
@@ -328,22 +329,24 @@ class Sam2(SegmentationNetwork):
             runs.append((torch.cat((box, prompts.points[near]))[None], labels[None]))
         return runs
 
-    def _slot_code(self, recall: Recall, ordered: bool) -> Tensor:
+    def _slot_code(self, recall: Recall, mode: Mode) -> Tensor:
         """Temporal code of a spatial memory, ``[M]``: the last slot is that of prompted frames."""
         behaviour = self.config.behaviour
-        used = behaviour.temporal_code if ordered else behaviour.flow_memory_position
+        used = behaviour.temporal_code if mode == "stack" else behaviour.flow_memory_position
         if not used:
             return torch.zeros_like(self.maskmem_tpos_enc[0, 0, 0])
-        slot = recall.slot if ordered and not recall.pinned and recall.slot is not None else self.config.memory_slots
-        return self.maskmem_tpos_enc[min(slot, self.config.memory_slots) - 1, 0, 0]
+        slot = self.config.memory_slots
+        if mode == "stack" and not recall.pinned and recall.slot is not None:
+            slot = min(recall.slot, slot)
+        return self.maskmem_tpos_enc[slot - 1, 0, 0]
 
-    def _pointer_code(self, recalls: Sequence[Recall], ordered: bool, n_frames: int) -> Tensor:
+    def _pointer_code(self, recalls: Sequence[Recall], mode: Mode, n_frames: int) -> Tensor:
         """Time code of pointers, ``[N, M]``: zeros in version 2.0 and where order means nothing."""
-        used = ordered or self.config.behaviour.flow_memory_position
+        used = mode == "stack" or self.config.behaviour.flow_memory_position
         if self.obj_ptr_tpos_proj is None or not used:
             return self.maskmem_tpos_enc.new_zeros(len(recalls), self.config.memory_dim)
         longest = max(1, min(n_frames, self.config.behaviour.max_pointers) - 1)
-        away = [abs(recall.offset or 0) / longest if ordered else 0.0 for recall in recalls]
+        away = [abs(recall.offset or 0) / longest if mode == "stack" else 0.0 for recall in recalls]
         distance = torch.tensor(away, device=self.maskmem_tpos_enc.device)
         code: Tensor = self.obj_ptr_tpos_proj(time_code(distance, self.config.dim).to(self.maskmem_tpos_enc.dtype))
         return code
@@ -351,9 +354,9 @@ class Sam2(SegmentationNetwork):
 
 def _corrected_logits(prompts: PromptTensors | None) -> Tensor | None:
     """The mask that clicks correct, as a mask prompt beside them: so SAM 2 was trained to refine (section 4)."""
-    if prompts is None or prompts.earlier is None:
+    if prompts is None or prompts.correcting is None:
         return None
-    return _MASK_SCALE * prompts.earlier + _MASK_SHIFT
+    return _MASK_SCALE * prompts.correcting + _MASK_SHIFT
 
 
 def empty_sam2(config: Sam2Config) -> Sam2:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from ...errors import TrainingError
+from ...types import Mode
 from ..config import TrainConfig
 from ..synthetic.flows import make_flow
 from ..synthetic.stacks import make_stack
@@ -32,8 +33,8 @@ class Batch:
         float32 ``[B, T, 3, S, S]`` and ``[B, T, 1, S, S]``.
     prompts
         One a sequence, on frame 0.
-    ordered
-        Stacks or flows.
+    mode
+        Of all its sequences.
     bridge
         Masks for frame 1 ``[B, 1, S, S]``, which is then given and not judged; see :class:`.synthetic.Sample`.
     rollout
@@ -48,7 +49,7 @@ class Batch:
     images: Tensor
     masks: Tensor
     prompts: list[SimulatedPrompt]
-    ordered: bool
+    mode: Mode
     bridge: Tensor | None = None
     rollout: int = 0
     windows: Tensor | None = None
@@ -80,7 +81,7 @@ class SyntheticBatches:
 def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Batch:
     """Synthetic batch ``number``; ``step`` is the step that it is for, where that is another number."""
     rng = np.random.default_rng([config.seed, number])
-    ordered = bool(rng.random() >= config.flows)
+    mode: Mode = "stack" if rng.random() >= config.flows else "flow"
     step = number if step is None else step
     length = config.first_length if step < config.steps // 5 else config.length
     # By the step alone: processes that train together have to wait for each other.
@@ -88,19 +89,21 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
         length = min(length, SHORT)
     size = int(rng.choice([config.size * 3 // 4, config.size, config.size * 3 // 2], p=[0.2, 0.55, 0.25])) // 16 * 16
     count = max(2, round(config.pixels / (length * size * size)))
-    bridged = ordered and bool(rng.random() < config.bridges) and length > 2
+    bridged = mode == "stack" and bool(rng.random() < config.bridges) and length > 2
     rollout = 0
-    if ordered and not bridged and length > 2 and rng.random() < config.rollouts:
+    if mode == "stack" and not bridged and length > 2 and rng.random() < config.rollouts:
         rollout = int(rng.integers(length // 3, length + 1))
-    any_scale = ordered and not bridged and not rollout and bool(rng.random() < (0.8 if length > SHORT else 0.5))
-    followed = ordered and bool(rng.random() < config.followed)
-    shares = PROMPT_SHARES if ordered else (0.5, 0.25, 0.25)
+    any_scale = False
+    if mode == "stack" and not bridged and not rollout:
+        any_scale = bool(rng.random() < (0.8 if length > SHORT else 0.5))
+    followed = mode == "stack" and bool(rng.random() < config.followed)
+    shares = PROMPT_SHARES if mode == "stack" else (0.5, 0.25, 0.25)
     if any_scale:
         shares = (0.2, 0.8, 0.0)
-    few = chance_of_few(ordered)
+    few = chance_of_few(mode)
     samples = [
         make_stack(rng, length + rollout, size, bridged=bridged, any_scale=any_scale, followed=followed)
-        if ordered
+        if mode == "stack"
         else make_flow(rng, length, size)
         for _ in range(count)
     ]
@@ -110,7 +113,7 @@ def make_batch(config: TrainConfig, number: int, step: int | None = None) -> Bat
         torch.from_numpy(np.stack([s.images for s in samples])),
         torch.from_numpy(np.stack([s.masks for s in samples])).float()[:, :, None],
         [simulate_prompt(s.masks[0], rng, prompt_shares(s.hollow, shares), few=few) for s in samples],
-        ordered,
+        mode,
         torch.from_numpy(np.stack(bridges)).float()[:, None] if bridges else None,
         rollout,
         torch.from_numpy(np.stack(windows)) if windows else None,

@@ -95,14 +95,14 @@ class LabelledBatches:
         config = self.config
         rng = np.random.default_rng([config.seed, number])
         kinds = sorted(loaded.choices)
-        mode = kinds[0] if len(kinds) == 1 else ("flow" if rng.random() < config.flows else "stack")
+        mode: Mode = kinds[0] if len(kinds) == 1 else ("flow" if rng.random() < config.flows else "stack")
         size = self.view.whole if mode == "flow" or self.view.window is None else self.view.window
         length = config.first_length if step < config.steps // 5 else config.length
         length = max(2, min(length, loaded.shortest[mode]))
         count = max(1, round(config.pixels / (length * size * size)))
         bridged = mode == "stack" and self.view.window is not None and length > 2 and rng.random() < config.bridges
         sequences = [self._sequence(loaded, mode, length, size, rng, bridged) for _ in range(count)]
-        few = chance_of_few(mode == "stack")
+        few = chance_of_few(mode)
         prompts = [simulate_prompt(masks[0] > 0.5, rng, _PROMPTS, few=few) for _, masks, _ in sequences]
         bridges = [bridge_over(masks > 0.5, rng) for _, masks, _ in sequences] if bridged else None
         images, masks, windows = (torch.from_numpy(np.stack(kind)) for kind in zip(*sequences, strict=True))
@@ -110,13 +110,13 @@ class LabelledBatches:
             images,
             masks[:, :, None],
             prompts,
-            mode == "stack",
+            mode,
             torch.from_numpy(np.stack(bridges)).float()[:, None] if bridges is not None else None,
             windows=windows,
         )
 
     def _sequence(
-        self, loaded: _Loaded, mode: str, length: int, size: int, rng: np.random.Generator, bridged: bool
+        self, loaded: _Loaded, mode: Mode, length: int, size: int, rng: np.random.Generator, bridged: bool
     ) -> tuple[Image, Image, Image]:
         """Images ``[T, 3, S, S]`` and masks ``[T, S, S]`` of one object, which can be seen on the first, and windows
         ``[T, 4]``; see :attr:`.data.Batch.windows`."""
@@ -156,8 +156,8 @@ class _Loaded:
 
     def __init__(self, parts: tuple[Part, ...]) -> None:
         self.parts = parts
-        self.choices: dict[str, list[list[_Choice]]] = {}
-        self.shortest: dict[str, int] = {}
+        self.choices: dict[Mode, list[list[_Choice]]] = {}
+        self.shortest: dict[Mode, int] = {}
         for index, part in enumerate(parts):
             where: dict[int, list[int]] = {number: [] for number in part.objects}
             for t, mask in enumerate(part.dataset.masks):

@@ -12,6 +12,7 @@ import torch
 from ...geometry.boxes import box_of_mask
 from ...geometry.parts import largest_error, largest_parts, most_interior
 from ...network.interface import PromptTensors
+from ...types import Mode
 
 #: How often a prompt is a box, clicks, a mask, where nothing else is asked for.
 PROMPT_SHARES = (0.55, 0.3, 0.15)
@@ -95,9 +96,9 @@ def prompt_shares(hollow: bool, shares: tuple[float, float, float] = PROMPT_SHAR
     return (0.0, *shares[1:]) if hollow else shares
 
 
-def chance_of_few(ordered: bool) -> float:
+def chance_of_few(mode: Mode) -> float:
     """How often only a few of many parts are prompted: in a stack all belong to one object."""
-    return 0.0 if ordered else _FEW_IN_FLOWS
+    return 0.0 if mode == "stack" else _FEW_IN_FLOWS
 
 
 def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> SimulatedPrompt | None:

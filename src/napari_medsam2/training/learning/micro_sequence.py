@@ -15,7 +15,7 @@ from ...network.losses import dice_loss
 from ...network.micro.encoder import MicroFeatures, pooled
 from ...network.micro.memory import MicroMemory
 from ...network.micro.network import Answer, MicroNetwork
-from ...network.micro.prompt_maps import draw_previous_image, prompt_maps
+from ...network.micro.prompt_maps import draw_neighbour_image, prompt_maps
 from ..data.batches import Batch
 from ..data.prompts import (
     GivenPrompts,
@@ -132,8 +132,8 @@ class _SequenceRun:
         with torch.no_grad():
             self._encode(unjudged)
         self._encode([t for t in range(self.length) if t not in unjudged])
-        self.memories = _Memories([Fifo() if batch.ordered else SelfSorting() for _ in range(self.count)])
-        self.previous: Tensor | None = None
+        self.memories = _Memories([Fifo() if batch.mode == "stack" else SelfSorting() for _ in range(self.count)])
+        self.neighbour_mask: Tensor | None = None
         self.total = batch.images.new_zeros(())
         self.shown: list[Tensor] = []
         self.true: list[Tensor] = []
@@ -143,7 +143,7 @@ class _SequenceRun:
         for t in range(self.length):
             if t == 1 and self.batch.bridge is not None:
                 self._remember(t, self.batch.bridge, pinned=torch.zeros(self.count, dtype=torch.bool))
-                self.previous = self.batch.bridge
+                self.neighbour_mask = self.batch.bridge
             elif 0 < t <= self.batch.rollout:
                 with torch.no_grad():
                     self._roll_out(t)
@@ -176,21 +176,21 @@ class _SequenceRun:
         batch, target = self.batch, self.batch.masks[:, t]
         features = self._features[t]
         memory, weights = self._recall(t)
-        prompts, earlier = self._prompts(t, memory, weights)
+        prompts, correcting = self._prompts(t, memory, weights)
         given = GivenPrompts(prompts, self.device)
         prompted, drawn = given.prompted, given.drawn
-        maps = self._maps(t, features, prompts, earlier)
-        answer = self.network.decode(features, maps, memory, weights, batch.ordered)
+        maps = self._maps(t, features, prompts, correcting)
+        answer = self.network.decode(features, maps, memory, weights, batch.mode)
         if given.anywhere:
             judged = (prompted & ~drawn).float()
             first = mask_bce(self._full(answer[0]), target, self.options.balance)
             self._add(0.5 * first, judged)
-            again = self.network.look_again(features, maps, answer, memory, weights, batch.ordered)
+            again = self.network.look_again(features, maps, answer, memory, weights, batch.mode)
             answer = _chosen(prompted, again, answer)
-            if t == 0 and not batch.ordered:
+            if t == 0 and batch.mode == "flow":
                 answer = self._look_for_more(t, features, answer, target, judged)
         self._judge(t, answer, target, (~drawn).float(), has_memory=memory is not None or given.anywhere)
-        if batch.ordered and not given.anywhere:
+        if batch.mode == "stack" and not given.anywhere:
             self.shown.append(self._full(answer[0]).float().sigmoid() * answer[2].sigmoid()[:, None, None, None])
             self.true.append(target)
         self._carry_on(t, answer, target, given)
@@ -198,7 +198,7 @@ class _SequenceRun:
     def _look_for_more(self, t: int, features: MicroFeatures, answer: Answer, target: Tensor, judged: Tensor) -> Answer:
         """In a flow, a look without the prompts at what else is of the prompted kind; see the network's ``segment``."""
         free = self._maps(t, features, [None] * self.count)
-        more = self.network.look_again(features, free, answer, None, None, False)
+        more = self.network.look_again(features, free, answer, None, None, "flow")
         self._add(0.5 * mask_bce(self._full(more[0]), target, self.options.balance), judged)
         return (torch.maximum(more[0], answer[0]), *more[1:])
 
@@ -206,7 +206,7 @@ class _SequenceRun:
         """What memory and the slice before say about frame ``t``."""
         features = self._features[t]
         maps = self._maps(t, features, [None] * self.count)
-        return self.network.decode(features, maps, memory, weights, self.batch.ordered)
+        return self.network.decode(features, maps, memory, weights, self.batch.mode)
 
     def _judge(self, t: int, answer: Answer, target: Tensor, counts: Tensor, *, has_memory: bool) -> None:
         logits2, iou, objectness, score, carried = answer
@@ -240,8 +240,8 @@ class _SequenceRun:
         seen = seen | given.says_where
         with torch.enable_grad():
             self._remember(t, remembered, pinned=given.prompted, confidence=confidence, seen=seen)
-        if self.batch.ordered:
-            self.previous = remembered
+        if self.batch.mode == "stack":
+            self.neighbour_mask = remembered
 
     def _remember(
         self,
@@ -274,10 +274,10 @@ class _SequenceRun:
         given: list[SimulatedPrompt | None] = [None] * self.count
         if t == 0:
             given = list(self.batch.prompts)
-            if self.batch.ordered and float(torch.rand(())) < self.options.corrections:
+            if self.batch.mode == "stack" and float(torch.rand(())) < self.options.corrections:
                 given, _ = self._corrected(t, given, memory, weights)
             return given, None
-        chance = self.options.prompts_stack if self.batch.ordered else self.options.prompts_flow
+        chance = self.options.prompts_stack if self.batch.mode == "stack" else self.options.prompts_flow
         if float(torch.rand(())) >= chance:
             return given, None
         if float(torch.rand(())) < 0.5:
@@ -285,7 +285,7 @@ class _SequenceRun:
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         hollow = self.batch.hollow or (False,) * self.count
         pairs = zip(self._truth(t), map(prompt_shares, hollow), strict=True)
-        few = chance_of_few(self.batch.ordered)
+        few = chance_of_few(self.batch.mode)
         return [simulate_prompt(m, rng, shares, few=few) if m.sum() >= 8 else None for m, shares in pairs], None
 
     @torch.no_grad()
@@ -301,14 +301,14 @@ class _SequenceRun:
         found = self._found(t, prompts, None, memory, weights)
         if t:
             found = self._with_errors(found)
-        earlier = found if t else None
+        correcting = found if t else None
         for k in range(1 + int(torch.multinomial(torch.tensor([0.5, 0.3, 0.2]), 1))):
             if k:
-                found = self._found(t, prompts, earlier, memory, weights)
+                found = self._found(t, prompts, correcting, memory, weights)
             wrong = zip(truth, found[:, 0].cpu().numpy() > 0.5, strict=True)
             clicks = [corrective_click(m, f) if m.sum() >= 8 or not m.any() else None for m, f in wrong]
             prompts = [together(p, click) for p, click in zip(prompts, clicks, strict=True)]
-        return prompts, earlier
+        return prompts, correcting
 
     def _with_errors(self, found: Tensor) -> Tensor:
         """Masks ``[B, 1, H, W]`` of which some have a large error: those of the network are mostly small, and a click
@@ -322,17 +322,17 @@ class _SequenceRun:
         self,
         t: int,
         prompts: list[SimulatedPrompt | None],
-        earlier: Tensor | None,
+        correcting: Tensor | None,
         memory: MicroMemory | None,
         weights: Tensor | None,
     ) -> Tensor:
         """The masks ``[B, 1, H, W]`` with these prompts: what a session shows, thresholds apart."""
-        features, ordered = self._features[t], self.batch.ordered
-        maps = self._maps(t, features, prompts, earlier)
-        answer = self.network.decode(features, maps, memory, weights, ordered)
+        features, mode = self._features[t], self.batch.mode
+        maps = self._maps(t, features, prompts, correcting)
+        answer = self.network.decode(features, maps, memory, weights, mode)
         given = GivenPrompts(prompts, self.device)
         if given.anywhere:
-            again = self.network.look_again(features, maps, answer, memory, weights, ordered)
+            again = self.network.look_again(features, maps, answer, memory, weights, mode)
             answer = _chosen(given.prompted, again, answer)
         there = given.says_where | (answer[2] > 0)
         return ((self._full(answer[0]) > 0) & there[:, None, None, None]).float()
@@ -341,30 +341,30 @@ class _SequenceRun:
         return np.asarray((self.batch.masks[:, t, 0] > 0.5).cpu().numpy())
 
     def _maps(
-        self, t: int, features: MicroFeatures, prompts: list[SimulatedPrompt | None], earlier: Tensor | None = None
+        self, t: int, features: MicroFeatures, prompts: list[SimulatedPrompt | None], correcting: Tensor | None = None
     ) -> Tensor:
         """Prompt maps of frame ``t``.
 
-        Frames without a prompt see the slice before, where there is one, those that are corrected their ``earlier``
+        Frames without a prompt see the slice before, where there is one, those that are corrected their ``correcting``
         mask, if there is anything in it.
         """
         maps, side = [], self.size // 2
         mask, grey = self._before(t)
         for i, prompt in enumerate(prompts):
-            before, seen = (mask, grey) if prompt is None else (earlier, features.grey)
+            before, seen = (mask, grey) if prompt is None else (correcting, features.grey)
             one_before = before[i : i + 1] if before is not None and (prompt is None or before[i].any()) else None
             given = prompt.tensors(self.device) if prompt is not None and not prompt.mask else None
-            one = prompt_maps(given, one_before, ordered=self.batch.ordered, side=side, device=self.device)
+            one = prompt_maps(given, one_before, mode=self.batch.mode, side=side, device=self.device)
             if one_before is not None and seen is not None:
-                one = draw_previous_image(one, features.grey[i : i + 1], seen[i : i + 1])
+                one = draw_neighbour_image(one, features.grey[i : i + 1], seen[i : i + 1])
             maps.append(one)
         return torch.cat(maps)
 
     def _before(self, t: int) -> tuple[Tensor | None, Tensor | None]:
         """Mask and grey values of the slice before, as they lie in the window of frame ``t``."""
-        if self.previous is None:
+        if self.neighbour_mask is None:
             return None, None
-        mask, grey, windows = self.previous, self._features[t - 1].grey, self.batch.windows
+        mask, grey, windows = self.neighbour_mask, self._features[t - 1].grey, self.batch.windows
         if windows is None:
             return mask, grey
         old, new = windows[:, t - 1], windows[:, t]
@@ -375,7 +375,7 @@ class _SequenceRun:
     def _recall(self, t: int) -> tuple[MicroMemory | None, Tensor | None]:
         if not self.memories.tensors:
             return None, None
-        alone = self.batch.ordered and float(torch.rand(())) < self.options.recent_dropout
+        alone = self.batch.mode == "stack" and float(torch.rand(())) < self.options.recent_dropout
         return self.memories.recall(t, self._descriptors[t], pinned_only=alone)
 
     def _full(self, logits: Tensor) -> Tensor:

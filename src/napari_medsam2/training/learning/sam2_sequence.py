@@ -62,12 +62,12 @@ class _Sequence:
     def __init__(
         self, network: Sam2, batch: Batch, index: int, teacher: float, balance: float, calibration: float
     ) -> None:
-        self.network, self.ordered = network, batch.ordered
+        self.network, self.mode = network, batch.mode
         self.images, self.masks = batch.images[index], batch.masks[index]
         self.prompt = batch.prompts[index]
         self.drawn = self.prompt.mask
         self.teacher, self.balance, self.calibration = teacher, balance, calibration
-        self.bank: MemoryBank = Fifo() if batch.ordered else SelfSorting()
+        self.bank: MemoryBank = Fifo() if batch.mode == "stack" else SelfSorting()
         self.prompted: list[float] = []
         self.others: list[float] = []
         self.hits: list[float] = []
@@ -88,7 +88,7 @@ class _Sequence:
             self._remember(t, coarse, adopted.conditioned, descriptor, target, adopted.pointer, 1.0)
             return target.new_zeros(())
         recalls = self._recalls(t, descriptor) if t else []
-        tokens = network.memory_tokens(recalls, ordered=self.ordered, n_frames=len(self.images))
+        tokens = network.memory_tokens(recalls, mode=self.mode, n_frames=len(self.images))
         conditioned = network.attend(coarse, tokens)
         told = network.prompt_tokens(_tensors(self.prompt, target.device) if t == 0 else None, target.device)
         runs = [network.decode(conditioned, tuple(fine), points, labels) for points, labels in told]
@@ -133,9 +133,9 @@ class _Sequence:
             Recall(
                 pick.entry.payload,
                 weight=pick.weight,
-                offset=pick.offset if self.ordered else None,
+                offset=pick.offset if self.mode == "stack" else None,
                 pinned=pick.entry.pinned,
-                slot=pick.slot if self.ordered else None,
+                slot=pick.slot if self.mode == "stack" else None,
                 spatial=pick.spatial,
             )
             for pick in self.bank.pick(t, descriptor, n_frames=len(self.images))

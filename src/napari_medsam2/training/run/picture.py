@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
+from ...types import Mode
 from ...whole_file import replace_file
 
 Colour = tuple[int, int, int]
@@ -48,8 +49,8 @@ def draw_curve(rows: Sequence[Mapping[str, float]], path: Path, before: float | 
     if before is not None:
         scored = np.insert(scored[0], 0, 0.0), np.insert(scored[1], 0, before)
     dice = [
-        Line("stacks", _BLUE, _series(rows, "others", ordered=1)),
-        Line("flows", _ORANGE, _series(rows, "others", ordered=0)),
+        Line("stacks", _BLUE, _series(rows, "others", "stack")),
+        Line("flows", _ORANGE, _series(rows, "others", "flow")),
         Line("prompted frames", _GREEN, _series(rows, "prompted")),
         Line("held out", _RED, scored, dots=True),
     ]
@@ -61,11 +62,11 @@ def draw_curve(rows: Sequence[Mapping[str, float]], path: Path, before: float | 
     replace_file(path, lambda draft: picture.save(draft, format="PNG"))
 
 
-def _series(rows: Sequence[Mapping[str, float]], name: str, ordered: int | None = None) -> Points:
+def _series(rows: Sequence[Mapping[str, float]], name: str, mode: Mode | None = None) -> Points:
     chosen = [
         (row["step"], row[name])
         for row in rows
-        if math.isfinite(row.get(name, math.nan)) and (ordered is None or row.get("ordered") == ordered)
+        if math.isfinite(row.get(name, math.nan)) and (mode is None or row.get("ordered") == (mode == "stack"))
     ]
     pairs = np.array(chosen, float).reshape(-1, 2)
     return pairs[:, 0], pairs[:, 1]

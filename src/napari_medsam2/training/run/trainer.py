@@ -259,7 +259,7 @@ class Trainer:
         return {
             "loss": means[0],
             "rate": rate,
-            "ordered": float(given[0].ordered),
+            "ordered": float(given[0].mode == "stack"),
             **dict(zip(names, means[1:], strict=True)),
             "skipped": float(bad),
         }

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from scipy import ndimage
 
+from ...types import Mode
 from .scenes import LAST_BACKGROUND
 
 Array = npt.NDArray[np.float32]
@@ -80,17 +81,17 @@ class Look:
     ground: int = 0
 
     @classmethod
-    def random(cls, rng: np.random.Generator, classes: int, *, ordered: bool, tissue: bool = False) -> Look:
+    def random(cls, rng: np.random.Generator, classes: int, *, mode: Mode, tissue: bool = False) -> Look:
         """Draw a look. Neighbouring classes may be alike: low contrast is part of the task.
 
         In ``tissue`` the cells are mostly told apart by their walls alone.
         """
-        grey = bool(rng.random() < (0.9 if ordered else 0.5))
+        grey = bool(rng.random() < (0.9 if mode == "stack" else 0.5))
         contrast = rng.choice([0.3, 0.7, 1.1], p=[0.15, 0.35, 0.5])
         centre = rng.uniform(0.2, 0.8)
         level = np.clip(centre + contrast * rng.uniform(-0.6, 0.6, (classes, 1)), 0, 1)
         tint = np.zeros((classes, 3)) if grey else rng.normal(0, rng.choice([0.08, 0.2, 0.35]), (classes, 3))
-        if not ordered and rng.random() < 0.5:  # bright field or dark field: background at one end
+        if mode == "flow" and rng.random() < 0.5:  # bright field or dark field: background at one end
             level[:6] = rng.uniform(0.8, 1.0) if rng.random() < 0.55 else rng.uniform(0.0, 0.12)
             level[:6] += rng.normal(0, 0.06, (6, 1))[: len(level[:6])]
             tint[:6] *= 0.4
@@ -110,10 +111,10 @@ class Look:
             speckle=float(rng.uniform(0.1, 0.6)) if rng.random() < 0.12 else 0.0,
             shading=float(rng.choice([0.0, rng.uniform(0, 0.4)])),
             gamma=float(np.exp(rng.normal(0, 0.3))),
-            coarse=float(rng.uniform(1.5, 8.0)) if ordered and rng.random() < 0.55 else 1.0,
-            span=float(rng.uniform(0.25, 1.0)) if rng.random() < (0.6 if ordered else 0.25) else 1.0,
+            coarse=float(rng.uniform(1.5, 8.0)) if mode == "stack" and rng.random() < 0.55 else 1.0,
+            span=float(rng.uniform(0.25, 1.0)) if rng.random() < (0.6 if mode == "stack" else 0.25) else 1.0,
             grey=grey,
-            axial=float(rng.uniform(0.3, 1.2)) if ordered and rng.random() < 0.5 else 0.0,
+            axial=float(rng.uniform(0.3, 1.2)) if mode == "stack" and rng.random() < 0.5 else 0.0,
             clipped=(
                 float(rng.uniform(0, 2)),
                 float(rng.choice([rng.uniform(0, 2), rng.uniform(0, 15)], p=[0.75, 0.25])),

@@ -31,7 +31,7 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
             masks.append(mask)
         truth = np.stack(masks)
         if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
-            return turned_sample(Sample(np.stack(images), truth, False, hollow=recipe.target == "rim"), rng)
+            return turned_sample(Sample(np.stack(images), truth, "flow", hollow=recipe.target == "rim"), rng)
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def _flow_look(recipe: _FlowRecipe, rng: np.random.Generator) -> Look:
 
     Things of one kind are often brighter and fainter, as nuclei are. Where there are other kinds, they are less so.
     """
-    look = Look.random(rng, 24, ordered=False)
+    look = Look.random(rng, 24, mode="flow")
     if rng.random() < (0.6 if recipe.concentric else 0.3):
         look = look.stained(rng, 6, 10, 11)
     elif recipe.target != "plain" and rng.random() < 0.4:

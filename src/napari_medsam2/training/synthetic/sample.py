@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from ...types import Mode
 from ..flips import turned
 from .scenes import Array
 
@@ -21,7 +22,7 @@ class Sample:
         float32 ``[T, 3, S, S]`` in 0..1.
     masks
         bool ``[T, S, S]``, the target object; may be empty on some frames, never on frame 0.
-    ordered
+    mode
         True for a stack, whose frames follow each other from frame 0 on; False for a flow.
     bridge
         With it, frame 1 of the stack lies farther on, and this is the mask, bool ``[S, S]``, that a long propagation
@@ -34,7 +35,7 @@ class Sample:
 
     images: Array
     masks: npt.NDArray[np.bool_]
-    ordered: bool
+    mode: Mode
     bridge: npt.NDArray[np.bool_] | None = None
     hollow: bool = False
     windows: Array | None = None

@@ -58,7 +58,7 @@ def make_stack(
         bridge = None
         if bridged:  # what carries on over it is not seen
             bridge = bridge_over(seen, rng) & sight.through(np.broadcast_to(inside, masks.shape))[1]
-        return turned_sample(Sample(sight.through(images), seen, True, bridge, course.hollow, sight.windows), rng)
+        return turned_sample(Sample(sight.through(images), seen, "stack", bridge, course.hollow, sight.windows), rng)
 
 
 def _stack_scene(rng: np.random.Generator) -> Scene:
@@ -145,7 +145,7 @@ def _carried_on(masks: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_] | No
 
 def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, sight: Sight, bridged: bool) -> Look:
     """How a stack looks that is seen like this."""
-    look = Look.random(rng, int(max(scene.class_of)) + 1, ordered=True, tissue=scene.tissue)
+    look = Look.random(rng, int(max(scene.class_of)) + 1, mode="stack", tissue=scene.tissue)
     if scene.tissue:
         look = look.optically_sectioned(rng, course.pixels_per_slice(sight.size))
     elif scene.crowded:  # what lies above and below shines through
