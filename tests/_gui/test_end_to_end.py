@@ -15,6 +15,7 @@ from fakes import moving_disc
 
 from napari_medsam2._gui import demo
 from napari_medsam2._gui.samples import synthetic_frames
+from napari_medsam2.engine.events import FinishReason, RunState
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
     wait_for(qtbot, lambda: "Paused" in dock.hint.text())
     pace.seconds = 0.02
     done = do.state.status.done
-    assert do.state.status.state == "paused" and done < 20
+    assert do.state.status.state is RunState.PAUSED and done < 20
 
     # correct: a drawn mask on another frame is final there
     do.go_to_frame(10)
@@ -81,9 +82,9 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
     expected[2:8, 2:8] = True
 
     # resume, to the end
-    assert do.state.status.state == "paused" and do.state.status.done == done
+    assert do.state.status.state is RunState.PAUSED and do.state.status.done == done
     dock.run.pause.click()
-    wait_for(qtbot, lambda: do.state.status.finish_reason == "done")
+    wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
     assert all(column.confidence is not None for column in do.state.columns)
     do.flush()
     np.testing.assert_array_equal(labels.data[10] == 1, expected)
@@ -116,7 +117,7 @@ def test_two_objects_and_a_commit(viewer, started, qtbot):
     points.add((0, 66, 21))
     wait_for(qtbot, lambda: len(do.workspace.results.results) >= 2)
     do.propagate()
-    wait_for(qtbot, lambda: do.state.status.finish_reason == "done")
+    wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
     do.flush()
     labels = viewer.layers["scan segmentation"].data
     assert set(np.unique(labels[3, :44])) == {0, 1} and set(np.unique(labels[3, 44:])) == {0, 2}
@@ -137,7 +138,7 @@ def test_a_slice_whose_correction_is_deleted_is_what_it_was_before(viewer, start
     points = viewer.layers.selection.active
     points.add((0, 32, 21))
     do.propagate()
-    wait_for(qtbot, lambda: do.state.status.finish_reason == "done")
+    wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
     do.flush()
     labels = viewer.layers["scan segmentation"].data
     before = labels.copy()
@@ -193,7 +194,7 @@ def test_closing_the_viewer_during_a_run_is_quiet(make_napari_viewer, qtbot):
     wait_for(qtbot, lambda: dock.controller.state.running)
     engine = dock.controller.engine
     viewer.close()
-    wait_for(qtbot, lambda: engine.status.state == "closed")
+    wait_for(qtbot, lambda: engine.status.state is RunState.CLOSED)
 
 
 def test_a_flow_of_unrelated_images(viewer, started, qtbot):
@@ -206,7 +207,7 @@ def test_a_flow_of_unrelated_images(viewer, started, qtbot):
     dock.prompt.tools["box"].click()
     draw_box(viewer.layers.selection.active, 0, y.min() - 0.5, x.min() - 0.5, y.max() + 0.5, x.max() + 0.5)
     do.propagate()
-    wait_for(qtbot, lambda: do.state.status.finish_reason == "done")
+    wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
     do.flush()
     assert all(c.confidence is not None for c in do.state.columns)
     do.next_thing()

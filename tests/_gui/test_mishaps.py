@@ -12,7 +12,16 @@ from face import mocked as mocked_dock
 from fakes import moving_disc
 from napari.components import ViewerModel
 
-from napari_medsam2.engine.events import Finished, Restored, ResultReady, RunStatus, StatusChanged
+from napari_medsam2.engine.events import (
+    Finished,
+    FinishReason,
+    Restored,
+    ResultReady,
+    RunState,
+    RunStatus,
+    StatusChanged,
+)
+from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.prompts import PointPrompt
 from napari_medsam2.results import FrameResult
 
@@ -52,7 +61,7 @@ def clicked(viewer, start):
 
 def answer(frame, number=1, *, generation=0, prompted=False):
     result = FrameResult(frame, number, TRUTH[frame], 0.9, 0.9, 1.0, prompted, 0.01)
-    return ResultReady(1, generation, result, "propagate")
+    return ResultReady(1, generation, result, RequestKind.PROPAGATE)
 
 
 def deliver(qtbot, send, *events):
@@ -88,7 +97,7 @@ def test_results_of_an_image_that_was_left_are_not_shown_on_the_next(make_napari
     do.choose_image(viewer.layers["other"])
     qtbot.wait(400)
     assert not do.state.has_results and do.state.problem == do.state.note == ""
-    qtbot.waitUntil(lambda: do.engine.status.state == "idle", timeout=20_000)
+    qtbot.waitUntil(lambda: do.engine.status.state is RunState.IDLE, timeout=20_000)
     dock.close_dock(timeout=10.0)
 
 
@@ -154,7 +163,7 @@ def test_the_next_object_has_a_number_that_was_not_kept(viewer, clicked, qtbot):
     do = dock.controller
     deliver(qtbot, send, answer(2, prompted=True))
     do.commit()
-    deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     viewer.layers["scan"].name = "renamed"
     do.choose_image(viewer.add_image(IMAGES, name="other"))
     do.choose_image(viewer.layers["renamed"])
@@ -191,7 +200,7 @@ def test_labels_stay_through_a_change_of_model_mode_or_contrast_and_undo_after_i
     do = dock.controller
 
     def idle():
-        qtbot.waitUntil(lambda: do.engine.status.state == "idle" and not do.engine._queue, timeout=20_000)
+        qtbot.waitUntil(lambda: do.engine.status.state is RunState.IDLE and not do.engine.n_waiting, timeout=20_000)
         qtbot.wait(200)  # the labels are redrawn ten times a second
         return viewer.layers["scan segmentation"].data.copy()
 
@@ -215,7 +224,7 @@ def test_labels_stay_through_a_change_of_model_mode_or_contrast_and_undo_after_i
     do.redo()
     do.segment_frame()
     do.propagate()
-    qtbot.waitUntil(lambda: do.engine.status.finish_reason == "done", timeout=20_000)
+    qtbot.waitUntil(lambda: do.engine.status.finish_reason is FinishReason.DONE, timeout=20_000)
     idle()
     for _ in range(9):
         do.undo()
@@ -229,18 +238,18 @@ def test_an_image_removed_during_a_run_stops_it_and_this_is_said(viewer, clicked
     dock, _, send = clicked
     if another:
         viewer.add_image(IMAGES, name="another")
-    deliver(qtbot, send, answer(0), StatusChanged(RunStatus("running", 1, 5)))
+    deliver(qtbot, send, answer(0), StatusChanged(RunStatus(RunState.RUNNING, 1, 5)))
     viewer.layers.remove("scan")
-    deliver(qtbot, send, Finished(1, 0, "cancelled"))
+    deliver(qtbot, send, Finished(1, 0, FinishReason.CANCELLED))
     assert "'scan' was removed, so the run was stopped" in dock.message.text()
     assert viewer.layers["scan segmentation"].data.any(), "its labels stay"
 
 
 def test_a_removed_segmentation_stays_away_until_the_next_action_and_is_whole_then(viewer, clicked, qtbot):
     dock, _, send = clicked
-    deliver(qtbot, send, answer(0), answer(1), StatusChanged(RunStatus("running", 2, 5)))
+    deliver(qtbot, send, answer(0), answer(1), StatusChanged(RunStatus(RunState.RUNNING, 2, 5)))
     viewer.layers.remove("scan segmentation")
-    deliver(qtbot, send, answer(2, prompted=True), Finished(1, 0, "cancelled"))
+    deliver(qtbot, send, answer(2, prompted=True), Finished(1, 0, FinishReason.CANCELLED))
     assert "so the run was stopped" in dock.message.text() and "scan segmentation" not in viewer.layers
     dock.run.segment.click()
     deliver(qtbot, send, answer(2, prompted=True))
@@ -371,7 +380,7 @@ def test_a_stroke_over_two_objects_is_one_change(viewer, clicked, qtbot):
     dock, engine, send = clicked
     viewer.layers["scan points"].add((2, 4, 4))
     square = FrameResult(3, 2, SQUARE, 0.9, 0.9, 1.0, False, 0.01)
-    deliver(qtbot, send, answer(3), ResultReady(1, 0, square, "propagate"))
+    deliver(qtbot, send, answer(3), ResultReady(1, 0, square, RequestKind.PROPAGATE))
     layer = viewer.layers["scan segmentation"]
     viewer.dims.set_current_step(0, 3)
     dock.prompt.tools["mask"].click()
@@ -409,7 +418,7 @@ def test_after_a_first_model_that_cannot_be_loaded_the_prompts_go_to_the_next_on
     do.engine._load_model = load
     do.choose_model("micro", "cpu")
     do.propagate()
-    qtbot.waitUntil(lambda: do.state.status.finish_reason == "done", timeout=20_000)
+    qtbot.waitUntil(lambda: do.state.status.finish_reason is FinishReason.DONE, timeout=20_000)
     assert len(do.workspace.results.results) == 4
     dock.close_dock(timeout=10.0)
 
@@ -441,7 +450,7 @@ def test_what_is_cleared_while_it_is_saved_is_in_the_file(viewer, clicked, qtbot
 
     monkeypatch.setattr(tifffile, "imwrite", wait_and_write)
     dock.controller.save(tmp_path / "labels.tif")
-    deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     assert not viewer.layers["scan segmentation"].data.any()
     cleared.set()
     qtbot.waitUntil(lambda: dock.message.text().startswith("Saved"))

@@ -12,7 +12,7 @@ from napari_medsam2._gui import hub
 from napari_medsam2._gui.controller import Controller
 from napari_medsam2._widget import MedSamDock
 from napari_medsam2.engine.engine import Engine
-from napari_medsam2.engine.events import ModelLoaded
+from napari_medsam2.engine.events import FinishReason, ModelLoaded
 from napari_medsam2.models.notices import Notice, Remedy
 
 
@@ -44,7 +44,7 @@ def test_the_dock_says_it_once_and_shows_the_device(viewer, told, qtbot, monkeyp
     with qtbot.waitSignal(do.changed):
         draw_box(viewer.layers["scan boxes"], 0, 25.5, 14.5, 38.5, 27.5)
     do.propagate()
-    qtbot.waitUntil(lambda: do.engine.status.finish_reason == "done", timeout=20_000)
+    qtbot.waitUntil(lambda: do.engine.status.finish_reason is FinishReason.DONE, timeout=20_000)
     QApplication.processEvents()
     assert len(told) == 1 and "not enough memory on cuda for micro" in told[0]
     assert told[0] in dock.model.warning.text() and not dock.model.warning.isHidden()

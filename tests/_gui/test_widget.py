@@ -15,7 +15,8 @@ from qtpy.QtWidgets import QApplication
 
 from napari_medsam2._gui.dock_state import Column, DockState, worst_frame
 from napari_medsam2._gui.words import next_step, time_left
-from napari_medsam2.engine.events import Failed, ModelLoaded, Restored, ResultReady, RunStatus, StatusChanged
+from napari_medsam2.engine.events import Failed, ModelLoaded, Restored, ResultReady, RunState, RunStatus, StatusChanged
+from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 # ---- opening ---------------------------------------------------------------------------------------------------------
@@ -217,7 +218,7 @@ def test_a_prompt_outside_the_image_is_explained(viewer, stack, mocked, qtbot):
 def test_results_are_painted_and_the_selection_stays(viewer, prompted, qtbot):
     _dock, _, send = prompted
     first, second = result(2, prompted=True), result(3)
-    deliver(qtbot, send, ResultReady(1, 0, first, "preview"), ResultReady(2, 0, second, "preview"))
+    deliver(qtbot, send, ResultReady(1, 0, first, RequestKind.PREVIEW), ResultReady(2, 0, second, RequestKind.PREVIEW))
     labels = viewer.layers["scan segmentation"]
     assert labels.data[2, 12, 12] == 1 and labels.data[3].sum() == 100 and labels.data[0].sum() == 0
     assert viewer.layers.selection.active.name == "scan boxes"
@@ -229,10 +230,10 @@ def test_the_strip_shows_confidence_and_goes_to_frames(viewer, prompted, qtbot):
     deliver(
         qtbot,
         send,
-        ResultReady(1, 0, result(2, confidence=0.3, prompted=True), "propagate"),
-        ResultReady(1, 0, result(3, confidence=0.8), "propagate"),
-        ResultReady(1, 0, result(4, confidence=0.5), "propagate"),
-        ResultReady(1, 0, result(0, confidence=0.1, where=slice(0)), "propagate"),
+        ResultReady(1, 0, result(2, confidence=0.3, prompted=True), RequestKind.PROPAGATE),
+        ResultReady(1, 0, result(3, confidence=0.8), RequestKind.PROPAGATE),
+        ResultReady(1, 0, result(4, confidence=0.5), RequestKind.PROPAGATE),
+        ResultReady(1, 0, result(0, confidence=0.1, where=slice(0)), RequestKind.PROPAGATE),
     )
     columns = dock.controller.state.columns
     assert columns[2].prompted and columns[0].absent and columns[1].confidence is None
@@ -245,11 +246,11 @@ def test_the_strip_shows_confidence_and_goes_to_frames(viewer, prompted, qtbot):
 
 def test_two_objects_in_one_place_are_less_sure_of_themselves(viewer, prompted, qtbot):
     dock, _, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(3, confidence=0.8), "propagate"))
+    deliver(qtbot, send, ResultReady(1, 0, result(3, confidence=0.8), RequestKind.PROPAGATE))
     assert dock.controller.state.columns[3].confidence == 0.8
-    deliver(qtbot, send, ResultReady(1, 0, result(3, 2, confidence=0.6, where=slice(15, 25)), "propagate"))
+    deliver(qtbot, send, ResultReady(1, 0, result(3, 2, confidence=0.6, where=slice(15, 25)), RequestKind.PROPAGATE))
     assert dock.controller.state.columns[3].confidence == pytest.approx(0.8 * 0.75)
-    deliver(qtbot, send, Restored(1, 0, True, (), {(3, 1): result(3, confidence=0.8)}, "undo"))
+    deliver(qtbot, send, Restored(1, 0, True, (), {(3, 1): result(3, confidence=0.8)}, RequestKind.UNDO))
     assert dock.controller.state.columns[3].confidence == 0.8
 
 
@@ -257,11 +258,11 @@ def test_progress_pause_and_cancel(viewer, prompted, qtbot):
     dock, engine, send = prompted
     dock.run.propagate.click()
     engine.propagate.assert_called_once_with(direction="both")
-    deliver(qtbot, send, StatusChanged(RunStatus("running", 3, 5, 12.0)))
+    deliver(qtbot, send, StatusChanged(RunStatus(RunState.RUNNING, 3, 5, 12.0)))
     assert dock.run.progress.format() == "3 / 5   12 s left" and dock.run.pause.isEnabled()
     dock.run.pause.click()
     engine.pause.assert_called_once()
-    deliver(qtbot, send, StatusChanged(RunStatus("paused", 3, 5)))
+    deliver(qtbot, send, StatusChanged(RunStatus(RunState.PAUSED, 3, 5)))
     assert dock.run.pause.text() == "Resume (Esc)" and "Paused" in dock.hint.text()
     dock.run.pause.click()
     engine.resume.assert_called_once()
@@ -271,13 +272,13 @@ def test_progress_pause_and_cancel(viewer, prompted, qtbot):
 
 def test_undo_brings_layers_and_labels_back(viewer, prompted, qtbot):
     dock, engine, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
     dock.run.undo.click()
     engine.undo.assert_called_once()
     calls = engine.replace_prompts.call_count
-    deliver(qtbot, send, Restored(2, 0, True, (), {}, "undo"))
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.UNDO))
     assert len(viewer.layers["scan boxes"].data) == 0 and viewer.layers["scan segmentation"].data.sum() == 0
-    deliver(qtbot, send, Restored(3, 0, True, (BoxPrompt(2, 5, 6, 20, 30),), {(2, 1): result(2)}, "redo"))
+    deliver(qtbot, send, Restored(3, 0, True, (BoxPrompt(2, 5, 6, 20, 30),), {(2, 1): result(2)}, RequestKind.REDO))
     assert len(viewer.layers["scan boxes"].data) == 1 and viewer.layers["scan segmentation"].data.sum() == 100
     assert engine.replace_prompts.call_count == calls, "what the engine said is not sent back to it"
 
@@ -287,7 +288,7 @@ def test_after_undo_clear_or_commit_the_next_box_is_the_current_object_s(viewer,
     dock, engine, send = prompted
     dock.prompt.new_object.click()
     draw_box(viewer.layers["scan boxes"], 2, 21, 31, 30, 40)
-    deliver(qtbot, send, Restored(2, 0, True, left, {}, "undo"))
+    deliver(qtbot, send, Restored(2, 0, True, left, {}, RequestKind.UNDO))
     assert dock.controller.state.current == 2
     draw_box(viewer.layers["scan boxes"], 2, 22, 31, 30, 40)
     (box,) = engine.replace_prompts.call_args.args[2]
@@ -299,18 +300,18 @@ def test_after_undo_the_next_click_has_the_sign_that_is_shown(viewer, prompted, 
     dock, engine, send = prompted
     dock.prompt.tools["point"].click()
     dock.prompt.sign.click()
-    deliver(qtbot, send, Restored(2, 0, True, (BoxPrompt(2, 5, 6, 20, 30), *left), {}, "undo"))
+    deliver(qtbot, send, Restored(2, 0, True, (BoxPrompt(2, 5, 6, 20, 30), *left), {}, RequestKind.UNDO))
     viewer.layers["scan points"].add((2, 9, 9))
     assert not engine.replace_prompts.call_args.args[2][-1].positive
 
 
 def test_an_undone_commit_goes_on_with_the_object_that_comes_back(viewer, prompted, qtbot):
     dock, _, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
     dock.run.commit.click()
-    deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     assert dock.controller.state.current == 2
-    deliver(qtbot, send, Restored(3, 0, True, (BoxPrompt(2, 5, 6, 20, 30),), {(2, 1): result(2)}, "undo"))
+    deliver(qtbot, send, Restored(3, 0, True, (BoxPrompt(2, 5, 6, 20, 30),), {(2, 1): result(2)}, RequestKind.UNDO))
     assert dock.controller.state.current == 1 and dock.controller.state.columns[2].prompted
 
 
@@ -324,9 +325,9 @@ def test_clearing_nothing_promises_nothing(viewer, stack, mocked):
 
 def test_commit_keeps_the_result_and_starts_the_next_object(viewer, prompted, qtbot):
     dock, _engine, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
     dock.run.commit.click()
-    deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     assert viewer.layers["scan kept"].data.sum() == 100 and viewer.layers["scan segmentation"].data.sum() == 0
     assert dock.controller.state.current == 2
 
@@ -335,9 +336,13 @@ def test_a_layer_of_the_user_that_has_the_name_of_the_kept_labels_is_not_taken_f
     dock, _engine, send = prompted
     theirs = viewer.add_labels(np.zeros(SHAPE, np.uint8), name="scan kept")
     for number in (1, 2):
-        deliver(qtbot, send, ResultReady(1, 0, result(2, number, where=slice(10 * number, 10 * number + 5)), "preview"))
+        deliver(
+            qtbot,
+            send,
+            ResultReady(1, 0, result(2, number, where=slice(10 * number, 10 * number + 5)), RequestKind.PREVIEW),
+        )
         dock.run.commit.click()
-        deliver(qtbot, send, Restored(2, 0, True, (), {}, "reset"))
+        deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     (kept,) = (layer for layer in viewer.layers if layer.name.startswith("scan kept") and layer is not theirs)
     assert not theirs.data.any() and np.unique(kept.data).tolist() == [0, 1, 2]
     assert f"Kept in '{kept.name}'" in dock.message.text()
@@ -349,7 +354,7 @@ def test_results_go_to_the_user_s_layer_and_keep_its_labels(viewer, prompted, qt
     data[2, 12, 12] = 9
     viewer.add_labels(data, name="mine")
     dock.output.output.activated.emit(dock.output.output.findText("mine"))
-    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
     assert data[2, 12, 12] == 9 and data[2, 12, 13] == 1
     assert "scan segmentation" not in viewer.layers
     dock.output.keep.setCurrentIndex(1)
@@ -361,7 +366,7 @@ def test_labels_are_saved(viewer, prompted, qtbot, tmp_path):
     import tifffile
 
     dock, _, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(2), "preview"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
     dock.output.save_requested.emit(str(tmp_path / "out"))
     qtbot.waitUntil(lambda: "Saved" in dock.message.text())
     assert tifffile.imread(tmp_path / "out.tif").shape == SHAPE
@@ -371,7 +376,7 @@ def test_labels_are_saved(viewer, prompted, qtbot, tmp_path):
 
 def test_errors_come_in_words_with_a_report(viewer, prompted, qtbot, qapp):
     dock, _, send = prompted
-    deliver(qtbot, send, Failed(3, 0, "The GPU is out of memory.", "Traceback ...", "propagate", True))
+    deliver(qtbot, send, Failed(3, 0, "The GPU is out of memory.", "Traceback ...", RequestKind.PROPAGATE, True))
     assert dock.message.text() == "The GPU is out of memory." and not dock.copy.isHidden()
     dock.copy.click()
     assert "Traceback" in qapp.clipboard().text()

@@ -18,13 +18,16 @@ from napari_medsam2.engine.engine import Engine
 from napari_medsam2.engine.events import (
     Failed,
     Finished,
+    FinishReason,
     ModelLoaded,
     PromptsChanged,
     Restored,
     ResultReady,
+    RunState,
     SequenceOpened,
     StatusChanged,
 )
+from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.prompts import MaskPrompt, PointPrompt
 
 FRAMES, MASKS = moving_disc(8)
@@ -78,10 +81,10 @@ class Desk:
             if isinstance(event, kind) and where(event):
                 return event
 
-    def wait_for_state(self, state: str) -> None:
-        self.wait_for(StatusChanged, where=lambda event: event.status.state == state)
+    def wait_for_state(self, state: RunState) -> None:
+        self.wait_for(StatusChanged, where=lambda event: event.status.state is state)
 
-    def frames_until_finished(self) -> tuple[list[int], str]:
+    def frames_until_finished(self) -> tuple[list[int], FinishReason]:
         frames = []
         while True:
             event = self.wait_for((ResultReady, Finished))
@@ -110,14 +113,14 @@ def test_from_a_prompt_to_results(desk):
     assert desk.wait_for(PromptsChanged).prompts == (CLICK,)
     number = desk.engine.preview(0, 1)
     preview = desk.wait_for(ResultReady)
-    assert (preview.request, preview.origin) == (number, "preview")
+    assert (preview.request, preview.kind) == (number, RequestKind.PREVIEW)
     np.testing.assert_array_equal(preview.result.mask, MASKS[0])
     for _ in range(8):
         desk.gate.release()
     desk.engine.propagate()
-    assert desk.frames_until_finished() == (list(range(8)), "done")
+    assert desk.frames_until_finished() == (list(range(8)), FinishReason.DONE)
     status = desk.engine.status
-    assert (status.state, status.done, status.total, status.finish_reason) == ("idle", 8, 8, "done")
+    assert (status.state, status.done, status.total, status.finish_reason) == (RunState.IDLE, 8, 8, FinishReason.DONE)
     assert desk.threads == {"napari-medsam2 engine"}
 
 
@@ -141,19 +144,19 @@ def test_pause_correct_resume(desk):
     desk.engine.pause()
     desk.gate.release()
     assert desk.wait_for(ResultReady).result.frame == 3, "the frame in progress is finished"
-    desk.wait_for_state("paused")
+    desk.wait_for_state(RunState.PAUSED)
     assert (desk.engine.status.done, desk.engine.status.total) == (4, 8)
     drawn = np.roll(MASKS[2], 1, axis=1)
     desk.engine.replace_prompts(1, 2, [MaskPrompt(2, drawn)])
     desk.wait_for(PromptsChanged)
     desk.engine.preview(2)
     np.testing.assert_array_equal(desk.wait_for(ResultReady).result.mask, drawn)
-    assert desk.engine.status.state == "paused"
+    assert desk.engine.status.state is RunState.PAUSED
     for _ in range(8):
         desk.gate.release()
     desk.engine.resume()
     frames, reason = desk.frames_until_finished()
-    assert reason == "done"
+    assert reason is FinishReason.DONE
     assert frames == [1, 3, 4, 5, 6, 7], "frame 2 came with the preview"
 
 
@@ -170,12 +173,12 @@ def test_cancel_keeps_the_results_so_far(desk):
     for _ in range(3):
         desk.wait_for(ResultReady)
     desk.engine.cancel()
-    assert desk.engine.status.state == "stopping"
+    assert desk.engine.status.state is RunState.STOPPING
     desk.gate.release()
     frames, reason = desk.frames_until_finished()
-    assert reason == "cancelled" and frames in ([], [3])
+    assert reason is FinishReason.CANCELLED and frames in ([], [3])
     assert len(desk.engine.session.results) == 3 + len(frames)
-    assert desk.engine.status.state == "idle"
+    assert desk.engine.status.state is RunState.IDLE
 
 
 def test_cancel_while_paused(desk):
@@ -183,9 +186,9 @@ def test_cancel_while_paused(desk):
     desk.engine.pause()
     desk.engine.propagate()
     desk.engine.pause()
-    desk.wait_for_state("paused")
+    desk.wait_for_state(RunState.PAUSED)
     desk.engine.cancel()
-    assert desk.wait_for(Finished).reason == "cancelled"
+    assert desk.wait_for(Finished).reason is FinishReason.CANCELLED
 
 
 def test_a_newer_preview_takes_the_place_of_a_queued_one(desk):
@@ -198,7 +201,7 @@ def test_a_newer_preview_takes_the_place_of_a_queued_one(desk):
     first, second = desk.wait_for(ResultReady), desk.wait_for(ResultReady)
     assert second.request == numbers[-1] and first.request < numbers[0]
     desk.engine.reset()
-    assert desk.wait_for((ResultReady, Restored)).cause == "reset", "no further preview came"
+    assert desk.wait_for((ResultReady, Restored)).kind is RequestKind.RESET, "no further preview came"
 
 
 def test_late_results_of_an_earlier_sequence_are_dropped(desk):
@@ -224,8 +227,8 @@ def test_a_second_propagate_takes_the_place_of_the_first(desk):
     desk.engine.propagate(direction="forward", stop=4)
     for _ in range(10):
         desk.gate.release()
-    assert desk.frames_until_finished()[1] == "superseded"
-    assert desk.frames_until_finished() == ([0, 1, 2, 3], "done")
+    assert desk.frames_until_finished()[1] is FinishReason.SUPERSEDED
+    assert desk.frames_until_finished() == ([0, 1, 2, 3], FinishReason.DONE)
 
 
 def test_undo_redo_and_reset_give_back_everything(desk):
@@ -234,7 +237,7 @@ def test_undo_redo_and_reset_give_back_everything(desk):
     desk.frames_until_finished()
     desk.engine.undo()
     undone = desk.wait_for(Restored)
-    assert (undone.cause, undone.changed, undone.prompts, dict(undone.results)) == ("undo", True, (CLICK,), {})
+    assert (undone.kind, undone.changed, undone.prompts, dict(undone.results)) == (RequestKind.UNDO, True, (CLICK,), {})
     desk.engine.redo()
     assert len(desk.wait_for(Restored).results) == 8
     desk.engine.redo()
@@ -278,7 +281,7 @@ def test_a_change_of_model_keeps_the_results_until_they_are_found_again(desk):
     session = desk.engine.session
     assert dict(session.results) == before and not len(session.memory()) and not session.undo()
     desk.engine.propagate()
-    assert desk.frames_until_finished() == (list(range(8)), "done")
+    assert desk.frames_until_finished() == (list(range(8)), FinishReason.DONE)
     assert all(session.results[key] is not before[key] for key in before)
     desk.engine.undo()
     assert dict(desk.wait_for(Restored).results) == before
@@ -307,12 +310,12 @@ def test_bad_input_is_said_in_words_and_loses_nothing(desk):
     desk.open()
     desk.engine.add_prompt(PointPrompt(0, 500, 3))
     failed = desk.wait_for(Failed)
-    assert failed.expected and failed.message.startswith("the click at y=500") and failed.during == "add a prompt"
+    assert failed.expected and failed.message.startswith("the click at y=500") and failed.kind is RequestKind.ADD_PROMPT
     desk.engine.load_model("broken")
     failed = desk.wait_for(Failed)
     assert failed.expected and failed.message == "the file broken.pt is truncated"
     desk.engine.propagate()
-    assert desk.frames_until_finished() == (list(range(8)), "done")
+    assert desk.frames_until_finished() == (list(range(8)), FinishReason.DONE)
 
 
 def test_a_model_that_fails_while_images_are_opened_says_so(desk):
@@ -338,10 +341,10 @@ def test_a_defect_in_the_middle_of_a_run_is_reported_and_survived(desk):
     assert not failed.expected
     assert failed.message == "could not propagate: ZeroDivisionError: division by zero"
     assert "Traceback" in failed.report and "torch" in failed.report and "blobs" in failed.report
-    assert desk.wait_for(Finished).reason == "failed"
-    assert (desk.engine.status.state, desk.engine.status.finish_reason) == ("idle", "failed")
+    assert desk.wait_for(Finished).reason is FinishReason.FAILED
+    assert (desk.engine.status.state, desk.engine.status.finish_reason) == (RunState.IDLE, FinishReason.FAILED)
     desk.engine.propagate()
-    assert desk.frames_until_finished() == (list(range(8)), "done")
+    assert desk.frames_until_finished() == (list(range(8)), FinishReason.DONE)
 
 
 def test_images_that_cannot_be_opened(desk):
@@ -376,7 +379,7 @@ def test_close_waits_no_longer_than_it_is_told():
     assert not desk.engine.close(timeout=0.05), "the network is still at work"
     desk.gate.release()
     assert desk.engine.close(timeout=10)
-    assert desk.engine.status.state == "closed"
+    assert desk.engine.status.state is RunState.CLOSED
     assert desk.engine.preview(0) > 0
     assert not any(isinstance(event, Failed) for event in list(desk.events.queue))
 

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from napari.layers import Image, Labels, Layer
 
+from ..engine.events import RunState
 from ..errors import FrameError, OutputError
 from ..images.label_files import save_labels
 from ..models.registry import MODELS, ModelEntry, local_file
@@ -202,7 +203,7 @@ class Controller(Hub):
         self.engine.propagate(direction=self.direction)
 
     def pause_or_resume(self) -> None:
-        if self._state.status.state == "paused":
+        if self._state.status.state is RunState.PAUSED:
             self.engine.resume()
         elif self._state.running:
             self.engine.pause()

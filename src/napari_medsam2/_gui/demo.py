@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..engine.events import FinishReason
 from ..errors import DemoError
 
 #: A box around the brain on the middle slice of the sample: y0, x0, y1, x1 in pixels.
@@ -108,7 +109,7 @@ def _segment(viewer: Any, dock: Any, out: Path) -> dict[str, Any]:
     preview_s = time.perf_counter() - began
     began = time.perf_counter()
     do.propagate()
-    _wait(lambda: do.state.status.finish_reason == "done", problem, "propagating")
+    _wait(lambda: do.state.status.finish_reason is FinishReason.DONE, problem, "propagating")
     propagate_s = time.perf_counter() - began
     do.flush()
     do.save(out / "labels.tif")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..engine.events import RunStatus
+from ..engine.events import RunState, RunStatus
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class DockState:
 
     @property
     def running(self) -> bool:
-        return self.status.state in ("running", "paused", "stopping")
+        return self.status.state in (RunState.RUNNING, RunState.PAUSED, RunState.STOPPING)
 
 
 def worst_frame(columns: tuple[Column, ...]) -> int | None:

@@ -17,7 +17,8 @@ from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..engine.engine import Engine
-from ..engine.events import LOADING, OPENING, Event, Failed, Finished, ModelLoaded, Restored, ResultReady, StatusChanged
+from ..engine.events import Event, Failed, Finished, FinishReason, ModelLoaded, Restored, ResultReady, StatusChanged
+from ..engine.requests import RequestKind
 from ..errors import LayoutError, OutputError
 from ..images.contrast import Contrast
 from ..models.notices import Notice
@@ -400,24 +401,24 @@ class Hub(QObject):
                 if begins_anew and event.prompts:  # such as an undone commit: go on with what came back
                     self._set(current=max(prompt.object_id for prompt in event.prompts))
                 self._aim()
-            if event.cause != "reset":
-                self.say(note="" if event.changed else f"Nothing to {event.cause}.")
+            if event.kind is not RequestKind.RESET:
+                self.say(note="" if event.changed else f"Nothing to {event.kind.words}.")
             self.flush()
         elif isinstance(event, ModelLoaded):
             self._on_model_loaded(event)
         elif isinstance(event, Notice):
             self._on_notice(event)
         elif isinstance(event, Finished):
-            if event.reason == "cancelled" and not (self._state.note or self._state.problem):
+            if event.reason is FinishReason.CANCELLED and not (self._state.note or self._state.problem):
                 self.say(note="Cancelled; what was done stays.")
             self.flush()
         elif isinstance(event, Failed):
-            if event.during == LOADING:
+            if event.kind is RequestKind.LOAD_MODEL:
                 self._on_model_failed(event)
                 return
-            if event.during != OPENING and not self._opened:
+            if event.kind is not RequestKind.OPEN_IMAGES and not self._opened:
                 return  # what failed before this has been told
-            if event.during == OPENING:
+            if event.kind is RequestKind.OPEN_IMAGES:
                 self._opened = False  # tried again, with all prompts, by the next action
             self.say(event.message, report=event.report)
 

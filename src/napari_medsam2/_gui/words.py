@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ..engine.events import RunState
 from ..models.registry import MODELS, megabytes
 from .dock_state import DockState, DownloadStatus, worst_frame
 
@@ -29,11 +30,11 @@ def next_step(state: DockState) -> str:
         return "Open an image, or try File > Open Sample > MedSAM-2."
     if state.aside:
         return "You look at another position of a fixed axis: go back there, or clear (Shift+C) to start here."
-    if state.status.state == "loading":
+    if state.status.state is RunState.LOADING:
         return f"{(state.status.detail or 'loading').capitalize()}... you can draw meanwhile."
-    if state.status.state == "paused":
+    if state.status.state is RunState.PAUSED:
         return "Paused. Correct with a click, a box or the brush, then Resume (Esc)."
-    if state.status.state in ("running", "stopping"):
+    if state.status.state in (RunState.RUNNING, RunState.STOPPING):
         return "Running. Esc pauses; you may draw corrections meanwhile."
     done = sum(column.confidence is not None for column in state.columns)
     if not state.has_prompts or not (done or any(column.prompted for column in state.columns)):

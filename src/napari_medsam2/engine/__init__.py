@@ -1,4 +1,5 @@
 """A session on a thread of its own.
 
-Read `events` first (what an engine hands out), then `engine` (requests), then `worker` (the thread).
+Read `requests` and `events` first (what goes in, what comes out), then `engine` (what requests do), then `worker` and
+`run` (the thread, and what it does between requests).
 """

@@ -1,4 +1,4 @@
-"""The values that an engine hands out: the status of a run, and its events."""
+"""The values that an engine hands out: what state it is in, how far a run is, and its events."""
 
 from __future__ import annotations
 
@@ -6,16 +6,70 @@ import platform
 import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 from importlib import metadata
-from typing import Literal
 
 from ..errors import UserError
 from ..models.notices import Notice
 from ..prompts import Prompt
 from ..results import FrameResult
+from .requests import RequestKind
 
-State = Literal["idle", "loading", "running", "paused", "stopping", "closed"]
-FinishReason = Literal["done", "cancelled", "superseded", "failed"]
+
+class RunState(Enum):
+    """What the engine is at, and what may come next.
+
+    ::
+
+              propagate             pause
+        IDLE ----------> RUNNING ----------> PAUSED
+         ^ ^                | |  <----------  | |
+         | |    it ended    | |    resume     | |
+         | '----------------+-+---------------' |
+         |                  |                   |
+         |                  |      cancel       |
+         '---- STOPPING <---+-------------------'
+
+    A paused run ends without a cancel where other images, another model or another run take its place.
+
+    LOADING may come after each of these four, and leads to each of them: a model is loaded beside a run, which goes on
+    if that fails, and may be cancelled meanwhile. All five lead to CLOSED, and CLOSED to nothing.
+    """
+
+    #: Waits for requests; nothing is being propagated.
+    IDLE = "idle"
+    #: Loads a model or opens images; a run may wait for it.
+    LOADING = "loading"
+    RUNNING = "running"
+    #: Holds a run between two frames; prompts, previews and undo still work.
+    PAUSED = "paused"
+    #: Ends a run at the next frame boundary.
+    STOPPING = "stopping"
+    CLOSED = "closed"
+
+    def leads_to(self, other: RunState) -> bool:
+        """True if ``other`` may come next; a state may always stay."""
+        return other is self or other in _TRANSITIONS[self]
+
+
+_TRANSITIONS = {
+    RunState.IDLE: {RunState.LOADING, RunState.RUNNING, RunState.CLOSED},
+    RunState.LOADING: {RunState.IDLE, RunState.RUNNING, RunState.PAUSED, RunState.STOPPING, RunState.CLOSED},
+    RunState.RUNNING: {RunState.IDLE, RunState.LOADING, RunState.PAUSED, RunState.STOPPING, RunState.CLOSED},
+    RunState.PAUSED: {RunState.IDLE, RunState.LOADING, RunState.RUNNING, RunState.STOPPING, RunState.CLOSED},
+    RunState.STOPPING: {RunState.IDLE, RunState.LOADING, RunState.CLOSED},
+    RunState.CLOSED: set(),
+}
+
+
+class FinishReason(Enum):
+    """How a propagation ended."""
+
+    DONE = "done"
+    CANCELLED = "cancelled"
+    #: Another run, other images or another model took its place, or the engine was closed.
+    SUPERSEDED = "superseded"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True)
@@ -25,8 +79,7 @@ class RunStatus:
     Attributes
     ----------
     state
-        ``idle`` (waiting for requests), ``loading`` (a model or a sequence), ``running`` (propagating), ``paused``,
-        ``stopping`` (a cancel takes effect at the next frame boundary), ``closed``.
+        What it is at.
     done, total
         Steps (one object on one frame) of the current or last propagation. ``total`` may change during a run, when a
         prompt queues frames again.
@@ -38,7 +91,7 @@ class RunStatus:
         What is being done, in words, such as ``"loading model micro"``; may be empty.
     """
 
-    state: State = "idle"
+    state: RunState = RunState.IDLE
     done: int = 0
     total: int = 0
     seconds_left: float | None = None
@@ -65,8 +118,10 @@ class ModelLoaded:
 
 @dataclass(frozen=True)
 class SequenceOpened:
-    """A sequence is ready for prompts, under ``generation``. It comes again when the model is changed: the prompts
-    were kept, the results were not."""
+    """A sequence is ready for prompts, under ``generation``.
+
+    It comes again when the model is changed: prompts and results were kept.
+    """
 
     request: int
     generation: int
@@ -85,25 +140,30 @@ class PromptsChanged:
 
 @dataclass(frozen=True)
 class ResultReady:
-    """One object on one frame was segmented; ``origin`` says by which request."""
+    """One object on one frame was segmented, by a request of this kind.
+
+    After a change of prompts it comes where a correction was removed: the result is what was there before.
+    """
 
     request: int
     generation: int
     result: FrameResult
-    origin: Literal["preview", "propagate"]
+    kind: RequestKind
 
 
 @dataclass(frozen=True)
 class Restored:
-    """After an undo, a redo or a reset: all prompts and results as they are now. ``changed`` is false if there was
-    nothing to undo or redo. Results that are not listed exist no more."""
+    """After an undo, a redo or a reset (``kind``): all prompts and results as they are now.
+
+    ``changed`` is false if there was nothing to undo or redo. Results that are not listed exist no more.
+    """
 
     request: int
     generation: int
     changed: bool
     prompts: tuple[Prompt, ...]
     results: Mapping[tuple[int, int], FrameResult]  # (frame, object_id)
-    cause: Literal["undo", "redo", "reset"]
+    kind: RequestKind
 
 
 @dataclass(frozen=True)
@@ -125,8 +185,8 @@ class Failed:
         One or two sentences for the user.
     report
         Message, versions and traceback, for "copy report".
-    during
-        The request, in words, such as ``"propagate"``.
+    kind
+        What was asked for.
     expected
         True if the input was at fault (a prompt outside the image, an unreadable file), false for a defect of ours.
     """
@@ -135,7 +195,7 @@ class Failed:
     generation: int
     message: str
     report: str
-    during: str
+    kind: RequestKind
     expected: bool
 
 
@@ -144,23 +204,19 @@ Event = (
 )
 
 
-#: What is said to have failed where somebody acts on it: loading a model, opening images, a run, a preview.
-LOADING, OPENING, PROPAGATING, PREVIEWING = "load the model", "open the images", "propagate", "segment the frame"
-
-
-def failure_of(error: Exception, request: int, generation: int, during: str, model: str | None) -> Failed:
-    """Put an exception in words, with a report that can be pasted into an issue."""
+def failure_of(error: Exception, request: int, generation: int, kind: RequestKind, model: str | None) -> Failed:
+    """Put an exception in words, with a report that can be pasted into an issue; ``model`` is the one in use."""
     expected = isinstance(error, (UserError, OSError))
-    message = str(error) if expected else f"could not {during}: {type(error).__name__}: {error}"
+    message = str(error) if expected else f"could not {kind.words}: {type(error).__name__}: {error}"
     report = "\n".join(
         (
-            f"{during}: {message}",
+            f"{kind.words}: {message}",
             f"model: {model}; Python {platform.python_version()} on {platform.platform()}",
             *(f"{name} {_version_of(name)}" for name in ("napari-medsam2", "napari", "torch", "numpy")),
             "".join(traceback.format_exception(error)),
         )
     )
-    return Failed(request, generation, message, report, during, expected)
+    return Failed(request, generation, message, report, kind, expected)
 
 
 def _version_of(distribution: str) -> str:

@@ -1,70 +1,65 @@
 """The thread under the engine: a queue of requests, a run that advances between them, events out.
 
-What the requests are is the engine's matter. Nothing here knows models, sessions or prompts.
+What the requests do is the engine's matter. Nothing here knows models, sessions or prompts.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
-from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
-from .events import Event, RunStatus, StatusChanged
+from .events import Event, Finished, FinishReason, ResultReady, RunState, RunStatus, StatusChanged
+from .requests import Request, RequestKind
+from .run import Run
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class Request:
-    """Something to be done on the worker thread.
-
-    Attributes
-    ----------
-    number
-        Counts all requests.
-    generation
-        The sequence that was open, or being opened, when it was asked for.
-    during
-        In words, for messages, such as ``"segment the frame"``.
-    call
-        Does it.
-    of_session
-        True if it is void once another sequence is opened.
-    preview_of
-        Frame and object of a preview.
-    """
-
-    number: int
-    generation: int
-    during: str
-    call: Callable[[Request], None]
-    of_session: bool = True
-    preview_of: tuple[int, int] | None = None
-
-
-class Worker(ABC):
+class Worker:
     """One daemon thread that serves requests in order, and advances a run while there are none.
+
+    Queue, run, pause and status change under one lock, so that no state is shown that :class:`.events.RunState` does
+    not know. Events are delivered without it.
 
     Parameters
     ----------
     on_event
         Called with each event, on the worker thread. An exception in it is logged and does not stop the worker.
+    on_failure
+        Called on the worker thread when a request or a step of its run raised an error; the worker goes on.
+    on_end
+        Called on the worker thread when it ends, to let go of all that takes memory.
     """
 
-    def __init__(self, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self,
+        on_event: Callable[[Event], None],
+        *,
+        on_failure: Callable[[Request, Exception], None],
+        on_end: Callable[[], None],
+    ) -> None:
         self._on_event = on_event
-        self._changed = threading.Condition()
+        self._on_failure = on_failure
+        self._on_end = on_end
+        self._changed = threading.Condition()  # its lock may be taken again by the thread that has it
         self._queue: deque[Request] = deque()
+        self._run: Run | None = None
         self._number = 0
         self._generation = 0
         self._paused = False
         self._closing = False
         self._status = RunStatus()
         self._thread = threading.Thread(target=self._work, name="napari-medsam2 engine", daemon=True)
+
+    # ---- from any thread -------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin to serve requests."""
+        self._thread.start()
 
     @property
     def status(self) -> RunStatus:
@@ -76,49 +71,30 @@ class Worker(ABC):
         """Number of the latest sequence asked for; events of earlier ones are not delivered any more."""
         return self._generation
 
-    def close(self, timeout: float = 5.0) -> bool:
-        """Stop the worker after the frame it is at. True if it ended within ``timeout`` seconds."""
-        with self._changed:
-            self._closing = True
-            self._queue.clear()
-            self._changed.notify()
-        if threading.current_thread() is not self._thread:
-            self._thread.join(timeout)
-        return not self._thread.is_alive()
-
-    # ---- what the engine adds --------------------------------------------------------------------------------------
-
     @property
-    @abstractmethod
-    def _has_run(self) -> bool:
-        """True if there is a run to advance."""
+    def n_waiting(self) -> int:
+        """Number of requests that have not begun."""
+        return len(self._queue)
 
-    @abstractmethod
-    def _advance(self) -> None:
-        """Do the next step of the run."""
-
-    @abstractmethod
-    def _fail(self, request: Request, error: Exception) -> None:
-        """Report that a request failed."""
-
-    @abstractmethod
-    def _let_go(self) -> None:
-        """Drop all that takes memory; called at the end, on the worker thread."""
-
-    # ---- for the engine --------------------------------------------------------------------------------------------
-
-    def _ask(
-        self,
-        during: str,
-        call: Callable[[Request], None],
-        *,
-        of_session: bool = True,
-        preview_of: tuple[int, int] | None = None,
+    def submit(
+        self, kind: RequestKind, call: Callable[[Request], None], *, preview_of: tuple[int, int] | None = None
     ) -> int:
-        """Queue a request; a queued preview of the same frame and object goes. Ignored after closing."""
+        """Queue a request and return its number; ignored after closing.
+
+        Parameters
+        ----------
+        kind
+            What is asked for; it says whether a new generation begins and whether a pause ends.
+        call
+            Does it, on the worker thread.
+        preview_of
+            Frame and object of a preview; a queued preview of the same ones goes.
+        """
         with self._changed:
             self._number += 1
-            request = Request(self._number, self._generation, during, call, of_session, preview_of)
+            self._generation += kind.changes_images
+            self._paused = self._paused and not kind.ends_pause
+            request = Request(self._number, self._generation, kind, call, preview_of)
             if self._closing:
                 return request.number
             if preview_of is not None:
@@ -127,62 +103,155 @@ class Worker(ABC):
             self._changed.notify()
             return request.number
 
-    def _is_late(self, request: Request) -> bool:
-        """True if another sequence was opened since a request of the session was made."""
-        return request.of_session and request.generation != self._generation
-
-    def _set(self, **changes: Any) -> None:
-        """Change the status, and say so."""
+    def pause(self) -> None:
+        """Hold the run at the next frame boundary; requests are still served."""
         with self._changed:
-            self._status = replace(self._status, **changes)
-            status = self._status
-        self._emit(StatusChanged(status))
+            self._paused = True
+            self._changed.notify()
 
-    def _emit(self, event: Event) -> None:
+    def resume(self) -> None:
+        """Go on with a paused run."""
+        with self._changed:
+            self._paused = False
+            self._changed.notify()
+
+    def cancel(self) -> int:
+        """End the run at the next frame boundary; queued runs and previews go."""
+        with self._changed:
+            self._queue = deque(r for r in self._queue if r.kind not in (RequestKind.PROPAGATE, RequestKind.PREVIEW))
+            if self._run is not None:
+                self._change(state=RunState.STOPPING)
+            return self.submit(RequestKind.CANCEL, lambda request: self.end_run(FinishReason.CANCELLED))
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Stop after the frame it is at. True if the thread ended within ``timeout`` seconds."""
+        with self._changed:
+            self._closing = True
+            self._queue.clear()
+            self._changed.notify()
+        if threading.current_thread() is not self._thread:
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    # ---- for requests, on the worker thread ------------------------------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """Deliver an event, unless it is of an earlier generation."""
         if getattr(event, "generation", self._generation) != self._generation:
-            return  # late: another sequence was opened
+            return
         try:
             self._on_event(event)
         except Exception:
             _log.exception("the receiver of engine events failed on %s", type(event).__name__)
 
+    def show_loading(self, detail: str) -> None:
+        """Say that a model is loaded or images are opened; ``detail`` says which, in words."""
+        self._show(state=RunState.LOADING, detail=detail)
+
+    def begin_run(self, run: Run) -> None:
+        """Advance this run from now on, while there are no requests; the one before has to be ended first."""
+        with self._changed:
+            self._run = run
+            status = self._change(
+                state=RunState.RUNNING, done=0, total=0, seconds_left=None, finish_reason=None, detail=""
+            )
+        self.emit(StatusChanged(status))
+
+    def end_run(self, reason: FinishReason) -> None:
+        """End the run, if there is one, and say why."""
+        run, self._run = self._run, None
+        if run is None:
+            return
+        run.close()
+        self._show(state=RunState.IDLE, seconds_left=None, finish_reason=reason, detail="")
+        self.emit(Finished(run.request.number, run.request.generation, reason))
+
     # ---- the thread ------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        while True:
-            request, closing = self._next_request()
-            if closing:
-                break
-            if request is None:
-                self._advance()
-            elif not self._is_late(request):
-                try:
-                    request.call(request)
-                except Exception as error:  # delivered in words; the worker goes on
-                    self._fail(request, error)
-            request = None  # it holds what it was asked with
-        self._let_go()
-        self._set(state="closed", seconds_left=None, detail="")
+        while not self._closing:
+            self._do_next()
+        self.end_run(FinishReason.SUPERSEDED)
+        self._on_end()
+        self._show(state=RunState.CLOSED, seconds_left=None, detail="")
 
-    def _next_request(self) -> tuple[Request | None, bool]:
-        """Wait until there is something to do; no request means: the next step of the run."""
-        while True:
-            with self._changed:
-                if self._closing:
-                    return None, True
-                if self._queue:
-                    return self._queue.popleft(), False
-                advance = self._has_run and not self._paused
-            if advance:
-                if self._status.state in ("paused", "loading"):
-                    self._set(state="running", detail="")
-                return None, False
-            self._show_rest()
-            with self._changed:
-                if not self._closing and not self._queue and (not self._has_run or self._paused):
-                    self._changed.wait()
+    def _do_next(self) -> None:
+        """Serve the oldest request, else do the next step of the run, else wait."""
+        with self._changed:
+            request = self._queue.popleft() if self._queue else None
+            run = None if self._paused else self._run
+        if request is not None:
+            self._serve(request)
+        elif run is not None:
+            self._advance(run)
+        else:
+            self._rest()
 
-    def _show_rest(self) -> None:
-        state = "paused" if self._has_run else "idle"
-        if self._status.state != state or self._status.detail:
-            self._set(state=state, detail="", seconds_left=self._status.seconds_left if self._has_run else None)
+    def _serve(self, request: Request) -> None:
+        if self._is_late(request):
+            return
+        try:
+            request.call(request)
+        except Exception as error:  # delivered in words; the worker goes on
+            self._fail(request, error)
+
+    def _advance(self, run: Run) -> None:
+        """Do the next step of a run, and tell what came of it."""
+        request = run.request
+        if request.generation != self._generation:
+            self.end_run(FinishReason.SUPERSEDED)
+            return
+        self._show_running()
+        try:
+            result = run.advance()
+        except Exception as error:
+            self._fail(request, error)
+            self.end_run(FinishReason.FAILED)
+            return
+        if result is None:
+            self.end_run(FinishReason.DONE)
+            return
+        done, total, seconds_left = run.progress
+        self.emit(ResultReady(request.number, request.generation, result, request.kind))
+        self._show(done=done, total=total, seconds_left=seconds_left)
+
+    def _show_running(self) -> None:
+        """Say that a run goes on that was paused, or waited for a model."""
+        with self._changed:
+            if self._status.state not in (RunState.PAUSED, RunState.LOADING):
+                return
+            status = self._change(state=RunState.RUNNING, detail="")
+        self.emit(StatusChanged(status))
+
+    def _rest(self) -> None:
+        """Say that nothing is done now; once that is said, wait for a request or the end of a pause."""
+        with self._changed:
+            has_run = self._run is not None
+            if self._closing or self._queue or (has_run and not self._paused):
+                return
+            state = RunState.PAUSED if has_run else RunState.IDLE
+            if self._status.state is state and not self._status.detail:
+                self._changed.wait()
+                return
+            status = self._change(state=state, detail="", seconds_left=self._status.seconds_left if has_run else None)
+        self.emit(StatusChanged(status))
+
+    def _is_late(self, request: Request) -> bool:
+        """True if other images were opened since a request about images was made."""
+        return request.kind.is_of_images and request.generation != self._generation
+
+    def _fail(self, request: Request, error: Exception) -> None:
+        if not self._is_late(request):
+            self._on_failure(request, error)
+
+    def _show(self, **changes: Any) -> None:
+        """Change the status, and say so."""
+        with self._changed:
+            status = self._change(**changes)
+        self.emit(StatusChanged(status))
+
+    def _change(self, **changes: Any) -> RunStatus:
+        """Change the status; the lock is held."""
+        before, self._status = self._status, replace(self._status, **changes)
+        assert before.state.leads_to(self._status.state), f"{before.state} does not lead to {self._status.state}"
+        return self._status

@@ -13,6 +13,7 @@ from PIL import Image
 
 from napari_medsam2._gui.layers import folder as folder_module
 from napari_medsam2._gui.layers.folder import read_folder
+from napari_medsam2.engine.events import FinishReason
 from napari_medsam2.errors import FrameError
 
 SIZES = [(40, 44), (64, 60), (50, 80)]
@@ -79,7 +80,7 @@ def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer
     do.use_tool("point")
     viewer.layers.selection.active.add((0, 20, 20))
     do.propagate()
-    qtbot.waitUntil(lambda: do.state.status.finish_reason == "done", timeout=20_000)
+    qtbot.waitUntil(lambda: do.state.status.finish_reason is FinishReason.DONE, timeout=20_000)
     do.flush()
     labels = viewer.layers["discs segmentation"].data
     for t, (y, x) in enumerate(CENTRES):

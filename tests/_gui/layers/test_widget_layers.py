@@ -6,18 +6,24 @@ import numpy as np
 from face import SHAPE, deliver, draw_box, result
 
 from napari_medsam2._gui.panels.keys import KEYS
-from napari_medsam2.engine.events import Failed, ResultReady, RunStatus, StatusChanged
+from napari_medsam2.engine.events import Failed, FinishReason, ResultReady, RunState, RunStatus, StatusChanged
+from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.prompts import BoxPrompt
 
 
 def test_removing_the_image_during_a_run_stops_it_and_keeps_the_labels(viewer, prompted, qtbot):
     dock, engine, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(2), "propagate"), StatusChanged(RunStatus("running", 1, 5)))
-    engine.status = RunStatus("running", 1, 5)
+    deliver(
+        qtbot,
+        send,
+        ResultReady(1, 0, result(2), RequestKind.PROPAGATE),
+        StatusChanged(RunStatus(RunState.RUNNING, 1, 5)),
+    )
+    engine.status = RunStatus(RunState.RUNNING, 1, 5)
     viewer.layers.remove("scan")
     engine.close_sequence.assert_called_once()
     assert "was removed" in dock.message.text() and viewer.layers["scan segmentation"].data.sum() == 100
-    deliver(qtbot, send, ResultReady(1, 0, result(3), "propagate"))
+    deliver(qtbot, send, ResultReady(1, 0, result(3), RequestKind.PROPAGATE))
     assert viewer.layers["scan segmentation"].data[3].sum() == 0
 
 
@@ -76,8 +82,8 @@ def test_after_a_model_that_fails_to_load_everything_is_sent_again(viewer, promp
     deliver(
         qtbot,
         send,
-        Failed(1, 0, "There is no such file.", "report", "load the model", True),
-        Failed(2, 1, "no model is loaded yet", "report", "change the prompts", True),
+        Failed(1, 0, "There is no such file.", "report", RequestKind.LOAD_MODEL, True),
+        Failed(2, 1, "no model is loaded yet", "report", RequestKind.CHANGE_PROMPTS, True),
     )
     assert dock.message.text() == "There is no such file."
     engine.reset_mock()
@@ -121,7 +127,7 @@ def erase(viewer, dock, frame):
 
 def test_erasing_all_of_an_object_on_a_frame_says_that_it_is_not_there(viewer, prompted, qtbot):
     dock, engine, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(0), "propagate"))
+    deliver(qtbot, send, ResultReady(1, 0, result(0), RequestKind.PROPAGATE))
     engine.reset_mock()
     layer = erase(viewer, dock, 0)
     qtbot.waitUntil(lambda: engine.replace_prompts.called)
@@ -137,7 +143,7 @@ def test_erasing_all_of_an_object_on_a_frame_says_that_it_is_not_there(viewer, p
 
 def test_erasing_the_only_prompted_frame_is_explained_and_loses_nothing(viewer, prompted, qtbot):
     dock, engine, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(2, prompted=True), "preview"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2, prompted=True), RequestKind.PREVIEW))
     engine.reset_mock()
     layer = erase(viewer, dock, 2)
     qtbot.waitUntil(lambda: "empty mask" in dock.message.text())
@@ -147,7 +153,7 @@ def test_erasing_the_only_prompted_frame_is_explained_and_loses_nothing(viewer, 
 
 def test_painting_one_object_over_another_leaves_the_lower_one_as_it_is(viewer, prompted, qtbot):
     dock, engine, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(0), "propagate"))
+    deliver(qtbot, send, ResultReady(1, 0, result(0), RequestKind.PROPAGATE))
     dock.prompt.new_object.click()
     viewer.dims.set_current_step(0, 0)
     dock.prompt.tools["mask"].click()
@@ -160,9 +166,9 @@ def test_painting_one_object_over_another_leaves_the_lower_one_as_it_is(viewer, 
 def test_escape_is_napari_s_unless_something_runs(viewer, prompted, qtbot):
     _, _, send = prompted
     keys = len(viewer.keymap)
-    deliver(qtbot, send, StatusChanged(RunStatus("running", 1, 5)))
+    deliver(qtbot, send, StatusChanged(RunStatus(RunState.RUNNING, 1, 5)))
     assert len(viewer.keymap) == keys + 1
-    deliver(qtbot, send, StatusChanged(RunStatus("idle", 5, 5, None, "done")))
+    deliver(qtbot, send, StatusChanged(RunStatus(RunState.IDLE, 5, 5, None, FinishReason.DONE)))
     assert len(viewer.keymap) == keys
 
 

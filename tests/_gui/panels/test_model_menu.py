@@ -24,7 +24,8 @@ from napari_medsam2._gui.panels.model_menu import DETAILS, FROM_FILE, NAME
 from napari_medsam2._gui.words import download_words, speed_warning
 from napari_medsam2._widget import MedSamDock
 from napari_medsam2.engine.engine import Engine
-from napari_medsam2.engine.events import Failed, ModelLoaded, RunStatus, StatusChanged
+from napari_medsam2.engine.events import Failed, FinishReason, ModelLoaded, RunState, RunStatus, StatusChanged
+from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.errors import CheckpointError
 from napari_medsam2.models.registry import MODELS, groups, own_file
 
@@ -170,11 +171,11 @@ def test_the_dock_works_on_with_the_old_model_while_one_is_fetched(mocked, publi
 def test_a_model_that_arrives_does_not_end_a_run(mocked, published, qtbot):
     dock, engine, send = mocked
     say_yes(dock)
-    send(StatusChanged(RunStatus("running", 1, 3)))
+    send(StatusChanged(RunStatus(RunState.RUNNING, 1, 3)))
     qtbot.waitUntil(lambda: ended(dock))
     assert "Tiny is on this computer now: choose it" in dock.message.text() and shown(dock) == "micro"
     engine.load_model.assert_not_called()
-    send(StatusChanged(RunStatus("idle", 3, 3)))
+    send(StatusChanged(RunStatus(RunState.IDLE, 3, 3)))
     choose(dock, "tiny")
     assert shown(dock) == "tiny" and question(dock) is None
 
@@ -268,11 +269,11 @@ def test_a_wrong_file_keeps_the_model_that_is_in_use_and_its_run(viewer, docks, 
     used = dock.model.words.text()
     draw_box(viewer.layers.selection.active, 0, 10, 10, 20, 20)
     do.propagate()
-    qtbot.waitUntil(lambda: do.state.status.state == "running")
+    qtbot.waitUntil(lambda: do.state.status.state is RunState.RUNNING)
     do.choose_model(str(tmp_path / "notes.pt"), "cpu")
     go_on.set()
     qtbot.waitUntil(lambda: asked.is_set() and do.state.status.finish_reason is not None)
-    assert do.state.status.finish_reason == "done" and do.state.has_results, do.state.report
+    assert do.state.status.finish_reason is FinishReason.DONE and do.state.has_results, do.state.report
     assert "no checkpoint" in dock.message.text() and dock.message.text().endswith("Micro (bundled) is still in use.")
     assert shown(dock) == "micro" and dock.model.device.currentText() == "auto"
     assert dock.model.words.text() == used
@@ -285,7 +286,7 @@ def test_a_newer_choice_wins_over_one_that_fails(mocked):
     send(ModelLoaded(1, "micro", "cpu", True))
     do.choose_model("bad.pt", "auto")
     do.choose_model("good.pt", "auto")
-    send(Failed(2, 0, "bad.pt is no checkpoint.", "report", "load the model", True))
+    send(Failed(2, 0, "bad.pt is no checkpoint.", "report", RequestKind.LOAD_MODEL, True))
     assert do.state.model == "good.pt" and "no checkpoint" in do.state.problem
     send(ModelLoaded(3, "good", "cpu", False))
     assert do.state.device.startswith("good.pt runs on cpu")
@@ -296,7 +297,7 @@ def test_the_next_choice_takes_the_last_problem_away(mocked):
     dock.prompt.tools["box"].click()
     send(ModelLoaded(1, "micro", "cpu", True))
     dock.controller.choose_model("bad.pt", "auto")
-    send(Failed(2, 0, "bad.pt is no checkpoint", "report", "load the model", True))
+    send(Failed(2, 0, "bad.pt is no checkpoint", "report", RequestKind.LOAD_MODEL, True))
     assert dock.message.text() == "bad.pt is no checkpoint. Micro (bundled) is still in use."
     dock.controller.choose_model("good.pt", "auto")
     assert dock.message.isHidden() and dock.copy.isHidden()
@@ -315,7 +316,7 @@ def test_a_slow_model_on_a_cpu_says_so_before_and_after(mocked, monkeypatch):
     assert "about 9 s a slice, about 27 s for 3 slices" in dock.model.warning.text()
     dock.controller.choose_model("micro", "cuda")
     assert dock.model.warning.isHidden()
-    send(Failed(2, 0, "cuda is not available", "report", "load the model", True))
+    send(Failed(2, 0, "cuda is not available", "report", RequestKind.LOAD_MODEL, True))
     assert "about 9 s a slice" in dock.model.warning.text(), "it is on the CPU still"
     dock.controller.choose_model("micro", "cuda")
     send(ModelLoaded(3, "micro", "cuda", True))

@@ -8,6 +8,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import QCheckBox, QFileDialog, QProgressBar, QVBoxLayout, QWidget
 
+from ...engine.events import RunState
 from ..dock_state import DockState, worst_frame
 from ..layers.colours import NEGATIVE, POSITIVE, object_colour
 from ..words import time_left
@@ -219,13 +220,13 @@ class RunPanel(Panel):
         self.propagate.setEnabled(bool(state.image) and several)
         self.direction.setEnabled(state.mode == "stack" and several)
         self.pause.setEnabled(state.running)
-        self.pause.setText("Resume (Esc)" if status.state == "paused" else "Pause (Esc)")
+        self.pause.setText("Resume (Esc)" if status.state is RunState.PAUSED else "Pause (Esc)")
         self.cancel.setEnabled(state.running)
-        busy = status.state == "loading" or (state.running and status.total == 0)
+        busy = status.state is RunState.LOADING or (state.running and status.total == 0)
         self.progress.setRange(0, 0 if busy else max(1, status.total))
         self.progress.setValue(status.done)
-        resting = status.finish_reason or "" if status.state == "idle" else status.state
-        left = time_left(status.seconds_left) if status.state == "running" else resting
+        resting = status.finish_reason if status.state is RunState.IDLE else status.state
+        left = time_left(status.seconds_left) if status.state is RunState.RUNNING else resting.value if resting else ""
         self.progress.setFormat(f"{status.done} / {status.total}   {left}" if status.total else "")
         self.strip.set_columns(state.columns, state.frame)
         self.worst.setText(f"Go to worst {state.noun}")
