@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files that are written whole or not at all: after a kill, a power cut, on a full disk the older one is as it was."""
 
 from __future__ import annotations
 
@@ -9,35 +9,64 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from safetensors import SafetensorError
-
-from .errors import TrainingError
+from .errors import OutputError, UserError
 
 #: A disk with so few bytes left is full.
 _ALMOST_NOTHING = 1 << 16
 
 
-def replace_file(path: Path, write: Callable[[Path], object]) -> None:
-    """Write a file through a draft beside it: after a kill, a power cut or on a full disk the older one is whole.
+def replace_file(
+    path: Path,
+    write: Callable[[Path], object],
+    *,
+    error: type[UserError] = OutputError,
+    advice: str = "",
+    wrapped_in: tuple[type[Exception], ...] = (),
+) -> None:
+    """Write a file through a draft beside it, which takes its name once it is complete and on the disk.
+
+    Links are followed. What is there and is no file, such as ``/dev/stdout``, is written to as it is.
+
+    Parameters
+    ----------
+    path
+        The file; its folder has to exist.
+    write
+        Writes all of it to the path that it is given. What it raises beside ``OSError`` is raised as it is.
+    error
+        What is raised if the file cannot be written.
+    advice
+        A sentence for the user, without its full stop, to end the message with.
+    wrapped_in
+        What the writer raises in place of the system's ``OSError``.
 
     Raises
     ------
-    TrainingError
+    error
         If it cannot be written; the older file is as it was.
     """
-    draft = path.with_name(path.name + ".part")
+    failures: tuple[type[Exception], ...] = (OSError, *wrapped_in)
+    target = Path(os.path.realpath(path))
+    draft = target.with_name(target.name + ".part")
     try:
+        if target.exists() and not target.is_file():
+            write(target)
+            return
+        draft.touch()
+        permissions = draft.stat().st_mode  # some writers make the file for its owner alone
         write(draft)
         with draft.open("rb+") as file:
             os.fsync(file.fileno())
-        draft.chmod(0o644)  # some writers make it for its owner alone
-        draft.replace(path)
-        _sync_folder(path.parent)
-    except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors wrap the system's error
-        told = _cannot_write(path, error)
+        draft.chmod(permissions)
+        draft.replace(target)
+        _sync_folder(target.parent)
+    except UserError:
+        raise
+    except failures as cause:
+        raise error(_cannot_write(path, cause) + (f". {advice}" if advice else "")) from cause
+    finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
-        raise TrainingError(told) from error
 
 
 def _cannot_write(path: Path, error: Exception) -> str:
@@ -46,7 +75,7 @@ def _cannot_write(path: Path, error: Exception) -> str:
     full = full or (path.parent.is_dir() and shutil.disk_usage(path.parent).free < _ALMOST_NOTHING)
     why = "the disk is full" if full else (str(error).splitlines() or [type(error).__name__])[0]
     kept = f"; the {path.name} from before is untouched" if path.exists() else ""
-    return f"cannot write {path}: {why}{kept}. Make room or name another place, and go on with --resume"
+    return f"cannot write {path}: {why}{kept}"
 
 
 def _sync_folder(folder: Path) -> None:

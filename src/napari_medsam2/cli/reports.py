@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import OutputError
+from ..whole_file import replace_file
 
 if TYPE_CHECKING:
     from ..evaluation.scores import Row
@@ -60,12 +61,13 @@ def scores_table(rows: Sequence[Row]) -> str:
 
 
 def save_json(path: Path, content: Any) -> None:
-    """Write JSON; :class:`OutputError` if that is not possible."""
+    """Write JSON, whole or not at all; :class:`OutputError` if that is not possible."""
+    text = json.dumps(content, indent=2) + "\n"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error}") from error
+    replace_file(path, lambda draft: draft.write_text(text, encoding="utf-8"))
 
 
 def _cell(value: float) -> str:

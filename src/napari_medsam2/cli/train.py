@@ -114,9 +114,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _train(arguments: argparse.Namespace, config: TrainConfig, ranks: Ranks) -> int:
     from ..training.folder import prepare_folder
     from ..training.run.files import WEIGHTS
+    from ..training.run.saving import save_run_file
     from ..training.run.setup import make_task
     from ..training.run.trainer import Trainer
-    from ..whole_file import replace_file
 
     if ranks.is_first:
         prepare_folder(arguments.folder)
@@ -126,7 +126,7 @@ def _train(arguments: argparse.Namespace, config: TrainConfig, ranks: Ranks) -> 
         trainer.resume()
     if ranks.is_first:
         text = json.dumps(config.as_json(), indent=1) + "\n"
-        replace_file(arguments.folder / CONFIG, lambda draft: draft.write_text(text, encoding="utf-8"))
+        save_run_file(arguments.folder / CONFIG, lambda draft: draft.write_text(text, encoding="utf-8"))
         for sentence in told:
             say(sentence)
     with _stopped_by_signals(trainer):

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ...errors import TrainingError
-from ...whole_file import replace_file
+from .saving import save_run_file
 
 
 class Curve:
@@ -64,7 +64,7 @@ class Curve:
                 writer.writerow(self.columns)
                 writer.writerows(self._texts(row) for row in self.rows)
 
-        replace_file(self.path, write)
+        save_run_file(self.path, write)
 
     def _texts(self, row: Mapping[str, float]) -> list[str]:
         return [_text(name, row[name]) if name in row else "" for name in self.columns]

@@ -16,7 +16,7 @@ from ...errors import TrainingError
 from ...network.interface import SegmentationNetwork
 from ...network.micro.network import MicroNetwork
 from ...network.sam2.network import Sam2
-from ...whole_file import replace_file
+from .saving import save_run_file
 
 STATE, WEIGHTS, CURVE, PICTURE = "state.pt", "weights.safetensors", "curve.csv", "curve.png"
 
@@ -28,7 +28,7 @@ def save_state(path: Path, state: Mapping[str, Any]) -> None:
         with draft.open("wb") as file:
             torch.save(dict(state), file)
 
-    replace_file(path, write)
+    save_run_file(path, write)
 
 
 def load_state(path: Path, device: torch.device) -> dict[str, Any]:
@@ -66,4 +66,4 @@ def export(network: SegmentationNetwork, path: Path, training: Mapping[str, Any]
         raise TrainingError(f"weights of a {type(network).__name__} have no file format here")
     tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
     metadata = {key: json.dumps(asdict(network.config)), "training": json.dumps(dict(training))}
-    replace_file(path, lambda draft: save_file(tensors, draft, metadata))
+    save_run_file(path, lambda draft: save_file(tensors, draft, metadata))

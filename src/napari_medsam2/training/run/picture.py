@@ -12,7 +12,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from ...types import Mode
-from ...whole_file import replace_file
+from .saving import save_run_file
 
 Colour = tuple[int, int, int]
 Points = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
@@ -59,7 +59,7 @@ def draw_curve(rows: Sequence[Mapping[str, float]], path: Path, before: float | 
     _panel(canvas, 432, 592, "loss", loss, last, _range(loss))
     canvas.text((_LEFT + _WIDTH - _RIGHT) / 2, 614, "step", 14, _FAINT, "mt")
     picture = canvas.image.resize((_WIDTH, _HEIGHT), Image.Resampling.LANCZOS)
-    replace_file(path, lambda draft: picture.save(draft, format="PNG"))
+    save_run_file(path, lambda draft: picture.save(draft, format="PNG"))
 
 
 def _series(rows: Sequence[Mapping[str, float]], name: str, mode: Mode | None = None) -> Points:
