@@ -15,7 +15,7 @@ from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.data.batches import SyntheticBatches
 from napari_medsam2.training.learning.learners import learner_for
 from napari_medsam2.training.run.files import export
-from napari_medsam2.training.run.trainer import TrainingTask
+from napari_medsam2.training.run.trainer import TrainingSetup
 from napari_medsam2.types import Mode
 
 CPU = torch.device("cpu")
@@ -34,9 +34,9 @@ def small_micro(seed: int = 0) -> MicroNetwork:
     return MicroNetwork(config)
 
 
-def small_task(config: TrainConfig = TINY) -> TrainingTask:
+def small_setup(config: TrainConfig = TINY) -> TrainingSetup:
     """The small network on synthetic data."""
-    return TrainingTask(learner_for(small_micro(config.seed), config), SyntheticBatches(config))
+    return TrainingSetup(learner_for(small_micro(config.seed), config), SyntheticBatches(config))
 
 
 def write_small_micro(path: Path) -> Path:

@@ -23,7 +23,7 @@ from napari_medsam2.training.data.batches import make_batch
 from napari_medsam2.training.data.prompts import corrective_click, simulate_prompt
 from napari_medsam2.training.learning.losses import calibration_loss, mask_bce, true_iou, volume_loss
 from napari_medsam2.training.learning.micro_sequence import carried_over
-from napari_medsam2.training.mask_errors import spoilt
+from napari_medsam2.training.mask_errors import with_large_error
 from napari_medsam2.training.run.files import WEIGHTS
 
 TINY = TrainConfig(steps=4, pixels=2 * 2 * 64 * 64, size=64, first_length=2, length=2, warmup=1, workers=0)
@@ -156,14 +156,16 @@ def test_a_spoilt_mask_has_one_large_error() -> None:
     mask = disc((64, 64), 30, 34, 12)
     kinds = set()
     for seed in range(30):
-        wrong = spoilt(mask, np.random.default_rng(seed))
+        wrong = with_large_error(mask, np.random.default_rng(seed))
         kinds.add(("missing" if (mask & ~wrong).any() else "") + ("too much" if (wrong & ~mask).any() else ""))
         if (error := largest_error(mask, wrong)) is not None:
             assert error[0].sum() > 0.4 * (mask ^ wrong).sum()
     assert kinds >= {"missing", "too much", "missingtoo much"}
-    sizes = [np.count_nonzero(spoilt(mask, np.random.default_rng(seed)) ^ mask) / mask.sum() for seed in range(30)]
+    sizes = [
+        np.count_nonzero(with_large_error(mask, np.random.default_rng(seed)) ^ mask) / mask.sum() for seed in range(30)
+    ]
     assert np.median(sizes) > 0.2
-    assert any(spoilt(np.zeros_like(mask), np.random.default_rng(seed)).any() for seed in range(9)), (
+    assert any(with_large_error(np.zeros_like(mask), np.random.default_rng(seed)).any() for seed in range(9)), (
         "too much of nothing"
     )
 

@@ -115,13 +115,13 @@ def _train(arguments: argparse.Namespace, config: TrainConfig, ranks: Ranks) -> 
     from ..training.folder import prepare_folder
     from ..training.run.files import WEIGHTS
     from ..training.run.saving import save_run_file
-    from ..training.run.setup import make_task
+    from ..training.run.setup import make_setup
     from ..training.run.trainer import Trainer
 
     if ranks.is_first:
         prepare_folder(arguments.folder)
-    task, told = make_task(config, ranks.device)
-    trainer = Trainer(arguments.folder, config, ranks.device, task, ranks)
+    setup, told = make_setup(config, ranks.device)
+    trainer = Trainer(arguments.folder, config, ranks.device, setup, ranks)
     if arguments.resume:
         trainer.resume()
     if ranks.is_first:
@@ -157,7 +157,7 @@ def _run_with_display(trainer: Trainer, config: TrainConfig) -> None:
 
     smooth: dict[str, float] = {}
     silent = not trainer.ranks.is_first
-    if not silent and trainer.best is None and trainer.task.judge is not None:
+    if not silent and trainer.best is None and trainer.setup.validation is not None:
         say("scoring what is held out, before training")
     with tqdm(
         total=config.steps, initial=trainer.step, unit="step", file=sys.stderr, disable=silent, dynamic_ncols=True

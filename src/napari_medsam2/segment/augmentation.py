@@ -113,9 +113,9 @@ def _other_view(drawn: Mask, rng: np.random.Generator, options: AugmentationOpti
     places = (np.argwhere(drawn)[:, ::-1] + 0.5) * (2 / size) - 1
     middle = places.mean(0)
     turn, scale = rng.normal(0, options.turn), np.exp(rng.normal(0, options.scale))
-    turned = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+    rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     axis = (np.arange(size) + 0.5) * (2 / size) - 1
-    grid = np.stack(np.meshgrid(axis, axis), -1) @ turned.T + rng.normal(0, options.shift, 2)
+    grid = np.stack(np.meshgrid(axis, axis), -1) @ rotation.T + rng.normal(0, options.shift, 2)
     grid = middle + _swollen(grid - middle, np.sqrt(len(places) / np.pi) * 2 / size, rng, options)
     if rng.random() < options.taper:
         grid = middle + _tapered(grid - middle, np.cov((places - middle).T, bias=True), options.shut * rng.random())

@@ -11,7 +11,7 @@ _Image = TypeVar("_Image", bound=np.generic)
 _Mask = TypeVar("_Mask", bound=np.generic)
 
 
-def turned(
+def flipped(
     images: npt.NDArray[_Image],
     masks: npt.NDArray[_Mask],
     windows: npt.NDArray[np.float32],

@@ -13,7 +13,7 @@ def shrunk(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray
     return np.asarray(depth > rng.uniform(0.2, 0.9) * depth.max())
 
 
-def worn(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def with_drift(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """A mask ``[S, S]`` with the errors that propagation gathers: grown or shrunk, shifted, ragged."""
     if rng.random() < 0.2:
         return mask
@@ -26,7 +26,7 @@ def worn(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[n
     return np.asarray(shifted > threshold)
 
 
-def spoilt(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def with_large_error(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """A mask ``[S, S]`` with one large error: a piece at its border too much, or missing, or all of it elsewhere."""
     size = len(mask)
     border = np.argwhere(mask & ~ndimage.binary_erosion(mask))
@@ -47,4 +47,4 @@ def spoilt(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray
 def bridge_over(masks: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """What a long propagation might have left on the second frame of a sequence ``[T, S, S]``; see
     :attr:`.data.Batch.bridge`."""
-    return worn(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng)
+    return with_drift(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng)

@@ -14,7 +14,7 @@ from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.training.data.split import Part
-from napari_medsam2.training.learning.validation import Judge
+from napari_medsam2.training.learning.validation import Validation
 
 
 @pytest.fixture
@@ -27,13 +27,13 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[Accelerator]:
 
 
 @pytest.fixture
-def judge() -> Judge:
+def validation() -> Validation:
     """Two stacks of a moving disc, with a box around it on one slice each."""
     datasets = []
     for seed in range(2):
         frames, masks = discs(3, seed=seed, mode="stack")
         datasets.append(Dataset(f"stack {seed}", "stack", as_frames(frames), masks, {1: "disc"}))
-    return Judge([Part(dataset, (1,)) for dataset in datasets], "box", "micro", region=False)
+    return Validation([Part(dataset, (1,)) for dataset in datasets], "box", "micro", region=False)
 
 
 def averaged(seed: int) -> MicroNetwork:
@@ -42,16 +42,16 @@ def averaged(seed: int) -> MicroNetwork:
 
 
 def test_a_network_that_was_scored_on_the_cpu_for_lack_of_memory_is_trained_where_it_was(
-    gpu: Accelerator, judge: Judge
+    gpu: Accelerator, validation: Validation
 ) -> None:
-    expected = judge.score(small_micro(), CPU)
+    expected = validation.score(small_micro(), CPU)
     assert np.isfinite(expected.dice)
     network, learner = averaged(0), averaged(1)
     network.autocast = torch.bfloat16  # as a SAM 2 may be; the micro network leaves it aside
     before = {name: value.cpu() for name, value in network.state_dict().items()}
     gpu.capacity = gpu.used  # room for the two networks, for no image
     with pytest.warns(RuntimeWarning, match="it continues on the CPU") as warned:
-        assert judge.score(network, DEVICE) == expected
+        assert validation.score(network, DEVICE) == expected
     assert sum("continues on the CPU" in str(one.message) for one in warned) == 1, "the second stack goes on there"
     assert {value.device for value in network.state_dict().values()} == {DEVICE}
     assert network.autocast == torch.bfloat16
@@ -63,7 +63,7 @@ def test_a_network_that_was_scored_on_the_cpu_for_lack_of_memory_is_trained_wher
 
 
 def test_a_network_comes_back_also_when_scoring_fails(
-    gpu: Accelerator, judge: Judge, monkeypatch: pytest.MonkeyPatch
+    gpu: Accelerator, validation: Validation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     network = averaged(0)
     gpu.capacity = gpu.used
@@ -76,5 +76,5 @@ def test_a_network_comes_back_also_when_scoring_fails(
 
     monkeypatch.setattr(Dataset, "truth", damaged)
     with pytest.warns(RuntimeWarning, match="it continues on the CPU"), pytest.raises(OSError, match="stack 1 is gone"):
-        judge.score(network, DEVICE)
+        validation.score(network, DEVICE)
     assert {value.device for value in network.state_dict().values()} == {DEVICE}

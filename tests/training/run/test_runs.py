@@ -19,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
-from training_helpers import CPU, TINY, TINY_OPTIONS, discs, small_micro, small_task, write_pairs, write_small_micro
+from training_helpers import CPU, TINY, TINY_OPTIONS, discs, small_micro, small_setup, write_pairs, write_small_micro
 
 from napari_medsam2.cli.main import main
 from napari_medsam2.errors import TrainingError
@@ -36,7 +36,7 @@ from napari_medsam2.training.run.trainer import Trainer, rate_share
 
 
 def trainer_in(folder: Path, config: TrainConfig = TINY) -> Trainer:
-    return Trainer(folder, config, CPU, small_task(config))
+    return Trainer(folder, config, CPU, small_setup(config))
 
 
 def steps_in(folder: Path) -> list[int]:
@@ -170,7 +170,7 @@ def test_a_loss_that_stays_without_a_value_ends_the_run_and_keeps_the_state(tmp_
 
 def test_one_bad_step_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trainer = trainer_in(tmp_path)
-    learner, seen = trainer.task.learner, []
+    learner, seen = trainer.setup.learner, []
     plain = learner.loss
 
     def sometimes(batch: object, step: int) -> object:
@@ -318,13 +318,13 @@ def test_the_bundled_network_learns_the_same_in_mixed_precision_and_with_less_me
     losses, gradients = [], []
     for changes in ({}, {"precision": "bfloat16"}, {"checkpointing": True}):
         config = replace(TINY, **changes)
-        task = small_task(config)
-        task.learner.network.train()
+        setup = small_setup(config)
+        setup.learner.network.train()
         torch.manual_seed(0)
-        loss, _ = task.learner.loss(task.make(1, 0), 0)
+        loss, _ = setup.learner.loss(setup.make(1, 0), 0)
         loss.backward()
         losses.append(loss.item())
-        gradients.append(task.learner.network.match.weight.grad)
+        gradients.append(setup.learner.network.match.weight.grad)
     assert losses[1] != losses[0] and losses[1] == pytest.approx(losses[0], rel=0.03)
     torch.testing.assert_close(gradients[2], gradients[0], atol=1e-6, rtol=1e-3)
 
@@ -402,17 +402,17 @@ import torch
 from napari_medsam2.training.run.ranks import join_ranks
 from napari_medsam2.training.run.trainer import Trainer
 sys.path.insert(0, sys.argv[2])
-from training_helpers import CPU, TINY, small_task
+from training_helpers import CPU, TINY, small_setup
 
 torch.set_num_threads(1)
 folder = Path(sys.argv[1])
 with join_ranks(CPU) as ranks:
     for steps in (2, 4):  # the second run resumes the first
         config = replace(TINY, steps=steps)
-        task = small_task(config)
-        plain, numbers = task.make, []
-        object.__setattr__(task, "make", lambda number, step: numbers.append(number) or plain(number, step))
-        trainer = Trainer(folder, config, CPU, task, ranks)
+        setup = small_setup(config)
+        plain, numbers = setup.make, []
+        object.__setattr__(setup, "make", lambda number, step: numbers.append(number) or plain(number, step))
+        trainer = Trainer(folder, config, CPU, setup, ranks)
         trainer.resume()
         first = trainer.step
         trainer.run(lambda *_: None)

@@ -12,10 +12,10 @@ from napari_medsam2.geometry.parts import largest_parts
 from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.data.batches import make_batch
 from napari_medsam2.training.synthetic import stacks
-from napari_medsam2.training.synthetic.appearance import Look, _lamp, render
+from napari_medsam2.training.synthetic.appearance import Appearance, _lamp, render
 from napari_medsam2.training.synthetic.courses import Course, _where_largest, _worth_prompting, choose_course, see_along
 from napari_medsam2.training.synthetic.flows import make_flow
-from napari_medsam2.training.synthetic.sample import Sample, inside_of_a_border, repeated_beyond, turned_sample
+from napari_medsam2.training.synthetic.sample import Sample, flipped_sample, inside_of_a_border, repeated_beyond
 from napari_medsam2.training.synthetic.scenes import AIR, LESION, Scene, slice_of
 from napari_medsam2.training.synthetic.stacks import _carried_on, _classes_beside, _stack_scene, make_stack
 
@@ -163,8 +163,8 @@ def test_around_a_body_is_air_and_its_shells_lie_inside_of_its_outline() -> None
 
 
 def test_air_is_one_even_grey_and_never_the_target() -> None:
-    look = Look.random(np.random.default_rng(0), 12, mode="stack").darkened(11, np.random.default_rng(0))
-    assert look.colour[11].max() <= 0.1 and look.texture[11] == 0
+    appearance = Appearance.random(np.random.default_rng(0), 12, mode="stack").darkened(11, np.random.default_rng(0))
+    assert appearance.colour[11].max() <= 0.1 and appearance.texture[11] == 0
 
     chosen = set()
     for seed in range(20):
@@ -295,7 +295,7 @@ def test_masks_of_followed_stacks_are_there_where_the_windows_say(
         course = replace(course, window=(0.1, 0.05, 0.9))
     monkeypatch.setattr(stacks, "_stack_scene", lambda rng: scene)
     monkeypatch.setattr(stacks, "choose_course", lambda *args, **kwargs: course)
-    monkeypatch.setattr(stacks, "turned_sample", lambda sample, rng: sample)
+    monkeypatch.setattr(stacks, "flipped_sample", lambda sample, rng: sample)
     monkeypatch.setattr(stacks, "inside_of_a_border", lambda size, rng: np.ones((size, size), bool))
     for seed in range(12):
         sample = make_stack(np.random.default_rng(seed), 6, 64, followed=True, any_scale=any_scale)
@@ -338,7 +338,7 @@ def test_a_turned_sequence_says_where_its_windows_are(seed: int) -> None:
     images = np.repeat(masks[:, None], 3, 1).astype(np.float32)
     bridge = np.zeros((32, 32), bool)
     bridge[np.nonzero(masks[1])] = True
-    sample = turned_sample(Sample(images, masks, True, bridge, windows=windows), np.random.default_rng(seed))
+    sample = flipped_sample(Sample(images, masks, "stack", bridge, windows=windows), np.random.default_rng(seed))
     assert sample.windows is not None and sample.bridge is not None
     np.testing.assert_array_equal(sample.images[:, 0] > 0, sample.masks)
     np.testing.assert_array_equal(sample.bridge, sample.masks[1])
@@ -375,17 +375,17 @@ def test_what_touches_a_part_of_the_border_may_be_as_grey_as_the_target() -> Non
     ids[13:17, 13:17] = inside
     assert _classes_beside(ids, np.array([target], np.int32), scene) == [5], "neither what is all around nor a hole"
     rng = np.random.default_rng(1)
-    look = Look.random(rng, 7, mode="stack").set_apart({4}, rng)
-    alike = look.likened(5, 4, rng)
+    appearance = Appearance.random(rng, 7, mode="stack").set_apart({4}, rng)
+    alike = appearance.likened(5, 4, rng)
     assert np.abs(alike.colour[5] - alike.colour[4]).max() <= 0.06
-    assert np.array_equal(alike.colour[[0, 1, 2, 3, 4, 6]], look.colour[[0, 1, 2, 3, 4, 6]])
+    assert np.array_equal(alike.colour[[0, 1, 2, 3, 4, 6]], appearance.colour[[0, 1, 2, 3, 4, 6]])
 
 
 def test_a_wall_in_the_slice_is_a_haze_over_as_many_slices_as_the_point_spread_reaches() -> None:
     ids = np.ones((15, 32, 32), np.int32)
     ids[7:] = 2
     plain = replace(
-        Look.random(np.random.default_rng(0), 2, mode="stack", tissue=True),
+        Appearance.random(np.random.default_rng(0), 2, mode="stack", tissue=True),
         colour=np.full((2, 3), 0.2, np.float32),
         texture=np.zeros(2, np.float32),
         membrane=0.5,
@@ -397,8 +397,8 @@ def test_a_wall_in_the_slice_is_a_haze_over_as_many_slices_as_the_point_spread_r
     )
 
     def hazy(pixels_per_slice: float) -> int:
-        look = plain.optically_sectioned(np.random.default_rng(0), pixels_per_slice)
-        shown = render(ids, np.array([0, 1, 1]), look, np.random.default_rng(0)).mean((1, 2, 3))
+        appearance = plain.optically_sectioned(np.random.default_rng(0), pixels_per_slice)
+        shown = render(ids, np.array([0, 1, 1]), appearance, np.random.default_rng(0)).mean((1, 2, 3))
         assert shown.argmax() in (6, 7)
         return int((shown > shown.min() + 0.5 * np.ptp(shown)).sum())
 
@@ -410,14 +410,14 @@ def test_stains_take_light_away_and_a_nucleus_is_mostly_darker_than_its_cell() -
     ordered = []
     for seed in range(40):
         rng = np.random.default_rng(seed)
-        look = Look.random(rng, 24, mode="flow").stained(rng, 6, 10, 11)
-        varied = look.varied(rng, 2.5)
-        for shown in (look, varied):
+        appearance = Appearance.random(rng, 24, mode="flow").stained(rng, 6, 10, 11)
+        varied = appearance.varied(rng, 2.5)
+        for shown in (appearance, varied):
             assert shown.lamp is not None and not shown.grey
             assert (shown.colour <= shown.lamp + 1e-6).all(), "no stain adds light"
             grey = shown.colour.mean(1)
             ordered.append(grey[11] < grey[10] < grey[:6].min())
-        strength = np.log(varied.colour / varied.lamp)[[10, 11]] / np.log(look.colour / look.lamp)[[10, 11]]
+        strength = np.log(varied.colour / varied.lamp)[[10, 11]] / np.log(appearance.colour / appearance.lamp)[[10, 11]]
         assert np.ptp(strength) < 0.3, "about one strength for all that is stained"
     assert np.mean(ordered) > 0.8
 
@@ -429,9 +429,12 @@ def test_light_with_a_cast_comes_up_in_some_flows() -> None:
 
 def test_a_graded_class_lies_between_what_is_around_and_what_is_inside() -> None:
     rng = np.random.default_rng(0)
-    look = Look.random(rng, 12, mode="flow").graded(rng, 2, 10, 11)
-    lower, upper = np.minimum(look.colour[2], look.colour[11]), np.maximum(look.colour[2], look.colour[11])
-    assert (lower <= look.colour[10] + 1e-6).all() and (look.colour[10] <= upper + 1e-6).all()
+    appearance = Appearance.random(rng, 12, mode="flow").graded(rng, 2, 10, 11)
+    lower, upper = (
+        np.minimum(appearance.colour[2], appearance.colour[11]),
+        np.maximum(appearance.colour[2], appearance.colour[11]),
+    )
+    assert (lower <= appearance.colour[10] + 1e-6).all() and (appearance.colour[10] <= upper + 1e-6).all()
 
 
 def test_inner_parts_may_be_in_pieces_that_stay_inside() -> None:
@@ -448,15 +451,19 @@ def test_inner_parts_may_be_in_pieces_that_stay_inside() -> None:
 
 def test_things_of_one_kind_may_stand_out_more_and_less_from_what_is_around() -> None:
     rng = np.random.default_rng(3)
-    look = replace(Look.random(rng, 12, mode="flow"), individual=0.0, texture=np.zeros(12), blur=0.0, membrane=0.0)
-    look = replace(look, noise=0.0, speckle=0.0, shading=0.0, shadow=0.0, span=1.0, clipped=(0.0, 0.0), gamma=1.0)
-    look = replace(look, colour=look.colour * 0 + 0.1, grey=True, coarse=1.0, ground=1)
-    look.colour[10] = 0.5
+    appearance = replace(
+        Appearance.random(rng, 12, mode="flow"), individual=0.0, texture=np.zeros(12), blur=0.0, membrane=0.0
+    )
+    appearance = replace(
+        appearance, noise=0.0, speckle=0.0, shading=0.0, shadow=0.0, span=1.0, clipped=(0.0, 0.0), gamma=1.0
+    )
+    appearance = replace(appearance, colour=appearance.colour * 0 + 0.1, grey=True, coarse=1.0, ground=1)
+    appearance.colour[10] = 0.5
     ids = np.repeat(np.arange(20, dtype=np.int32), 40).reshape(1, 20, 40)
     class_of = np.array([0, 1] + [10] * 18)
 
     def rows(uneven: float) -> np.ndarray:
-        return render(ids, class_of, replace(look, uneven=uneven), np.random.default_rng(0))[0, 0, :, 5]
+        return render(ids, class_of, replace(appearance, uneven=uneven), np.random.default_rng(0))[0, 0, :, 5]
 
     assert np.ptp(rows(0.0)[2:]) < 1e-5
     shown = rows(0.4)

@@ -1,4 +1,4 @@
-"""The bundled network's mask decoder, with the head that judges the mask."""
+"""The bundled network's mask decoder, with the quality head, which says how good the mask is."""
 
 from __future__ import annotations
 
@@ -41,6 +41,7 @@ class MaskDecoder(nn.Module):
         self.skip2 = nn.Conv2d(w2 + 16, w2 + 8, 3, padding=1)
         self.out2 = nn.Sequential(ResidualBlock(w2 + 8), nn.Conv2d(w2 + 8, 1, 1))
         self.heads = config.heads
+        # The quality head; files of weights know it by this name.
         self.judge = nn.Sequential(nn.Linear(2 * d8 + d4 + 2 + 8, 64), nn.ReLU(), nn.Linear(64, 2))
 
     def forward(self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:

@@ -107,11 +107,11 @@ class MicroNetwork(SegmentationNetwork):
         score, read = self.read_memory(features, memory, weights, mode)
         given = (features, maps, score, read)
         if adaptation is None:
-            logits, judged = self.decoder(*given)
+            logits, quality = self.decoder(*given)
         else:
-            logits, judged = functional_call(self.decoder, dict(adaptation.parameters), given)
+            logits, quality = functional_call(self.decoder, dict(adaptation.parameters), given)
         carried = read.view(len(read), self.config.heads, -1, *read.shape[-2:])[:, :, 0]
-        return logits, judged[:, 0], judged[:, 1], score, carried
+        return logits, quality[:, 0], quality[:, 1], score, carried
 
     def read_memory(
         self, features: MicroFeatures, memory: MicroMemory | None, weights: Tensor | None, mode: Mode

@@ -138,8 +138,8 @@ class _MemoryCrossAttention(Attention):
         q = rotate(self.q_proj(x), code)
         k = self.k_proj(memory.keys)
         spatial = memory.count * memory.cells
-        turned = rotate(k[:, :spatial].unflatten(1, (memory.count, memory.cells)), code).flatten(1, 2)
-        k = torch.cat((turned, k[:, spatial:]), dim=1)
+        rotated = rotate(k[:, :spatial].unflatten(1, (memory.count, memory.cells)), code).flatten(1, 2)
+        k = torch.cat((rotated, k[:, spatial:]), dim=1)
         # Shares of attention add up to one, so the projection of values may wait until after the (narrower) sum.
         attended = attend(q[:, None], k[:, None], memory.values[:, None], memory.bias)[:, 0]
         out: Tensor = self.out_proj(self.v_proj(attended))

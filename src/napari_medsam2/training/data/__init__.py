@@ -1,1 +1,1 @@
-"""Batches: labelled images of the user's or synthetic ones, cut, turned, and prompted as a user would."""
+"""Batches: labelled images of the user's or synthetic ones, cropped, flipped, and prompted as a user would."""

@@ -20,7 +20,7 @@ from ...images.datasets import Dataset
 from ...segment.windows import RegionOptions, follow, grown, touches_border, window_around
 from ...types import Mask, Mode
 from ..config import TrainConfig
-from ..flips import turned
+from ..flips import flipped
 from ..mask_errors import bridge_over
 from .batches import Batch
 from .pairs import read_labelled
@@ -142,7 +142,7 @@ class LabelledBatches:
             )
             places = np.array([(w.y0, w.x0, w.size_y, w.size_x) for w in windows], np.float32)
             if self.config.flips:
-                images, masks, places = turned(images, masks, places, rng)
+                images, masks, places = flipped(images, masks, places, rng)
                 images = recoloured(images, rng, together=mode == "stack")
             return np.ascontiguousarray(images, np.float32), np.ascontiguousarray(masks, np.float32), places
         raise DatasetError(

@@ -26,7 +26,7 @@ from ..data.prompts import (
     simulate_prompt,
     together,
 )
-from ..mask_errors import spoilt
+from ..mask_errors import with_large_error
 from .losses import calibration_loss, mask_bce, true_iou, volume_loss
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.
@@ -46,7 +46,7 @@ class SequenceOptions:
     prompts_stack, prompts_flow
         Chance that a frame after the first is prompted too: half of these prompts are new ones, half are up to three
         clicks, one after the other where the prediction is wrong. The chances are those of MedSAM-2 (arXiv 2408.00874).
-    spoilt
+    large_errors
         Chance that what clicks correct has a large error, drawn at random.
     corrections
         Chance of such clicks beside the prompts of a stack's first frame. (In a flow they are made after the frame was
@@ -64,7 +64,7 @@ class SequenceOptions:
     balance: float = 0.5
     prompts_stack: float = 0.25
     prompts_flow: float = 0.3
-    spoilt: float = 0.6
+    large_errors: float = 0.6
     corrections: float = 0.2
     recent_dropout: float = 0.4
     calibration: float = 0.3
@@ -100,7 +100,7 @@ class _Memories:
 def sequence_loss(
     network: MicroNetwork, batch: Batch, options: SequenceOptions | None = None
 ) -> tuple[Tensor, dict[str, float]]:
-    """Run a batch of sequences and judge every frame.
+    """Run a batch of sequences and take the loss of every frame.
 
     Parameters
     ----------
@@ -128,10 +128,10 @@ class _SequenceRun:
         self.device = batch.images.device
         self._features: dict[int, MicroFeatures] = {}
         self._descriptors: dict[int, Descriptors] = {}
-        unjudged = list(range(1, batch.rollout + 1))
+        rolled_out = list(range(1, batch.rollout + 1))
         with torch.no_grad():
-            self._encode(unjudged)
-        self._encode([t for t in range(self.length) if t not in unjudged])
+            self._encode(rolled_out)
+        self._encode([t for t in range(self.length) if t not in rolled_out])
         self.memories = _Memories([Fifo() if batch.mode == "stack" else SelfSorting() for _ in range(self.count)])
         self.neighbour_mask: Tensor | None = None
         self.total = batch.images.new_zeros(())
@@ -167,7 +167,7 @@ class _SequenceRun:
     # ---- one frame -------------------------------------------------------------------------------------------------
 
     def _roll_out(self, t: int) -> None:
-        """Propagate through a frame that is not judged: what follows has the errors of a long run to live with."""
+        """Propagate through a frame without a loss: what follows has the errors of a long run to live with."""
         answer = self._unprompted(t, *self._recall(t))
         nothing = GivenPrompts([None] * self.count, self.device)
         self._carry_on(t, answer, self.batch.masks[:, t], nothing)
@@ -182,24 +182,24 @@ class _SequenceRun:
         maps = self._maps(t, features, prompts, correcting)
         answer = self.network.decode(features, maps, memory, weights, batch.mode)
         if given.anywhere:
-            judged = (prompted & ~drawn).float()
+            counted = (prompted & ~drawn).float()
             first = mask_bce(self._full(answer[0]), target, self.options.balance)
-            self._add(0.5 * first, judged)
+            self._add(0.5 * first, counted)
             again = self.network.look_again(features, maps, answer, memory, weights, batch.mode)
             answer = _chosen(prompted, again, answer)
             if t == 0 and batch.mode == "flow":
-                answer = self._look_for_more(t, features, answer, target, judged)
-        self._judge(t, answer, target, (~drawn).float(), has_memory=memory is not None or given.anywhere)
+                answer = self._look_for_more(t, features, answer, target, counted)
+        self._add_losses(t, answer, target, (~drawn).float(), has_memory=memory is not None or given.anywhere)
         if batch.mode == "stack" and not given.anywhere:
             self.shown.append(self._full(answer[0]).float().sigmoid() * answer[2].sigmoid()[:, None, None, None])
             self.true.append(target)
         self._carry_on(t, answer, target, given)
 
-    def _look_for_more(self, t: int, features: MicroFeatures, answer: Answer, target: Tensor, judged: Tensor) -> Answer:
+    def _look_for_more(self, t: int, features: MicroFeatures, answer: Answer, target: Tensor, counts: Tensor) -> Answer:
         """In a flow, a look without the prompts at what else is of the prompted kind; see the network's ``segment``."""
         free = self._maps(t, features, [None] * self.count)
         more = self.network.look_again(features, free, answer, None, None, "flow")
-        self._add(0.5 * mask_bce(self._full(more[0]), target, self.options.balance), judged)
+        self._add(0.5 * mask_bce(self._full(more[0]), target, self.options.balance), counts)
         return (torch.maximum(more[0], answer[0]), *more[1:])
 
     def _unprompted(self, t: int, memory: MicroMemory | None, weights: Tensor | None) -> Answer:
@@ -208,7 +208,7 @@ class _SequenceRun:
         maps = self._maps(t, features, [None] * self.count)
         return self.network.decode(features, maps, memory, weights, self.batch.mode)
 
-    def _judge(self, t: int, answer: Answer, target: Tensor, counts: Tensor, *, has_memory: bool) -> None:
+    def _add_losses(self, t: int, answer: Answer, target: Tensor, counts: Tensor, *, has_memory: bool) -> None:
         logits2, iou, objectness, score, carried = answer
         logits = self._full(logits2)
         present = (target.sum((1, 2, 3)) > 0).float()
@@ -315,7 +315,7 @@ class _SequenceRun:
         in a small one says little."""
         rng = np.random.default_rng(int(torch.randint(2**31, ())))
         masks = found[:, 0].cpu().numpy() > 0.5
-        wrong = [spoilt(mask, rng) if rng.random() < self.options.spoilt else mask for mask in masks]
+        wrong = [with_large_error(mask, rng) if rng.random() < self.options.large_errors else mask for mask in masks]
         return torch.from_numpy(np.stack(wrong)).to(found)[:, None]
 
     def _found(

@@ -22,7 +22,7 @@ from .losses import mask_bce, true_iou
 def sam2_sequence_loss(
     network: Sam2, batch: Batch, *, teacher: float, balance: float = 0.0, calibration: float = 0.3
 ) -> tuple[Tensor, dict[str, float]]:
-    """Run sequences one after the other as a session would, and judge every frame.
+    """Run sequences one after the other as a session would, and take the loss of every frame.
 
     Memories enter the bank that the session would use, first in, first out in a stack and self-sorting in a flow, and
     are picked up by its rules. Gradients pass through memory attention and the memory encoder. Where the network gives

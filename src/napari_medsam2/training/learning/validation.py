@@ -25,7 +25,7 @@ class Score:
 
 
 @dataclass(frozen=True, eq=False)
-class Judge:
+class Validation:
     """Scores networks on held-out parts.
 
     Attributes

@@ -1,4 +1,4 @@
-"""From a configuration to a training task: which network, from which weights, on which data."""
+"""From a configuration to a training setup: which network, from which weights, on which data."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from ..config import TrainConfig
 from ..data.batches import SyntheticBatches
 from ..data.labelled import View, open_labelled
 from ..learning.learners import learner_for
-from ..learning.validation import Judge
-from .trainer import TrainingTask, synthetic_task
+from ..learning.validation import Validation
+from .trainer import TrainingSetup, synthetic_setup
 
 
-def make_task(config: TrainConfig, device: torch.device) -> tuple[TrainingTask, tuple[str, ...]]:
-    """The task of a configuration, and what should be said about it.
+def make_setup(config: TrainConfig, device: torch.device) -> tuple[TrainingSetup, tuple[str, ...]]:
+    """The setup of a configuration, and what should be said about it.
 
     Raises
     ------
@@ -26,20 +26,20 @@ def make_task(config: TrainConfig, device: torch.device) -> tuple[TrainingTask, 
     """
     if not config.fine_tuning:
         if not config.model:
-            return synthetic_task(config, device), ()
+            return synthetic_setup(config, device), ()
         model = _load(config, device)
         if not isinstance(model.network, MicroNetwork):
             raise TrainingError(
                 f"synthetic data are for the bundled network; {model.name} can be trained on labelled images of your "
                 "own, with --data"
             )
-        return TrainingTask(learner_for(model.network, config), SyntheticBatches(config)), ()
+        return TrainingSetup(learner_for(model.network, config), SyntheticBatches(config)), ()
     opened = open_labelled(config)  # first: it is quick, and says what is wrong with the data
     model = _load(config, device)
     learner = learner_for(model.network, config)
     held_out = opened.split.held_out
-    judge = Judge(held_out, config.prompt, model.name, model.region) if held_out else None
-    return TrainingTask(learner, opened.batches(config, _view(model)), judge), opened.told
+    validation = Validation(held_out, config.prompt, model.name, model.region) if held_out else None
+    return TrainingSetup(learner, opened.batches(config, _view(model)), validation), opened.told
 
 
 def _view(model: Model) -> View:

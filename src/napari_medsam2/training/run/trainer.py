@@ -18,7 +18,7 @@ from ..config import TrainConfig
 from ..data.batches import Batch, MakeBatch, Share, SyntheticBatches, batches
 from ..folder import prepare_folder
 from ..learning.learners import Learner, learner_for
-from ..learning.validation import Judge, Score
+from ..learning.validation import Score, Validation
 from .curve import Curve
 from .files import CURVE, PICTURE, STATE, WEIGHTS, export, load_state, save_state
 from .picture import draw_curve
@@ -29,7 +29,7 @@ MOST_SKIPPED = 3
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingTask:
+class TrainingSetup:
     """What to train, on what, and how it is scored.
 
     Attributes
@@ -38,13 +38,13 @@ class TrainingTask:
         The network and its loss.
     make
         Makes batches.
-    judge
+    validation
         Scores the network on what was held out; ``None`` scores nothing and keeps the last weights.
     """
 
     learner: Learner
     make: MakeBatch
-    judge: Judge | None = None
+    validation: Validation | None = None
 
 
 @dataclass(frozen=True)
@@ -56,11 +56,11 @@ class Best:
     before: float
 
 
-def synthetic_task(config: TrainConfig, device: torch.device) -> TrainingTask:
+def synthetic_setup(config: TrainConfig, device: torch.device) -> TrainingSetup:
     """The bundled network from nothing, on synthetic data."""
     torch.manual_seed(config.seed)
     network = MicroNetwork(MicroConfig()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainingTask(learner_for(network, config), SyntheticBatches(config))
+    return TrainingSetup(learner_for(network, config), SyntheticBatches(config))
 
 
 def rate_share(config: TrainConfig, step: int) -> float:
@@ -78,7 +78,7 @@ class Trainer:
         Of the run; it is made.
     config, device
         How and where to train.
-    task
+    setup
         What to train; ``None`` is the bundled network from nothing, on synthetic data.
     ranks
         The processes that train together; the first one writes.
@@ -103,19 +103,19 @@ class Trainer:
         folder: Path,
         config: TrainConfig,
         device: torch.device,
-        task: TrainingTask | None = None,
+        setup: TrainingSetup | None = None,
         ranks: Ranks = Ranks(),  # noqa: B008 (a frozen value)
     ) -> None:
         if ranks.is_first:
             prepare_folder(folder)
         self.folder, self.config, self.device, self.ranks = folder, config, device, ranks
-        self.task = task = task or synthetic_task(config, device)
-        self.network, self.average = task.learner.network, task.learner.average
+        self.setup = setup = setup or synthetic_setup(config, device)
+        self.network, self.average = setup.learner.network, setup.learner.average
         self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         decayed = [p for p in self.parameters if p.ndim > 1]
         others = [p for p in self.parameters if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-        self.rate = config.learning_rate or task.learner.usual_rate
+        self.rate = config.learning_rate or setup.learner.usual_rate
         self.optimiser = torch.optim.AdamW(groups, lr=self.rate, betas=(0.9, 0.98))
         self.step = 0
         self.stop = False
@@ -159,7 +159,7 @@ class Trainer:
         """Write state, weights and the picture of the curve; a kill in the middle leaves the older files whole."""
         if not self.ranks.is_first:
             return
-        if self.task.judge is None:
+        if self.setup.validation is None:
             self._export(self.step)
         state: dict[str, Any] = {
             "network": self.network.state_dict(),
@@ -199,12 +199,12 @@ class Trainer:
         every = self.config.save_every if save_every is None else save_every
         if self.ranks.is_first:
             self._curve = Curve(self.folder / CURVE, self.step)
-        if self.best is None and self.task.judge is not None:
+        if self.best is None and self.setup.validation is not None:
             self._score()
         if not (self.folder / STATE).exists():
             self.save()  # a disk that is full says so now
         share = Share(self.ranks.rank, self.ranks.count)
-        source = batches(self.config, self.step, self.task.make, share)
+        source = batches(self.config, self.step, self.setup.make, share)
         saved = time.monotonic()
         self._stopping = False
         while self.step < self.config.steps and not self._stopping:
@@ -239,7 +239,7 @@ class Trainer:
         losses: list[float] = []
         told: list[dict[str, float]] = []
         for batch in given:
-            loss, figures = self.task.learner.loss(batch.to(self.device), self.step)
+            loss, figures = self.setup.learner.loss(batch.to(self.device), self.step)
             losses.append(float(loss.detach()))
             told.append(figures)
             if loss.requires_grad and math.isfinite(losses[-1]):
@@ -286,16 +286,16 @@ class Trainer:
     # ---- scoring ---------------------------------------------------------------------------------------------------
 
     def _is_time_to_score(self) -> bool:
-        if self.task.judge is None:
+        if self.setup.validation is None:
             return False
         times, steps = max(self.config.validations, 1), self.config.steps
         return self.step in {round(steps * (k + 1) / times) for k in range(times)}
 
     def _score(self) -> Score:
         """Score the averaged weights on what was held out, and keep them if they are the best so far."""
-        judge = self.task.judge
-        assert judge is not None
-        score = judge.score(self.average, self.device) if self.ranks.is_first else Score(0.0, 0.0)
+        validation = self.setup.validation
+        assert validation is not None
+        score = validation.score(self.average, self.device) if self.ranks.is_first else Score(0.0, 0.0)
         dice = self.ranks.from_first(score.dice)
         if self.best is None:
             self.best = Best(dice, self.step, dice)

@@ -24,8 +24,8 @@ _NOISY = (0.3, 0.27, 0.27, 0.16)
 
 
 @dataclass(frozen=True)
-class Look:
-    """The look of every class in one sequence.
+class Appearance:
+    """The appearance of every class in one sequence.
 
     Attributes
     ----------
@@ -81,8 +81,8 @@ class Look:
     ground: int = 0
 
     @classmethod
-    def random(cls, rng: np.random.Generator, classes: int, *, mode: Mode, tissue: bool = False) -> Look:
-        """Draw a look. Neighbouring classes may be alike: low contrast is part of the task.
+    def random(cls, rng: np.random.Generator, classes: int, *, mode: Mode, tissue: bool = False) -> Appearance:
+        """Draw an appearance. Neighbouring classes may be alike: low contrast is part of the task.
 
         In ``tissue`` the cells are mostly told apart by their walls alone.
         """
@@ -122,7 +122,7 @@ class Look:
             shadow=float(rng.uniform(0.3, 0.9)) if rng.random() < 0.06 else 0.0,
         )
 
-    def optically_sectioned(self, rng: np.random.Generator, pixels_per_slice: float) -> Look:
+    def optically_sectioned(self, rng: np.random.Generator, pixels_per_slice: float) -> Appearance:
         """The same look from a microscope, whose point spread along the axis is as long as it is wide, or up to three
         times as long: on finely spaced slices, walls that are seen face on are a haze over several of them.
 
@@ -131,7 +131,7 @@ class Look:
         wide = max(0.6 * self.membrane_width, self.blur, 0.7)
         return replace(self, axial=float(np.clip(rng.uniform(1.0, 3.0) * wide / pixels_per_slice, 0.3, 3.0)))
 
-    def stained(self, rng: np.random.Generator, backgrounds: int, outer: int, inner: int) -> Look:
+    def stained(self, rng: np.random.Generator, backgrounds: int, outer: int, inner: int) -> Appearance:
         """The same look in bright field: one stain or two take light away, the more the more of them there is.
 
         Classes below ``backgrounds`` are nearly empty, or all of them hold the second stain, as in a section. What is
@@ -160,14 +160,14 @@ class Look:
             shadow=0.0,
         )
 
-    def graded(self, rng: np.random.Generator, background: int, outer: int, inner: int) -> Look:
+    def graded(self, rng: np.random.Generator, background: int, outer: int, inner: int) -> Appearance:
         """The same look with one class between two others, as a cell between what is around it and its nucleus."""
         colour = self.colour.copy()
         between = rng.uniform(0.25, 0.75)
         colour[outer] = (1 - between) * colour[background] + between * colour[inner]
         return replace(self, colour=colour)
 
-    def set_apart(self, wanted: set[int], rng: np.random.Generator) -> Look:
+    def set_apart(self, wanted: set[int], rng: np.random.Generator) -> Appearance:
         """The same look with the wanted classes told apart from all others: what cannot be seen cannot be learned."""
         colour = self.colour.copy()
         distance = rng.uniform(0.1, 0.35) if self.lamp is None else rng.uniform(0.08, 0.15)
@@ -180,7 +180,7 @@ class Look:
                 colour[c] = np.clip(self.colour[c] + shift, 0, 1)
         return replace(self, colour=colour)
 
-    def darkened(self, air: int, rng: np.random.Generator) -> Look:
+    def darkened(self, air: int, rng: np.random.Generator) -> Appearance:
         """The same look with nothing but noise in one class, as in the air around a body, mostly black.
 
         :meth:`set_apart` may lighten it where the target is as dark.
@@ -190,14 +190,14 @@ class Look:
         texture[air] = 0
         return replace(self, colour=colour, texture=texture)
 
-    def likened(self, neighbour: int, target: int, rng: np.random.Generator) -> Look:
+    def likened(self, neighbour: int, target: int, rng: np.random.Generator) -> Appearance:
         """The same look with one class as grey as another, or nearly: a part of the border is to be guessed."""
         colour, texture, grain = self.colour.copy(), self.texture.copy(), self.grain.copy()
         colour[neighbour] = np.clip(colour[target] + rng.uniform(-0.06, 0.06), 0, 1)
         texture[neighbour], grain[neighbour] = texture[target], grain[target]
         return replace(self, colour=colour, texture=texture, grain=grain)
 
-    def varied(self, rng: np.random.Generator, amount: float = 1.0) -> Look:
+    def varied(self, rng: np.random.Generator, amount: float = 1.0) -> Appearance:
         """The same look as another acquisition would show it: other gain, cast and gamma.
 
         ``amount`` is 1 for one microscope on one day; stains and scanners differ two or three times as much.
@@ -270,7 +270,7 @@ def _shadows(rng: np.random.Generator, shape: tuple[int, ...], strength: float) 
     return np.asarray(1 - strength * np.outer(rows, columns / (columns.max() + 1e-6)), np.float32)[None]
 
 
-def _walls(ids: npt.NDArray[np.int32], look: Look) -> Array:
+def _walls(ids: npt.NDArray[np.int32], appearance: Appearance) -> Array:
     """How much of a wall between two instances is seen, ``[T, H, W]``, up to 1 and a little more where walls meet.
 
     A wall across the slices is a line. With an axial point spread, one that lies in the slice is a haze, which is as
@@ -279,56 +279,60 @@ def _walls(ids: npt.NDArray[np.int32], look: Look) -> Array:
     line = np.zeros(ids.shape, np.float32)
     line[:, 1:] = ids[:, 1:] != ids[:, :-1]
     line[:, :, 1:] = np.maximum(line[:, :, 1:], ids[:, :, 1:] != ids[:, :, :-1])
-    width = look.membrane_width
+    width = appearance.membrane_width
     walls = np.minimum(ndimage.gaussian_filter(line, (0, width, width)) * 1.6 * max(width, 1.0), 1.0)
-    if look.axial:
+    if appearance.axial:
         face_on = np.zeros(ids.shape, np.float32)
         crossed = 0.5 * (ids[1:] != ids[:-1])
         face_on[1:] += crossed
         face_on[:-1] += crossed
         face_on = ndimage.gaussian_filter(face_on, (0, 0.5 * width, 0.5 * width))
-        walls += max(2.5 * look.axial, 1.0) * face_on
+        walls += max(2.5 * appearance.axial, 1.0) * face_on
     return np.asarray(walls, np.float32)
 
 
-def render(ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], look: Look, rng: np.random.Generator) -> Array:
+def render(
+    ids: npt.NDArray[np.int32], class_of: npt.NDArray[np.int64], appearance: Appearance, rng: np.random.Generator
+) -> Array:
     """Paint instance ids ``[T, H, W]`` as images ``[T, 3, H, W]`` in 0..1, stretched as contrast limits would."""
     classes = class_of[ids]
-    individual = rng.normal(0, look.individual, len(class_of)).astype(np.float32) if look.individual else None
-    channels = 1 if look.grey else 3
-    image = look.colour[classes][..., :channels]
-    if look.uneven:
-        factor = np.exp(rng.normal(0, look.uneven, len(class_of))).clip(0.35, 2.0).astype(np.float32)
+    individual = (
+        rng.normal(0, appearance.individual, len(class_of)).astype(np.float32) if appearance.individual else None
+    )
+    channels = 1 if appearance.grey else 3
+    image = appearance.colour[classes][..., :channels]
+    if appearance.uneven:
+        factor = np.exp(rng.normal(0, appearance.uneven, len(class_of))).clip(0.35, 2.0).astype(np.float32)
         factor[class_of <= LAST_BACKGROUND] = 1
-        ground = look.colour[look.ground, :channels]
+        ground = appearance.colour[appearance.ground, :channels]
         image = ground + (image - ground) * factor[ids][..., None]
     plain = np.zeros(ids.shape, np.float32)
     grains = _grains(rng, ids.shape)
-    amplitude, grain = look.texture[classes], look.grain[classes]
+    amplitude, grain = appearance.texture[classes], appearance.grain[classes]
     for g, noise in enumerate(grains):
         plain += np.where(grain == g, amplitude, 0) * noise
     if individual is not None:
         plain += individual[ids]
-    if look.membrane:
-        plain += look.membrane * _walls(ids, look)
+    if appearance.membrane:
+        plain += appearance.membrane * _walls(ids, appearance)
     image = image + plain[..., None]
-    if look.axial and len(image) > 1:
-        image = ndimage.gaussian_filter1d(image, look.axial, axis=0, mode="nearest", truncate=2.0)
-    if look.blur:
-        image = ndimage.gaussian_filter(image, (0, look.blur, look.blur, 0))
-    if look.shading:
-        image = image * (1 + look.shading * _shading(rng, ids.shape[1:])[None, :, :, None])
-    if look.speckle:
-        image = image * (1 + look.speckle * grains[0][..., None])
-    if look.shadow:
-        image = image * _shadows(rng, ids.shape, look.shadow)[..., None]
-    if look.coarse > 1:
-        image = _coarsened(image, look.coarse, look.noise, rng)
-    elif look.noise:
-        image = image + look.noise * rng.standard_normal(image.shape, dtype=np.float32)
-    low, high = np.percentile(image[:, ::2, ::2], (look.clipped[0], 100 - look.clipped[1]))
-    image = np.clip((image - low) / max(high - low, 0.05), 0, 1) ** look.gamma
-    if look.span < 1:
-        image = image * look.span + rng.uniform(0, 1 - look.span)
+    if appearance.axial and len(image) > 1:
+        image = ndimage.gaussian_filter1d(image, appearance.axial, axis=0, mode="nearest", truncate=2.0)
+    if appearance.blur:
+        image = ndimage.gaussian_filter(image, (0, appearance.blur, appearance.blur, 0))
+    if appearance.shading:
+        image = image * (1 + appearance.shading * _shading(rng, ids.shape[1:])[None, :, :, None])
+    if appearance.speckle:
+        image = image * (1 + appearance.speckle * grains[0][..., None])
+    if appearance.shadow:
+        image = image * _shadows(rng, ids.shape, appearance.shadow)[..., None]
+    if appearance.coarse > 1:
+        image = _coarsened(image, appearance.coarse, appearance.noise, rng)
+    elif appearance.noise:
+        image = image + appearance.noise * rng.standard_normal(image.shape, dtype=np.float32)
+    low, high = np.percentile(image[:, ::2, ::2], (appearance.clipped[0], 100 - appearance.clipped[1]))
+    image = np.clip((image - low) / max(high - low, 0.05), 0, 1) ** appearance.gamma
+    if appearance.span < 1:
+        image = image * appearance.span + rng.uniform(0, 1 - appearance.span)
     image = np.broadcast_to(image, (*ids.shape, 3))
     return np.ascontiguousarray(np.moveaxis(image, -1, 1), np.float32)

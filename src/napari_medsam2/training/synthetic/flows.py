@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .appearance import Look, render
-from .sample import Sample, turned_sample
+from .appearance import Appearance, render
+from .sample import Sample, flipped_sample
 from .scenes import Scene, random_roughness, slice_of
 
 
@@ -15,7 +15,7 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
     """Unrelated frames of the same kind of object: new shapes, places and backgrounds, the same look of each class."""
     while True:
         recipe = _flow_recipe(rng)
-        look = _flow_look(recipe, rng)
+        appearance = _flow_appearance(recipe, rng)
         amount = float(rng.choice([0.5, 1.0, 2.5], p=[0.3, 0.4, 0.3]))
         images, masks = [], []
         for t in range(length):
@@ -27,11 +27,11 @@ def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
             mask = np.isin(classes[ids], list(wanted)) & (ids > 0)
             if absent:
                 classes = np.where(np.isin(classes, (10, 11)), recipe.backgrounds[0], classes)
-            images.append(render(ids[None], classes, look.varied(rng, amount), rng)[0])
+            images.append(render(ids[None], classes, appearance.varied(rng, amount), rng)[0])
             masks.append(mask)
         truth = np.stack(masks)
         if truth[0].sum() >= 20 and truth[0].mean() < 0.6 and truth[1:].any():
-            return turned_sample(Sample(np.stack(images), truth, "flow", hollow=recipe.target == "rim"), rng)
+            return flipped_sample(Sample(np.stack(images), truth, "flow", hollow=recipe.target == "rim"), rng)
 
 
 @dataclass(frozen=True)
@@ -101,21 +101,21 @@ def _flow_recipe(rng: np.random.Generator) -> _FlowRecipe:
     return recipe if kind in ("crowd", "single") else replace(recipe, target="plain")  # the others have no parts
 
 
-def _flow_look(recipe: _FlowRecipe, rng: np.random.Generator) -> Look:
-    """The look of the classes, the target told apart from the others.
+def _flow_appearance(recipe: _FlowRecipe, rng: np.random.Generator) -> Appearance:
+    """The appearance of the classes, the target told apart from the others.
 
     Things of one kind are often brighter and fainter, as nuclei are. Where there are other kinds, they are less so.
     """
-    look = Look.random(rng, 24, mode="flow")
+    appearance = Appearance.random(rng, 24, mode="flow")
     if rng.random() < (0.6 if recipe.concentric else 0.3):
-        look = look.stained(rng, 6, 10, 11)
+        appearance = appearance.stained(rng, 6, 10, 11)
     elif recipe.target != "plain" and rng.random() < 0.4:
-        look = look.graded(rng, recipe.backgrounds[0], 10, 11)
-    look = look.set_apart(recipe.target_classes, rng)
+        appearance = appearance.graded(rng, recipe.backgrounds[0], 10, 11)
+    appearance = appearance.set_apart(recipe.target_classes, rng)
     if recipe.kind in ("crowd", "single") and recipe.target == "plain" and rng.random() < 0.6:
         spread = float(rng.choice([0.15, 0.3, 0.45])) if not recipe.distractors else 0.15
-        look = replace(look, uneven=spread, ground=recipe.backgrounds[0])
-    return look
+        appearance = replace(appearance, uneven=spread, ground=recipe.backgrounds[0])
+    return appearance
 
 
 def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:

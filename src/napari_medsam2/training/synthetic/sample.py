@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...types import Mode
-from ..flips import turned
+from ..flips import flipped
 from .scenes import Array
 
 
@@ -57,11 +57,11 @@ def repeated_beyond(images: Array, inside: npt.NDArray[np.bool_]) -> Array:
     return np.asarray(images[..., np.arange(images.shape[-1]).clip(columns[0], columns[-1])])
 
 
-def turned_sample(sample: Sample, rng: np.random.Generator) -> Sample:
+def flipped_sample(sample: Sample, rng: np.random.Generator) -> Sample:
     """The whole sequence mirrored and transposed, or not."""
     masks = sample.masks if sample.bridge is None else np.concatenate([sample.masks, sample.bridge[None]])
     windows = sample.windows if sample.windows is not None else np.zeros((len(sample.images), 4), np.float32)
-    images, masks, windows = turned(sample.images, masks, windows, rng)
+    images, masks, windows = flipped(sample.images, masks, windows, rng)
     images, masks = np.ascontiguousarray(images), np.ascontiguousarray(masks)
     return replace(
         sample,

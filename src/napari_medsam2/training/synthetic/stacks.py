@@ -10,9 +10,9 @@ from scipy import ndimage
 
 from ...segment.windows import RegionOptions, connected
 from ..mask_errors import bridge_over
-from .appearance import Look, render
+from .appearance import Appearance, render
 from .courses import Course, Sight, choose_course, mostly_one, see_along
-from .sample import Sample, inside_of_a_border, repeated_beyond, turned_sample
+from .sample import Sample, flipped_sample, inside_of_a_border, repeated_beyond
 from .scenes import AIR, LAST_BACKGROUND, LESION, Ids, Scene, random_roughness
 
 _REGION = RegionOptions()
@@ -51,14 +51,14 @@ def make_stack(
             if sight.through(masks & inside)[0].sum() < max(20, 0.4 * first.sum()):
                 continue
         seen = sight.through(masks & inside)
-        look = _stack_look(rng, scene, course, sight, bridged)
-        images = render(sight.ids, np.array(scene.class_of), look, rng)
+        appearance = _stack_appearance(rng, scene, course, sight, bridged)
+        images = render(sight.ids, np.array(scene.class_of), appearance, rng)
         if not inside.all():
             images = repeated_beyond(images, inside)
         bridge = None
         if bridged:  # what carries on over it is not seen
             bridge = bridge_over(seen, rng) & sight.through(np.broadcast_to(inside, masks.shape))[1]
-        return turned_sample(Sample(sight.through(images), seen, "stack", bridge, course.hollow, sight.windows), rng)
+        return flipped_sample(Sample(sight.through(images), seen, "stack", bridge, course.hollow, sight.windows), rng)
 
 
 def _stack_scene(rng: np.random.Generator) -> Scene:
@@ -143,26 +143,28 @@ def _carried_on(masks: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_] | No
     return kept
 
 
-def _stack_look(rng: np.random.Generator, scene: Scene, course: Course, sight: Sight, bridged: bool) -> Look:
+def _stack_appearance(
+    rng: np.random.Generator, scene: Scene, course: Course, sight: Sight, bridged: bool
+) -> Appearance:
     """How a stack looks that is seen like this."""
-    look = Look.random(rng, int(max(scene.class_of)) + 1, mode="stack", tissue=scene.tissue)
+    appearance = Appearance.random(rng, int(max(scene.class_of)) + 1, mode="stack", tissue=scene.tissue)
     if scene.tissue:
-        look = look.optically_sectioned(rng, course.pixels_per_slice(sight.size))
+        appearance = appearance.optically_sectioned(rng, course.pixels_per_slice(sight.size))
     elif scene.crowded:  # what lies above and below shines through
         uneven = float(rng.choice([0.0, rng.uniform(0.05, 0.4)]))
-        look = replace(look, axial=max(look.axial, float(rng.uniform(0.3, 1.2))), uneven=uneven)
+        appearance = replace(appearance, axial=max(appearance.axial, float(rng.uniform(0.3, 1.2))), uneven=uneven)
     if bridged or not sight.of_one_scale:  # what is not shown side by side does not shine through
-        look = replace(look, axial=0.0)
+        appearance = replace(appearance, axial=0.0)
     if course.window[2] < 1.1 * course.extent:  # from so near, single pixels of the sensor are seen
-        look = replace(look, coarse=max(look.coarse, float(rng.uniform(2.0, 10.0))))
+        appearance = replace(appearance, coarse=max(appearance.coarse, float(rng.uniform(2.0, 10.0))))
     if AIR in scene.class_of:
-        look = look.darkened(AIR, rng)
+        appearance = appearance.darkened(AIR, rng)
     if not scene.tissue:
-        look = look.set_apart({scene.class_of[i] for i in course.wanted}, rng)
+        appearance = appearance.set_apart({scene.class_of[i] for i in course.wanted}, rng)
         beside = _classes_beside(sight.ids[0], course.wanted, scene)
         if beside and not scene.crowded and rng.random() < 0.4:
-            look = look.likened(int(rng.choice(beside)), scene.class_of[course.wanted[0]], rng)
-    return look
+            appearance = appearance.likened(int(rng.choice(beside)), scene.class_of[course.wanted[0]], rng)
+    return appearance
 
 
 def _classes_beside(ids: Ids, wanted: Ids, scene: Scene) -> list[int]:
