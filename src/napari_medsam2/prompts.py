@@ -6,7 +6,7 @@ Coordinates are *data coordinates* of the image in napari's convention: the cent
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,3 +137,20 @@ def is_erased(prompts: Sequence[Prompt]) -> bool:
     """True if prompts of one object on one frame say that it is not there: what was drawn is empty."""
     masks = masks_of(prompts)
     return bool(masks) and not any(mask.mask.any() for mask in masks)
+
+
+def grouped(prompts: Iterable[Prompt]) -> dict[tuple[int, int], tuple[Prompt, ...]]:
+    """Prompts by ``(object_id, frame)``, in the order in which they come."""
+    groups: dict[tuple[int, int], tuple[Prompt, ...]] = {}
+    for prompt in prompts:
+        key = (prompt.object_id, prompt.frame)
+        groups[key] = (*groups.get(key, ()), prompt)
+    return groups
+
+
+def in_replay_order(prompts: Iterable[Prompt]) -> list[tuple[tuple[int, int], tuple[Prompt, ...]]]:
+    """Groups of prompts by ``(object_id, frame)``, in an order in which a new session takes them.
+
+    Frames that an object was erased from come last: a session takes "not here" only beside a "here".
+    """
+    return sorted(grouped(prompts).items(), key=lambda group: is_erased(group[1]))

@@ -24,7 +24,7 @@ from ..images.contrast import Contrast
 from ..models.notices import Notice
 from ..models.registry import MODELS
 from ..models.speed import estimate_seconds
-from ..prompts import is_erased
+from ..prompts import in_replay_order
 from .dock_state import DockState
 from .downloads import ModelDownload
 from .engine_client import EngineBridge, idle_gpu_advice
@@ -351,11 +351,10 @@ class Hub(QObject):
             mode: Any = self._state.mode
             self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast)
             self._generation = self.engine.generation
-            # "Not here" (an empty mask) needs a "here" before it.
-            for (number, frame), group in sorted(work.book.groups.items(), key=lambda item: is_erased(item[1])):
+            for (number, frame), group in in_replay_order(work.book.prompts):
                 self.engine.replace_prompts(number, frame, group)
             # Also where there are none: what was sent again is nothing that the user has just done.
-            if work.book.groups or work.results.results:
+            if work.book.prompts or work.results.results:
                 self.engine.take_results(work.results.results.values())
         return work
 

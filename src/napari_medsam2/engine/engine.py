@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import NotReadyError
 from ..models.device import leave_a_core
 from ..models.notices import OnNotice
-from ..prompts import Prompt, is_erased
+from ..prompts import Prompt, in_replay_order
 from ..results import FrameResult
 from .events import (
     Event,
@@ -306,8 +306,8 @@ class Engine:
         prompts = before.prompts if before is not None else ()
         self._worker.show_loading("opening the images")
         session = self._open_session(self._model, data, options)
-        for prompt in sorted(prompts, key=lambda prompt: is_erased([prompt])):  # "not here" needs a "here" before it
-            session.add(prompt)
+        for (object_id, frame), group in in_replay_order(prompts):
+            session.replace_prompts(object_id, frame, group)
         if before is not None:
             session.take_results(before.results.values())
         self._session = session

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from napari.layers import Image, Layer
 
-from ...prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, is_erased
+from ...prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, grouped, is_erased
 from .layout import Layout
 from .prompt_layers import fill_prompt_layer
 from .reading import Reading, read_prompts
@@ -21,14 +21,6 @@ def signature(prompt: Prompt) -> Signature:
     if isinstance(prompt, MaskPrompt):
         return ("mask", prompt.frame, prompt.object_id, hash(prompt.mask.tobytes()))
     return (type(prompt).__name__, prompt)
-
-
-def grouped(prompts: Iterable[Prompt]) -> dict[Key, tuple[Prompt, ...]]:
-    groups: dict[Key, tuple[Prompt, ...]] = {}
-    for prompt in prompts:
-        key = (prompt.object_id, prompt.frame)
-        groups[key] = (*groups.get(key, ()), prompt)
-    return groups
 
 
 def _same(a: Sequence[Prompt], b: Sequence[Prompt]) -> bool:
@@ -66,11 +58,6 @@ class PromptBook:
     def prompts(self) -> tuple[Prompt, ...]:
         """As last told to the session."""
         return tuple(p for group in self._sent.values() for p in group)
-
-    @property
-    def groups(self) -> dict[Key, tuple[Prompt, ...]]:
-        """The same by (object, frame)."""
-        return dict(self._sent)
 
     @property
     def objects(self) -> set[int]:
