@@ -17,7 +17,7 @@ from fakes import command as run
 from PIL import Image
 
 from napari_medsam2.cli import main as cli
-from napari_medsam2.cli.prompt_files import parse_box, parse_point, read_prompts
+from napari_medsam2.cli.prompt_files import parse_box, parse_point, read_prompt_file
 from napari_medsam2.images.label_files import file_names
 from napari_medsam2.models import loading
 from napari_medsam2.models.registry import MODELS
@@ -311,7 +311,7 @@ def test_prompts_as_json(tmp_path: Path) -> None:
             }
         )
     )
-    point, mask = read_prompts(tmp_path / "prompts.json")
+    point, mask = read_prompt_file(tmp_path / "prompts.json").prompts
     assert point == PointPrompt(1, 2, 3, False, 1)
     assert isinstance(mask, MaskPrompt)
     assert (mask.mask.tolist(), mask.object_id) == ([[False, True], [False, True]], 2)

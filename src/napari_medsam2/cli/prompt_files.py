@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,16 +46,24 @@ def parse_box(text: str) -> BoxPrompt:
     return BoxPrompt(_frame(frame, text), y0, x0, y1, x1)
 
 
-def parse_mask(text: str) -> MaskPrompt:
-    """``FRAME:FILE``: the object is where the image in the file is not 0."""
+def parse_mask(text: str) -> tuple[MaskPrompt, Path]:
+    """``FRAME:FILE``: the object is where the image in the file is not 0. Returns the file too."""
     frame, colon, file = text.partition(":")
     if not colon or not file or not frame.strip().isdigit():
         raise PromptError(f"a mask is FRAME:FILE, such as 12:drawn.tif; got {text!r}")
-    return _mask(int(frame), Path(file), None, 1)
+    return _mask(int(frame), Path(file), None, 1), Path(file)
 
 
-def read_prompts(path: str | Path) -> list[Prompt]:
-    """Prompts of a JSON file; see the head of this module.
+@dataclass(frozen=True)
+class PromptFile:
+    """What a JSON file holds: its prompts, and the files of the drawn masks among them."""
+
+    prompts: tuple[Prompt, ...]
+    masks: tuple[Path, ...]
+
+
+def read_prompt_file(path: str | Path) -> PromptFile:
+    """Read a JSON file of prompts; see the head of this module.
 
     Raises
     ------
@@ -69,13 +78,7 @@ def read_prompts(path: str | Path) -> list[Prompt]:
             prompts.append(_prompt_of(item, path.parent))
         except PromptError as error:
             raise PromptError(f"prompt {number} of {path.name}: {error}") from error
-    return prompts
-
-
-def mask_files(path: Path) -> list[Path]:
-    """The files of drawn masks that a prompt file names. Raises as :func:`read_prompts`."""
-    named = (item.get("file") for item in _items_of(path) if isinstance(item, dict))
-    return [path.parent / name for name in named if isinstance(name, str)]
+    return PromptFile(tuple(prompts), tuple(path.parent / item["file"] for item in items if item["type"] == "mask"))
 
 
 def _items_of(path: Path) -> list[Any]:

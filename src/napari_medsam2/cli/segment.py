@@ -7,21 +7,25 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import FrameError, OptionError, PromptError
+import numpy as np
+
+from ..errors import FrameError, OptionError, PromptError, SessionError
 from ..images.contrast import Contrast
 from ..images.formats import open_frames
 from ..images.label_files import keep_what_is_read, label_dtype, prepare_output, write_labels, written_files
 from ..prompts import Prompt
 from ..results import FrameResult
 from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
-from .prompt_files import mask_files, parse_box, parse_mask, parse_point, read_prompts
+from .prompt_files import parse_box, parse_mask, parse_point, read_prompt_file
 from .reports import save_json
 
 if TYPE_CHECKING:
+    from ..images.frames import FrameSource
     from ..session.session import Session
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the input, the prompts, and the options of ``segment``."""
     parser.description = (
         "Segment a sequence from one or more prompts. Coordinates are pixels; the centre of the first pixel is (0, 0)."
     )
@@ -74,62 +78,26 @@ def run(arguments: argparse.Namespace) -> int:
 
     Raises
     ------
-    OptionError
-        For arguments that cannot be used, in words.
+    UserError
+        For arguments and files that cannot be used, in words.
     """
-    prompts = _prompts(arguments)
+    prompts, read = _given_prompts(arguments)
     if arguments.contrast and arguments.contrast[0] >= arguments.contrast[1]:
         low, high = arguments.contrast
         raise OptionError(f"--contrast is LOW HIGH, and LOW is less than HIGH; got {low:g} {high:g}")
     frames = open_frames(arguments.input, axis=arguments.axis, rgb=arguments.rgb)
     if frames.skipped:
         say(f"skipped beside the images: {', '.join(frames.skipped[:5])}{' ...' if len(frames.skipped) > 5 else ''}")
-    shapes = [frames.shape(t) for t in range(len(frames))]
     names = [frames.name(t) for t in range(len(frames))]
     dtype = label_dtype(max(prompt.object_id for prompt in prompts))
-    prepare_output(arguments.output)
-    keep_what_is_read(
-        [*written_files(arguments.output, names), *([arguments.json] if arguments.json else [])],
-        [
-            arguments.input,
-            *(file for file in arguments.input.glob("*") if file.is_file()),  # links may lead elsewhere
-            *(Path(text.partition(":")[2]) for text in arguments.mask),
-            *arguments.prompts,
-            *(file for prompts_file in arguments.prompts for file in mask_files(prompts_file)),
-        ],
-    )
+    _check_output(arguments, names, read)
 
-    from ..errors import SessionError
-    from ..session.session import Session, SessionOptions
-
-    session = Session(
-        load_chosen_model(arguments),
-        frames,
-        mode=arguments.mode,
-        bank=arguments.bank,
-        contrast=Contrast(*arguments.contrast) if arguments.contrast else None,
-        passes=arguments.passes,
-        options=SessionOptions(adapt=arguments.adapt),
-    )
+    session = _open_session(arguments, frames)
     for prompt in prompts:
         session.add(prompt)
-    problem: BaseException | None = None
-    try:
-        _propagate(session, arguments)
-    except (KeyboardInterrupt, FrameError, SessionError) as error:
-        problem = error
-        if not session.results:
-            raise
-
-    write_labels(
-        arguments.output, lambda t: session.labels(t, dtype), shapes, dtype=dtype, names=names, mode=arguments.mode
-    )
-    results = [result for _, result in sorted(session.results.items())]
-    if arguments.json:
-        confidences = {t: session.shown(t, dtype).confidences for t in {result.frame for result in results}}
-        summaries = [_summary(r, names, confidences[r.frame][r.object_id]) for r in results]
-        save_json(arguments.json, {"results": summaries})
-    done = f"{len({result.frame for result in results})} of {len(frames)} frames"
+    problem = _propagate(session, arguments)
+    _write(session, arguments, names, dtype)
+    done = f"{len({frame for frame, _ in session.results})} of {len(frames)} frames"
     if problem is None:
         tell(f"{arguments.output}: {len(session.objects)} object(s), {done}, model {session.model.name}")
         return 0
@@ -139,25 +107,74 @@ def run(arguments: argparse.Namespace) -> int:
     raise problem
 
 
-def _prompts(arguments: argparse.Namespace) -> list[Prompt]:
+def _given_prompts(arguments: argparse.Namespace) -> tuple[list[Prompt], list[Path]]:
+    """All prompts, and the files that they were read from."""
+    masks = [parse_mask(text) for text in arguments.mask]
+    files = [read_prompt_file(path) for path in arguments.prompts]
     prompts: list[Prompt] = [
         *(parse_point(text) for text in arguments.point),
         *(parse_box(text) for text in arguments.box),
-        *(parse_mask(text) for text in arguments.mask),
-        *(prompt for file in arguments.prompts for prompt in read_prompts(file)),
+        *(prompt for prompt, _ in masks),
+        *(prompt for file in files for prompt in file.prompts),
     ]
     if not prompts:
         raise PromptError("at least one prompt is needed: --point, --box, --mask or --prompts")
-    return prompts
+    drawn = [path for file in files for path in file.masks]
+    return prompts, [*(path for _, path in masks), *arguments.prompts, *drawn]
 
 
-def _propagate(session: Session, arguments: argparse.Namespace) -> None:
+def _check_output(arguments: argparse.Namespace, names: Sequence[str], read: Sequence[Path]) -> None:
+    """Refuse, before a long run, what could not be written after it or would overwrite what is read."""
+    prepare_output(arguments.output)
+    written = written_files(arguments.output, names)
+    images = [file for file in arguments.input.glob("*") if file.is_file()]  # links may lead elsewhere
+    keep_what_is_read([*written, *([arguments.json] if arguments.json else [])], [arguments.input, *images, *read])
+
+
+def _open_session(arguments: argparse.Namespace, frames: FrameSource) -> Session:
+    from ..session.session import Session, SessionOptions
+
+    return Session(
+        load_chosen_model(arguments),
+        frames,
+        mode=arguments.mode,
+        bank=arguments.bank,
+        contrast=Contrast(*arguments.contrast) if arguments.contrast else None,
+        passes=arguments.passes,
+        options=SessionOptions(adapt=arguments.adapt),
+    )
+
+
+def _propagate(session: Session, arguments: argparse.Namespace) -> BaseException | None:
+    """Segment all frames; returns what ended it early, and raises that if nothing was done."""
     span: dict[str, Any] = {"direction": arguments.direction, "start": arguments.start, "stop": arguments.stop}
-    with progress_bar(session.plan(**span), arguments.input.name) as bar:
-        for result in session.propagate(**span):
-            bar.set_postfix(frame=result.frame, confidence=f"{result.confidence:.2f}", refresh=False)
-            bar.total = bar.n + 1 + session.steps_left
-            bar.update()
+    try:
+        with progress_bar(session.plan(**span), arguments.input.name) as bar:
+            for result in session.propagate(**span):
+                bar.set_postfix(frame=result.frame, confidence=f"{result.confidence:.2f}", refresh=False)
+                bar.total = bar.n + 1 + session.steps_left
+                bar.update()
+    except (KeyboardInterrupt, FrameError, SessionError) as error:
+        if not session.results:
+            raise
+        return error
+    return None
+
+
+def _write(
+    session: Session, arguments: argparse.Namespace, names: Sequence[str], dtype: type[np.unsignedinteger[Any]]
+) -> None:
+    """Write the labels, and the JSON if one was asked for."""
+    frames = session.frames
+    shapes = [frames.shape(t) for t in range(len(frames))]
+    write_labels(
+        arguments.output, lambda t: session.labels(t, dtype), shapes, dtype=dtype, names=names, mode=arguments.mode
+    )
+    if arguments.json:
+        results = [result for _, result in sorted(session.results.items())]
+        confidences = {t: session.shown(t, dtype).confidences for t in {result.frame for result in results}}
+        summaries = [_summary(r, names, confidences[r.frame][r.object_id]) for r in results]
+        save_json(arguments.json, {"results": summaries})
 
 
 def _summary(result: FrameResult, names: Sequence[str], confidence: float) -> dict[str, Any]:
