@@ -1,13 +1,17 @@
-# make demo   one prompt, a whole sequence, in napari; leaves demo/labels.tif, demo/screenshot.png, demo/result.json
-# make test   ruff, mypy, the order of imports, and the tests
-# Both set up .venv first, system libraries included where they are missing and you are root.
+# make demo       one prompt, a whole sequence, in napari; leaves demo/labels.tif, demo/screenshot.png, demo/result.json
+# make test       ruff, mypy, the order of imports, and the tests
+# make coverage   the tests, and which lines they do not reach
+# All set up .venv first, system libraries included where they are missing and you are root.
 
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 DISPLAYED := sh tools/with_display.sh
+# One process a core, four at most: each holds torch, Qt and a model. PYTEST_ARGS="-n0 --pdb tests/x.py" is one process.
+PYTEST := HEADLESS=1 $(DISPLAYED) $(BIN)/python -m pytest
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-slow lint format clean
+.PHONY: demo test test-slow coverage lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -15,10 +19,14 @@ demo: $(READY)
 
 # The tests open and close many windows: always on a screen in memory.
 test: lint
-	HEADLESS=1 $(DISPLAYED) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 test-slow: $(READY)
-	HEADLESS=1 $(DISPLAYED) $(BIN)/python -m pytest -m slow --timeout 3600 $(PYTEST_ARGS)
+	$(PYTEST) -m slow --timeout 3600 $(PYTEST_ARGS)
+
+# What is measured, and the least share of lines, stand in pyproject.toml.
+coverage: $(READY)
+	$(PYTEST) $(SIDE_BY_SIDE) --cov --timeout 300 $(PYTEST_ARGS)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -31,7 +39,7 @@ format: $(READY)
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf $(VENV) demo build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) demo build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt tools/setup.sh
 	sh tools/setup.sh $(VENV)

@@ -90,14 +90,13 @@ class Hands:
             self.session.reset(int(self.rng.integers(1, 3)))
 
 
-@pytest.mark.parametrize("mode", ["stack", "flow"])
-@pytest.mark.parametrize("seed", range(4))
-def test_a_session_goes_on_whatever_is_done(micro, mode, seed):
+def go_on(model: Model, mode: str, seed: int, *, n_acts: int, adapt: bool) -> None:
+    """Do things at random, see after each that what is known makes sense, and at the end that all frames do."""
     rng = np.random.default_rng(seed)
-    options = SessionOptions(adapt=seed == 0)  # learning from masks takes most of the time
-    session = Session(micro, frames(rng), mode=mode, contrast=PLAIN, passes=1 + seed % 2, options=options)
+    options = SessionOptions(adapt=adapt)
+    session = Session(model, frames(rng), mode=mode, contrast=PLAIN, passes=1 + seed % 2, options=options)
     hands = Hands(session, rng)
-    for _ in range(14):
+    for _ in range(n_acts):
         hands.act()
         for number in (1, 2):
             known = session.confidences(number)
@@ -110,3 +109,19 @@ def test_a_session_goes_on_whatever_is_done(micro, mode, seed):
     for t in range(N_FRAMES):
         found = {number for number in session.objects if not session.results[t, number].absent}
         assert set(np.unique(session.labels(t)).tolist()) <= {0, *found}
+
+
+@pytest.mark.parametrize(
+    ("mode", "seed", "adapt"),
+    # Learning from drawn masks takes most of the time.
+    [("stack", 2, True), ("stack", 4, False), ("flow", 1, False), ("flow", 4, False)],
+)
+def test_a_session_goes_on_whatever_is_done(micro, mode, seed, adapt):
+    go_on(micro, mode, seed, n_acts=8, adapt=adapt)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["stack", "flow"])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_session_goes_on_for_long_whatever_is_done(micro, mode, seed):
+    go_on(micro, mode, seed, n_acts=20, adapt=seed % 4 == 0)
