@@ -58,9 +58,9 @@ def choose_course(rng: np.random.Generator, scene: Scene, length: int, *, any_sc
     fits = [i for i in range(1, len(areas)) if 12 <= areas[i] <= _MOST and scene.class_of[i] != AIR]
     if not fits:
         return None
-    target = _worth_prompting(rng, scene, fits)
+    target = worth_prompting(rng, scene, fits)
     if rng.random() < 0.4:
-        start = _where_largest(scene, start, target)
+        start = where_largest(scene, start, target)
         ids = slice_of(scene, start, _COARSE)
     if np.count_nonzero(ids == target) > _MOST or not mostly_one(ids == target):
         return None
@@ -89,7 +89,7 @@ def choose_course(rng: np.random.Generator, scene: Scene, length: int, *, any_sc
     return Course(wanted, start, step, window, centre, extent, hollow=chosen != members)
 
 
-def _worth_prompting(rng: np.random.Generator, scene: Scene, ids: list[int]) -> int:
+def worth_prompting(rng: np.random.Generator, scene: Scene, ids: list[int]) -> int:
     """One of some identities: things rather than the background they lie in, or a part of them.
 
     A click on a part means the whole more often than the part.
@@ -239,7 +239,7 @@ def mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
     return count > 0 and count <= 3 and bool(sizes.max() >= 0.6 * sizes.sum())
 
 
-def _where_largest(scene: Scene, start: float, target: int) -> float:
+def where_largest(scene: Scene, start: float, target: int) -> float:
     """The slice nearby on which an object is largest, of several the nearest: where a user would prompt it."""
     steps = sorted(np.linspace(-0.3, 0.3, 13), key=abs)
     return start + float(max(steps, key=lambda z: np.count_nonzero(slice_of(scene, start + float(z), 32) == target)))

@@ -6,9 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .appearance import Appearance, render
+from .anatomy import add_regions, add_tube
+from .appearance import Appearance
+from .blobs import add_blobs, random_roughness
+from .rendering import render
 from .sample import Sample, flipped_sample
-from .scenes import Scene, random_roughness, slice_of
+from .scenes import Scene, slice_of
 
 
 def make_flow(rng: np.random.Generator, length: int, size: int) -> Sample:
@@ -124,17 +127,17 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
     if recipe.concentric:
         scene.straighten(0.3)
     if len(recipe.backgrounds) > 1:
-        scene.add_regions(list(recipe.backgrounds), recipe.wavelength * float(np.exp(rng.normal(0, 0.2))))
+        add_regions(scene, list(recipe.backgrounds), recipe.wavelength * float(np.exp(rng.normal(0, 0.2))))
     if recipe.kind == "regions":
-        scene.add_regions([10, *recipe.backgrounds], recipe.wavelength)
+        add_regions(scene, [10, *recipe.backgrounds], recipe.wavelength)
         return scene
     count = int(rng.integers(recipe.counts[0], recipe.counts[1] + 1))
     if recipe.kind == "vessels":
         for _ in range(count):
-            scene.add_tube(10, recipe.radius * float(np.exp(rng.normal(0, 0.4))), flat=True)
+            add_tube(scene, 10, recipe.radius * float(np.exp(rng.normal(0, 0.4))), flat=True)
         return scene
     for class_id, radius, n in recipe.distractors:
-        scene.add_blobs(class_id, int(rng.integers(0, n + 1)), radius, touching=recipe.touching)
+        add_blobs(scene, class_id, int(rng.integers(0, n + 1)), radius, touching=recipe.touching)
     radius = recipe.radius * float(np.exp(rng.normal(0, recipe.scale_spread)))
     centre = None
     if recipe.kind == "single":
@@ -143,7 +146,8 @@ def _flow_scene(recipe: _FlowRecipe, rng: np.random.Generator) -> Scene:
     nested = recipe.target != "plain"
     # A nucleus fills its cell on one image and a part of it on the next: its look says which it is, not its share.
     inner = float(np.clip(recipe.inner * np.exp(rng.normal(0, recipe.inner_spread)), 0.25, 0.97))
-    scene.add_blobs(
+    add_blobs(
+        scene,
         10,
         count,
         radius,
