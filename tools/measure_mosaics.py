@@ -23,7 +23,8 @@ from napari_medsam2.images.datasets import Dataset, read_dataset
 from napari_medsam2.models.loading import load_model
 from napari_medsam2.prompts import Prompt
 from napari_medsam2.segment.tiles import TileOptions
-from napari_medsam2.session.session import Session, SessionOptions
+from napari_medsam2.session.options import SessionOptions
+from napari_medsam2.session.session import Session
 
 Mask = npt.NDArray[np.bool_]
 KINDS: tuple[PromptKind, ...] = ("box", "point")

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
     from napari_medsam2.segment.tiles import TileOptions
     from napari_medsam2.segment.windows import RegionOptions
-    from napari_medsam2.session.session import Session, SessionOptions
+    from napari_medsam2.session.options import SessionOptions
+    from napari_medsam2.session.session import Session
 
 __version__ = "0.1.0"
 
@@ -35,7 +36,7 @@ _ROOM_OF = {
     "PointPrompt": "prompts",
     "RegionOptions": "segment.windows",
     "Session": "session.session",
-    "SessionOptions": "session.session",
+    "SessionOptions": "session.options",
     "TileOptions": "segment.tiles",
     "load_model": "models.loading",
 }

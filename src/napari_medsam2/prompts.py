@@ -1,4 +1,4 @@
-"""Prompts: what a user says about one object on one frame. Frozen values, no behaviour.
+"""Prompts: what a user says about one object on one frame, as frozen values that know what they say.
 
 Coordinates are *data coordinates* of the image in napari's convention: the centre of the first pixel is
 ``(0, 0)``, pixel ``i`` covers ``[i - 0.5, i + 0.5]``. A frame is an index along the propagation axis.
@@ -6,21 +6,16 @@ Coordinates are *data coordinates* of the image in napari's convention: the cent
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import PromptError
-
-
-def same_prompt(a: Prompt, b: Prompt) -> bool:
-    """True if two prompts say the same."""
-    if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt):
-        return (a.frame, a.object_id) == (b.frame, b.object_id) and np.array_equal(a.mask, b.mask)
-    return a is b or (type(a) is type(b) and a == b)
+from .types import Mask
 
 
 def _check_frame_and_object(frame: int, object_id: int) -> None:
@@ -94,7 +89,7 @@ class MaskPrompt:
     """
 
     frame: int
-    mask: npt.NDArray[np.bool_]
+    mask: Mask
     object_id: int = 1
 
     def __post_init__(self) -> None:
@@ -110,47 +105,152 @@ class MaskPrompt:
 Prompt = PointPrompt | BoxPrompt | MaskPrompt
 
 
-def points_of(prompts: Sequence[Prompt]) -> list[PointPrompt]:
-    return [p for p in prompts if isinstance(p, PointPrompt)]
+@dataclass(frozen=True, eq=False)
+class FramePrompts:
+    """All prompts of one object on one frame; there may be none.
+
+    Attributes
+    ----------
+    object_id, frame
+        Of all of them.
+    given
+        The prompts, in the order in which they came.
+    """
+
+    object_id: int
+    frame: int
+    given: tuple[Prompt, ...] = ()
+
+    def __post_init__(self) -> None:
+        for prompt in self.given:
+            if (prompt.object_id, prompt.frame) != (self.object_id, self.frame):
+                raise PromptError(
+                    f"a prompt of object {prompt.object_id} on frame {prompt.frame} was given for object "
+                    f"{self.object_id} on frame {self.frame}"
+                )
+
+    @classmethod
+    def of(cls, first: Prompt, *more: Prompt) -> FramePrompts:
+        """Prompts of one object on one frame; :class:`PromptError` if they are not."""
+        return cls(first.object_id, first.frame, (first, *more))
+
+    def __bool__(self) -> bool:
+        return bool(self.given)
+
+    def __len__(self) -> int:
+        return len(self.given)
+
+    def __iter__(self) -> Iterator[Prompt]:
+        return iter(self.given)
+
+    def plus(self, *more: Prompt) -> FramePrompts:
+        """These prompts and some more."""
+        return FramePrompts(self.object_id, self.frame, (*self.given, *more))
+
+    def less(self, prompt: Prompt) -> FramePrompts:
+        """These prompts without those that say the same as one."""
+        left = tuple(p for p in self.given if not same_prompt(p, prompt))
+        return FramePrompts(self.object_id, self.frame, left)
+
+    def without_masks(self) -> FramePrompts:
+        """These clicks and boxes."""
+        return FramePrompts(self.object_id, self.frame, tuple(p for p in self.given if not isinstance(p, MaskPrompt)))
+
+    def same_as(self, other: FramePrompts) -> bool:
+        """True if both say the same, in the same order."""
+        return len(self) == len(other) and all(map(same_prompt, self.given, other.given))
+
+    @cached_property
+    def points(self) -> tuple[PointPrompt, ...]:
+        return tuple(p for p in self.given if isinstance(p, PointPrompt))
+
+    @cached_property
+    def positive(self) -> tuple[PointPrompt, ...]:
+        """Clicks on the object."""
+        return tuple(p for p in self.points if p.positive)
+
+    @cached_property
+    def negative(self) -> tuple[PointPrompt, ...]:
+        """Clicks on what is not the object."""
+        return tuple(p for p in self.points if not p.positive)
+
+    @cached_property
+    def boxes(self) -> tuple[BoxPrompt, ...]:
+        return tuple(p for p in self.given if isinstance(p, BoxPrompt))
+
+    @cached_property
+    def mask(self) -> Mask | None:
+        """What the user drew, bool ``(H, W)``: the union of all masks; ``None`` if there is none."""
+        masks = [p.mask for p in self.given if isinstance(p, MaskPrompt)]
+        return np.logical_or.reduce(masks) if masks else None
+
+    @cached_property
+    def says_where(self) -> bool:
+        """True if they say where the object is: negative clicks alone do not, nor do none."""
+        return len(self.negative) < len(self)
+
+    @cached_property
+    def erases(self) -> bool:
+        """True if they say that the object is not on this frame: what was drawn is empty."""
+        return self.mask is not None and not self.mask.any()
+
+    @property
+    def only_clicks(self) -> bool:
+        """True if there is neither a box nor a mask."""
+        return len(self.points) == len(self)
+
+    def check(self, shape: tuple[int, int]) -> None:
+        """Check them against the frame, ``shape`` (H, W), and against each other.
+
+        Raises
+        ------
+        PromptError
+            In words, naming what was given and what would be right.
+        """
+        height, width = shape
+        for prompt in self.given:
+            if isinstance(prompt, PointPrompt):
+                if not (-0.5 <= prompt.y <= height - 0.5 and -0.5 <= prompt.x <= width - 0.5):
+                    raise PromptError(
+                        f"the click at y={prompt.y:g}, x={prompt.x:g} is outside the image of {height} x {width} "
+                        "pixels (height x width)"
+                    )
+            elif isinstance(prompt, BoxPrompt):
+                if prompt.y1 <= -0.5 or prompt.x1 <= -0.5 or prompt.y0 >= height - 0.5 or prompt.x0 >= width - 0.5:
+                    raise PromptError(
+                        f"the box from ({prompt.y0:g}, {prompt.x0:g}) to ({prompt.y1:g}, {prompt.x1:g}) is outside "
+                        f"the image of {height} x {width} pixels (height x width)"
+                    )
+            elif prompt.mask.shape != shape:
+                raise PromptError(f"the mask must have the shape of its frame, {shape}; got {prompt.mask.shape}")
+        said: dict[tuple[int, int], bool] = {}
+        for point in self.points:
+            pixel = (round(point.y), round(point.x))
+            if said.setdefault(pixel, point.positive) != point.positive:
+                raise PromptError(
+                    f"a positive and a negative click contradict each other on pixel y={pixel[0]}, x={pixel[1]} of "
+                    f"frame {point.frame}: remove one of them"
+                )
 
 
-def boxes_of(prompts: Sequence[Prompt]) -> list[BoxPrompt]:
-    return [p for p in prompts if isinstance(p, BoxPrompt)]
+def same_prompt(a: Prompt, b: Prompt) -> bool:
+    """True if two prompts say the same."""
+    if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt):
+        return (a.frame, a.object_id) == (b.frame, b.object_id) and np.array_equal(a.mask, b.mask)
+    return a is b or (type(a) is type(b) and a == b)
 
 
-def masks_of(prompts: Sequence[Prompt]) -> list[MaskPrompt]:
-    return [p for p in prompts if isinstance(p, MaskPrompt)]
-
-
-def drawn_mask(prompts: Sequence[Prompt]) -> npt.NDArray[np.bool_] | None:
-    """The mask that the user drew ``(H, W)``, or ``None`` if there is none."""
-    masks = [p.mask for p in masks_of(prompts)]
-    return np.logical_or.reduce(masks) if masks else None
-
-
-def says_where(prompts: Sequence[Prompt]) -> bool:
-    """True if prompts say where the object is: negative clicks alone do not, nor do none."""
-    return any(not isinstance(prompt, PointPrompt) or prompt.positive for prompt in prompts)
-
-
-def is_erased(prompts: Sequence[Prompt]) -> bool:
-    """True if prompts of one object on one frame say that it is not there: what was drawn is empty."""
-    masks = masks_of(prompts)
-    return bool(masks) and not any(mask.mask.any() for mask in masks)
-
-
-def grouped(prompts: Iterable[Prompt]) -> dict[tuple[int, int], tuple[Prompt, ...]]:
-    """Prompts by ``(object_id, frame)``, in the order in which they come."""
-    groups: dict[tuple[int, int], tuple[Prompt, ...]] = {}
+def by_object_and_frame(prompts: Iterable[Prompt]) -> dict[tuple[int, int], FramePrompts]:
+    """Prompts of any objects and frames, gathered by (object, frame), in the order of their first prompts."""
+    groups: dict[tuple[int, int], list[Prompt]] = {}
     for prompt in prompts:
-        key = (prompt.object_id, prompt.frame)
-        groups[key] = (*groups.get(key, ()), prompt)
-    return groups
+        groups.setdefault((prompt.object_id, prompt.frame), []).append(prompt)
+    return {key: FramePrompts(*key, tuple(group)) for key, group in groups.items()}
 
 
-def in_replay_order(prompts: Iterable[Prompt]) -> list[tuple[tuple[int, int], tuple[Prompt, ...]]]:
-    """Groups of prompts by ``(object_id, frame)``, in an order in which a new session takes them.
+def in_replay_order(prompts: Iterable[Prompt]) -> list[FramePrompts]:
+    """Prompts by object and frame, in an order in which a new session takes them.
 
     Frames that an object was erased from come last: a session takes "not here" only beside a "here".
     """
-    return sorted(grouped(prompts).items(), key=lambda group: is_erased(group[1]))
+    return sorted(by_object_and_frame(prompts).values(), key=lambda group: group.erases)

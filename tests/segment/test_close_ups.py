@@ -21,7 +21,8 @@ from napari_medsam2.network.sam2.config import BEHAVIOURS
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from napari_medsam2.segment.close_up import WORTH_A_WINDOW
 from napari_medsam2.segment.tiles import FOR_WHOLE_FRAMES, TileOptions, is_small
-from napari_medsam2.session.session import Session, SessionOptions
+from napari_medsam2.session.options import SessionOptions
+from napari_medsam2.session.session import Session
 
 SHAPE = (900, 700)
 SIZE = 128

@@ -11,7 +11,7 @@ from fakes import PLAIN, blob_model, disc
 
 from napari_medsam2.geometry.boxes import box_of_mask
 from napari_medsam2.geometry.window import OUTSIDE_LOGIT, Window
-from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt
 from napari_medsam2.segment.tiles import (
     PROMPTED_WEIGHT,
     TileOptions,
@@ -40,19 +40,19 @@ def drawn(*boxes: tuple[int, int, int, int], shape: tuple[int, int] = (100, 100)
 
 def test_the_length_of_a_thing_is_that_of_the_box_in_the_middle() -> None:
     boxes = [BoxPrompt(0, 0, 0, 10, 12), BoxPrompt(0, 0, 0, 30, 20), BoxPrompt(0, 0, 0, 90, 5)]
-    assert length_of_things(boxes) == 30
-    assert length_of_things([*boxes[:1], PointPrompt(0, 5, 5)]) == 12
+    assert length_of_things(FramePrompts.of(*boxes)) == 30
+    assert length_of_things(FramePrompts.of(boxes[0], PointPrompt(0, 5, 5))) == 12
 
 
 def test_in_a_mask_specks_do_not_count_for_much() -> None:
     specks = [(2 * k, 90, 2 * k + 1, 91) for k in range(20)]
-    assert length_of_things([MaskPrompt(0, drawn((10, 10, 30, 40), (60, 10, 80, 35), *specks))]) == 30
+    assert length_of_things(FramePrompts.of(MaskPrompt(0, drawn((10, 10, 30, 40), (60, 10, 80, 35), *specks)))) == 30
 
 
 def test_clicks_and_empty_masks_have_no_length() -> None:
-    assert length_of_things([PointPrompt(0, 3, 4)]) is None
-    assert length_of_things([MaskPrompt(0, drawn())]) is None
-    assert length_of_things([]) is None
+    assert length_of_things(FramePrompts.of(PointPrompt(0, 3, 4))) is None
+    assert length_of_things(FramePrompts.of(MaskPrompt(0, drawn()))) is None
+    assert length_of_things(FramePrompts(1, 0)) is None
 
 
 def test_things_that_are_large_enough_in_the_whole_frame_need_no_tiles() -> None:
@@ -106,7 +106,7 @@ def test_a_window_shows_the_clicks_in_it_and_the_boxes_whose_middle_it_holds() -
         PointPrompt(0, 8, 8, positive=False),
         PointPrompt(0, 60, 8),
     ]
-    assert inside(prompts, Window(-0.5, -0.5, 50, 50)) == (prompts[0], prompts[2])
+    assert inside(FramePrompts.of(*prompts), Window(-0.5, -0.5, 50, 50)).given == (prompts[0], prompts[2])
 
 
 def test_the_fullest_window_shows_most_of_a_mask() -> None:

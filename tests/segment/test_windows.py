@@ -8,7 +8,7 @@ from fakes import PLAIN, blob_model, disc, moving_disc
 
 from napari_medsam2.geometry.boxes import box_of_mask
 from napari_medsam2.geometry.window import Window
-from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt
 from napari_medsam2.segment.windows import (
     RegionOptions,
     clicked_extent,
@@ -38,10 +38,10 @@ def test_the_box_of_a_mask_has_the_outer_edges_of_its_pixels():
 
 def test_the_extent_of_prompts_covers_boxes_masks_and_positive_clicks():
     prompts = [BoxPrompt(0, 10, 10, 20, 20), BoxPrompt(0, 30, 12, 40, 18), PointPrompt(0, 50, 15)]
-    assert extent_of_prompts(prompts) == (10, 10, 50.5, 20)
-    assert extent_of_prompts([*prompts[:2], PointPrompt(0, 90, 15, positive=False)]) == (10, 10, 40, 20)
-    assert extent_of_prompts([MaskPrompt(0, rectangle(5, 6, 8, 9))]) == (4.5, 5.5, 7.5, 8.5)
-    assert extent_of_prompts(prompts[2:]) is None
+    assert extent_of_prompts(FramePrompts.of(*prompts)) == (10, 10, 50.5, 20)
+    assert extent_of_prompts(FramePrompts.of(*prompts[:2], PointPrompt(0, 90, 15, positive=False))) == (10, 10, 40, 20)
+    assert extent_of_prompts(FramePrompts.of(MaskPrompt(0, rectangle(5, 6, 8, 9)))) == (4.5, 5.5, 7.5, 8.5)
+    assert extent_of_prompts(FramePrompts.of(*prompts[2:])) is None
 
 
 def test_the_window_is_a_square_twice_the_box():
@@ -85,14 +85,14 @@ def test_touching_counts_only_where_the_frame_goes_on():
 
 def test_of_what_is_found_only_the_part_that_was_clicked_counts():
     mask = rectangle(10, 10, 20, 20) | rectangle(100, 100, 140, 140)
-    assert clicked_extent(mask, [PointPrompt(0, 15, 15)]) == (9.5, 9.5, 19.5, 19.5)
-    assert clicked_extent(mask, [PointPrompt(0, 60, 60)]) == (9.5, 9.5, 139.5, 139.5)
-    assert clicked_extent(rectangle(0, 0, 0, 0), [PointPrompt(0, 15, 15)]) is None
+    assert clicked_extent(mask, FramePrompts.of(PointPrompt(0, 15, 15))) == (9.5, 9.5, 19.5, 19.5)
+    assert clicked_extent(mask, FramePrompts.of(PointPrompt(0, 60, 60))) == (9.5, 9.5, 139.5, 139.5)
+    assert clicked_extent(rectangle(0, 0, 0, 0), FramePrompts.of(PointPrompt(0, 15, 15))) is None
 
 
 def test_a_click_is_looked_at_in_windows_of_several_sizes_that_hold_all_clicks():
-    clicks = [PointPrompt(0, 20, 30), PointPrompt(0, 60, 30), PointPrompt(0, 190, 190, positive=False)]
-    windows = windows_around_clicks(clicks, (200, 200), OPTIONS)
+    clicks = FramePrompts.of(PointPrompt(0, 20, 30), PointPrompt(0, 60, 30), PointPrompt(0, 190, 190, positive=False))
+    windows = windows_around_clicks(clicks.positive, (200, 200), OPTIONS)
     sides = [w.size_y for w in windows]
     assert sides[0] == 180 and sides == sorted(sides, reverse=True)
     assert all(w.y0 <= 19 and w.y1 >= 61 for w in windows)

@@ -12,8 +12,9 @@ from fakes import PLAIN, disc
 from napari_medsam2.errors import PromptError
 from napari_medsam2.models.device import Model
 from napari_medsam2.models.loading import load_model
-from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, drawn_mask
-from napari_medsam2.session.session import Session, SessionOptions
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, by_object_and_frame
+from napari_medsam2.session.options import SessionOptions
+from napari_medsam2.session.session import Session
 
 SHAPE = (44, 60)
 N_FRAMES = 5
@@ -104,7 +105,8 @@ def go_on(model: Model, mode: str, seed: int, *, n_acts: int, adapt: bool) -> No
     for number in {*session.objects, 9}:  # so that each is shown somewhere
         session.add(PointPrompt(2, 24, 16 + number, object_id=number))
     for result in session.propagate():
-        drawn = drawn_mask([p for p in session.prompts if (p.frame, p.object_id) == (result.frame, result.object_id)])
+        there = by_object_and_frame(session.prompts).get((result.object_id, result.frame))
+        drawn = None if there is None else there.mask
         assert drawn is None or np.array_equal(result.mask, drawn), "what was drawn is final"
     for t in range(N_FRAMES):
         found = {number for number in session.objects if not session.results[t, number].absent}

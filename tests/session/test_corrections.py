@@ -14,7 +14,8 @@ from napari_medsam2.geometry.overlap import dice
 from napari_medsam2.models.device import Model
 from napari_medsam2.models.loading import load_model
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
-from napari_medsam2.session.session import Session, SessionOptions
+from napari_medsam2.session.options import SessionOptions
+from napari_medsam2.session.session import Session
 
 # ---- corrections -----------------------------------------------------------------------------------------------------
 

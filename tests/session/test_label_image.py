@@ -7,7 +7,7 @@ import pytest
 
 from napari_medsam2.geometry.compact_mask import shared_area
 from napari_medsam2.results import FrameResult
-from napari_medsam2.session.label_image import share_out
+from napari_medsam2.session.label_image import paint_labels
 
 
 def result(
@@ -30,7 +30,7 @@ def result(
 
 
 def shown(*results: FrameResult) -> np.ndarray:
-    return share_out((20, 30), np.uint8, results).labels
+    return paint_labels((20, 30), np.uint8, results).labels
 
 
 CELL = result(3, slice(2, 18), slice(2, 18), confidence=0.99)
@@ -123,7 +123,7 @@ def test_a_part_is_much_smaller_than_its_whole():
 
 
 def confidences(*results: FrameResult) -> dict[int, float]:
-    return share_out((20, 30), np.uint8, results).confidences
+    return paint_labels((20, 30), np.uint8, results).confidences
 
 
 def test_of_two_objects_on_the_same_pixels_each_is_half_right():

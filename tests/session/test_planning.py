@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_medsam2.memory_bank import Fifo
-from napari_medsam2.prompts import BoxPrompt, PointPrompt
+from napari_medsam2.prompts import BoxPrompt, FramePrompts, PointPrompt
 from napari_medsam2.results import FrameResult
 from napari_medsam2.session.planning import Step, affected_frames, flow_steps, interleave, stack_steps
 from napari_medsam2.session.state import Kept, ObjectState
@@ -74,14 +74,14 @@ def test_a_correction_changes_what_lies_away_from_its_prompt():
 
 @given(PROMPTED, st.integers(0, 29), st.sets(st.integers(0, 29)))
 def test_a_new_prompt_changes_what_is_reached_from_elsewhere(prompted, frame, corrected):
-    followed = {t: FrameResult(t, 1, np.ones((2, 2), bool), 1.0, 1.0, 1.0, False, 0.0) for t in range(30)}
-    known = ObjectState(Fifo(), followed=followed)
+    before_prompts = {t: FrameResult(t, 1, np.ones((2, 2), bool), 1.0, 1.0, 1.0, False, 0.0) for t in range(30)}
+    known = ObjectState(1, Fifo(), correcting=before_prompts)
     for t in sorted(prompted - {frame}):
         red = PointPrompt(t, 1, 1, positive=t not in corrected)
-        known.prompts[t] = (red,) if t in corrected else (BoxPrompt(t, 0, 0, 1, 1),)
-    known.kept = {t: Kept(result, 1, 0, None, None) for t, result in followed.items()}
+        known.prompts[t] = FramePrompts.of(red if t in corrected else BoxPrompt(t, 0, 0, 1, 1))
+    known.kept = {t: Kept(result, 1, 0, None, None) for t, result in before_prompts.items()}
     before = {s.frame: s.source for s in stack_steps(1, known.sources, "both", 0, 30, known.corrections)}
-    known.set_prompts(frame, [BoxPrompt(frame, 0, 0, 1, 1)], "stack", 30)
+    known.set_prompts(FramePrompts.of(BoxPrompt(frame, 0, 0, 1, 1)), "stack", 30)
     after = {s.frame: s.source for s in stack_steps(1, known.sources, "both", 0, 30, known.corrections)}
     assert {t for t, source in after.items() if before.get(t) != source} <= known.stale
 

@@ -8,7 +8,7 @@ from fakes import PLAIN, blob_model, disc, state
 
 from napari_medsam2.geometry.overlap import dice
 from napari_medsam2.models.loading import load_model
-from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt
 from napari_medsam2.results import FrameResult
 from napari_medsam2.session.rivals import asks_for_more
 from napari_medsam2.session.session import Session
@@ -196,14 +196,18 @@ def found(*corners: int) -> FrameResult:
     ],
 )
 def test_prompts_that_ask_for_more_than_another_object_mean_another_thing(prompt, more):
-    assert asks_for_more([prompt], [], found(10, 10, 40, 40)) is more
-    assert not asks_for_more([prompt], [], found(0, 0, 0, 0)), "of nothing nothing is told"
+    assert asks_for_more(FramePrompts.of(prompt), FramePrompts(2, 0), found(10, 10, 40, 40)) is more
+    assert not asks_for_more(FramePrompts.of(prompt), FramePrompts(2, 0), found(0, 0, 0, 0)), (
+        "of nothing nothing is told"
+    )
 
 
 def test_boxes_are_compared_with_boxes():
     loose, tight = BoxPrompt(0, 2, 2, 47, 47), BoxPrompt(0, 9.5, 9.5, 39.5, 39.5)
-    assert not asks_for_more([loose], [loose], found(10, 10, 40, 40)), "as loose as the other one"
-    assert asks_for_more([loose], [tight], found(2, 2, 47, 47))
+    assert not asks_for_more(FramePrompts.of(loose), FramePrompts.of(loose), found(10, 10, 40, 40)), (
+        "as loose as the other one"
+    )
+    assert asks_for_more(FramePrompts.of(loose), FramePrompts.of(tight), found(2, 2, 47, 47))
 
 
 def test_what_was_taken_is_undone_with_the_run():

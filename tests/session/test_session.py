@@ -14,9 +14,10 @@ from napari_medsam2.errors import PromptError, SessionError
 from napari_medsam2.models.device import Model
 from napari_medsam2.network.micro.encoder import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
-from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt
 from napari_medsam2.segment.corrections import clicked_away
-from napari_medsam2.session.session import Session, SessionOptions
+from napari_medsam2.session.options import SessionOptions
+from napari_medsam2.session.session import Session
 
 
 def flow_frames(colours) -> list[np.ndarray]:
@@ -371,11 +372,12 @@ def test_a_red_click_leaves_other_parts_and_what_is_surer_alone():
     logits = np.full((8, 20), -3.0, np.float32)
     logits[2:6, 1:8] = np.linspace(3, 1, 7)
     logits[2:6, 12:19] = 0.5
-    away = clicked_away(logits, logits > 0, [PointPrompt(0, 3, 5, positive=False), PointPrompt(0, 4, 3)])
+    away = clicked_away(logits, logits > 0, FramePrompts.of(PointPrompt(0, 3, 5, positive=False), PointPrompt(0, 4, 3)))
     assert away[2:6, 5:8].all() and away.sum() == 4 * 3, "the less sure end of the part, the other part not"
-    away = clicked_away(logits, logits > 0, [PointPrompt(0, 3, 15, positive=False)])
+    away = clicked_away(logits, logits > 0, FramePrompts.of(PointPrompt(0, 3, 15, positive=False)))
     assert away[2:6, 12:19].all() and away.sum() == 4 * 7
-    assert clicked_away(logits, logits > 0, [PointPrompt(0, 3, 10, positive=False), PointPrompt(0, 3, 3)]) is None
+    beside = FramePrompts.of(PointPrompt(0, 3, 10, positive=False), PointPrompt(0, 3, 3))
+    assert clicked_away(logits, logits > 0, beside) is None
 
 
 def test_the_feature_cache_keeps_to_its_budget():
@@ -383,7 +385,7 @@ def test_the_feature_cache_keeps_to_its_budget():
     session, masks = stack_session(cache_bytes=3 * one)
     session.add(click(0, masks))
     list(session.propagate())
-    assert session.segmenter.looker.cache.nbytes == 3 * one
+    assert session.segmenter.predictor.cache.nbytes == 3 * one
     session.model.network.calls.clear()
     session.segment(7)
     assert session.model.network.calls.encoded == 0

@@ -36,7 +36,7 @@ def on_cpu():
 def test_a_gpu_that_fills_up_keeps_the_run_with_smaller_caches(gpu, notices, on_cpu):
     session = opened(notices)
     assert session.model.device.type == "cuda"
-    budget, network = session.segmenter.looker.cache.max_bytes, gpu.used
+    budget, network = session.segmenter.predictor.cache.max_bytes, gpu.used
     results = session.propagate()
     first = [next(results) for _ in range(5)]
     used, gpu.peak = gpu.used, 0
@@ -44,7 +44,7 @@ def test_a_gpu_that_fills_up_keeps_the_run_with_smaller_caches(gpu, notices, on_
     a_frame, kept = gpu.peak - used, gpu.used - network
     gpu.capacity = gpu.used + a_frame - kept // 2  # enough for the next frame if half of what is kept goes
     assert masks_of([*first, *results]) == on_cpu
-    assert session.model.device.type == "cuda" and session.segmenter.looker.cache.max_bytes < budget
+    assert session.model.device.type == "cuda" and session.segmenter.predictor.cache.max_bytes < budget
     assert [notice.device for notice in notices] == ["cuda"], "told once"
     assert "Memory is short on cuda" in notices[0].message
 
@@ -53,7 +53,7 @@ def test_memories_that_were_left_to_the_main_memory_are_still_picked_up(gpu, not
     session = opened(notices)
     results = session.propagate()
     first = [next(results) for _ in range(4)]
-    session.segmenter.looker.save_memory()
+    session.segmenter.predictor.save_memory()
     assert masks_of([*first, *results]) == on_cpu
     assert session.model.device.type == "cuda"
     entries = [*session.memory(1).entries, *session.memory(2).entries]
@@ -81,7 +81,7 @@ def test_on_the_cpu_it_is_tried_again_with_empty_caches_and_then_said_in_words(n
 
 def test_a_shortage_of_main_memory_does_not_send_a_model_to_the_cpu(gpu, notices, monkeypatch):
     session = opened(notices)
-    monkeypatch.setattr(session.segmenter, "run", lambda task: (_ for _ in ()).throw(MemoryError()))
+    monkeypatch.setattr(session.segmenter.predictor, "predict", lambda *_: (_ for _ in ()).throw(MemoryError()))
     with pytest.raises(SessionError, match="not enough main memory"):
         session.segment(0)
     assert session.model.device.type == "cuda" and not notices

@@ -351,8 +351,8 @@ class Hub(QObject):
             mode: Any = self._state.mode
             self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast)
             self._generation = self.engine.generation
-            for (number, frame), group in in_replay_order(work.book.prompts):
-                self.engine.replace_prompts(number, frame, group)
+            for group in in_replay_order(work.book.prompts):
+                self.engine.replace_prompts(group.object_id, group.frame, group.given)
             # Also where there are none: what was sent again is nothing that the user has just done.
             if work.book.prompts or work.results.results:
                 self.engine.take_results(work.results.results.values())
@@ -370,8 +370,9 @@ class Hub(QObject):
             return
         changes = work.book.changes()
         joined: dict[str, Any] = {"together": object()} if len(changes) > 1 else {}
-        for (number, frame), group in changes:
-            self.engine.replace_prompts(number, frame, group, uncover=not keep_labels, **joined)
+        for group in changes:
+            number, frame = group.object_id, group.frame
+            self.engine.replace_prompts(number, frame, group.given, uncover=not keep_labels, **joined)
             if not group and not keep_labels:
                 work.results.drop(frame, number)
             if group and self.preview_while_drawing and len(changes) <= 4:

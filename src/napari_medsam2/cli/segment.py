@@ -132,7 +132,8 @@ def _check_output(arguments: argparse.Namespace, names: Sequence[str], read: Seq
 
 
 def _open_session(arguments: argparse.Namespace, frames: FrameSource) -> Session:
-    from ..session.session import Session, SessionOptions
+    from ..session.options import SessionOptions
+    from ..session.session import Session
 
     return Session(
         load_chosen_model(arguments),
@@ -172,7 +173,7 @@ def _write(
     )
     if arguments.json:
         results = [result for _, result in sorted(session.results.items())]
-        confidences = {t: session.shown(t, dtype).confidences for t in {result.frame for result in results}}
+        confidences = {t: session.label_image(t, dtype).confidences for t in {result.frame for result in results}}
         summaries = [_summary(r, names, confidences[r.frame][r.object_id]) for r in results]
         save_json(arguments.json, {"results": summaries})
 

@@ -130,7 +130,7 @@ class Engine:
         def call(request: Request) -> None:
             self._worker.show_loading(f"loading model {name_or_path}")
             if self._session is not None:
-                self._session.segmenter.looker.drop_caches()  # room for the next model beside this one
+                self._session.segmenter.predictor.drop_caches()  # room for the next model beside this one
             model = self._load_model(name_or_path, device=device, on_notice=self._worker.emit)
             self._worker.end_run(FinishReason.SUPERSEDED)
             self._model = model
@@ -306,8 +306,8 @@ class Engine:
         prompts = before.prompts if before is not None else ()
         self._worker.show_loading("opening the images")
         session = self._open_session(self._model, data, options)
-        for (object_id, frame), group in in_replay_order(prompts):
-            session.replace_prompts(object_id, frame, group)
+        for group in in_replay_order(prompts):
+            session.replace_prompts(group.object_id, group.frame, group.given)
         if before is not None:
             session.take_results(before.results.values())
         self._session = session

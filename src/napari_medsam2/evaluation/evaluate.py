@@ -40,7 +40,8 @@ def evaluate(
     DatasetError
         Before anything runs, if an object is not in the dataset or not on the frame asked for.
     """
-    from ..session.session import Session, SessionOptions
+    from ..session.options import SessionOptions
+    from ..session.session import Session
 
     ids = list(dataset.objects) if protocol.objects is None else list(protocol.objects)
     starts = {object_id: prompt_frame(dataset, object_id, protocol.frame) for object_id in ids}
@@ -77,7 +78,7 @@ def evaluate(
                     if (correction := worst_click(dataset, object_id, labels)) is not None:
                         session.add(correction)
         seconds = (time.perf_counter() - began) / (n_frames * len(group))
-        shown = [session.shown(t, dtype) for t in range(n_frames)]
+        shown = [session.label_image(t, dtype) for t in range(n_frames)]
         for object_id in group:
             yield score_object(
                 dataset, protocol, object_id, starts[object_id], shown, seconds, bank=bank, model=model.name

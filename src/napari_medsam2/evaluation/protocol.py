@@ -39,7 +39,7 @@ class Protocol:
         How many of the separate parts of an object get a click or a box, the largest first. With 1, a crowd in a flow
         is prompted as a user does who shows one thing of the kind.
     adapt
-        Let the network learn from a mask as a prompt; see :class:`napari_medsam2.session.session.SessionOptions`.
+        Let the network learn from a mask as a prompt; see :class:`napari_medsam2.session.options.SessionOptions`.
     alone
         A session for each object, which knows of no other.
     """

@@ -15,7 +15,7 @@ from .metrics import expected_calibration_error, hd95, pearson_correlation
 from .protocol import Protocol
 
 if TYPE_CHECKING:
-    from ..session.label_image import Shown
+    from ..session.label_image import LabelImage
 
 
 #: What is averaged over objects, datasets and kinds of datasets.
@@ -87,7 +87,7 @@ def score_object(
     protocol: Protocol,
     object_id: int,
     start: int,
-    shown: Sequence[Shown],
+    shown: Sequence[LabelImage],
     seconds: float,
     *,
     bank: str,

@@ -4,57 +4,70 @@ from __future__ import annotations
 
 from ..geometry.boxes import Box, box_of_mask, longer_side, union_box
 from ..geometry.window import Window, contains
-from ..prompts import boxes_of, points_of
-from ..types import Mask
 from .finder import Found
-from .following import RegionFinder
-from .task import Task
+from .following import StackFinder
+from .task import FrameTask
 from .tiles import TileOptions, is_small
-from .window_predictor import Looker
-from .windows import RegionOptions, clicked_parts, clicked_pixels, follow
+from .window_predictor import WindowPredictor
+from .windows import RegionOptions, clicked_parts, clicked_pixels, follow, grown, touches_border, window_around
 
 #: A window that is larger than this share of the frame's longer side shows hardly more than the whole frame.
 WORTH_A_WINDOW = 0.8
 
 
-class CloseUpFinder(RegionFinder):
+class CloseUpFinder(StackFinder):
     """Finds an object on whole frames, or where they do not show it, in a window around it that follows.
+
+    What does not carry on from the slice before stays: these networks keep the place by themselves.
 
     Parameters
     ----------
-    looker
+    predictor
         Runs the network.
     closely
         What is too small, and how large it is in the window.
     """
 
-    def __init__(self, looker: Looker, closely: TileOptions) -> None:
-        scale, minimum = looker.size / closely.wanted, looker.size / closely.magnified
-        super().__init__(looker, RegionOptions(scale=scale, minimum=minimum))
+    def __init__(self, predictor: WindowPredictor, closely: TileOptions) -> None:
+        super().__init__(predictor)
+        size = predictor.size
+        self.options = RegionOptions(scale=size / closely.wanted, minimum=size / closely.magnified)
         self.closely = closely
 
-    def find(self, task: Task, drawn: Mask | None) -> Found:
+    def window_of(self, task: FrameTask) -> Window | None:
         """Clicks that correct a slice that was followed look where it was looked for: what is wrong says no size."""
-        if task.seen is None or drawn is not None or boxes_of(task.prompts):
-            return super().find(task, drawn)
-        window = self._following_window(task)
-        clicks = points_of(task.prompts)
-        if not all(contains(window, click.y, click.x) for click in clicks if click.positive):
-            return super().find(task, drawn)
-        return self._reaching(task, self.look(task, window))
+        prompts = task.prompts
+        if task.correcting is not None and prompts.only_clicks:
+            window = self.following_window(task)
+            if all(contains(window, click.y, click.x) for click in prompts.positive):
+                return window
+        return super().window_of(task)
 
-    def _window(self, box: Box, shape: tuple[int, int]) -> Window:
+    def window_around(self, box: Box, shape: tuple[int, int]) -> Window:
         y0, x0, y1, x1 = box
         box = max(y0, -0.5), max(x0, -0.5), min(y1, shape[0] - 0.5), min(x1, shape[1] - 0.5)
-        if not is_small(longer_side(box), shape, self.looker.size, self.closely):
+        if not is_small(longer_side(box), shape, self.predictor.size, self.closely):
             return Window.whole(shape)
-        return _worth_it(super()._window(box, shape), shape)
+        return _worth_it(window_around(box, shape, self.options.scale, self.options), shape)
 
-    def _clicked_look(self, task: Task) -> Found:
-        """The whole frame, unless what was clicked is too small on it; all green clicks are to be in the window."""
-        shape = self.frames.shape(task.frame)
-        whole = self.look(task, Window.whole(shape))
-        clicks = [click for click in points_of(task.prompts) if click.positive]
+    def larger_window(self, found: Found, shape: tuple[int, int]) -> Window | None:
+        window = found.prediction.window
+        if not touches_border(found.mask, window, self.options):
+            return None
+        larger = _worth_it(grown(window, shape, self.options), shape)
+        return None if larger == window else larger
+
+    def following_window(self, task: FrameTask) -> Window:
+        """As the slice before was looked at."""
+        shape, neighbour = self.frames.shape(task.frame), task.neighbour
+        if neighbour is None or neighbour.mask.shape != shape or neighbour.window == Window.whole(shape):
+            return Window.whole(shape)
+        return follow(neighbour.window, neighbour.mask, self.options)
+
+    def find_clicked(self, task: FrameTask) -> Found:
+        """On the whole frame, unless what was clicked is too small on it; all green clicks are to be in the window."""
+        shape, clicks = self.frames.shape(task.frame), task.prompts.positive
+        whole = self.find_in(task, Window.whole(shape))
         if len(clicks) == 1:
             box = self.clicked_box(task, lambda: whole)
         else:
@@ -63,23 +76,8 @@ class CloseUpFinder(RegionFinder):
             return whole
         around = union_box([box, *clicked_pixels(clicks)])
         assert around is not None
-        window = self._window(around, shape)
-        return whole if window == whole.look.window else self._reaching(task, self.look(task, window))
-
-    def _grown(self, window: Window, shape: tuple[int, int]) -> Window:
-        return _worth_it(super()._grown(window, shape), shape)
-
-    def _following_window(self, task: Task) -> Window:
-        """As the slice before was looked at."""
-        shape = self.frames.shape(task.frame)
-        neighbour = task.neighbour
-        if neighbour is None or neighbour.mask.shape != shape or neighbour.window == Window.whole(shape):
-            return Window.whole(shape)
-        return follow(neighbour.window, neighbour.mask, self.options)
-
-    def _apart(self, task: Task, mask: Mask) -> Mask | None:
-        """Nothing: these networks keep the place by themselves."""
-        return None
+        window = self.window_around(around, shape)
+        return whole if window == whole.prediction.window else self.reaching(task, self.find_in(task, window))
 
 
 def _worth_it(window: Window, shape: tuple[int, int]) -> Window:

@@ -1,4 +1,4 @@
-"""What was found on a frame, and what finders have in common: they choose the windows that the network looks at."""
+"""What was found on a frame, and what finders have in common: they choose the windows that the network is shown."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ import numpy.typing as npt
 from ..geometry.boxes import Box, box_of_mask
 from ..geometry.overlap import iou
 from ..geometry.window import Window, paste
-from ..prompts import boxes_of, points_of
 from ..types import Mask
 from .corrections import clicked_away, refused, take_back, union_of
-from .task import Task
+from .task import FrameTask
 from .tiles import windows_on
-from .window_predictor import Look, Looker
+from .window_predictor import WindowPrediction, WindowPredictor
 from .windows import clicked_parts, inside_boxes
 
 
@@ -26,22 +25,33 @@ from .windows import clicked_parts, inside_boxes
 class Found:
     """What was found on a frame.
 
-    ``logits`` float32 ``(H, W)`` in frame pixels, and the ``mask`` that is shown of them; ``apart`` is where both were
-    taken back because it is not the object. The ``look`` is what is remembered of it. Where the frame was looked at in
-    tiles, that has the side ``tile``, and ``whole`` is what is to be said of the frame as a whole.
+    Attributes
+    ----------
+    prediction
+        The network's answer in the window that is remembered of the frame.
+    logits
+        Float32 ``(H, W)``, in frame pixels.
+    mask
+        Bool ``(H, W)``, what is shown of them.
+    apart
+        Bool ``(H, W)``, where both were taken back because it is not the object; ``None``: nowhere.
+    whole
+        The answers in several windows as one on the whole frame; ``None`` where there was one window.
+    tile
+        Side of the tiles that the frame was looked at in; ``None``: in none.
     """
 
-    look: Look
+    prediction: WindowPrediction
     logits: npt.NDArray[np.float32]
     mask: Mask
     apart: Mask | None
-    whole: Look | None = None
+    whole: WindowPrediction | None = None
     tile: int | None = None
 
     @property
-    def seen(self) -> Look:
-        """What is to be said of the frame."""
-        return self.whole or self.look
+    def summary(self) -> WindowPrediction:
+        """What is to be said of the frame: how sure the answer is, and where it was looked for."""
+        return self.whole or self.prediction
 
 
 class Finder(ABC):
@@ -49,34 +59,35 @@ class Finder(ABC):
 
     Parameters
     ----------
-    looker
+    predictor
         Runs the network.
     """
 
-    def __init__(self, looker: Looker) -> None:
-        self.looker = looker
-        self.frames = looker.frames
+    def __init__(self, predictor: WindowPredictor) -> None:
+        self.predictor = predictor
+        self.frames = predictor.frames
 
     @abstractmethod
-    def find(self, task: Task, drawn: Mask | None) -> Found:
-        """Look for the task's object; ``drawn`` is its mask ``(H, W)`` where the user drew it."""
+    def find(self, task: FrameTask) -> Found:
+        """Find the task's object."""
 
-    def look(self, task: Task, window: Window) -> Found:
-        """Look at one window."""
-        look = self.looker.look(task, window)
-        logits = paste(look.prediction.logits, window, self.frames.shape(task.frame))
-        mask = np.asarray(logits > look.prediction.threshold)
-        lower = look.prediction.threshold_in_boxes
-        if lower is not None and boxes_of(task.prompts):
-            mask |= (logits > lower) & inside_boxes(task.prompts, logits.shape)
+    def find_in(self, task: FrameTask, window: Window) -> Found:
+        """Find it in one window."""
+        prediction = self.predictor.predict(task, window)
+        answer = prediction.answer
+        logits = paste(answer.logits, window, self.frames.shape(task.frame))
+        mask = np.asarray(logits > answer.threshold)
+        lower = answer.threshold_in_boxes
+        if lower is not None and task.prompts.boxes:
+            mask |= (logits > lower) & inside_boxes(task.prompts.boxes, logits.shape)
         if task.prompts:
             apart = union_of(clicked_away(logits, mask, task.prompts), refused(task))
         else:
             apart = self._apart(task, mask)
         take_back(logits, mask, apart)
-        return Found(look, logits, mask, apart)
+        return Found(prediction, logits, mask, apart)
 
-    def clicked_box(self, task: Task, whole: Callable[[], Found]) -> Box | None:
+    def clicked_box(self, task: FrameTask, whole: Callable[[], Found]) -> Box | None:
         """Around what the first green click is on, on a frame that may be far larger than what the network sees of it.
 
         There, the look at all of it is followed by looks at windows around the click, each half as large as the one
@@ -85,25 +96,25 @@ class Finder(ABC):
         Parameters
         ----------
         whole
-            The look at the whole frame.
+            What is found on the whole frame.
 
         Returns
         -------
         Box or None
             ``None`` where there is no such click, or nothing was found.
         """
-        shape, size = self.frames.shape(task.frame), self.looker.size
-        click = next((p for p in points_of(task.prompts) if p.positive), None)
-        if click is None:
+        shape, size = self.frames.shape(task.frame), self.predictor.size
+        if not task.prompts.positive:
             return None
+        click = task.prompts.positive[0]
         halvings = int(np.log2(max(shape) / (0.5 * size))) if max(shape) >= 1.5 * size else 0
         place = [(click.y, click.x, click.y, click.x)]
         windows = [w for k in range(1, halvings + 1) for w in windows_on(place, shape, max(shape) >> k)]
-        found = [whole(), *(self.look(task, window) for window in windows)]
+        found = [whole(), *(self.find_in(task, window) for window in windows)]
         parts = [clicked_parts(one.mask, [click]) for one in found]
         return box_of_mask(parts[best_scale(parts, found) if windows else 0])
 
-    def _apart(self, task: Task, mask: Mask) -> Mask | None:
+    def _apart(self, task: FrameTask, mask: Mask) -> Mask | None:
         """What of a mask is not the object, on a frame without prompts; ``None`` where that is nothing."""
         return None
 
@@ -116,17 +127,19 @@ def without(found: Found, part: Mask) -> Found:
 
 
 def best_scale(masks: Sequence[Mask], found: Sequence[Found]) -> int:
-    """Of looks from nearer and nearer, the one whose answer is sure and also seen from farther away; never the first.
+    """Which of windows that get smaller and smaller has an answer that is sure and is found in the larger one, too.
+
+    Never the first.
 
     Parameters
     ----------
     masks
-        What of each look's answer counts, ``(H, W)``.
+        What of each answer counts, ``(H, W)``.
     found
-        The looks, the farthest first.
+        The answers, that in the largest window first.
     """
     worth = [
-        iou(farther, nearer) * one.look.prediction.confidence**0.5 * nearer.any()
+        iou(farther, nearer) * one.prediction.answer.confidence**0.5 * nearer.any()
         for (farther, nearer), one in zip(pairwise(masks), found[1:], strict=True)
     ]
     return 1 + int(np.argmax(worth))

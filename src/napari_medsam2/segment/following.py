@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from abc import abstractmethod
 
 from ..geometry.boxes import Box, box_of_mask, longer_side
 from ..geometry.window import Window
-from ..prompts import BoxPrompt, says_where
+from ..prompts import BoxPrompt
 from ..types import Mask
 from .finder import Finder, Found, best_scale
-from .task import Task
-from .window_predictor import Looker
+from .task import FrameTask
+from .window_predictor import WindowPredictor
 from .windows import (
     RegionOptions,
     clicked_boxes,
@@ -25,93 +25,118 @@ from .windows import (
 )
 
 
-class RegionFinder(Finder):
-    """Finds an object in a window around it.
+class StackFinder(Finder):
+    """Finds an object in a window that prompts place, and that follows it over the slices beside them."""
+
+    def find(self, task: FrameTask) -> Found:
+        window = self.window_of(task)
+        if window is None:
+            return self.find_clicked(task)
+        found = self.find_in(task, window)
+        return self.reaching(task, found) if task.prompts.mask is None else found
+
+    def window_of(self, task: FrameTask) -> Window | None:
+        """The window for a task; ``None`` where clicks say where the object is, but nothing says how large."""
+        prompts = task.prompts
+        box = extent_of_prompts(prompts, task.correcting) if prompts and not prompts.erases else None
+        if box is not None:
+            return self.window_around(box, self.frames.shape(task.frame))
+        if prompts.erases or not prompts.says_where:
+            return self.following_window(task)
+        return None
+
+    def reaching(self, task: FrameTask, found: Found) -> Found:
+        """What is found in a larger window, where what was found reaches the border of its own."""
+        larger = self.larger_window(found, self.frames.shape(task.frame))
+        return found if larger is None else self.find_in(task, larger)
+
+    @abstractmethod
+    def find_clicked(self, task: FrameTask) -> Found:
+        """Find what clicks alone are on: they say where the object is, but not how large."""
+
+    @abstractmethod
+    def window_around(self, box: Box, shape: tuple[int, int]) -> Window:
+        """The window around what prompts say the object covers, on a frame of ``shape`` (H, W)."""
+
+    @abstractmethod
+    def larger_window(self, found: Found, shape: tuple[int, int]) -> Window | None:
+        """A larger window than that of what was found, if it reaches the border of that; else ``None``."""
+
+    @abstractmethod
+    def following_window(self, task: FrameTask) -> Window:
+        """Where the object is looked for when nothing on its frame says where it is."""
+
+
+class FollowingFinder(StackFinder):
+    """Finds an object at the scale that the network was trained on, whatever its size.
 
     Parameters
     ----------
-    looker
+    predictor
         Runs the network.
     options
         How windows are placed and follow.
     """
 
-    def __init__(self, looker: Looker, options: RegionOptions) -> None:
-        super().__init__(looker)
+    def __init__(self, predictor: WindowPredictor, options: RegionOptions) -> None:
+        super().__init__(predictor)
         self.options = options
 
-    def find(self, task: Task, drawn: Mask | None) -> Found:
-        erased = drawn is not None and not drawn.any()
-        box = extent_of_prompts(task.prompts, task.seen) if task.prompts and not erased else None
-        if box is not None:
-            window = self._window(box, self.frames.shape(task.frame))
-        elif erased or not says_where(task.prompts):
-            window = self._following_window(task)
-        else:
-            return self._clicked_look(task)
-        found = self.look(task, window)
-        return self._reaching(task, found) if drawn is None else found
-
-    def _window(self, box: Box, shape: tuple[int, int]) -> Window:
-        """The window around what prompts say the object covers, on a frame of ``shape`` (H, W)."""
+    def window_around(self, box: Box, shape: tuple[int, int]) -> Window:
         return window_around(box, shape, self.options.scale, self.options)
 
-    def _grown(self, window: Window, shape: tuple[int, int]) -> Window:
-        """A larger window for what reaches the border of one."""
-        return grown(window, shape, self.options)
+    def larger_window(self, found: Found, shape: tuple[int, int]) -> Window | None:
+        window = found.prediction.window
+        if not touches_border(found.mask, window, self.options):
+            return None
+        larger = grown(window, shape, self.options)
+        return None if larger == window else larger
 
-    def _clicked_look(self, task: Task) -> Found:
-        """After clicks alone, which say where the object is, but not how large."""
-        return self._boxed_look(task, self._reaching(task, self._first_look(task)))
+    def following_window(self, task: FrameTask) -> Window:
+        shape, neighbour = self.frames.shape(task.frame), task.neighbour
+        if neighbour is None or neighbour.mask.shape != shape:
+            return Window.whole(shape)
+        box = box_of_mask(neighbour.mask) if neighbour.prompted else None
+        if box is not None:  # the prompts may have asked for another size than the object turned out to have
+            return self.window_around(box, shape)
+        return follow(neighbour.window, neighbour.mask, self.options)
 
-    def _reaching(self, task: Task, found: Found) -> Found:
-        """A look at a larger window, where what was found reaches the border of its own."""
-        if not touches_border(found.mask, found.look.window, self.options):
-            return found
-        larger = self._grown(found.look.window, self.frames.shape(task.frame))
-        return found if larger == found.look.window else self.look(task, larger)
+    def find_clicked(self, task: FrameTask) -> Found:
+        return self._find_boxed(task, self.reaching(task, self._find_at_best_scale(task)))
 
-    def _first_look(self, task: Task) -> Found:
-        """After clicks alone: of windows of several sizes, one whose answer is sure and also seen from farther away.
+    def _find_at_best_scale(self, task: FrameTask) -> Found:
+        """Of windows of several sizes, what is found in one whose answer is sure and also found in the larger one.
 
-        Where what was found is much smaller than its window, the look is a closer one.
+        Where that is much smaller than its window, it is looked for once more in a smaller one.
         """
         shape, options = self.frames.shape(task.frame), self.options
-        looks = [self.look(task, window) for window in windows_around_clicks(task.prompts, shape, options)]
-        if len(looks) < 3:
-            return looks[0]
-        compared = looks[:-1]
-        best = compared[best_scale([look.mask for look in compared], compared)]
+        windows = windows_around_clicks(task.prompts.positive, shape, options)
+        found = [self.find_in(task, window) for window in windows]
+        if len(found) < 3:
+            return found[0]
+        compared = found[:-1]
+        best = compared[best_scale([one.mask for one in compared], compared)]
         box = clicked_extent(best.mask, task.prompts)
-        if box is None or best.look.window.size_y < options.click_limit * longer_side(box):
+        if box is None or best.prediction.window.size_y < options.click_limit * longer_side(box):
             return best
-        return self.look(task, window_around(box, shape, options.click_scale, options))
+        return self.find_in(task, window_around(box, shape, options.click_scale, options))
 
-    def _boxed_look(self, task: Task, clicked: Found) -> Found:
-        """Look again with a box around each part that was found at a click: a box says what is one thing.
+    def _find_boxed(self, task: FrameTask, clicked: Found) -> Found:
+        """Find again with a box around each part that was found at a click: a box says what is one thing.
 
         The boxes are around where the network is sure, not around all that is shown.
         """
-        if not self.looker.model.network.boxes_clicked:
+        if not self.predictor.model.network.boxes_clicked:
             return clicked
-        boxes = clicked_boxes(clicked.logits > 0, task.prompts)
-        boxed = replace(task, prompts=(*task.prompts, *(BoxPrompt(task.frame, *box, task.object_id) for box in boxes)))
+        boxes = clicked_boxes(clicked.logits > 0, task.prompts.positive)
+        boxed = task.with_prompts(*(BoxPrompt(task.frame, *box, task.object_id) for box in boxes))
         extent = extent_of_prompts(boxed.prompts)
         if extent is None:  # nothing was found at the clicks
             return clicked
         shape, options = self.frames.shape(task.frame), self.options
-        return self.look(boxed, window_around(extent, shape, options.boxed_scale, options))
+        return self.find_in(boxed, window_around(extent, shape, options.boxed_scale, options))
 
-    def _following_window(self, task: Task) -> Window:
-        shape, options = self.frames.shape(task.frame), self.options
-        if task.neighbour is None or task.neighbour.mask.shape != shape:
-            return Window.whole(shape)
-        box = box_of_mask(task.neighbour.mask) if task.neighbour.prompted else None
-        if box is not None:  # the prompts may have asked for another size than the object turned out to have
-            return self._window(box, shape)
-        return follow(task.neighbour.window, task.neighbour.mask, options)
-
-    def _apart(self, task: Task, mask: Mask) -> Mask | None:
+    def _apart(self, task: FrameTask, mask: Mask) -> Mask | None:
         """Parts that do not carry on from the neighbouring slice."""
         if task.neighbour is None or task.neighbour.mask.shape != mask.shape:
             return None

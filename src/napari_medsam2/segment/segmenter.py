@@ -7,15 +7,18 @@ import time
 import numpy as np
 import torch
 
+from ..errors import SessionError
 from ..memory_bank import MemoryEntry
-from ..prompts import boxes_of, drawn_mask, says_where
+from ..models.notices import Notice, Remedy
+from ..models.shortage import is_of_main_memory, is_shortage
 from ..results import FrameResult
 from .close_up import CloseUpFinder
-from .finder import Finder, without
-from .following import RegionFinder
-from .task import Segmented, Task
-from .whole_frame import FrameFinder
-from .window_predictor import Looker
+from .finder import Finder, Found, without
+from .following import FollowingFinder
+from .options import Strategy
+from .task import FrameTask, Segmented
+from .whole_frame import WholeFrameFinder
+from .window_predictor import WindowPredictor
 
 
 class FrameSegmenter:
@@ -23,61 +26,113 @@ class FrameSegmenter:
 
     Parameters
     ----------
-    looker
+    predictor
         Runs the network, with the options that say where to look.
     """
 
-    def __init__(self, looker: Looker) -> None:
-        self.looker = looker
-        self.options = options = looker.options
-        self._finder: Finder
-        if options.region is not None:
-            self._finder = RegionFinder(looker, options.region)
-        elif options.mode == "stack" and options.tiles is not None:
-            self._finder = CloseUpFinder(looker, options.tiles)
-        else:
-            self._finder = FrameFinder(looker, options.closer, options.tiles)
+    def __init__(self, predictor: WindowPredictor) -> None:
+        self.predictor = predictor
+        self._finder = make_finder(predictor)
+        self._told_of_savings = False
+
+    def run(self, task: FrameTask) -> Segmented:
+        """Segment, and make the memory of it; where memory is short once more with smaller caches, then on the CPU.
+
+        Raises
+        ------
+        SessionError
+            If there is not enough main memory.
+        """
+        model, saved = self.predictor.model, False
+        began_on = model.device
+        while True:
+            device = model.device
+            try:
+                done = self._segment(task)
+            except (MemoryError, RuntimeError) as error:
+                moved = model.has_left(device)  # another session that shares it made it leave meanwhile
+                if not moved and not is_shortage(error):
+                    raise
+                if saved and not moved and (device.type == "cpu" or is_of_main_memory(error)):
+                    raise SessionError(
+                        f"there is not enough main memory to segment frame {task.frame}: close other programs, or "
+                        "choose a smaller model"
+                    ) from error
+            else:
+                if saved and device == began_on:
+                    self._tell_of_savings(device)
+                return done
+            # Not in the except clause: until that ends, the error holds on to what took the memory.
+            if saved and not moved:
+                self.predictor.go_to_cpu()
+            elif not moved:
+                self.predictor.save_memory()
+                saved = True
 
     @torch.inference_mode()
-    def run(self, task: Task) -> Segmented:
-        """Segment, and make the memory of it."""
+    def _segment(self, task: FrameTask) -> Segmented:
         began = time.perf_counter()
-        drawn = drawn_mask(task.prompts)
-        erased = drawn is not None and not drawn.any()
-        found = self._finder.find(task, drawn)
+        prompts = task.prompts
+        found = self._finder.find(task)
         if task.taken is not None:
             found = without(found, task.taken)
-        seen, prediction = found.seen, found.seen.prediction
+        summary, drawn = found.summary, prompts.mask
         probability = np.rint(255 / (1 + np.exp(-np.clip(found.logits, -32, 32)))).astype(np.uint8)
         if drawn is not None:
             mask, quality, objectness = drawn, 1.0, float(drawn.any())
             probability = np.where(drawn, np.uint8(255), np.uint8(0))
         else:
-            mask, quality, objectness = found.mask, float(prediction.iou), float(prediction.objectness)
-            if not says_where(task.prompts) and objectness < 0.5:
+            mask, quality, objectness = found.mask, float(summary.answer.iou), float(summary.answer.objectness)
+            if not prompts.says_where and objectness < 0.5:
                 mask = np.zeros_like(mask)
         entry = None
-        if mask.any() or (says_where(task.prompts) and not erased) or self.options.remember_absent:
-            entry = MemoryEntry(
-                frame=task.frame,
-                confidence=quality * objectness,
-                descriptor=seen.descriptor,
-                pinned=bool(task.prompts),
-                payload=self.looker.remember(found.look, drawn, found.apart, prompted=bool(task.prompts)),
-                tile=found.tile,
-            )
+        if mask.any() or (prompts.says_where and not prompts.erases) or self.predictor.options.remember_absent:
+            entry = self._remember(task, found, quality * objectness)
         result = FrameResult(
             frame=task.frame,
             object_id=task.object_id,
             mask=mask,
-            confidence=1.0 if erased else quality * objectness,
+            confidence=1.0 if prompts.erases else quality * objectness,
             iou=quality,
             objectness=objectness,
-            prompted=bool(task.prompts),
+            prompted=bool(prompts),
             seconds=time.perf_counter() - began,
-            window=seen.window,
+            window=summary.window,
             drawn=drawn is not None,
             logits=None if drawn is not None else found.logits,
-            boxed=drawn is None and bool(boxes_of(task.prompts)),
+            boxed=drawn is None and bool(prompts.boxes),
         )
-        return Segmented(result, entry, probability, seen.recalled)
+        return Segmented(result, entry, probability, summary.recalled)
+
+    def _remember(self, task: FrameTask, found: Found, confidence: float) -> MemoryEntry:
+        prompted = bool(task.prompts)
+        return MemoryEntry(
+            frame=task.frame,
+            confidence=confidence,
+            descriptor=found.summary.descriptor,
+            pinned=prompted,
+            payload=self.predictor.remember(found.prediction, task.prompts.mask, found.apart, prompted=prompted),
+            tile=found.tile,
+        )
+
+    def _tell_of_savings(self, device: torch.device) -> None:
+        if not self._told_of_savings:
+            self._told_of_savings = True
+            model = self.predictor.model
+            model.on_notice(Notice(Remedy.KEEPS_LESS, model.name, str(device)))
+
+
+def make_finder(predictor: WindowPredictor) -> Finder:
+    """What looks for objects by the strategy of the options."""
+    options = predictor.options
+    match options.strategy:
+        case Strategy.FOLLOW:
+            return FollowingFinder(predictor, options.region)
+        case Strategy.CLOSE_UP:
+            return CloseUpFinder(predictor, options.tiles)
+        case Strategy.SEARCH:
+            return WholeFrameFinder(predictor, options.region, options.tiles)
+        case Strategy.TILES:
+            return WholeFrameFinder(predictor, None, options.tiles)
+        case Strategy.WHOLE_FRAME:
+            return WholeFrameFinder(predictor, None, None)

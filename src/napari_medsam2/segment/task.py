@@ -2,49 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from ..geometry.window import Window
 from ..memory_bank import MemoryBank, MemoryEntry
-from ..prompts import Prompt
+from ..prompts import FramePrompts, Prompt
 from ..results import FrameResult
-from ..types import Mask, Mode
-from .tiles import TileOptions
-from .windows import RegionOptions
-
-
-@dataclass(frozen=True)
-class SegmentOptions:
-    """What can be tuned about segmenting a frame.
-
-    Attributes
-    ----------
-    region
-        Options of the region of interest in stacks; ``None``: whole frames, as far as ``tiles`` say.
-    closer
-        Options of a closer look at the part of a whole frame where the object was found; ``None`` takes none.
-    tiles
-        When a whole frame is looked at in tiles, or in a stack in a window around the object; ``None``: never.
-    mode
-        In a stack (neighbours in time or space) positions in memory count.
-    remember_absent
-        Remember frames without the object too, as SAM 2 does.
-    neighbour
-        Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
-    adapt
-        Let the network learn from masks that the user drew; only the bundled network can, others take no notice.
-    """
-
-    region: RegionOptions | None = None
-    closer: RegionOptions | None = None
-    tiles: TileOptions | None = None
-    mode: Mode = "stack"
-    remember_absent: bool = False
-    neighbour: bool = True
-    adapt: bool = False
+from ..types import Mask
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +40,7 @@ class Neighbour:
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class FrameTask:
     """What to segment: one object on one frame.
 
     Attributes
@@ -86,20 +53,34 @@ class Task:
         True if the run comes from higher frames.
     neighbour
         The frame that this one is tracked from, in a stack.
-    seen
+    correcting
         What the prompts correct: the object's mask on this frame from before them, where there is one.
     taken
         What other objects took of it; ``None`` where that is nothing.
     """
 
-    frame: int
-    object_id: int
-    prompts: tuple[Prompt, ...]
+    prompts: FramePrompts
     bank: MemoryBank
     reverse: bool = False
     neighbour: Neighbour | None = None
-    seen: Mask | None = None
+    correcting: Mask | None = None
     taken: Mask | None = None
+
+    @property
+    def frame(self) -> int:
+        return self.prompts.frame
+
+    @property
+    def object_id(self) -> int:
+        return self.prompts.object_id
+
+    def with_prompts(self, *more: Prompt) -> FrameTask:
+        """The same with some more prompts."""
+        return replace(self, prompts=self.prompts.plus(*more))
+
+    def without_prompts(self) -> FrameTask:
+        """The same frame, to be predicted."""
+        return replace(self, prompts=FramePrompts(self.object_id, self.frame))
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,8 @@ from torch import Tensor
 
 from ..geometry.boxes import Box
 from ..geometry.window import OUTSIDE_LOGIT, Window, contains, paste
-from ..prompts import Prompt, boxes_of, drawn_mask, points_of
+from ..prompts import FramePrompts
+from ..types import Mask
 
 #: How much more the answer in a window with prompts counts than that in a tile without.
 PROMPTED_WEIGHT = 3.0
@@ -36,13 +37,13 @@ class TileOptions:
         in tiles, in a stack in a window. SAM 2 and its descendants draw masks on every fourth pixel, so below 16 there
         is no room for a shape.
     wanted
-        So long it is to be in a tile or a window.
+        How many pixels of the network's input it is to be long in a tile or a window.
     magnified
         A pixel of the frame is drawn at most this large, in pixels of the network's input.
     overlap
         Share of its side that a tile has in common with the next.
     most
-        Of more tiles than this a frame has larger ones.
+        A frame has at most this many tiles; where more were needed, they are larger.
     """
 
     least: float = 16.0
@@ -57,23 +58,22 @@ class TileOptions:
 FOR_WHOLE_FRAMES = TileOptions(wanted=64.0, most=16)
 
 
-def length_of_things(prompts: Sequence[Prompt]) -> float | None:
+def length_of_things(prompts: FramePrompts) -> float | None:
     """How long one thing is that the prompts show, in pixels; ``None`` if they are clicks alone.
 
     The longer side of a box or of a separate part of a mask; of several the one in the middle, where larger parts
     count for more.
     """
-    boxes = [(max(p.y1 - p.y0, p.x1 - p.x0), 1.0) for p in boxes_of(prompts)]
-    drawn = drawn_mask(prompts)
-    if drawn is not None and drawn.any():
-        boxes += _parts(drawn)
+    boxes = [(max(p.y1 - p.y0, p.x1 - p.x0), 1.0) for p in prompts.boxes]
+    if prompts.mask is not None and prompts.mask.any():
+        boxes += _parts(prompts.mask)
     if not boxes:
         return None
     lengths, weights = (np.array(values) for values in zip(*sorted(boxes), strict=True))
     return float(lengths[np.searchsorted(np.cumsum(weights), 0.5 * weights.sum())])
 
 
-def _parts(mask: npt.NDArray[np.bool_]) -> list[tuple[float, float]]:
+def _parts(mask: Mask) -> list[tuple[float, float]]:
     """The longer side and the area of each separate part of a mask."""
     labels, count = ndimage.label(mask)
     areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
@@ -159,19 +159,20 @@ def windows_on(places: Iterable[Box], shape: tuple[int, int], side: int) -> list
     return windows
 
 
-def places_of(prompts: Sequence[Prompt]) -> list[Box]:
+def places_of(prompts: FramePrompts) -> list[Box]:
     """Where boxes and positive clicks are, as boxes."""
-    boxes = [(p.y0, p.x0, p.y1, p.x1) for p in boxes_of(prompts)]
-    return boxes + [(p.y, p.x, p.y, p.x) for p in points_of(prompts) if p.positive]
+    boxes = [(p.y0, p.x0, p.y1, p.x1) for p in prompts.boxes]
+    return boxes + [(p.y, p.x, p.y, p.x) for p in prompts.positive]
 
 
-def inside(prompts: Sequence[Prompt], window: Window) -> tuple[Prompt, ...]:
+def inside(prompts: FramePrompts, window: Window) -> FramePrompts:
     """The clicks in a window and the boxes whose middle is in it."""
-    boxes = [p for p in boxes_of(prompts) if contains(window, (p.y0 + p.y1) / 2, (p.x0 + p.x1) / 2)]
-    return (*boxes, *(p for p in points_of(prompts) if contains(window, p.y, p.x)))
+    boxes = [p for p in prompts.boxes if contains(window, (p.y0 + p.y1) / 2, (p.x0 + p.x1) / 2)]
+    clicks = [p for p in prompts.points if contains(window, p.y, p.x)]
+    return FramePrompts(prompts.object_id, prompts.frame, (*boxes, *clicks))
 
 
-def fullest(windows: Sequence[Window], mask: npt.NDArray[np.bool_]) -> Window:
+def fullest(windows: Sequence[Window], mask: Mask) -> Window:
     """Of windows on whole pixels the one that shows most of a mask ``(H, W)``."""
     return max(windows, key=lambda window: int(np.count_nonzero(mask[_part_of(window, mask.shape)])))
 

@@ -10,21 +10,20 @@ from ..geometry.boxes import longer_side
 from ..geometry.window import Window, paste
 from ..network.interface import ImageFeatures, Recall
 from ..segment import tiles
-from ..types import Mask
 from .corrections import clicked_away, take_back
 from .finder import Finder, Found
-from .task import Task
+from .task import FrameTask
 from .tiles import TileOptions
-from .window_predictor import Look, Looker
+from .window_predictor import WindowPrediction, WindowPredictor
 from .windows import RegionOptions, extent_of_prompts, window_around
 
 
-class FrameFinder(Finder):
+class WholeFrameFinder(Finder):
     """Finds objects on whole frames.
 
     Parameters
     ----------
-    looker
+    predictor
         Runs the network.
     closer
         Options of the closer look at the part of a frame where something was found; ``None`` takes none.
@@ -32,12 +31,12 @@ class FrameFinder(Finder):
         When a frame is looked at in tiles; ``None``: never.
     """
 
-    def __init__(self, looker: Looker, closer: RegionOptions | None, tiling: TileOptions | None) -> None:
-        super().__init__(looker)
+    def __init__(self, predictor: WindowPredictor, closer: RegionOptions | None, tiling: TileOptions | None) -> None:
+        super().__init__(predictor)
         self.closer = closer
         self.tiling = tiling
 
-    def find(self, task: Task, drawn: Mask | None) -> Found:
+    def find(self, task: FrameTask) -> Found:
         """Look for all of a kind of thing: at the whole frame or in tiles, and closely where all is in one place.
 
         Where that is so on a frame with prompts, tiles are left out on the others: they are for crowds, and what is
@@ -47,30 +46,30 @@ class FrameFinder(Finder):
 
         @cache
         def whole() -> Found:
-            return self.look(task, Window.whole(shape))
+            return self.find_in(task, Window.whole(shape))
 
         side = self._tile_side(task, whole)
         if side is None:
-            return self._closer_look(task, whole(), drawn, max(shape))
-        tiled = self._tiled_look(task, side, drawn)
-        found = self._closer_look(task, tiled, drawn, side)
+            return self._closer_look(task, whole(), max(shape))
+        tiled = self._tiled_look(task, side)
+        found = self._closer_look(task, tiled, side)
         return found if found is not tiled and task.prompts else replace(found, tile=side)
 
-    def _closer_look(self, task: Task, found: Found, drawn: Mask | None, side: int) -> Found:
+    def _closer_look(self, task: FrameTask, found: Found, side: int) -> Found:
         """Look again at the part of the frame where the object is, if that is much less than what was seen at once.
 
         Unrelated images show an object at any size; seen from as near as it was remembered, it looks more alike.
         """
         options = self.closer
-        mask = found.mask if drawn is None else drawn
+        mask = found.mask if task.prompts.mask is None else task.prompts.mask
         box = extent_of_prompts(task.prompts, mask) if mask.any() else None
         if options is None or box is None:
             return found
         shape = self.frames.shape(task.frame)
         window = window_around(box, shape, options.closer_scale, options)
-        return self.look(task, window) if window.size_y < options.closer_share * side else found
+        return self.find_in(task, window) if window.size_y < options.closer_share * side else found
 
-    def _tile_side(self, task: Task, whole: Callable[[], Found]) -> int | None:
+    def _tile_side(self, task: FrameTask, whole: Callable[[], Found]) -> int | None:
         """Side of the tiles in which a frame is looked at; ``None`` for one look at the whole frame.
 
         How large a thing is say the prompts; on other frames it was on those with prompts.
@@ -82,53 +81,62 @@ class FrameFinder(Finder):
         if length is None and (pinned := [entry.tile for entry in task.bank.entries if entry.pinned]):
             sides = [side for side in pinned if side is not None]
             return tiles.usable_side(min(sides), shape) if sides else None
-        if length is None and max(shape) >= 1.5 * self.looker.size:  # else one look at the frame shows all there is
+        if length is None and max(shape) >= 1.5 * self.predictor.size:  # else one look at the frame shows all there is
             box = self.clicked_box(task, whole)
             length = None if box is None else longer_side(box)
-        return None if length is None else tiles.tile_side(length, shape, self.looker.size, self.tiling)
+        return None if length is None else tiles.tile_side(length, shape, self.predictor.size, self.tiling)
 
-    def _tiled_look(self, task: Task, side: int, drawn: Mask | None) -> Found:
-        """Look at all of a frame in tiles: first where prompts are, then with the memory of that everywhere.
+    def _tiled_look(self, task: FrameTask, side: int) -> Found:
+        """Find in all of a frame in tiles: first where prompts are, then with the memory of that everywhere.
 
-        Of the looks one is remembered, that with most of the object in it.
+        Of the answers one is remembered, that with most of the object in it.
         """
         assert self.tiling is not None
-        shape = self.frames.shape(task.frame)
-        features = self.looker.features(task.frame, Window.whole(shape))
-        recalls = self.looker.recalls(task, features)
+        predictor, shape, drawn = self.predictor, self.frames.shape(task.frame), task.prompts.mask
+        features = predictor.features(task.frame, Window.whole(shape))
+        recalls = predictor.recalls(task, features)
         windows = tiles.tile_windows(shape, side, self.tiling)
         if drawn is not None:
-            look = self.looker.look(task, tiles.fullest(windows, drawn), recalls)
-            logits = paste(look.prediction.logits, look.window, shape)
-            return Found(look, logits, drawn, None, replace(look, window=Window.whole(shape), features=features))
+            fullest = predictor.predict(task, tiles.fullest(windows, drawn), recalls)
+            logits = paste(fullest.answer.logits, fullest.window, shape)
+            return Found(fullest, logits, drawn, None, replace(fullest, window=Window.whole(shape), features=features))
         prompted = []
         for window in tiles.windows_on(tiles.places_of(task.prompts), shape, side):
-            look = self.looker.look(replace(task, prompts=tiles.inside(task.prompts, window)), window, recalls)
-            prompted.append(look)
-        own = [self.looker.remember(look, None, None, prompted=True) for look in prompted]
-        recalls += [Recall(memory.to(self.looker.model.device), pinned=True) for memory in own]
-        free = [self.looker.look(replace(task, prompts=()), window, recalls) for window in windows]
+            there = replace(task, prompts=tiles.inside(task.prompts, window))
+            prompted.append(predictor.predict(there, window, recalls))
+        own = [predictor.remember(prediction, None, None, prompted=True) for prediction in prompted]
+        recalls += [Recall(memory.to(predictor.model.device), pinned=True) for memory in own]
+        free = [predictor.predict(task.without_prompts(), window, recalls) for window in windows]
         weights = [tiles.PROMPTED_WEIGHT] * len(prompted) + [1.0] * len(free)
-        answers = [(look.window, look.prediction.logits) for look in (*prompted, *free)]
+        answers = [(one.window, one.answer.logits) for one in (*prompted, *free)]
         logits = tiles.blended(answers, weights, shape)
         mask = logits > 0
         apart = clicked_away(logits, mask, task.prompts)
         take_back(logits, mask, apart)
-        areas = {look: float((look.prediction.logits > 0).sum()) for look in (*prompted, *free)}
-        return Found(
-            max(prompted or free, key=areas.__getitem__), logits, mask, apart, _summary(areas, features, shape)
-        )
+        areas = {one: float((one.answer.logits > 0).sum()) for one in (*prompted, *free)}
+        remembered = max(prompted or free, key=areas.__getitem__)
+        return Found(remembered, logits, mask, apart, _summary(areas, features, shape))
 
 
-def _summary(areas: Mapping[Look, float], features: ImageFeatures, shape: tuple[int, int]) -> Look:
-    """Looks at tiles as one at the whole frame: where more was found counts for more in how sure it is."""
+def _summary(
+    areas: Mapping[WindowPrediction, float], features: ImageFeatures, shape: tuple[int, int]
+) -> WindowPrediction:
+    """Answers in tiles as one on the whole frame: where more was found counts for more in how sure it is.
+
+    Parameters
+    ----------
+    areas
+        How much was found in each, in pixels of the network's output.
+    features, shape
+        Of the whole frame.
+    """
     total = sum(areas.values())
-    counting = {look: area for look, area in areas.items() if area or not total}
+    counting = {one: area for one, area in areas.items() if area or not total}
     share = [area / total if total else 1 / len(counting) for area in counting.values()]
-    prediction = replace(
-        next(iter(areas)).prediction,
-        iou=sum(s * look.prediction.iou for s, look in zip(share, counting, strict=True)),
-        objectness=max(look.prediction.objectness for look in counting),
+    first = next(iter(areas))
+    answer = replace(
+        first.answer,
+        iou=sum(s * one.answer.iou for s, one in zip(share, counting, strict=True)),
+        objectness=max(one.answer.objectness for one in counting),
     )
-    frame = next(iter(areas)).frame
-    return Look(frame, Window.whole(shape), features, prediction, max(look.recalled for look in areas))
+    return WindowPrediction(first.frame, Window.whole(shape), features, answer, max(one.recalled for one in areas))

@@ -1,6 +1,6 @@
 """The network at work on one window of one frame: image features, prompts, memory, and a memory of the answer.
 
-Which windows are looked at is up to the finders (:mod:`.finding`), what becomes of the answers to :mod:`.segmenter`.
+Which windows those are is up to the finders (:mod:`.finder`), what becomes of the answers to :mod:`.segmenter`.
 """
 
 from __future__ import annotations
@@ -24,24 +24,36 @@ from ..models.device import Model
 from ..models.shortage import give_back_unused
 from ..network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
 from ..network.resample import resize
-from ..prompts import boxes_of, drawn_mask, masks_of, points_of
 from ..types import Mask
 from .adaptation import Adaptations, Drawn
 from .feature_cache import FeatureCache
-from .task import SegmentOptions, Task
+from .options import SegmentOptions, Strategy
+from .task import FrameTask
 
 #: Prepared frames that are kept: the current one and its neighbour, in either direction.
 _IMAGES_KEPT = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
-    """One run of the network: frame, window, its image features, the answer, and how many memories were recalled."""
+class WindowPrediction:
+    """What the network makes of one window of a frame.
+
+    Attributes
+    ----------
+    frame, window
+        Where.
+    features
+        Of the image in the window.
+    answer
+        Mask logits of the window, and how sure they are.
+    recalled
+        How many memories were picked up.
+    """
 
     frame: int
     window: Window
     features: ImageFeatures
-    prediction: Prediction
+    answer: Prediction
     recalled: int
 
     @property
@@ -55,7 +67,7 @@ def descriptor_of(features: ImageFeatures) -> npt.NDArray[np.float64]:
     return np.asarray(features.descriptor.numpy(), np.float64)
 
 
-class Looker:
+class WindowPredictor:
     """Runs the network on windows of frames, with the image features shared by all objects.
 
     Parameters
@@ -65,7 +77,7 @@ class Looker:
     frames, contrast
         Where pixels come from, and how they become 0..1.
     options
-        See :class:`.task.SegmentOptions`.
+        See :class:`.options.SegmentOptions`.
     cache_bytes
         Budget for image features.
     """
@@ -86,7 +98,9 @@ class Looker:
         self._cache_bytes = cache_bytes
         network = model.network
         #: Side of the network's input, in pixels.
-        self.size = network.image_size if options.region is None else network.region_size or network.image_size
+        self.size = network.image_size
+        if options.strategy is Strategy.FOLLOW and network.region_size:
+            self.size = network.region_size
         self._images: dict[int, npt.NDArray[np.float32]] = {}
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
@@ -118,9 +132,9 @@ class Looker:
         self.model.go_to_cpu()
         self.cache.max_bytes = self._cache_bytes
 
-    # ---- looking ---------------------------------------------------------------------------------------------------
+    # ---- predicting ------------------------------------------------------------------------------------------------
 
-    def look(self, task: Task, window: Window, recalls: Sequence[Recall] | None = None) -> Look:
+    def predict(self, task: FrameTask, window: Window, recalls: Sequence[Recall] | None = None) -> WindowPrediction:
         """Run the network on a window.
 
         Parameters
@@ -131,28 +145,30 @@ class Looker:
         features = self.features(task.frame, window)
         if recalls is None:
             recalls = self.recalls(task, features)
-        prediction = self._predict(task, window, features, self.size, recalls)
+        answer = self._answer(task, window, features, self.size, recalls)
         detail = self.model.network.box_detail
-        if detail > 1 and boxes_of(task.prompts) and not masks_of(task.prompts):
+        if detail > 1 and task.prompts.boxes and task.prompts.mask is None:
             finer = int(detail * self.size)
             # Without memory, which holds frames as they are seen at the usual size.
-            closely = self._predict(task, window, self._features(task.frame, window, finer), finer, ())
-            prediction = _mean(prediction, closely)
-        return Look(task.frame, window, features, prediction, len(recalls))
+            closely = self._answer(task, window, self._features(task.frame, window, finer), finer, ())
+            answer = _mean(answer, closely)
+        return WindowPrediction(task.frame, window, features, answer, len(recalls))
 
     def features(self, frame: int, window: Window) -> ImageFeatures:
         """Image features of a window, kept while there is room."""
         return self._features(frame, window, self.size)
 
-    def recalls(self, task: Task, features: ImageFeatures) -> list[Recall]:
+    def recalls(self, task: FrameTask, features: ImageFeatures) -> list[Recall]:
         """What the task's bank picks up for a frame with these features."""
         descriptor = descriptor_of(features)
         picks = task.bank.pick(task.frame, descriptor, n_frames=len(self.frames), reverse=task.reverse)
         drawn = [] if task.prompts else self._adaptations.drawn_among(picks, task.frame)
         return [self._recall(pick, adapted=pick in drawn) for pick in picks]
 
-    def remember(self, look: Look, drawn: Mask | None, apart: Mask | None, *, prompted: bool) -> Memory:
-        """Encode the memory of a look.
+    def remember(
+        self, prediction: WindowPrediction, drawn: Mask | None, apart: Mask | None, *, prompted: bool
+    ) -> Memory:
+        """Encode the memory of a window.
 
         Parameters
         ----------
@@ -164,25 +180,25 @@ class Looker:
             The frame has a prompt.
         """
         if drawn is not None:
-            inside = crop_mask(drawn, look.window, self.size).to(self.model.device)
+            inside = crop_mask(drawn, prediction.window, self.size).to(self.model.device)
             logits = (inside * 2 - 1) * DRAWN_LOGIT
         else:
-            logits = resize(look.prediction.logits.float(), (self.size, self.size))
+            logits = resize(prediction.answer.logits.float(), (self.size, self.size))
             if apart is not None:
-                outside = crop_mask(apart, look.window, self.size).to(self.model.device)
+                outside = crop_mask(apart, prediction.window, self.size).to(self.model.device)
                 logits = torch.where(outside > 0.5, logits.clamp(max=-DRAWN_LOGIT), logits)
-        memory = self.model.network.encode_memory(look.features, look.prediction, logits, prompted=prompted)
+        memory = self.model.network.encode_memory(prediction.features, prediction.answer, logits, prompted=prompted)
         if self._leaves_memories:
             memory.leave()
         self._memories.add(memory)
         if drawn is not None and drawn.any() and self.options.adapt:
-            self._adaptations.add(memory, Drawn(look.frame, drawn, look.window))
+            self._adaptations.add(memory, Drawn(prediction.frame, drawn, prediction.window))
         return memory
 
     # ---- what the network is given ---------------------------------------------------------------------------------
 
-    def _predict(
-        self, task: Task, window: Window, features: ImageFeatures, size: int, recalls: Sequence[Recall]
+    def _answer(
+        self, task: FrameTask, window: Window, features: ImageFeatures, size: int, recalls: Sequence[Recall]
     ) -> Prediction:
         """Run the network on features of an input of this size."""
         shape = self.frames.shape(task.frame)
@@ -216,20 +232,20 @@ class Looker:
         return image
 
     def _recall(self, pick: Pick, *, adapted: bool) -> Recall:
-        mode = self.options.mode
+        stack = self.options.mode == "stack"
         memory: Memory = pick.entry.payload
         return Recall(
             memory.to(self.model.device),
             weight=pick.weight,
-            offset=pick.offset if mode == "stack" else None,
+            offset=pick.offset if stack else None,
             pinned=pick.entry.pinned,
-            slot=pick.slot if mode == "stack" else None,
+            slot=pick.slot if stack else None,
             spatial=pick.spatial,
             adaptation=self._adaptations.adaptation_to(memory) if adapted else None,
         )
 
     def _neighbour(
-        self, task: Task, window: Window, shape: tuple[int, int], size: int
+        self, task: FrameTask, window: Window, shape: tuple[int, int], size: int
     ) -> tuple[Tensor | None, Tensor | None]:
         """Mask and image of the neighbouring frame in this window, for networks that have a use for them."""
         neighbour = task.neighbour
@@ -243,16 +259,15 @@ class Looker:
         device = self.model.device
         return crop_mask(shown, window, size).to(device), image.to(device)
 
-    def _prompt_tensors(self, task: Task, window: Window, shape: tuple[int, int], size: int) -> PromptTensors:
+    def _prompt_tensors(self, task: FrameTask, window: Window, shape: tuple[int, int], size: int) -> PromptTensors:
         """Prompts in network pixels; clicks outside the window say nothing about what the network sees."""
-        prompts, seen = task.prompts, task.seen
+        prompts, correcting = task.prompts, task.correcting
         height, width = shape
-        points = [p for p in points_of(prompts) if contains(window, p.y, p.x)]
+        points = [p for p in prompts.points if contains(window, p.y, p.x)]
         boxes = [
             ((max(p.y0, -0.5), max(p.x0, -0.5)), (min(p.y1, height - 0.5), min(p.x1, width - 0.5)))
-            for p in boxes_of(prompts)
+            for p in prompts.boxes
         ]
-        drawn = drawn_mask(prompts)
         xy = to_window(np.array([(p.y, p.x) for p in points], float).reshape(-1, 2), window, size)
         corners = to_window(np.array(boxes, float).reshape(-1, 2, 2), window, size)
         device = self.model.device
@@ -260,8 +275,10 @@ class Looker:
             points=torch.as_tensor(xy, dtype=torch.float32, device=device),
             point_labels=torch.tensor([int(p.positive) for p in points], dtype=torch.int64, device=device),
             boxes=torch.as_tensor(corners.reshape(-1, 4), dtype=torch.float32, device=device),
-            mask=None if drawn is None else crop_mask(drawn, window, size).to(device),
-            correcting=None if seen is None or not seen.any() else crop_mask(seen, window, size).to(device),
+            mask=None if prompts.mask is None else crop_mask(prompts.mask, window, size).to(device),
+            correcting=None
+            if correcting is None or not correcting.any()
+            else crop_mask(correcting, window, size).to(device),
         )
 
 

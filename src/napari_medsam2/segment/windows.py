@@ -15,7 +15,7 @@ from scipy import ndimage
 from ..geometry.boxes import Box, box_of_mask, longer_side, union_box
 from ..geometry.parts import parts_at
 from ..geometry.window import Window
-from ..prompts import PointPrompt, Prompt, boxes_of, masks_of, points_of
+from ..prompts import BoxPrompt, FramePrompts, PointPrompt
 from ..types import Mask
 
 
@@ -73,58 +73,52 @@ class RegionOptions:
     reach: float = 0.1
 
 
-def clicked_pixels(prompts: Sequence[Prompt]) -> list[Box]:
-    """A box of one pixel around each positive click."""
-    return [(p.y - 0.5, p.x - 0.5, p.y + 0.5, p.x + 0.5) for p in points_of(prompts) if p.positive]
+def clicked_pixels(clicks: Sequence[PointPrompt]) -> list[Box]:
+    """A box of one pixel around each click."""
+    return [(p.y - 0.5, p.x - 0.5, p.y + 0.5, p.x + 0.5) for p in clicks]
 
 
-def extent_of_prompts(prompts: Sequence[Prompt], seen: Mask | None = None) -> Box | None:
+def extent_of_prompts(prompts: FramePrompts, correcting: Mask | None = None) -> Box | None:
     """Box around what the prompts say the object covers, positive clicks included.
 
     Parameters
     ----------
-    prompts
-        Of one object on one frame.
-    seen
-        A mask of the object on this frame, where there is one already.
+    correcting
+        The object's mask on this frame from before the prompts ``(H, W)``, where there is one.
 
     Returns
     -------
     Box or None
         ``None`` if there is nothing that has an extent: clicks alone have none.
     """
-    boxes = [(p.y0, p.x0, p.y1, p.x1) for p in boxes_of(prompts)]
-    masks = [p.mask for p in masks_of(prompts)]
-    if seen is not None:
-        masks.append(seen)
+    boxes = [(p.y0, p.x0, p.y1, p.x1) for p in prompts.boxes]
+    masks = [mask for mask in (prompts.mask, correcting) if mask is not None]
     boxes += [box for box in map(box_of_mask, masks) if box is not None]
-    if not boxes:
-        return None
-    clicks = clicked_pixels(prompts)
-    return union_box(boxes + clicks)
+    return union_box(boxes + clicked_pixels(prompts.positive)) if boxes else None
 
 
-def inside_boxes(prompts: Sequence[Prompt], shape: tuple[int, ...]) -> Mask:
-    """Pixels ``(H, W)`` whose centre is in a box."""
+def inside_boxes(boxes: Sequence[BoxPrompt], shape: tuple[int, ...]) -> Mask:
+    """Pixels of a frame of ``shape`` (H, W) whose centre is in a box."""
     inside = np.zeros(shape, bool)
-    for box in boxes_of(prompts):
+    for box in boxes:
         y0, x0, y1, x1 = (max(int(np.ceil(edge)), 0) for edge in (box.y0, box.x0, box.y1, box.x1))
         inside[y0:y1, x0:x1] = True
     return inside
 
 
-def windows_around_clicks(prompts: Sequence[Prompt], shape: tuple[int, int], options: RegionOptions) -> list[Window]:
-    """Windows of several sizes around the positive clicks: a click says where, but not how large.
+def windows_around_clicks(
+    clicks: Sequence[PointPrompt], shape: tuple[int, int], options: RegionOptions
+) -> list[Window]:
+    """Windows of several sizes around positive clicks: a click says where, but not how large.
+
+    Of no clicks it is the whole frame.
 
     Parameters
     ----------
-    prompts
-        At least one positive click.
     shape
         Of the frame, (H, W).
     """
-    clicks = clicked_pixels(prompts)
-    box = union_box(clicks)
+    box = union_box(clicked_pixels(clicks))
     if box is None:
         return [Window.whole(shape)]
     y, x = (box[0] + box[2]) / 2, (box[1] + box[3]) / 2
@@ -133,27 +127,27 @@ def windows_around_clicks(prompts: Sequence[Prompt], shape: tuple[int, int], opt
     return [_placed(y, x, side, shape, options) for side in sorted(sides, reverse=True)]
 
 
-def clicked_extent(mask: Mask, prompts: Sequence[Prompt]) -> Box | None:
+def clicked_extent(mask: Mask, prompts: FramePrompts) -> Box | None:
     """Box around what was found at the clicks, clicks included; ``None`` if nothing was found.
 
     Of several separate parts only those that were clicked count, if any was.
     """
     if not mask.any():
         return None
-    clicked = clicked_parts(mask, points_of(prompts))
+    clicked = clicked_parts(mask, prompts.positive)
     return extent_of_prompts(prompts, clicked if clicked.any() else mask)
 
 
-def clicked_boxes(mask: Mask, prompts: Sequence[Prompt]) -> list[Box]:
+def clicked_boxes(mask: Mask, clicks: Sequence[PointPrompt]) -> list[Box]:
     """Boxes around the separate parts of a mask ``(H, W)`` that positive clicks are on, one for each."""
-    parts = [clicked_parts(mask, [click]) for click in points_of(prompts) if click.positive]
+    parts = [clicked_parts(mask, [click]) for click in clicks]
     return list(dict.fromkeys(box for box in map(box_of_mask, parts) if box is not None))
 
 
 def clicked_parts(mask: Mask, clicks: Sequence[PointPrompt]) -> Mask:
     """The separate parts of a mask ``(H, W)`` that positive clicks are on; a click off the frame is on its border."""
     height, width = mask.shape
-    places = [(round(p.y), round(p.x)) for p in clicks if p.positive]
+    places = [(round(p.y), round(p.x)) for p in clicks]
     return parts_at(mask, [(min(max(y, 0), height - 1), min(max(x, 0), width - 1)) for y, x in places])
 
 

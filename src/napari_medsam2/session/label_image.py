@@ -14,17 +14,17 @@ from ..geometry.compact_mask import shared_area
 from ..results import FrameResult
 
 #: A part lies within its whole if at least this share of it does, as of a nucleus in its cell.
-WITHIN = 0.9
+LEAST_SHARE_WITHIN_WHOLE = 0.9
 #: What was found within a larger object is a part of it up to this share of its area; what is larger competes with it.
-PART = 0.3
-#: What a box was drawn around is there: with less of it to be seen than this share, it is a part of what it lies in,
-HIDDEN = 0.5
+LARGEST_PART_OF_WHOLE = 0.3
+#: What a box was drawn around is there: if less than this share of it would be seen, it is a part of what it lies in,
+LEAST_SHARE_SEEN_IN_BOX = 0.5
 #: up to this share of that one's area.
-SHOWN_PART = 0.9
+LARGEST_BOXED_PART_OF_WHOLE = 0.9
 
 
 @dataclass(frozen=True, eq=False)
-class Shown:
+class LabelImage:
     """The objects of one frame together.
 
     Attributes
@@ -40,8 +40,8 @@ class Shown:
     confidences: dict[int, float]
 
 
-def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[FrameResult]) -> Shown:
-    """Share the pixels of a frame ``(H, W)`` out among its objects.
+def paint_labels(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[FrameResult]) -> LabelImage:
+    """Paint the objects of a frame ``(H, W)``, each pixel for one of them.
 
     A part of a larger object, one that lies within it and is much smaller, is shown on top of it; so is one with a box
     that would hardly be seen, unless the larger one was drawn. Of others, one with a prompt goes before one without,
@@ -63,9 +63,13 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
         result.paint(labels)
     areas = {result: result.area for result in there}
     if np.count_nonzero(labels) == sum(areas.values()):
-        return Shown(labels, confidences)
+        return LabelImage(labels, confidences)
     levels = _paint(labels, _depths(areas, ()))
-    hidden = [r for r, area in areas.items() if r.boxed and r.pixels.area_seen_on(labels, r.object_id) < HIDDEN * area]
+    hidden = [
+        r
+        for r, area in areas.items()
+        if r.boxed and r.pixels.area_seen_on(labels, r.object_id) < LEAST_SHARE_SEEN_IN_BOX * area
+    ]
     if hidden:
         levels = _paint(labels, _depths(areas, hidden))
     found = np.zeros(shape, np.uint16)
@@ -75,7 +79,7 @@ def share_out(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable[Fr
         for result in level:
             if not result.drawn:
                 confidences[result.object_id] *= 1 - result.pixels.area_shared_with(found) / areas[result] / 2
-    return Shown(labels, confidences)
+    return LabelImage(labels, confidences)
 
 
 def _paint(labels: npt.NDArray[Any], depths: dict[FrameResult, int]) -> list[list[FrameResult]]:
@@ -96,7 +100,13 @@ def _depths(areas: dict[FrameResult, int], hidden: Collection[FrameResult]) -> d
     """
     depths: dict[FrameResult, int] = {}
     for result, area in sorted(areas.items(), key=lambda item: -item[1]):
-        wholes = [w for w in depths if area <= areas[w] * (SHOWN_PART if result in hidden and not w.drawn else PART)]
-        around = [depths[whole] for whole in wholes if shared_area(result.pixels, whole.pixels) >= WITHIN * area]
+        boxed = {w for w in depths if result in hidden and not w.drawn}
+        most = {w: LARGEST_BOXED_PART_OF_WHOLE if w in boxed else LARGEST_PART_OF_WHOLE for w in depths}
+        wholes = [w for w in depths if area <= areas[w] * most[w]]
+        around = [
+            depths[whole]
+            for whole in wholes
+            if shared_area(result.pixels, whole.pixels) >= LEAST_SHARE_WITHIN_WHOLE * area
+        ]
         depths[result] = 1 + max(around, default=-1)
     return depths

@@ -22,7 +22,7 @@ class Step:
     source
         The prompted frame that a stack is tracked from; ``None`` in a flow and for prompted frames themselves, unless
         they are corrections.
-    share
+    heeds_rivals
         True to ask again on a prompted frame, with what other objects with prompts there took.
     """
 
@@ -30,7 +30,7 @@ class Step:
     frame: int
     reverse: bool = False
     source: int | None = None
-    share: bool = False
+    heeds_rivals: bool = False
 
 
 def stack_steps(

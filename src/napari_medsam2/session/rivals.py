@@ -7,7 +7,7 @@ around the cell; with a box around the nucleus beside it, it is clear what is to
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
@@ -18,30 +18,31 @@ from ..geometry.boxes import box_of_mask
 from ..geometry.compact_mask import part_with_object
 from ..geometry.overlap import iou
 from ..geometry.parts import most_interior
-from ..prompts import BoxPrompt, PointPrompt, Prompt, boxes_of, points_of
+from ..prompts import BoxPrompt, FramePrompts, PointPrompt
 from ..results import FrameResult
-from ..segment.task import Task
+from ..segment.segmenter import FrameSegmenter
+from ..segment.task import FrameTask, Segmented
 from ..segment.windows import inside_boxes
 from ..types import Mask
-from .label_image import WITHIN, share_out
+from .label_image import LEAST_SHARE_WITHIN_WHOLE, paint_labels
 from .planning import Step
 from .state import Kept, SessionState
 
 #: Objects that touch may overlap by this share of their area, and mean what they say.
-SEAM = 0.1
+LARGEST_SHARE_OF_A_SEAM = 0.1
 #: Specks, where two answers to one question differ by chance, have less than this share in pieces.
-SOLID = 0.6
+LEAST_SHARE_IN_PIECES = 0.6
 #: What is this near to a positive click is the object, in terms of the square root of its area.
-CLICKED = 0.1
+REACH_OF_A_CLICK = 0.1
 #: Of a box around more than another object, at least this share is beside the box around that. Boxes around one thing,
 #: one tight and one a tenth too large on each side, differ by 0.31.
-MORE = 0.4
+LEAST_SHARE_BESIDE_OTHER_BOX = 0.4
 #: A second answer is taken if it is this much like what was left of the first one, as an IoU.
-ALIKE = 0.5
+LEAST_IOU_WITH_WHAT_WAS_LEFT = 0.5
 
 
-class Sharing:
-    """Shares the pixels of prompted frames out between the objects that have prompts there.
+class Rivals:
+    """Tells what objects with prompts on one frame take of each other there.
 
     Parameters
     ----------
@@ -61,7 +62,7 @@ class Sharing:
                 if known.is_shown_on(frame):
                     crowds.setdefault(frame, []).append(object_id)
         return [
-            Step(object_id, frame, share=True)
+            Step(object_id, frame, heeds_rivals=True)
             for frame, crowd in sorted(crowds.items())
             for object_id in crowd
             if len(crowd) > 1 and object_id in objects and frame not in self._state.objects[object_id].corrections
@@ -80,11 +81,10 @@ class Sharing:
             return None
         labels = self._label_image(frame)
         taken: Mask = answer.mask & (labels != object_id)
-        for click in points_of(known.prompts[frame]):
-            if click.positive:
-                taken &= ~_around(click, CLICKED * answer.area**0.5, taken.shape)
+        for click in known.prompts[frame].positive:
+            taken &= ~_around(click, REACH_OF_A_CLICK * answer.area**0.5, taken.shape)
         share = np.count_nonzero(taken) / max(answer.area, 1)
-        if not SEAM < share < WITHIN:
+        if not LARGEST_SHARE_OF_A_SEAM < share < LEAST_SHARE_WITHIN_WHOLE:
             return None
         solid = _is_solid(taken) and _is_solid(answer.mask & ~taken)
         takers = np.unique(labels[taken]).tolist()
@@ -106,11 +106,11 @@ class Sharing:
         objects = sorted(self._state.objects.items())
         answers = [first_answer(o.kept[frame]) for _, o in objects if o.is_shown_on(frame) and o.up_to_date(frame)]
         if self._latest is None or self._latest[0] != answers:  # a result is equal to itself alone
-            self._latest = answers, share_out(self._state.frames.shape(frame), np.int32, answers).labels
+            self._latest = answers, paint_labels(self._state.frames.shape(frame), np.int32, answers).labels
         return self._latest[1]
 
 
-def asks_for_more(prompts: Sequence[Prompt], others: Sequence[Prompt], answer: FrameResult) -> bool:
+def asks_for_more(prompts: FramePrompts, others: FramePrompts, answer: FrameResult) -> bool:
     """Whether prompts ask for more than another object is: a click beside it does, or a box around much more.
 
     Parameters
@@ -124,12 +124,12 @@ def asks_for_more(prompts: Sequence[Prompt], others: Sequence[Prompt], answer: F
     box = box_of_mask(answer.mask)
     if box is None:
         return False
-    near = CLICKED * answer.area**0.5
-    if any(c.positive and not (_around(c, near, answer.shape) & answer.mask).any() for c in points_of(prompts)):
+    near = REACH_OF_A_CLICK * answer.area**0.5
+    if any(not (_around(click, near, answer.shape) & answer.mask).any() for click in prompts.positive):
         return True
-    boxed = inside_boxes(prompts, answer.shape)
-    also = inside_boxes(boxes_of(others) or [BoxPrompt(answer.frame, *box)], answer.shape)
-    return bool(np.count_nonzero(boxed & ~also) > MORE * np.count_nonzero(boxed))
+    boxed = inside_boxes(prompts.boxes, answer.shape)
+    also = inside_boxes(others.boxes or [BoxPrompt(answer.frame, *box)], answer.shape)
+    return bool(np.count_nonzero(boxed & ~also) > LEAST_SHARE_BESIDE_OTHER_BOX * np.count_nonzero(boxed))
 
 
 def first_answer(kept: Kept) -> FrameResult:
@@ -137,23 +137,27 @@ def first_answer(kept: Kept) -> FrameResult:
     return kept.first or kept.result
 
 
-def heeding(task: Task, answer: Mask, taken: Mask) -> Task:
-    """Ask for an object again, knowing what others ``taken`` of the first ``answer``, both ``(H, W)``.
+def answer_beside_rivals(
+    segmenter: FrameSegmenter, task: FrameTask, first: FrameResult, taken: Mask | None
+) -> Segmented:
+    """Ask for an object again, knowing what others ``taken`` of the ``first`` answer, ``(H, W)``.
 
-    As a user would: the answer is to be corrected, after clicks by one that says where it is wrong.
+    As a user would: the answer is to be corrected, after clicks by one that says where it is wrong. If the second
+    answer is about something else, it is the first one less what was taken.
     """
+    if taken is None:
+        return segmenter.run(task)
+    left = first.mask & ~taken
     prompts = task.prompts
-    if points_of(prompts):
+    if prompts.points:
         rows, columns = part_with_object(taken)
         y, x = most_interior(taken[rows, columns])
         away = PointPrompt(task.frame, float(rows.start + y), float(columns.start + x), False, task.object_id)
-        prompts = (*prompts, away)
-    return replace(task, prompts=prompts, seen=answer & ~taken, taken=taken)
-
-
-def agrees(second: FrameResult, answer: Mask, taken: Mask) -> bool:
-    """Whether a second answer is about what others left of the first."""
-    return iou(second.mask, answer & ~taken) >= ALIKE
+        prompts = prompts.plus(away)
+    done = segmenter.run(replace(task, prompts=prompts, correcting=left, taken=taken))
+    if iou(done.result.mask, left) < LEAST_IOU_WITH_WHAT_WAS_LEFT:
+        done = segmenter.run(replace(task, taken=taken))
+    return done
 
 
 def fingerprint(taken: Mask | None) -> bytes | None:
@@ -169,4 +173,4 @@ def _around(click: PointPrompt, radius: float, shape: tuple[int, ...]) -> Mask:
 def _is_solid(mask: Mask) -> bool:
     """Whether most of a mask lies in pieces of three by three pixels at least."""
     pieces = ndimage.binary_opening(mask, np.ones((3, 3), bool))
-    return bool(np.count_nonzero(pieces) >= SOLID * np.count_nonzero(mask))
+    return bool(np.count_nonzero(pieces) >= LEAST_SHARE_IN_PIECES * np.count_nonzero(mask))

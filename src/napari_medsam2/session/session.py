@@ -7,8 +7,7 @@ A session joins three parts: a :class:`~napari_medsam2.session.state.SessionStat
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, get_args
 
 import numpy as np
@@ -20,57 +19,18 @@ from ..images.conversion import as_frames
 from ..images.frames import FrameSource
 from ..memory_bank import BankName, Fifo, MemoryBank, SelfSorting, bank_for
 from ..models.device import Model
-from ..prompts import Prompt, same_prompt
+from ..prompts import FramePrompts, Prompt
 from ..results import FrameResult
+from ..segment.options import SegmentOptions, choose_strategy
 from ..segment.segmenter import FrameSegmenter
-from ..segment.task import SegmentOptions
 from ..segment.tiles import FOR_WHOLE_FRAMES, TileOptions
-from ..segment.window_predictor import Looker
-from ..segment.windows import RegionOptions
+from ..segment.window_predictor import WindowPredictor
 from ..types import Direction, Mode
-from .label_image import Shown, share_out
-from .propagation import Propagator, Span
+from .label_image import LabelImage, paint_labels
+from .options import SessionOptions
+from .propagation import Propagator
 from .state import SessionState
-
-__all__ = ["Direction", "FrameResult", "Mode", "Session", "SessionError", "SessionOptions"]
-
-
-@dataclass(frozen=True)
-class SessionOptions:
-    """What can be tuned about a session beside its main arguments.
-
-    Attributes
-    ----------
-    region
-        How the region of interest is placed and follows.
-    tiles
-        When a frame with small things on it is looked at in tiles, or in a window; ``None`` takes what suits the
-        model.
-    patience
-        In a stack, the rest of a direction is empty after this many frames in a row without the object; ``None``
-        looks at all frames.
-    remember_absent
-        Remember frames without the object too, as SAM 2 does.
-    neighbour
-        Show the network the neighbouring frame's mask, in stacks.
-    adapt
-        Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
-        three seconds before the first frame beside them, and the object is found better. Not where the session's
-        ``region`` is false: views are made in windows.
-    make_bank
-        Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
-    undo_depth
-        Changes that can be undone.
-    """
-
-    region: RegionOptions = field(default_factory=RegionOptions)
-    tiles: TileOptions | None = None
-    patience: int | None = 2
-    remember_absent: bool = False
-    neighbour: bool = True
-    adapt: bool = True
-    make_bank: Callable[[], MemoryBank] | None = None
-    undo_depth: int = 30
+from .steps import Span
 
 
 class Session:
@@ -141,29 +101,18 @@ class Session:
         self.seed = seed
         if contrast is None:
             contrast = estimate_contrast(self.frames) if mode == "stack" else PerFrameContrast()
-        looker = Looker(
-            model,
-            self.frames,
-            contrast,
-            SegmentOptions(
-                region=options.region if self.region and mode == "stack" else None,
-                closer=options.region if self.region and mode == "flow" else None,
-                tiles=self._tiles(),
-                mode=mode,
-                remember_absent=options.remember_absent,
-                neighbour=options.neighbour,
-                adapt=options.adapt and bool(self.region),
-            ),
-            cache_bytes,
+        how = SegmentOptions(
+            mode=mode,
+            strategy=choose_strategy(mode, self.region),
+            region=options.region,
+            tiles=options.tiles or (TileOptions() if self.region else FOR_WHOLE_FRAMES),
+            remember_absent=options.remember_absent,
+            neighbour=options.neighbour,
+            adapt=options.adapt and bool(self.region),
         )
-        self.segmenter = FrameSegmenter(looker)
+        self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))
         self._state = SessionState(mode, self.frames, self._make_bank, options.undo_depth)
         self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
-
-    def _tiles(self) -> TileOptions | None:
-        if self.region is False:
-            return None
-        return self.options.tiles or (TileOptions() if self.region else FOR_WHOLE_FRAMES)
 
     def _make_bank(self) -> MemoryBank:
         if self.options.make_bank is not None:
@@ -197,17 +146,16 @@ class Session:
             is changed then.
         """
         with self._state.lock:
-            old = self._state.prompts_of(prompt.object_id, prompt.frame)
-            self._state.change_prompts(prompt.object_id, prompt.frame, (*old, prompt))
+            self._state.change_prompts(self._state.prompts_on(prompt.object_id, prompt.frame).plus(prompt))
 
     def remove(self, prompt: Prompt) -> None:
         """Remove a prompt; :class:`PromptError` if there is none like it."""
         with self._state.lock:
-            old = self._state.prompts_of(prompt.object_id, prompt.frame)
-            left = [p for p in old if not same_prompt(p, prompt)]
+            old = self._state.prompts_on(prompt.object_id, prompt.frame)
+            left = old.less(prompt)
             if len(left) == len(old):
                 raise PromptError(f"object {prompt.object_id} has no such prompt on frame {prompt.frame}: {prompt}")
-            self._state.change_prompts(prompt.object_id, prompt.frame, left)
+            self._state.change_prompts(left)
 
     def replace_prompts(
         self, object_id: int, frame: int, prompts: Sequence[Prompt], *, together: object = None
@@ -216,16 +164,10 @@ class Session:
 
         Changes that follow each other with the same ``together``, any object but ``None``, are undone as one.
         """
-        for prompt in prompts:
-            if (prompt.object_id, prompt.frame) != (object_id, frame):
-                raise PromptError(
-                    f"a prompt of object {prompt.object_id} on frame {prompt.frame} was given for object {object_id} "
-                    f"on frame {frame}"
-                )
+        given = FramePrompts(object_id, frame, tuple(prompts))
         with self._state.lock:
-            old = self._state.prompts_of(object_id, frame)
-            if len(old) != len(prompts) or not all(map(same_prompt, old, prompts)):
-                self._state.change_prompts(object_id, frame, prompts, together=together)
+            if not given.same_as(self._state.prompts_on(object_id, frame)):
+                self._state.change_prompts(given, together=together)
 
     def undo(self) -> bool:
         """Take back the latest change: prompts, results and memory are as before. False if there is none.
@@ -299,7 +241,7 @@ class Session:
         Starting over forgets what earlier runs remembered of the frames that this one does.
 
         In a flow, objects with prompts on the same frame are told apart there: where one takes pixels of another (see
-        :func:`napari_medsam2.session.label_image.share_out`), that one comes once more, as it is without them.
+        :func:`napari_medsam2.session.label_image.paint_labels`), that one comes once more, as it is without them.
 
         Parameters
         ----------
@@ -367,34 +309,34 @@ class Session:
         """Confidence of each frame, float ``(frames,)``; NaN where there is no result.
 
         Where two objects were found on the same pixels, the one that gives way is less sure of itself, or both if they
-        are equals; see :class:`napari_medsam2.session.label_image.Shown`.
+        are equals; see :class:`napari_medsam2.session.label_image.LabelImage`.
         """
         values = np.full(len(self.frames), np.nan)
         with self._state.lock:
             state = self._state.objects.get(object_id)
             frames = [] if state is None else list(state.kept)
         for t in frames:
-            values[t] = self.shown(t, np.int64).confidences.get(object_id, np.nan)
+            values[t] = self.label_image(t, np.int64).confidences.get(object_id, np.nan)
         return values
 
     def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
         """Label image ``(H, W)`` of a frame: 0 for background, else the object's number.
 
-        Where objects overlap, see :func:`napari_medsam2.session.label_image.share_out`.
+        Where objects overlap, see :func:`napari_medsam2.session.label_image.paint_labels`.
 
         Raises
         ------
         SessionError
             If an object's number does not fit into labels of this type.
         """
-        return self.shown(frame, dtype).labels
+        return self.label_image(frame, dtype).labels
 
-    def shown(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> Shown:
+    def label_image(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> LabelImage:
         """Labels of a frame, and the confidence of each object in the light of the others. Raises as :meth:`labels`."""
         with self._state.lock:
             found = [state.kept[frame].result for state in self._state.objects.values() if frame in state.kept]
         try:
-            return share_out(self.frames.shape(frame), dtype, found)
+            return paint_labels(self.frames.shape(frame), dtype, found)
         except ValueError as error:
             raise SessionError(str(error)) from error
 

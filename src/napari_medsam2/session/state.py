@@ -6,7 +6,7 @@ Everything in here is shared between threads and is only touched under the state
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,7 +16,7 @@ from ..errors import PromptError
 from ..geometry.window import Window
 from ..images.frames import FrameSource
 from ..memory_bank import MemoryBank
-from ..prompts import BoxPrompt, PointPrompt, Prompt, is_erased, points_of, says_where
+from ..prompts import FramePrompts
 from ..results import FrameResult
 from ..types import Mode
 from .history import History
@@ -63,30 +63,44 @@ class ObjectState:
 
     Attributes
     ----------
+    object_id
+        Its number.
+    bank
+        Its memory.
     prompts
         By frame; no frame without a prompt is a key.
     kept
         Results by frame.
     stale
         Frames whose result a later change of the prompts can change.
-    followed
+    correcting
         What frames were when they had no prompt, where they were segmented then: clicks there correct it.
     recent
         The latest frames that were segmented without a prompt.
     """
 
+    object_id: int
     bank: MemoryBank
-    prompts: dict[int, tuple[Prompt, ...]] = field(default_factory=dict)
+    prompts: dict[int, FramePrompts] = field(default_factory=dict)
     kept: dict[int, Kept] = field(default_factory=dict)
     stale: set[int] = field(default_factory=set)
-    followed: dict[int, FrameResult] = field(default_factory=dict)
+    correcting: dict[int, FrameResult] = field(default_factory=dict)
     recent: tuple[int, ...] = ()
 
     def copy(self) -> ObjectState:
         """To be changed apart from this one; results, prompts and memories are values and shared."""
-        return ObjectState(
-            self.bank.copy(), dict(self.prompts), dict(self.kept), set(self.stale), dict(self.followed), self.recent
+        return replace(
+            self,
+            bank=self.bank.copy(),
+            prompts=dict(self.prompts),
+            kept=dict(self.kept),
+            stale=set(self.stale),
+            correcting=dict(self.correcting),
         )
+
+    def prompts_on(self, frame: int) -> FramePrompts:
+        """Its prompts on a frame; there may be none."""
+        return self.prompts.get(frame) or FramePrompts(self.object_id, frame)
 
     @property
     def prompted(self) -> list[int]:
@@ -97,12 +111,12 @@ class ObjectState:
     def sources(self) -> list[int]:
         """Frames that the object is tracked from, in order: those with a prompt, but not those where it was erased, and
         not yet those that wait for what they correct."""
-        return [frame for frame in self.prompted if not is_erased(self.prompts[frame]) and not self.waits(frame)]
+        return [frame for frame in self.prompted if not self.prompts[frame].erases and not self.waits(frame)]
 
     @property
     def corrections(self) -> set[int]:
         """Frames that the object was followed to, and that have clicks on what was found there, nothing more."""
-        return {t for t, given in self.prompts.items() if t in self.followed and _at_most_clicks(given)}
+        return {t for t, given in self.prompts.items() if t in self.correcting and given.only_clicks}
 
     @property
     def origins(self) -> dict[int, int]:
@@ -115,12 +129,12 @@ class ObjectState:
 
     def is_shown_on(self, frame: int) -> bool:
         """True if the prompts of a frame say where the object is on it."""
-        prompts = self.prompts.get(frame, ())
-        return says_where(prompts) and not is_erased(prompts)
+        prompts = self.prompts_on(frame)
+        return prompts.says_where and not prompts.erases
 
     def is_shown_beside(self, frame: int | None) -> bool:
         """True if a prompt on another frame than this one says where the object is."""
-        return any(says_where(self.prompts[t]) for t in self.sources if t != frame)
+        return any(self.prompts[t].says_where for t in self.sources if t != frame)
 
     def up_to_date(self, frame: int) -> bool:
         """True if a prompted frame was segmented with the prompts it has now."""
@@ -132,12 +146,12 @@ class ObjectState:
 
         A correction of a frame that was followed before, and clicks that only say where the object is not, need memory.
         """
-        return frame not in self.followed and says_where(self.prompts[frame])
+        return frame not in self.correcting and self.prompts[frame].says_where
 
     def waits(self, frame: int) -> bool:
         """True if the clicks on a frame only say where the object is not, and a run has not carried it there yet."""
-        prompts = self.prompts.get(frame, ())
-        return bool(prompts) and frame not in self.followed and not says_where(prompts)
+        prompts = self.prompts_on(frame)
+        return bool(prompts) and frame not in self.correcting and not prompts.says_where
 
     def keep(self, frame: int, kept: Kept) -> None:
         """Take in a result. Probabilities stay on prompted frames and the latest others, to track on from."""
@@ -145,7 +159,7 @@ class ObjectState:
         self.stale.discard(frame)
         if kept.result.prompted:
             return
-        self.followed[frame] = kept.result
+        self.correcting[frame] = kept.result
         self.recent = (*(t for t in self.recent if t != frame), frame)
         for t in self.recent[:-_RECENT]:
             old = self.kept.get(t)
@@ -153,19 +167,20 @@ class ObjectState:
                 self.kept[t] = replace(old, probability=None)
         self.recent = self.recent[-_RECENT:]
 
-    def set_prompts(self, frame: int, prompts: Sequence[Prompt], mode: Mode, n_frames: int) -> None:
+    def set_prompts(self, prompts: FramePrompts, mode: Mode, n_frames: int) -> None:
         """Change the prompts of a frame: what that can change becomes stale, in a stack the bank forgets it.
 
         Without its prompts a frame is what it was before them.
         """
+        frame = prompts.frame
         reached = self._reached_from(n_frames) if mode == "stack" else {}
-        corrects = frame in self.followed and _at_most_clicks(self.prompts.get(frame, ())) and _at_most_clicks(prompts)
+        corrects = frame in self.correcting and self.prompts_on(frame).only_clicks and prompts.only_clicks
         if prompts:
-            self.prompts[frame] = tuple(prompts)
+            self.prompts[frame] = prompts
         else:
             self.prompts.pop(frame, None)
             self.bank.remove(frame)
-            if (before := self.followed.get(frame)) is not None:
+            if (before := self.correcting.get(frame)) is not None:
                 self.kept[frame] = Kept(before, 0, 0, before.window, None)
         corrections = self.corrections - {frame} | ({frame} if corrects else set())
         affected = set(affected_frames(mode, self.sources, frame, n_frames, corrections))
@@ -179,15 +194,21 @@ class ObjectState:
             if mode == "stack" and t != frame:
                 self.bank.remove(t)
         if not self.has_positive_prompt:  # then "not here" says nothing
-            self.prompts = {t: given for t, given in self.prompts.items() if not is_erased(given)}
+            self.prompts = {t: given for t, given in self.prompts.items() if not given.erases}
         for t in [t for t, kept in self.kept.items() if kept.result.prompted and t not in self.prompts]:
             del self.kept[t]  # nothing was there before its prompt
             self.stale.discard(t)
         if not self.prompts:
             self.kept.clear()
             self.stale.clear()
-            self.followed.clear()
+            self.correcting.clear()
             self.bank.clear()
+
+    def carry_anew(self) -> None:
+        """Frames without a prompt are to be done again, and what is remembered of them goes."""
+        for t in set(self.kept) - set(self.prompts):
+            self.stale.add(t)
+            self.bank.remove(t)
 
     def _reached_from(self, n_frames: int) -> dict[int, int | None]:
         """For each frame of a stack without a prompt, the one that the object is tracked from."""
@@ -228,27 +249,35 @@ class SessionState:
         self._together: object = None  # what the latest change can be undone with
         self._change = 0
 
-    def prompts_of(self, object_id: int, frame: int) -> tuple[Prompt, ...]:
-        state = self.objects.get(object_id)
-        return state.prompts.get(frame, ()) if state is not None else ()
+    def prompts_on(self, object_id: int, frame: int) -> FramePrompts:
+        """The prompts of an object on a frame; there may be none."""
+        known = self.objects.get(object_id)
+        return known.prompts_on(frame) if known is not None else FramePrompts(object_id, frame)
 
-    def change_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt], *, together: object = None) -> None:
-        """Make these the prompts of an object on a frame; nothing is changed if they cannot be used.
+    def change_prompts(self, prompts: FramePrompts, *, together: object = None) -> None:
+        """Make these the prompts of their object on their frame; nothing is changed if they cannot be used.
 
         With ``together`` it is undone with the change before, if that had the same.
         """
-        check_prompts(prompts, self.frames)
+        object_id, frame = prompts.object_id, prompts.frame
+        if prompts and frame >= len(self.frames):
+            raise PromptError(f"there is no frame {frame}: frames are 0 to {len(self.frames) - 1}")
+        if prompts:
+            prompts.check(self.frames.shape(frame))
         known = self.objects.get(object_id)
-        if is_erased(prompts) and (known is None or not known.is_shown_beside(frame)):
+        if prompts.erases and (known is None or not known.is_shown_beside(frame)):
             raise PromptError(
                 f"the mask on frame {frame} is empty, and object {object_id} has no prompt on another frame that says "
                 "where it is: draw the object, or remove the mask"
             )
         self.note_change(together)
-        state = self.objects.setdefault(object_id, ObjectState(self._make_bank()))
-        state.set_prompts(frame, prompts, self.mode, len(self.frames))
+        self._object(object_id).set_prompts(prompts, self.mode, len(self.frames))
         self._ask_anew(object_id, [frame])
         self.revision += 1
+
+    def _object(self, object_id: int) -> ObjectState:
+        """What is known of an object; nothing, if it is new."""
+        return self.objects.setdefault(object_id, ObjectState(object_id, self._make_bank()))
 
     def _ask_anew(self, object_id: int, frames: Collection[int]) -> None:
         """Bring back the first answers of others that heeded an object on these frames; they are to be asked again."""
@@ -272,11 +301,11 @@ class SessionState:
     def take_results(self, results: Iterable[FrameResult]) -> None:
         """Take in results that were not found here; they are stale. What was done so far can no longer be undone."""
         for result in results:
-            known = self.objects.setdefault(result.object_id, ObjectState(self._make_bank()))
+            known = self._object(result.object_id)
             known.kept[result.frame] = Kept(result, 0, 0, None, None)  # without a window nothing is followed from it
             known.stale.add(result.frame)
             if not result.prompted:
-                known.followed[result.frame] = result
+                known.correcting[result.frame] = result
         self.history.forget()
         self._together = None
         self.revision += 1
@@ -300,44 +329,3 @@ class SessionState:
             if (known := self.objects.pop(number, None)) is not None:
                 self._ask_anew(number, known.prompted)
         self.revision += 1
-
-
-def check_prompts(prompts: Sequence[Prompt], frames: FrameSource) -> None:
-    """Check the prompts of one object on one frame, against the images and each other.
-
-    Raises
-    ------
-    PromptError
-        In words, naming what was given and what would be right.
-    """
-    for prompt in prompts:
-        if prompt.frame >= len(frames):
-            raise PromptError(f"there is no frame {prompt.frame}: frames are 0 to {len(frames) - 1}")
-        height, width = frames.shape(prompt.frame)
-        if isinstance(prompt, PointPrompt):
-            if not (-0.5 <= prompt.y <= height - 0.5 and -0.5 <= prompt.x <= width - 0.5):
-                raise PromptError(
-                    f"the click at y={prompt.y:g}, x={prompt.x:g} is outside the image of {height} x {width} pixels "
-                    "(height x width)"
-                )
-        elif isinstance(prompt, BoxPrompt):
-            if prompt.y1 <= -0.5 or prompt.x1 <= -0.5 or prompt.y0 >= height - 0.5 or prompt.x0 >= width - 0.5:
-                raise PromptError(
-                    f"the box from ({prompt.y0:g}, {prompt.x0:g}) to ({prompt.y1:g}, {prompt.x1:g}) is outside the "
-                    f"image of {height} x {width} pixels (height x width)"
-                )
-        elif prompt.mask.shape != (height, width):
-            raise PromptError(f"the mask must have the shape of its frame, {(height, width)}; got {prompt.mask.shape}")
-    said: dict[tuple[int, int], bool] = {}
-    for point in points_of(prompts):
-        pixel = (round(point.y), round(point.x))
-        if said.setdefault(pixel, point.positive) != point.positive:
-            raise PromptError(
-                f"a positive and a negative click contradict each other on pixel y={pixel[0]}, x={pixel[1]} of frame "
-                f"{point.frame}: remove one of them"
-            )
-
-
-def _at_most_clicks(prompts: Sequence[Prompt]) -> bool:
-    """True if there is neither a box nor a mask."""
-    return all(isinstance(prompt, PointPrompt) for prompt in prompts)

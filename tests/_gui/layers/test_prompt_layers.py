@@ -220,24 +220,25 @@ def test_only_what_changed_is_sent(image):
     book, points = booked(image)
     points.add((1, 5, 5))
     book.touch(points)
-    assert book.changes() == [((1, 1), (PointPrompt(1, 5, 5),))]
+    assert [group.given for group in book.changes()] == [(PointPrompt(1, 5, 5),)]
     assert book.changes() == []
     points.data = np.zeros((0, 3))
     book.touch(points)
-    assert book.changes() == [((1, 1), ())]
+    (gone,) = book.changes()
+    assert (gone.object_id, gone.frame, gone.given) == (1, 1, ())
 
 
 def test_a_stroke_is_final_until_a_click_comes_on_its_frame(image):
     book, points = booked(image)
     stroke = MaskPrompt(1, np.eye(40, 60, dtype=bool))
     book.add_stroke(stroke)
-    assert book.changes() == [((1, 1), (stroke,))]
+    assert [group.given for group in book.changes()] == [(stroke,)]
     points.add((3, 5, 5))
     book.touch(points)
-    assert [key for key, _ in book.changes()] == [(1, 3)]
+    assert [(group.object_id, group.frame) for group in book.changes()] == [(1, 3)]
     points.add((1, 7, 7))
     book.touch(points)
-    assert book.changes() == [((1, 1), (PointPrompt(1, 7, 7),))]
+    assert [group.given for group in book.changes()] == [(PointPrompt(1, 7, 7),)]
 
 
 def test_undo_leaves_the_user_s_layer_alone_but_mutes_it(image):

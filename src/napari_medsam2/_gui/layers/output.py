@@ -13,7 +13,7 @@ from napari.utils.colormaps import DirectLabelColormap
 
 from ...errors import OutputError
 from ...results import FrameResult
-from ...session.label_image import WITHIN, Shown, share_out
+from ...session.label_image import LEAST_SHARE_WITHIN_WHOLE, LabelImage, paint_labels
 from .colours import object_colour
 from .coordinates import affine_of, placed_like
 from .layout import Layout
@@ -98,8 +98,10 @@ class OutputLabels:
         height, width = self.layout.size_of(frame)
         return np.asarray(self.layer.data[self.layout.index(frame)])[:height, :width]
 
-    def compose(self, frame: int, found: Found) -> Shown:
-        """Put results over what was there before; see :func:`.overlap.share_out` for where they overlap.
+    def compose(self, frame: int, found: Found) -> LabelImage:
+        """Put results over what was there before.
+
+        For where they overlap see :func:`~napari_medsam2.session.label_image.paint_labels`.
 
         Raises
         ------
@@ -107,7 +109,7 @@ class OutputLabels:
             If the layer cannot hold an object's number.
         """
         try:
-            shown = share_out(self.layout.size_of(frame), self.layer.data.dtype, found.values())
+            shown = paint_labels(self.layout.size_of(frame), self.layer.data.dtype, found.values())
         except ValueError as error:
             raise OutputError(f"'{self.layer.name}': {error}") from error
         before = self._before.get(frame)
@@ -117,7 +119,7 @@ class OutputLabels:
         both = np.where(before != 0, before, labels) if self.keep else np.where(labels != 0, labels, before)
         return replace(shown, labels=both)
 
-    def show(self, frame: int, found: Found) -> Shown:
+    def show(self, frame: int, found: Found) -> LabelImage:
         """Write one frame. What a user's layer held there before is remembered."""
         view = self.frame(frame)
         if not self.ours and frame not in self._before:
@@ -225,4 +227,4 @@ def _adds(view: npt.NDArray[Any], where: npt.NDArray[np.bool_], found: Found) ->
     there = np.zeros_like(painted)
     for number, result in found.items():
         there |= painted & (view == number) & result.mask
-    return bool(np.count_nonzero(there) < WITHIN * np.count_nonzero(painted))
+    return bool(np.count_nonzero(there) < LEAST_SHARE_WITHIN_WHOLE * np.count_nonzero(painted))

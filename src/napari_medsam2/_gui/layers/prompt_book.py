@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from napari.layers import Image, Layer
 
-from ...prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt, grouped, is_erased
+from ...prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt, by_object_and_frame
 from .layout import Layout
 from .prompt_layers import fill_prompt_layer
 from .reading import Reading, read_prompts
@@ -23,12 +23,9 @@ def signature(prompt: Prompt) -> Signature:
     return (type(prompt).__name__, prompt)
 
 
-def _same(a: Sequence[Prompt], b: Sequence[Prompt]) -> bool:
+def _same(a: FramePrompts, b: FramePrompts) -> bool:
+    """True if both hold the same prompts, in whatever order."""
     return {signature(p) for p in a} == {signature(p) for p in b}
-
-
-def _clicks_and_boxes(prompts: Iterable[Prompt]) -> list[Prompt]:
-    return [p for p in prompts if not isinstance(p, MaskPrompt)]
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class PromptBook:
         self.sources: list[Source] = []
         self.problems: tuple[str, ...] = ()
         self._strokes: dict[Key, MaskPrompt] = {}
-        self._sent: dict[Key, tuple[Prompt, ...]] = {}
+        self._sent: dict[Key, FramePrompts] = {}
         self._muted: set[Signature] = set()  # undone, but still in a layer of the user's
         self._readings: dict[Layer, Reading] = {}
 
@@ -92,7 +89,7 @@ class PromptBook:
 
     def is_shown_beside(self, object_id: int, frame: int) -> bool:
         """True if a prompt on another frame says where the object is."""
-        return any(n == object_id and t != frame and not is_erased(group) for (n, t), group in self._sent.items())
+        return any(n == object_id and t != frame and not group.erases for (n, t), group in self._sent.items())
 
     def _read(self, source: Source) -> tuple[Prompt, ...]:
         reading = self._readings.get(source.layer)
@@ -104,25 +101,30 @@ class PromptBook:
             self.problems += reading.problems
         return tuple(p for p in reading.prompts if source.ours or signature(p) not in self._muted)
 
-    def changes(self) -> list[tuple[Key, tuple[Prompt, ...]]]:
-        """Read the edited layers; return the groups that differ from the last time."""
+    def changes(self) -> list[FramePrompts]:
+        """Read the edited layers; return what differs from the last time, empty where prompts were taken away."""
         self.problems = ()
-        drawn = grouped(p for source in self.sources for p in self._read(source))
-        for key in list(self._strokes):
-            sent = self._sent.get(key, ())
-            is_new = all(signature(p) != signature(self._strokes[key]) for p in sent)
-            if not is_new and not _same(_clicks_and_boxes(sent), _clicks_and_boxes(drawn.get(key, ()))):
+        drawn = by_object_and_frame(p for source in self.sources for p in self._read(source))
+        for key, stroke in list(self._strokes.items()):
+            sent = self._sent.get(key) or FramePrompts(*key)
+            is_new = all(signature(p) != signature(stroke) for p in sent)
+            beside = drawn.get(key) or FramePrompts(*key)
+            if not is_new and not _same(sent.without_masks(), beside.without_masks()):
                 del self._strokes[key]  # a later click or box asks for a new answer
         now = {key: group for key, group in drawn.items() if key not in self._strokes}
         for key, stroke in self._strokes.items():
-            now[key] = (*_clicks_and_boxes(drawn.get(key, ())), stroke)
-        shown = {number for (number, _), group in now.items() if not is_erased(group)}
+            now[key] = (drawn.get(key) or FramePrompts(*key)).without_masks().plus(stroke)
+        shown = {number for (number, _), group in now.items() if not group.erases}
         now = {key: group for key, group in now.items() if key[0] in shown}
         self._strokes = {key: stroke for key, stroke in self._strokes.items() if key in now}
-        keys = [*now, *(key for key in self._sent if key not in now)]
-        changed = [(key, now.get(key, ())) for key in keys if not _same(now.get(key, ()), self._sent.get(key, ()))]
-        self._sent = now
-        return changed
+        before, self._sent = self._sent, now
+        nothing = {key: FramePrompts(*key) for key in {*before, *now}}
+        keys = [*now, *(key for key in before if key not in now)]
+        return [
+            now.get(key, nothing[key])
+            for key in keys
+            if not _same(now.get(key, nothing[key]), before.get(key, nothing[key]))
+        ]
 
     def restore(self, prompts: Sequence[Prompt]) -> None:
         """Make our layers show these prompts (after an undo); the user's layers stay as they are."""
@@ -141,4 +143,4 @@ class PromptBook:
             if source.ours:
                 self.touch(source.layer)
                 fill_prompt_layer(source.layer, drawn, self.layout)
-        self._sent = grouped(prompts)
+        self._sent = by_object_and_frame(prompts)

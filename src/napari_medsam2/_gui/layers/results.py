@@ -33,7 +33,7 @@ class ResultView:
         self._place = place
         self._late: set[int] = set()
         self._shown: dict[int, dict[int, FrameResult]] = {}  # by frame and object, as written to the layer
-        self._confidences: dict[int, dict[int, float]] = {}  # likewise; see overlap.Shown
+        self._confidences: dict[int, dict[int, float]] = {}  # likewise; see LabelImage
 
     def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
         """Write to the user's layer from now on, or to one of ours (``None``, made when first needed).

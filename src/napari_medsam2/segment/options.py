@@ -1,0 +1,72 @@
+"""How frames are segmented: where an object is looked for, and what can be tuned about that."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from ..types import Mode
+from .tiles import TileOptions
+from .windows import RegionOptions
+
+
+class Strategy(Enum):
+    """Where on a frame an object is looked for."""
+
+    #: Stacks: in a window around the object, which follows it from slice to slice.
+    FOLLOW = "follow"
+    #: Stacks: on the whole frame; where the object is too small to be drawn there, in a window that follows it.
+    CLOSE_UP = "close-up"
+    #: Flows: on the whole frame or, where things are small, in tiles; then closely where all is in one place.
+    SEARCH = "search"
+    #: Flows: on the whole frame or, where things are too small to be drawn there, in tiles.
+    TILES = "tiles"
+    #: On the whole frame, whatever is on it.
+    WHOLE_FRAME = "whole frame"
+
+
+def choose_strategy(mode: Mode, region: bool | None) -> Strategy:
+    """The strategy for a sequence.
+
+    Parameters
+    ----------
+    region
+        True: objects are shown at the scale that the network was trained on. ``None``: whole frames, and windows or
+        tiles only where an object is too small to be drawn. False: whole frames.
+    """
+    if region is False:
+        return Strategy.WHOLE_FRAME
+    if mode == "stack":
+        return Strategy.FOLLOW if region else Strategy.CLOSE_UP
+    return Strategy.SEARCH if region else Strategy.TILES
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What can be tuned about segmenting a frame.
+
+    Attributes
+    ----------
+    mode
+        Stack (neighbours in time or space, positions in memory count) or flow.
+    strategy
+        Where an object is looked for.
+    region
+        How windows around an object are placed and follow, and when a closer look is taken.
+    tiles
+        When a frame is looked at in tiles, or in a window, because things on it are small.
+    remember_absent
+        Remember frames without the object too, as SAM 2 does.
+    neighbour
+        Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
+    adapt
+        Let the network learn from masks that the user drew; only the bundled network can, others take no notice.
+    """
+
+    mode: Mode
+    strategy: Strategy
+    region: RegionOptions = field(default_factory=RegionOptions)
+    tiles: TileOptions = field(default_factory=TileOptions)
+    remember_absent: bool = False
+    neighbour: bool = True
+    adapt: bool = False

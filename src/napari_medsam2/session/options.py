@@ -1,0 +1,48 @@
+"""What can be tuned about a session beside its main arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..memory_bank import MemoryBank
+from ..segment.tiles import TileOptions
+from ..segment.windows import RegionOptions
+
+
+@dataclass(frozen=True)
+class SessionOptions:
+    """What can be tuned about a session beside its main arguments.
+
+    Attributes
+    ----------
+    region
+        How the region of interest is placed and follows.
+    tiles
+        When a frame with small things on it is looked at in tiles, or in a window; ``None`` takes what suits the
+        model.
+    patience
+        In a stack, the rest of a direction is empty after this many frames in a row without the object; ``None``
+        looks at all frames.
+    remember_absent
+        Remember frames without the object too, as SAM 2 does.
+    neighbour
+        Show the network the neighbouring frame's mask, in stacks.
+    adapt
+        Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
+        three seconds before the first frame beside them, and the object is found better. Not where the session's
+        ``region`` is false: views are made in windows.
+    make_bank
+        Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
+    undo_depth
+        Changes that can be undone.
+    """
+
+    region: RegionOptions = field(default_factory=RegionOptions)
+    tiles: TileOptions | None = None
+    patience: int | None = 2
+    remember_absent: bool = False
+    neighbour: bool = True
+    adapt: bool = True
+    make_bank: Callable[[], MemoryBank] | None = None
+    undo_depth: int = 30

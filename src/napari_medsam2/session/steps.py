@@ -1,0 +1,171 @@
+"""What comes next: the steps that a preview or a propagation takes, from what is known now.
+
+The order of frames is that of :mod:`.planning`; here it is joined with what is done, stale or waiting. Whoever asks
+holds the state's lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..errors import PromptError
+from ..types import Direction
+from .planning import Step, flow_steps, interleave, stack_steps
+from .rivals import Rivals
+from .state import ObjectState, SessionState
+
+
+@dataclass(frozen=True)
+class Span:
+    """What a propagation covers: ``objects`` (``None``: all) on ``start <= frame < stop``."""
+
+    objects: frozenset[int] | None
+    direction: Direction
+    start: int
+    stop: int
+
+
+@dataclass
+class Run:
+    """A propagation in progress.
+
+    Attributes
+    ----------
+    number
+        Counts the propagations of a session, from 1.
+    span
+        What it covers.
+    change
+        The change that undoing it takes back.
+    passes_left
+        Passes over a flow that are still to come.
+    shown
+        ``(object, frame)`` that it has yielded.
+    again
+        Those that have their second pass to come.
+    settled
+        Prompted ones where it is settled what the objects leave to each other, at the revision ``settled_at``.
+    """
+
+    number: int
+    span: Span
+    change: int
+    passes_left: int
+    shown: set[tuple[int, int]] = field(default_factory=set)
+    again: set[tuple[int, int]] = field(default_factory=set)
+    settled: set[tuple[int, int]] = field(default_factory=set)
+    settled_at: int | None = None
+
+    def heed_revision(self, revision: int) -> None:
+        """After a change of the prompts, what objects leave to each other is to be asked anew."""
+        if self.settled_at != revision:
+            self.settled, self.settled_at = set(), revision
+
+
+class Steps:
+    """Says what comes next.
+
+    Parameters
+    ----------
+    state
+        What is known.
+    rivals
+        Says which prompted frames are to be asked again.
+    """
+
+    def __init__(self, state: SessionState, rivals: Rivals) -> None:
+        self._state = state
+        self._rivals = rivals
+
+    def promptable(self, object_id: int) -> ObjectState:
+        """The state of an object that has a prompt to start from.
+
+        Raises
+        ------
+        PromptError
+            If no prompt says where it is.
+        """
+        known = self._state.objects.get(object_id)
+        if known is None or not known.prompts:
+            raise PromptError(f"object {object_id} has no prompt yet: click on it, or draw a box around it")
+        if not known.has_positive_prompt:
+            raise PromptError(f"object {object_id} has only negative clicks: add a positive click, a box or a mask")
+        return known
+
+    def chosen(self, span: Span) -> set[int]:
+        """The objects that a propagation covers."""
+        if span.objects is not None:
+            return set(span.objects)
+        return {object_id for object_id, known in self._state.objects.items() if known.prompts}
+
+    def of_preview(self, object_id: int, frame: int) -> Step:
+        """The next step on the way to one frame: prompted frames that a preview needs are segmented before it."""
+        known = self.promptable(object_id)
+        if frame not in known.prompts or known.waits(frame):
+            firm = [t for t in known.prompted if not known.waits(t)]
+            missing = [t for t in firm if not known.up_to_date(t)]
+            if missing:
+                return Step(object_id, missing[0])
+            source = min(known.sources, key=lambda t: (abs(t - frame), t))
+            return Step(object_id, frame, reverse=source > frame, source=source)
+        return self._on_prompted(known, [frame])[0]
+
+    def of_run(self, run: Run) -> list[Step]:
+        """What is left of a run: prompted frames first, then what they are carried to."""
+        mode, span = self._state.mode, run.span
+        prompted: list[list[Step]] = []
+        carried: list[list[Step]] = []
+        for object_id in sorted(self.chosen(span)):
+            known = self._state.objects.get(object_id)
+            if known is None or not known.has_positive_prompt:
+                continue
+            todo = [t for t in known.prompted if not known.up_to_date(t) or (object_id, t) not in run.shown]
+            waiting = [t for t in todo if known.waits(t)]  # in a stack until the object is carried there
+            first = [t for t in todo if t not in waiting]
+            prompted.append(self._on_prompted(known, first if mode == "stack" else first + waiting))
+            start, stop = max(span.start, 0), min(span.stop, len(self._state.frames))
+            if mode == "stack":
+                steps = stack_steps(object_id, known.sources, span.direction, start, stop, known.corrections)
+            else:
+                steps = flow_steps(object_id, known.prompted, start, stop)
+            free = [s for s in steps if s.frame not in known.prompts or s.frame in waiting]
+            carried.append([s for s in free if not self._is_done(known, s, run)])
+        if mode == "stack":
+            return interleave(prompted) + interleave(carried)
+        # frames that a late prompt queued again come after those that were not seen yet
+        in_order = sorted(
+            (step for queue in carried for step in queue),
+            key=lambda step: (self._was_seen(step, run), step.frame, step.object_id),
+        )
+        asked_again = [s for s in self._rivals.steps(self.chosen(span)) if (s.object_id, s.frame) not in run.settled]
+        return interleave(prompted) + asked_again + in_order
+
+    def queue_next_pass(self, run: Run) -> bool:
+        """Queue the frames again that saw fewer memories than there are now. False if the run is over."""
+        if run.passes_left == 0:
+            return False
+        run.passes_left -= 1
+        for object_id in self.chosen(run.span):
+            known = self._state.objects.get(object_id)
+            if known is None:
+                continue
+            for t, kept in known.kept.items():
+                memories = len(known.bank) - (t in known.bank)
+                if kept.run == run.number and t not in known.prompts and kept.recalled < memories:
+                    run.again.add((object_id, t))
+        return True
+
+    def _on_prompted(self, known: ObjectState, frames: Sequence[int]) -> list[Step]:
+        """Corrections are seen from where the object came from."""
+        origins = known.origins if self._state.mode == "stack" else {}
+        pairs = [(t, origins.get(t, t)) for t in frames]
+        return [Step(known.object_id, t, origin > t, origin if origin != t else None) for t, origin in pairs]
+
+    def _was_seen(self, step: Step, run: Run) -> bool:
+        kept = self._state.objects[step.object_id].kept.get(step.frame)
+        return kept is not None and kept.run == run.number
+
+    def _is_done(self, known: ObjectState, step: Step, run: Run) -> bool:
+        again = (step.object_id, step.frame) in run.again
+        return self._was_seen(step, run) and step.frame not in known.stale and not again
