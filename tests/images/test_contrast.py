@@ -96,11 +96,13 @@ def test_each_image_of_a_flow_can_have_its_own_contrast() -> None:
         assert 0.4 < PerFrameContrast().apply(frame).mean() < 0.6
 
 
-@pytest.mark.parametrize("limits", [(np.nan, 1), ((0, 0), 1), (0, np.inf)])
+@pytest.mark.parametrize("limits", [(np.nan, 1), ((0, 0), 1), (0, np.inf), ("a", 1), (0, 1j)])
 def test_limits_that_mean_nothing_are_refused(limits: Any) -> None:
     with pytest.raises(FrameError, match="finite"):
         Contrast(*limits)
     with pytest.raises(FrameError, match="gamma"):
         Contrast(0, 1, gamma=0)
+    with pytest.raises(FrameError, match=r"gamma .* got 'x'"):
+        Contrast(0, 1, gamma="x")  # type: ignore[arg-type]
     with pytest.raises(FrameError, match="percentiles"):
         estimate_contrast([np.zeros((2, 2))], percentiles=(90, 10))

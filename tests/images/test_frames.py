@@ -109,11 +109,24 @@ def test_a_list_of_images_of_differing_size() -> None:
         ([np.zeros((5, 8, 9)), np.zeros((5, 4, 4))], {}, "multiscale"),
         (None, {}, "real numbers"),
         ("/no/such/place", {}, "no file or folder"),
+        (np.zeros((5, 8, 9)), {"axis": "z"}, "axis must be one of .* got z"),
+        (np.zeros((5, 8, 9)), {"names": ["a"]}, "there are 5 frames, and 1 names"),
+        (da.ones((6, 8))[da.arange(6) > 2], {}, "compute_chunk_sizes"),
+        ([[1, 2], [3]], {}, "a list must hold single frames"),
     ],
 )
 def test_what_is_no_sequence_of_frames_is_refused_in_words(data: Any, options: dict[str, Any], words: str) -> None:
     with pytest.raises(FrameError, match=words):
         as_frames(data, **options)
+
+
+def test_what_refuses_to_become_an_array_is_refused_in_words() -> None:
+    class OnAnotherDevice:
+        def __array__(self, *_: Any, **__: Any) -> np.ndarray:
+            raise TypeError("can't convert cuda:0 device type tensor to numpy")
+
+    with pytest.raises(FrameError, match="no images can be made of OnAnotherDevice: can't convert cuda:0"):
+        as_frames(OnAnotherDevice())
 
 
 def test_a_frame_beyond_the_end() -> None:

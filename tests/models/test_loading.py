@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 import napari_medsam2
 from golden.cases import build
 from golden.recipe import frame
-from napari_medsam2.errors import ModelError
+from napari_medsam2.errors import ConfigError, ModelError
 from napari_medsam2.models.device import choose_device
 from napari_medsam2.models.loading import load_model
 from napari_medsam2.models.registry import MODELS, local_file
@@ -77,7 +77,7 @@ def test_the_cpu_is_always_there() -> None:
     assert choose_device().type in ("cuda", "mps", "cpu")
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", ""])
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "cuda:²", ""])
 def test_an_unknown_device_is_refused(name: str) -> None:
     with pytest.raises(ModelError, match="must be auto, cuda, mps or cpu; got"):
         choose_device(name)
@@ -162,6 +162,37 @@ def test_a_micro_file_of_another_version_is_refused(tmp_path: Path) -> None:
     _save_micro(tmp_path / "newer.safetensors", colour="blue")
     with pytest.raises(checkpoints.CheckpointError, match=r"not one of this version: .*colour"):
         load_model(tmp_path / "newer.safetensors")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"widths": 8}, {"widths": [8, 8, 16]}, {"match_dim": -1}, {"heads": None}, {"image_size": 33}, {"head_dim": "x"}],
+)
+def test_sizes_that_no_micro_network_has_are_refused(change: dict[str, object], tmp_path: Path) -> None:
+    _save_micro(tmp_path / "odd.safetensors", **change)
+    told = rf"odd\.safetensors is not one of this version: {next(iter(change))} of the micro network must be"
+    with pytest.raises(checkpoints.CheckpointError, match=told):
+        load_model(tmp_path / "odd.safetensors", device="cpu")
+
+
+@pytest.mark.parametrize("told", [{"vit": 5}, {"stages": [1]}, {"image_size": "x"}, {"behaviour": []}])
+def test_settings_that_no_sam2_has_are_refused(told: dict[str, object], tmp_path: Path) -> None:
+    save_file({"weight": torch.ones(2)}, tmp_path / "odd.safetensors", {"sam2": json.dumps(told)})
+    with pytest.raises(checkpoints.CheckpointError, match=r"odd\.safetensors is not one of this version"):
+        load_model(tmp_path / "odd.safetensors", device="cpu")
+
+
+def test_an_input_that_the_bundled_network_cannot_take_is_refused() -> None:
+    with pytest.raises(ConfigError, match="image_size of the micro network must be a multiple of 16; got 100"):
+        load_model("micro", device="cpu", image_size=100)
+
+
+def test_a_home_folder_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match=r"no home folder for ~nobody-of-this-name/own\.pt"):
+        load_model("~nobody-of-this-name/own.pt")
+    monkeypatch.setenv("NAPARI_MEDSAM2_MODELS", "~nobody-of-this-name/models")
+    with pytest.raises(ModelError, match="no home folder for ~nobody-of-this-name/models"):
+        load_model("medsam2")
 
 
 def test_a_file_of_a_published_model_gets_its_settings(

@@ -41,12 +41,13 @@ class Contrast:
 
     def __post_init__(self) -> None:
         for name in ("low", "high"):
-            values = tuple(float(value) for value in np.atleast_1d(np.asarray(getattr(self, name), np.float64)))
+            values = _numbers(getattr(self, name))
             if len(values) not in (1, 3) or not np.all(np.isfinite(values)):
-                raise FrameError(f"contrast needs one finite {name} value, or one for each of 3 colours; got {values}")
+                told = values or repr(getattr(self, name))
+                raise FrameError(f"contrast needs one finite {name} value, or one for each of 3 colours; got {told}")
             object.__setattr__(self, name, values)
-        if not np.isfinite(self.gamma) or self.gamma <= 0:
-            raise FrameError(f"gamma must be a positive number; got {self.gamma}")
+        if not isinstance(self.gamma, float | int | np.number) or not np.isfinite(self.gamma) or self.gamma <= 0:
+            raise FrameError(f"gamma must be a positive number; got {self.gamma!r}")
 
     def apply(self, frame: AnyArray) -> npt.NDArray[np.float32]:
         """Scale a raw frame ``(H, W)`` or ``(H, W, 1|3|4)`` to float32 ``(H, W, 3)`` in 0..1.
@@ -135,6 +136,14 @@ def colours_of(frame: AnyArray) -> AnyArray:
     if frame.ndim != 2:
         raise FrameError(f"a frame is (H, W), or (H, W, 3 or 4) in colour; got shape {frame.shape}")
     return frame
+
+
+def _numbers(given: Any) -> tuple[float, ...]:
+    """One number or several as floats; empty if it is neither."""
+    try:
+        return tuple(float(value) for value in np.atleast_1d(np.asarray(given, np.float64)))
+    except (TypeError, ValueError):
+        return ()
 
 
 def _natural_limits(frame: AnyArray) -> Contrast | None:

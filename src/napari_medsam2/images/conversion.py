@@ -99,6 +99,7 @@ def _from_list(items: list[Any], rgb: bool | None, names: Sequence[str] | None, 
                 f"{tuple(array.shape)}. Of a multiscale image, pass one level"
             )
         _check_numbers(array)
+    _check_names(names, len(arrays))
     return ListFrames(arrays, names, cache_bytes)
 
 
@@ -117,10 +118,17 @@ def _from_array(data: Any, axis: int, rgb: bool | None, names: Sequence[str] | N
             + ("" if colour or shape[-1] not in (3, 4) else ", or say rgb=True if the last axis is colours")
         )
     if n_axes == 2:
+        _check_names(names, 1)
         return ArrayFrames(data, None, names, cache_bytes)
-    if not -n_axes <= axis < n_axes:
+    if axis not in range(-n_axes, n_axes):
         raise FrameError(f"axis must be one of {list(range(n_axes))} for shape {shape}; got {axis}")
+    _check_names(names, shape[axis])
     return ArrayFrames(data, axis % n_axes, names, cache_bytes)
+
+
+def _check_names(names: Sequence[str] | None, n_frames: int) -> None:
+    if names is not None and len(names) != n_frames:
+        raise FrameError(f"each frame needs a name: there are {n_frames} frames, and {len(names)} names")
 
 
 def _array_like(data: Any) -> Any:
@@ -130,12 +138,16 @@ def _array_like(data: Any) -> Any:
         return data
     try:
         return np.asarray(data)
-    except ValueError as error:
+    except (RuntimeError, TypeError, ValueError) as error:  # as a tensor on a GPU says it
         raise FrameError(f"no images can be made of {type(data).__name__}: {error}") from error
 
 
 def _check_numbers(data: Any) -> None:
     shape = tuple(data.shape)
+    if any(length != length for length in shape):  # NaN: how dask says that it does not know
+        raise FrameError(
+            f"the sizes of the image are not known, its shape is {shape}: call compute_chunk_sizes() first"
+        )
     if np.dtype(data.dtype).kind not in "buif":
         raise FrameError(f"pixels must be real numbers; got {data.dtype} in shape {shape}")
     if 0 in shape:

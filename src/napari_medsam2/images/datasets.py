@@ -8,8 +8,8 @@ sizes differ. The JSON says which ``kind`` it is ("stack" or "flow"), and may na
 from __future__ import annotations
 
 import json
+import math
 import re
-import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy.typing as npt
 from ..errors import DatasetError, FrameError
 from ..types import AnyArray, Mode
 from .conversion import as_frames
+from .damage import DECODING_ERRORS, reason_of
 from .frames import FrameSource
 
 
@@ -76,6 +77,8 @@ def read_dataset(path: str | Path, *, mode: Mode | None = None) -> Dataset:
     for t, (image, mask) in enumerate(zip(images, masks, strict=True)):
         if mask.ndim != 2 or image.shape[:2] != mask.shape:
             raise DatasetError(f"{path.name}: image {t} has shape {image.shape}, its mask {mask.shape}")
+        if mask.dtype.kind not in "buif" or not np.isfinite(mask).all():
+            raise DatasetError(f"{path.name}: a mask holds the numbers of objects; mask {t} holds {_odd_value(mask)}")
     beside = notes_of(path)
     notes = _read_notes(beside)
     kind = mode or notes.get("kind")
@@ -115,16 +118,18 @@ def read_arrays(path: Path) -> dict[str, AnyArray]:
     if path.exists() and path.suffix.lower() != ".npz":
         raise DatasetError(f"{path.name} is no .npz: a dataset is an npz with images and masks")
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file:  # numpy leaves a damaged file open
+            archive = np.load(file, allow_pickle=False)
             if isinstance(archive, np.ndarray):
                 raise DatasetError(f"{path.name} holds a single array; a dataset is an npz with images and masks")
-            return {name: archive[name] for name in archive.files}
+            with archive:
+                return {name: archive[name] for name in archive.files}
     except FileNotFoundError as error:
         raise DatasetError(f"there is no file {path}") from error
     except DatasetError:
         raise
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
-        raise DatasetError(f"cannot read {path.name}: it is no npz, or it is damaged ({error})") from error
+    except DECODING_ERRORS as error:
+        raise DatasetError(f"cannot read {path.name}: it is no npz, or it is damaged ({reason_of(error)})") from error
 
 
 def dataset_frames(path: Path) -> FrameSource:
@@ -164,12 +169,17 @@ def _numbered(arrays: Mapping[str, AnyArray], name: str) -> dict[int, AnyArray]:
     return numbered
 
 
+def _odd_value(mask: AnyArray) -> str:
+    """What a mask holds that is no number of an object."""
+    return str(mask.dtype) if mask.dtype.kind not in "buif" else str(mask[~np.isfinite(mask)][0])
+
+
 def _read_notes(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
     try:
         notes = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DatasetError(f"cannot read {path.name}: {error}") from error
     if not isinstance(notes, dict):
         raise DatasetError(f"{path.name} must hold a JSON object; got a {type(notes).__name__}")
@@ -180,13 +190,13 @@ def _objects(masks: AnyArray | list[AnyArray], notes: Mapping[str, Any], path: P
     present = sorted({int(value) for mask in masks for value in np.unique(mask)} - {0})
     try:
         names = {int(key): str(value) for key, value in (notes.get("objects") or {}).items()}
-    except (AttributeError, ValueError) as error:
+    except (ArithmeticError, AttributeError, TypeError, ValueError) as error:
         raise DatasetError(
             f'"objects" in {path.name} gives each id a name, as {{"1": "liver"}}; got {notes["objects"]!r}'
         ) from error
     try:
         clean = {int(value) for value in notes.get("clean_ids") or present}
-    except (TypeError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise DatasetError(f'"clean_ids" in {path.name} is a list of ids; got {notes["clean_ids"]!r}') from error
     wanted = [value for value in present if value in clean and (not names or value in names)]
     return {value: names.get(value, f"object {value}") for value in wanted}
@@ -197,6 +207,8 @@ def _spacing(noted: Any, path: Path) -> tuple[float, float, float] | None:
         return None
     try:
         z, y, x = (float(value) for value in noted)
-    except (TypeError, ValueError) as error:
+        if not all(math.isfinite(length) and length > 0 for length in (z, y, x)):
+            raise ValueError("a length is a positive number")
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise DatasetError(f'"voxel_size_zyx" in {path.name} is three lengths in mm, z first; got {noted!r}') from error
     return z, y, x

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-import struct
 import threading
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,23 +15,11 @@ import numpy as np
 
 from ..errors import FrameError
 from ..types import AnyArray
+from .damage import DECODING_ERRORS, reason_of
 
 TIF_SUFFIXES = (".tif", ".tiff")
 IMAGE_SUFFIXES = (*TIF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp", ".npy")
 
-#: What the decoders raise on files that are truncated, or that are not what their name says.
-_DECODING_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    SyntaxError,
-    IndexError,
-    KeyError,
-    TypeError,
-    RuntimeError,
-    struct.error,
-    zlib.error,
-)
 #: What tifffile calls the pictures in a slide's file that are not the slide.
 _BESIDE_THE_IMAGE = ("Thumbnail", "Label", "Macro", "Map", "Overview")
 _pillow_limit = threading.Lock()
@@ -248,8 +234,10 @@ def _read_page_with_pillow(path: Path, index: int, reason: str) -> AnyArray:
         with _pillow(path) as image:
             image.seek(index)
             return _pillow_array(image)
-    except _DECODING_ERRORS as error:
-        raise FrameError(f"{reason} (pip install imagecodecs), and Pillow cannot read it: {error}") from error
+    except DECODING_ERRORS as error:
+        raise FrameError(
+            f"{reason} (pip install imagecodecs), and Pillow cannot read it: {reason_of(error)}"
+        ) from error
 
 
 def _pillow_array(image: Any) -> AnyArray:
@@ -287,9 +275,10 @@ def _in_words(path: Path, page: int | None = None) -> Iterator[None]:
         raise error if path.name in str(error) else FrameError(f"cannot read {where}: {error}") from error
     except FileNotFoundError as error:
         raise FrameError(f"cannot read {where}: there is no file {path}") from error
-    except _DECODING_ERRORS as error:
-        reason = str(error).strip() or type(error).__name__
-        raise FrameError(f"cannot read {where}: it is truncated, damaged or of another format ({reason})") from error
+    except DECODING_ERRORS as error:
+        raise FrameError(
+            f"cannot read {where}: it is truncated, damaged or of another format ({reason_of(error)})"
+        ) from error
 
 
 def as_paths(items: Sequence[Any]) -> list[Path]:

@@ -5,7 +5,9 @@ nibabel, pydicom and zarr are imported when a file needs them; the error says wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ import numpy as np
 from ..errors import FrameError
 from ..types import AnyArray
 from .conversion import as_frames, refuse_axis
+from .damage import DECODING_ERRORS, reason_of
 from .datasets import dataset_frames
 from .files import list_images, natural_key
 from .frames import DEFAULT_CACHE_BYTES, FrameSource
@@ -81,47 +84,75 @@ class _AxesView:
         return array.transpose([ranks[axis] for axis in kept])
 
 
+@dataclass(frozen=True)
+class _DicomImage:
+    """What the header of a DICOM file says of the frames in it.
+
+    Attributes
+    ----------
+    path
+        The file.
+    shape
+        ``(H, W)``.
+    n_frames
+        How many there are.
+    place
+        Position along the normal of the slice in mm, and the number of the image in its series.
+    slope, intercept
+        What turns stored values into those that are meant, such as Hounsfield units.
+    """
+
+    path: Path
+    shape: tuple[int, int]
+    n_frames: int
+    place: tuple[float, float]
+    slope: float
+    intercept: float
+
+
 class _DicomFrames(FrameSource):
     """The slices of a DICOM series, ordered along the patient, or the frames of one file."""
 
     def __init__(self, paths: Sequence[Path]) -> None:
         super().__init__(DEFAULT_CACHE_BYTES)
         self._pydicom = _import("pydicom", paths[0])
-        headers = [(path, self._header(path)) for path in paths]
-        headers.sort(key=lambda item: (*_place(item[1]), natural_key(item[0].name)))
-        self._frames = [
-            (path, header, index) for path, header in headers for index in range(int(header.get("NumberOfFrames") or 1))
-        ]
+        images = [self._header(path) for path in paths]
+        images.sort(key=lambda image: (*image.place, natural_key(image.path.name)))
+        self._frames = [(image, index) for image in images for index in range(image.n_frames)]
 
     def __len__(self) -> int:
         return len(self._frames)
 
     def shape(self, t: int) -> tuple[int, int]:
-        header = self._frames[self._index(t)][1]
-        return int(header.Rows), int(header.Columns)
+        return self._frames[self._index(t)][0].shape
 
     def name(self, t: int) -> str:
-        path, header, index = self._frames[self._index(t)]
-        return f"frame {index} of {path.name}" if int(header.get("NumberOfFrames") or 1) > 1 else path.name
+        image, index = self._frames[self._index(t)]
+        return f"frame {index} of {image.path.name}" if image.n_frames > 1 else image.path.name
 
-    def _header(self, path: Path) -> Any:
-        try:
-            header = self._pydicom.dcmread(path, stop_before_pixels=True)
-        except (OSError, self._pydicom.errors.InvalidDicomError) as error:
-            raise FrameError(f"cannot read {path.name}: {error}") from error
-        if "Rows" not in header or "Columns" not in header:
-            raise FrameError(f"{path.name} has no image in it")
-        return header
+    def _header(self, path: Path) -> _DicomImage:
+        with _reading(path, "cannot read {name}: {reason}", self._pydicom.errors.BytesLengthException):
+            try:
+                header = self._pydicom.dcmread(path, stop_before_pixels=True)
+            except self._pydicom.errors.InvalidDicomError as error:
+                raise FrameError(f"cannot read {path.name}: {error}") from error
+            if "Rows" not in header or "Columns" not in header:
+                raise FrameError(f"{path.name} has no image in it")
+            return _DicomImage(
+                path=path,
+                shape=(int(header.Rows), int(header.Columns)),
+                n_frames=int(header.get("NumberOfFrames") or 1),
+                place=_place(header),
+                slope=float(header.get("RescaleSlope") or 1),
+                intercept=float(header.get("RescaleIntercept") or 0),
+            )
 
     def _read(self, t: int) -> AnyArray:
-        path, header, index = self._frames[t]
-        try:
-            pixels: AnyArray = self._pydicom.pixels.pixel_array(path, index=index)
-        except AttributeError as error:  # how pydicom says that an element is missing
-            raise FrameError(f"cannot read {path.name}: {error}") from error
-        slope, intercept = float(header.get("RescaleSlope") or 1), float(header.get("RescaleIntercept") or 0)
-        if (slope, intercept) != (1, 0):
-            pixels = (pixels * slope + intercept).astype(np.float32)
+        image, index = self._frames[t]
+        with _reading(image.path, "cannot read {name}: {reason}", self._pydicom.errors.BytesLengthException):
+            pixels: AnyArray = self._pydicom.pixels.pixel_array(image.path, index=index)
+        if (image.slope, image.intercept) != (1, 0):
+            pixels = (pixels * image.slope + image.intercept).astype(np.float32)
         return pixels
 
 
@@ -137,12 +168,11 @@ def _place(header: Any) -> tuple[float, float]:
 
 def _open_nifti(path: Path, axis: int, rgb: bool | None) -> FrameSource:
     nibabel = _import("nibabel", path)
-    try:
+    own_errors = (nibabel.filebasedimages.ImageFileError, nibabel.spatialimages.HeaderDataError)
+    with _reading(path, "cannot read {name}: it is truncated, damaged or no NIfTI ({reason})", *own_errors):
         image = nibabel.load(path)
         # A slice of a compressed file costs reading all before it, so that is read once; others stay on the disk.
         data = np.asanyarray(image.dataobj) if path.name.lower().endswith(".gz") else image.dataobj
-    except (OSError, EOFError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
-        raise FrameError(f"cannot read {path.name}: it is truncated, damaged or no NIfTI ({error})") from error
     if data.dtype.names:
         raise FrameError(f"{path.name} holds colours as {data.dtype}, which is not supported; save it as tif")
     kept = [number for number, length in enumerate(data.shape) if length > 1 or number < 2]
@@ -151,7 +181,7 @@ def _open_nifti(path: Path, axis: int, rgb: bool | None) -> FrameSource:
 
 def _open_zarr(path: Path, axis: int, rgb: bool | None) -> FrameSource:
     zarr = _import("zarr", path)
-    try:
+    with _reading(path, "cannot read {name} as zarr: {reason}"):
         node = zarr.open(str(path), mode="r")
         if not hasattr(node, "shape"):
             attributes = dict(node.attrs)
@@ -161,10 +191,22 @@ def _open_zarr(path: Path, axis: int, rgb: bool | None) -> FrameSource:
                 held = ", ".join(names) or "no array"
                 raise FrameError(f"{path.name} is a group that holds {held}: give the path of one array in it")
             node = node[names[0]]
-    except (OSError, KeyError, IndexError, TypeError) as error:
-        raise FrameError(f"cannot read {path.name} as zarr: {error}") from error
     kept = [number for number, length in enumerate(node.shape) if length > 1 or number >= len(node.shape) - 2]
     return as_frames(_AxesView(node, kept), axis=axis, rgb=rgb)
+
+
+@contextmanager
+def _reading(path: Path, sentence: str, *own_errors: type[Exception]) -> Iterator[None]:
+    """Say in a sentence, with the ``{name}`` of the file and the ``{reason}``, that a library cannot read it.
+
+    ``own_errors`` are those of the library that descend from none of :data:`.damage.DECODING_ERRORS`.
+    """
+    try:
+        yield
+    except FrameError:
+        raise
+    except (*DECODING_ERRORS, *own_errors) as error:
+        raise FrameError(sentence.format(name=path.name, reason=reason_of(error))) from error
 
 
 def _import(package: str, path: Path) -> Any:

@@ -16,12 +16,10 @@ from ..bounded_cache import BoundedCache
 from ..errors import FrameError
 from ..types import AnyArray
 from .contrast import colours_of
+from .damage import DECODING_ERRORS, reason_of
 
 #: Decoded frames that a source keeps, in bytes.
 DEFAULT_CACHE_BYTES = 256 << 20
-
-#: What array-likes raise when a chunk behind them is missing or damaged.
-_READING_ERRORS = (OSError, ValueError, KeyError, IndexError, TypeError, RuntimeError)
 
 
 class FrameSource(Sequence[AnyArray], ABC):
@@ -96,8 +94,8 @@ class FrameSource(Sequence[AnyArray], ABC):
         except FrameError as error:
             name = self.name(t)
             raise error if name in str(error) else FrameError(f"{name}: {error}") from error
-        except _READING_ERRORS as error:
-            raise FrameError(f"cannot read {self.name(t)}: {str(error) or type(error).__name__}") from error
+        except DECODING_ERRORS as error:  # a chunk behind an array-like is missing or damaged
+            raise FrameError(f"cannot read {self.name(t)}: {reason_of(error)}") from error
         if 0 in frame.shape:
             raise FrameError(f"{self.name(t)} is empty: its shape is {frame.shape}")
         frame = frame.view()

@@ -89,7 +89,7 @@ def choose_device(name: str = "auto") -> torch.device:
     if name == "auto":
         return torch.device(next(kind for kind, there in present.items() if there))
     kind, _, number = name.partition(":")
-    if kind not in present or (number and not number.isdigit()):
+    if kind not in present or (number and not number.isdecimal()):
         raise ModelError(f"the device must be auto, cuda, mps or cpu; got {name!r}")
     if not present[kind]:
         there = " or ".join(other for other, here in present.items() if here)

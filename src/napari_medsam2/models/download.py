@@ -164,7 +164,7 @@ def _take(remote: RemoteFile, file: BinaryIO, progress: Progress | None, stopped
             raise ServerError(f"{host(remote.url)} could not go on after {start} bytes; try again from the start")
         else:
             raise ServerError(refused(remote.url, answer.status_code))
-        size = int(length) if length.isdigit() else remote.size
+        size = int(length) if length.isdecimal() else remote.size
         if remote.size not in (None, size):
             raise ServerError(f"{remote.url} should have {remote.size} bytes, and the server has {size}")
         for block in answer.iter_raw():

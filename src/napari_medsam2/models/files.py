@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 from ..errors import CheckpointError, DownloadError, DownloadStopped, ModelError, ServerError, UserError
 from .download import Progress, bytes_here, check_space, fetch, sha256_of
+from .places import expanded
 from .registry import MODELS, ModelEntry, entry_of_file, find_entry, local_file, megabytes, models_folder, own_file
 from .remote import HUB, RemoteFile, ask_hub, ask_server, hub_address
 
@@ -119,7 +120,7 @@ def import_model(file: str | Path, name: str | None = None, *, progress: Progres
     CheckpointError
         If the file cannot be used.
     """
-    file = Path(file).expanduser()
+    file = expanded(file)
     if not file.is_file():
         raise ModelError(f"{file} is a folder; name the file in it" if file.is_dir() else f"there is no file {file}")
     entry = find_entry(name) if name else entry_of_file(file)

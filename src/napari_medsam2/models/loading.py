@@ -12,6 +12,7 @@ from ..errors import CheckpointError, ModelError
 from ..network.sam2.config import BEHAVIOURS
 from .device import PRECISIONS, Model, autocast, choose_device
 from .notices import Notice, OnNotice, Remedy, as_warning, does_not_fit
+from .places import expanded
 from .registry import MODELS, ModelEntry, entry_of_file, local_file, no_such
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def load_model(
 def _located(name_or_path: str | Path) -> tuple[ModelEntry | None, Path]:
     """The file of a model, and its entry unless it is a file of the user's own."""
     entry = MODELS.get(str(name_or_path).lower())
-    path = local_file(entry) if entry else Path(name_or_path).expanduser()
+    path = local_file(entry) if entry else expanded(name_or_path)
     if not path.is_file():
         raise ModelError(_how_to_get(entry, path) if entry else no_such(str(name_or_path)))
     return entry or entry_of_file(path), path
@@ -137,14 +138,18 @@ def _build(
         if precision == "bfloat16":
             raise ModelError(f"{path.name} is a micro network, which runs in float32 only; leave the precision away")
         sizes = micro_config(path, settings or {})
-        network = MicroNetwork(replace(sizes, image_size=image_size) if image_size else sizes)
+        sizes = replace(sizes, image_size=image_size) if image_size else sizes
+        with _told_by_this_version(path):
+            network = MicroNetwork(sizes)
     else:
         from ..network.sam2.network import empty_sam2
 
         config = trained_config(path) or recognise(weights)
         size = image_size or (entry.image_size if entry else config.image_size)
         behaviour = BEHAVIOURS[entry.behaviour] if entry else config.behaviour
-        network = empty_sam2(replace(config, image_size=size, behaviour=behaviour))
+        config = replace(config, image_size=size, behaviour=behaviour)
+        with _told_by_this_version(path):
+            network = empty_sam2(config)
         network.autocast = autocast(precision, device)
     fit(network, weights)
     return network
@@ -156,10 +161,8 @@ def trained_config(path: Path) -> Sam2Config | None:
     from ..network.sam2.config import sam2_config
 
     told = load_config(path, "sam2")
-    try:
+    with _told_by_this_version(path):
         return None if told is None else sam2_config(told)
-    except (TypeError, ValueError) as error:
-        raise CheckpointError(f"the configuration in {path} is not one of this version: {error}") from error
 
 
 def micro_config(path: Path, settings: Mapping[str, object]) -> MicroConfig:
@@ -167,9 +170,20 @@ def micro_config(path: Path, settings: Mapping[str, object]) -> MicroConfig:
     from ..network.micro.encoder import MicroConfig
 
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
-    try:
+    with _told_by_this_version(path):
         return MicroConfig(**told)  # type: ignore[arg-type]
-    except (TypeError, ValueError) as error:
+
+
+@contextmanager
+def _told_by_this_version(path: Path) -> Iterator[None]:
+    """Say of a configuration in a file that no network can be built of it."""
+    from .shortage import is_shortage
+
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        if is_shortage(error):
+            raise
         raise CheckpointError(f"the configuration in {path} is not one of this version: {error}") from error
 
 

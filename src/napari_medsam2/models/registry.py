@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
+from .places import cache_folder, expanded
 from .remote import HUB, cached_file, hub_address
 
 if sys.version_info >= (3, 11):
@@ -132,10 +133,7 @@ def groups() -> dict[str, list[ModelEntry]]:
 def models_folder() -> Path:
     """Where downloaded models are kept: ``$NAPARI_MEDSAM2_MODELS``, or a folder in the user's cache."""
     chosen = os.environ.get("NAPARI_MEDSAM2_MODELS")
-    if chosen:
-        return Path(chosen).expanduser()
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache) if cache else Path.home() / ".cache") / "napari-medsam2" / "models"
+    return expanded(chosen) if chosen else cache_folder() / "napari-medsam2" / "models"
 
 
 def own_file(entry: ModelEntry) -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..errors import DownloadError, ServerError
+from .places import cache_folder, expanded
 
 HUB = "https://huggingface.co"
 _TIMEOUT_S = 10.0
@@ -66,12 +67,9 @@ def hub_cache() -> Path:
     """The cache that all programs that use the hub share: ``$HF_HUB_CACHE``, or ``hub`` in ``$HF_HOME``."""
     named = os.environ.get("HF_HUB_CACHE") or os.environ.get("HUGGINGFACE_HUB_CACHE")
     if named:
-        return Path(named).expanduser()
+        return expanded(named)
     home = os.environ.get("HF_HOME")
-    if home:
-        return Path(home).expanduser() / "hub"
-    cache = os.environ.get("XDG_CACHE_HOME")
-    return (Path(cache).expanduser() if cache else Path.home() / ".cache") / "huggingface" / "hub"
+    return (expanded(home) if home else cache_folder() / "huggingface") / "hub"
 
 
 def cached_file(repo: str, file: str) -> Path | None:
@@ -93,14 +91,15 @@ def ask_hub(repo: str, file: str) -> RemoteFile:
     ServerError
         If there is no such file, it is not ours to have, or the hub cannot be reached.
     """
+    url, endpoint = hub_address(repo, file), hub_endpoint()
+    if not _is_address(endpoint):  # the hub's library, imported below, fails on some of these
+        raise DownloadError(f"HF_ENDPOINT must be an address such as {HUB}; got {endpoint!r}")
+    refuse_offline(url)
+
     from huggingface_hub import get_hf_file_metadata
     from huggingface_hub.errors import EntryNotFoundError, GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
     from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # public, but not marked so
 
-    url, endpoint = hub_address(repo, file), hub_endpoint()
-    if not url.startswith(("http://", "https://")):
-        raise DownloadError(f"HF_ENDPOINT must be an address such as {HUB}; got {endpoint!r}")
-    refuse_offline(url)
     try:
         found = get_hf_file_metadata(url, timeout=_seconds("HF_HUB_ETAG_TIMEOUT"), library_name="napari-medsam2")
     except GatedRepoError as error:
@@ -130,6 +129,15 @@ def ask_hub(repo: str, file: str) -> RemoteFile:
     )
 
 
+def _is_address(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        web = parts.scheme in ("http", "https") and endpoint.isprintable()
+        return web and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets without an end, a port that is no number
+        return False
+
+
 def ask_server(url: str) -> RemoteFile:
     """Look up a file at a plain address.
 
@@ -156,7 +164,7 @@ def ask_server(url: str) -> RemoteFile:
     marks = [answer.headers.get(name, "") for name in ("ETag", "Last-Modified")]
     return RemoteFile(
         url=url,
-        size=int(length) if length.isdigit() else None,
+        size=int(length) if length.isdecimal() else None,
         sha256=None,
         version="|".join([*marks, length] if any(marks) else [url, length]),
     )

@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...errors import ConfigError
+
 
 @dataclass(frozen=True)
 class MicroConfig:
@@ -25,6 +27,11 @@ class MicroConfig:
         Dimensions of the pixel features that the ridge regression works on.
     heads, head_dim
         Of the cosine attention to memory.
+
+    Raises
+    ------
+    ConfigError
+        If a size is no positive number, or the input cannot be halved four times.
     """
 
     image_size: int = 256
@@ -33,6 +40,17 @@ class MicroConfig:
     match_dim: int = 32
     heads: int = 4
     head_dim: int = 16
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            several = name == "widths"
+            sizes = value if several and isinstance(value, tuple) else (value,)
+            if not all(type(size) is int and size > 0 for size in sizes) or len(sizes) != (4 if several else 1):
+                right = "four positive whole numbers" if several else "a positive whole number"
+                raise ConfigError(f"{name} of the micro network must be {right}; got {value!r}")
+        for name in ("image_size", "region_size"):
+            if getattr(self, name) % 16:
+                raise ConfigError(f"{name} of the micro network must be a multiple of 16; got {getattr(self, name)}")
 
 
 @dataclass(frozen=True)
