@@ -1,4 +1,4 @@
-"""Prompts that come late, and undo: a run takes them up, and everything can be taken back."""
+"""Prompts that come late, and those that correct what was found."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import threading
 import numpy as np
 import pytest
 import torch
-from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session, state
+from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session
 
-from napari_medsam2.errors import PromptError
 from napari_medsam2.geometry.overlap import dice
 from napari_medsam2.models.device import Model
 from napari_medsam2.models.loading import load_model
-from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_medsam2.prompts import MaskPrompt, PointPrompt
 from napari_medsam2.session.options import SessionOptions
 from napari_medsam2.session.session import Session
-
-# ---- corrections -----------------------------------------------------------------------------------------------------
 
 
 def test_a_prompt_in_the_middle_of_a_run_takes_effect_at_the_next_frame():
@@ -287,156 +284,6 @@ def test_a_red_click_in_the_middle_of_what_was_followed_ends_it_there(region):
     session.add(PointPrompt(4, float(y), float(x), positive=False))
     list(session.propagate())
     assert [session.result(t).area > 0 for t in range(8)] == [True] * 4 + [False] * 4
-
-
-# ---- undo ------------------------------------------------------------------------------------------------------------
-
-
-def test_undo_and_redo_restore_prompts_results_and_memory():
-    session, masks = stack_session()
-    states = [state(session)]
-    session.add(click(2, masks))
-    session.segment(2)
-    states.append(state(session))
-    list(session.propagate())
-    states.append(state(session))
-    session.replace_prompts(1, 4, [box(4, masks)])
-    session.segment(4)
-    states.append(state(session))
-    session.reset()
-    states.append(state(session))
-    for expected in reversed(states[:-1]):
-        assert session.undo()
-        assert state(session) == expected
-    assert not session.undo()
-    for expected in states[1:]:
-        assert session.redo()
-        assert state(session) == expected
-    assert not session.redo()
-    session.undo()
-    session.add(click(6, masks))
-    assert not session.redo(), "a new change ends what can be redone"
-
-
-def test_undo_of_a_prompt_during_a_run_goes_on_as_if_it_had_not_been():
-    session, masks = stack_session()
-    session.add(click(0, masks))
-    run = session.propagate()
-    for _ in range(4):
-        next(run)
-    session.add(MaskPrompt(2, masks[2]))
-    assert next(run).frame == 2
-    session.undo()
-    assert [r.frame for r in run] == [4, 5, 6, 7]
-    assert session.objects == (1,) and len(session.prompts) == 1
-
-
-def test_undo_of_the_run_itself_ends_it():
-    session, masks = stack_session()
-    session.add(click(0, masks))
-    run = session.propagate()
-    for _ in range(4):
-        next(run)
-    session.undo()
-    assert list(run) == []
-    assert session.results == {} and len(session.prompts) == 1
-
-
-@pytest.mark.parametrize(
-    ("change", "found"),
-    [
-        (lambda session, masks: session.add(click(4, masks)), []),
-        (lambda session, masks: session.segment(3), [0, 3]),
-        (lambda session, masks: session.redo(), [0, 1, 2, 3, 4, 5, 6, 7]),
-    ],
-)
-def test_a_run_that_was_undone_does_not_go_on_when_something_else_is_done_meanwhile(change, found):
-    session, masks = stack_session()
-    session.add(click(0, masks))
-    run = session.propagate()
-    next(run)
-    session.undo()
-    change(session, masks)
-    list(run)
-    assert sorted(frame for frame, _ in session.results) == found
-
-
-def test_removing_the_last_prompt_leaves_nothing():
-    session, masks = stack_session()
-    prompt = box(1, masks)
-    session.add(prompt)
-    list(session.propagate())
-    session.remove(BoxPrompt(1, prompt.y0, prompt.x0, prompt.y1, prompt.x1))
-    assert session.results == {} and session.prompts == () and len(session.memory()) == 0
-
-
-# ---- erased frames ---------------------------------------------------------------------------------------------------
-
-
-def nothing(frame, **options):
-    return MaskPrompt(frame, np.zeros((64, 64), bool), **options)
-
-
-def test_an_empty_mask_beside_another_prompt_says_that_the_object_is_not_on_its_frame():
-    session, _ = stack_session()
-    session.add(PointPrompt(2, 32, 23))
-    list(session.propagate())
-    session.add(nothing(5))
-    again = {result.frame for result in session.propagate()}
-    erased = session.result(5)
-    assert 5 in again and erased.absent and erased.prompted
-    assert (erased.confidence, erased.objectness) == (1.0, 0.0)
-    assert all(session.result(t).area for t in (0, 1, 2, 3, 4, 6, 7))
-    assert 5 not in session.memory()
-    assert session.undo() and session.undo()
-    assert session.result(5).area
-
-
-def test_an_erased_frame_is_no_source_and_two_in_a_row_end_the_object():
-    session, _ = stack_session()
-    session.add(PointPrompt(2, 32, 23))
-    session.add(nothing(4))
-    session.add(nothing(5))
-    run = list(session.propagate())
-    assert sorted(result.frame for result in run) == list(range(8))
-    assert [t for t in range(8) if session.result(t).area] == [0, 1, 2, 3]
-
-
-def test_an_empty_mask_without_another_prompt_is_refused_and_changes_nothing():
-    session, masks = stack_session()
-    for given in ((), (PointPrompt(5, 32, 26),), (PointPrompt(3, 5, 5, positive=False),)):
-        for prompt in given:
-            session.add(prompt)
-        before = state(session)
-        with pytest.raises(PromptError, match="mask on frame 5 is empty, and object 1 has no prompt on another frame"):
-            session.add(nothing(5))
-        assert state(session) == before
-    session.add(MaskPrompt(5, masks[5]))  # beside a drawn mask it is no more than a part of the drawing
-    session.add(nothing(5))
-    assert session.segment(5).area == masks[5].sum()
-
-
-def test_erased_frames_go_with_the_last_prompt_that_says_where_the_object_is():
-    session, _ = stack_session()
-    seed = PointPrompt(2, 32, 23)
-    session.add(seed)
-    session.add(nothing(5))
-    list(session.propagate())
-    session.remove(seed)
-    assert session.prompts == () and not session.results
-    assert session.undo()
-    assert len(session.prompts) == 2 and session.result(5).absent
-
-
-def test_erasing_works_in_a_flow_and_beside_a_region():
-    for session in (
-        stack_session(region=True)[0],
-        Session(blob_model(), moving_disc()[0], mode="flow", contrast=PLAIN),
-    ):
-        session.add(PointPrompt(2, 32, 23))
-        session.add(nothing(0))
-        list(session.propagate())
-        assert session.result(0).absent and session.result(7).area
 
 
 @pytest.mark.parametrize(("mode", "kind"), [("stack", "box"), ("flow", "box"), ("stack", "click")])

@@ -1,38 +1,19 @@
-"""What a user of a session notices: results, order, memory, corrections, undo, caches, errors."""
+"""What a user of a session notices: results, order, memory, several objects, caches, errors."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from fakes import PLAIN, BlobNetwork, blob_model, box, click, disc, moving_disc, stack_session, state
-from scipy import ndimage
+from fakes import PLAIN, blob_model, box, click, disc, moving_disc, stack_session, state
 
 from napari_medsam2.errors import PromptError, SessionError
 from napari_medsam2.models.device import Model
 from napari_medsam2.network.micro.encoder import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
-from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt
-from napari_medsam2.segment.corrections import clicked_away
+from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_medsam2.session.options import SessionOptions
 from napari_medsam2.session.session import Session
-
-
-def flow_frames(colours) -> list[np.ndarray]:
-    """One disc of the given colour a frame, somewhere else each time."""
-    frames = []
-    for t, colour in enumerate(colours):
-        frame = np.full((48, 64, 3), 10, np.uint8)
-        frame[disc((48, 64), 14 + 5 * (t % 5), 15 + 9 * (t % 4), 7)] = colour
-        frames.append(frame)
-    return frames
-
-
-def flow_session(colours=((200, 40, 40),) * 6, **options) -> Session:
-    return Session(blob_model(), flow_frames(colours), mode="flow", contrast=PLAIN, **options)
-
 
 # ---- stacks ----------------------------------------------------------------------------------------------------------
 
@@ -105,73 +86,6 @@ def test_patience_can_be_endless():
     assert all(r.seconds > 0 for r in session.propagate())
 
 
-# ---- flows -----------------------------------------------------------------------------------------------------------
-
-
-def test_one_prompt_in_a_flow_finds_the_object_in_every_image():
-    session = flow_session()
-    session.add(PointPrompt(2, 24, 33))
-    results = list(session.propagate())
-    assert [r.frame for r in results] == [2, 0, 1, 3, 4, 5]
-    for t, frame in enumerate(session.frames):
-        np.testing.assert_array_equal(session.result(t).mask, frame[..., 0] > 100)
-    calls = session.model.network.calls.segmented
-    assert all(call.mode == "flow" for call in calls)
-    assert all(call.neighbour_mask is None for call in calls)
-    assert all(recall.slot is None and recall.offset is None for call in calls for recall in call.recalls)
-    assert {len(call.recalls) for call in calls} == {0, 1, 2, 3, 4, 5}
-
-
-def test_only_confident_frames_are_remembered_in_a_flow():
-    session = flow_session([(200, 40, 40)] * 3 + [(90, 18, 18)] + [(200, 40, 40)])
-    session.add(PointPrompt(0, 14, 15))
-    list(session.propagate())
-    assert session.result(3).mask.any() and session.result(3).confidence < 0.5
-    assert [e.frame for e in session.memory().entries] == [0, 1, 2, 4]
-
-
-def test_memories_of_similar_images_weigh_more():
-    session = flow_session([(200, 40, 40), (200, 150, 40), (200, 40, 40), (200, 150, 40)])
-    session.add(PointPrompt(0, 14, 15))
-    session.add(PointPrompt(1, 19, 24))
-    list(session.propagate())
-    weights = [recall.weight for recall in session.model.network.calls.segmented[2].recalls]
-    assert weights[0] > 1 > weights[1]
-
-
-def test_a_second_pass_does_the_early_frames_again():
-    session = flow_session(passes=2)
-    session.add(PointPrompt(0, 14, 15))
-    frames = [r.frame for r in session.propagate()]
-    assert frames[:6] == list(range(6))
-    assert frames[6:] == [1, 2, 3, 4], "frame 5 saw all there is the first time"
-    assert [e.frame for e in session.memory().entries if e.pinned] == [0]
-
-
-def test_a_late_template_queues_the_frames_done_so_far_once():
-    session = flow_session()
-    session.add(PointPrompt(0, 14, 15))
-    run = session.propagate()
-    assert [next(run).frame for _ in range(4)] == [0, 1, 2, 3]
-    session.add(PointPrompt(2, 24, 33))
-    assert [r.frame for r in run] == [2, 4, 5, 1, 3]
-
-
-def test_the_bank_can_be_chosen_and_sampling_repeats():
-    session = flow_session(bank="fifo")
-    session.add(PointPrompt(0, 14, 15))
-    list(session.propagate())
-    assert {recall.weight for call in session.model.network.calls.segmented for recall in call.recalls} == {1.0}
-
-    def weights(seed):
-        session = flow_session(seed=seed)
-        session.add(PointPrompt(0, 14, 15))
-        list(session.propagate())
-        return [[recall.weight for recall in call.recalls] for call in session.model.network.calls.segmented]
-
-    assert weights(1) == weights(1) != weights(5)
-
-
 # ---- several objects -------------------------------------------------------------------------------------------------
 
 
@@ -237,147 +151,6 @@ def test_a_second_propagation_encodes_nothing_and_gives_the_same():
         for t in first:
             np.testing.assert_array_equal(first[t].mask, second[t].mask)
             assert first[t].window == second[t].window
-
-
-class FinerBlobs(BlobNetwork):
-    """Wants to see frames with a box twice as finely; notes the side of every input that it segments."""
-
-    box_detail = 2.0
-
-    def __init__(self) -> None:
-        super().__init__(64)
-        self.seen: list[int] = []
-
-    def encode_image(self, image):
-        self.image_size = image.shape[-1]
-        return super().encode_image(image)
-
-    def segment(self, features, *args, **kwargs):
-        self.seen.append(features.levels[0].shape[-1])
-        return super().segment(features, *args, **kwargs)
-
-    def encode_memory(self, features, *args, **kwargs):
-        self.image_size = features.levels[0].shape[-1]
-        assert self.image_size == 64, "what is remembered is as fine as the other frames"
-        return super().encode_memory(features, *args, **kwargs)
-
-
-@pytest.mark.parametrize("region", [False, True])
-def test_a_frame_with_a_box_is_also_seen_more_finely_and_remembered_like_the_others(region):
-    frames, masks = moving_disc(4)
-    network = FinerBlobs().eval()
-    model = Model(name="blobs", network=network, device=torch.device("cpu"), region=region)
-    session = Session(model, frames, mode="stack", contrast=PLAIN)
-    session.add(box(1, masks))
-    for result in session.propagate():
-        np.testing.assert_array_equal(result.mask, masks[result.frame])
-    assert sorted(network.seen) == [64, 64, 64, 64, 128]
-    network.calls.clear()
-    session.add(click(1, masks))
-    assert session.segment(1).mask.any() and network.calls.encoded == 0, "a click beside the box waits for no image"
-    session.reset()
-    network.seen.clear()
-    session.add(click(1, masks))
-    assert session.segment(1).mask.any() and set(network.seen) == {64}
-
-
-def test_changes_that_belong_together_are_undone_as_one():
-    session, masks = stack_session(3)
-    session.add(click(0, masks, object_id=1))
-    stroke = object()
-    for number in (1, 2):
-        session.replace_prompts(number, 1, [MaskPrompt(1, masks[1], number)], together=stroke)
-        session.segment(1, number)
-    session.replace_prompts(3, 1, [MaskPrompt(1, masks[1], 3)], together=object())
-    for expected in ({(0, 1), (1, 1), (1, 2)}, {(0, 1)}, set()):
-        assert session.undo()
-        assert {(prompt.frame, prompt.object_id) for prompt in session.prompts} == expected
-    assert session.redo() and session.redo() and len(session.prompts) == 3
-    session.replace_prompts(3, 1, [MaskPrompt(1, masks[1], 3)], together=stroke)
-    assert session.undo() and len(session.prompts) == 3, "after an undo it is another change"
-
-
-class Generous(BlobNetwork):
-    """Is half sure of a margin around the blob, which is shown with a box."""
-
-    def segment(self, features, prompts, recalls, **kwargs):
-        said = super().segment(features, prompts, recalls, **kwargs)
-        blob = said.logits[0, 0].numpy() > 0
-        margin = torch.from_numpy(ndimage.binary_dilation(blob) & ~blob)
-        boxed = prompts is not None and len(prompts.boxes) > 0
-        return replace(said, logits=said.logits.masked_fill(margin, -1.0), threshold=-2.0 if boxed else 0.0)
-
-
-def test_the_threshold_of_a_mask_is_the_network_s_and_memory_does_without():
-    frames, masks = moving_disc(2)
-    model = Model(name="blobs", network=Generous().eval(), device=torch.device("cpu"), region=False)
-    session = Session(model, frames, mode="stack", contrast=PLAIN)
-    session.add(box(0, masks))
-    first, second = session.propagate()
-    np.testing.assert_array_equal(first.mask, ndimage.binary_dilation(masks[0]))
-    np.testing.assert_array_equal(second.mask, masks[1])
-    remembered = session.memory().entries[0].payload.tokens["mask"][0, 0].numpy() > 0
-    np.testing.assert_array_equal(remembered, masks[0])
-
-
-class GenerousInBoxes(Generous):
-    """Shows the margin inside of boxes only."""
-
-    def segment(self, features, prompts, recalls, **kwargs):
-        said = super().segment(features, prompts, recalls, **kwargs)
-        return replace(said, threshold=0.0, threshold_in_boxes=-2.0)
-
-
-def test_a_threshold_for_boxes_is_for_what_is_in_them():
-    frames, masks = moving_disc(2)
-    model = Model(name="blobs", network=GenerousInBoxes().eval(), device=torch.device("cpu"), region=False)
-    session = Session(model, frames, mode="flow", contrast=PLAIN)
-    given = BoxPrompt(0, 24.5, 14.5, 39.5, 20.5)  # the left part of the disc
-    session.add(given)
-    first, second = session.propagate()
-    expected = masks[0] | ndimage.binary_dilation(masks[0]) & (np.arange(64) <= 20)
-    np.testing.assert_array_equal(first.mask, expected)
-    np.testing.assert_array_equal(second.mask, masks[1])
-
-
-class Sloping(BlobNetwork):
-    """Is less and less sure towards the right, and shows what it is half sure of."""
-
-    def segment(self, features, prompts, recalls, **kwargs):
-        said = super().segment(features, prompts, recalls, **kwargs)
-        slope = torch.linspace(3.0, -3.0, said.logits.shape[-1])
-        return replace(said, logits=slope.expand_as(said.logits).contiguous(), threshold=-1.5)
-
-
-def test_a_red_click_takes_its_pixel_away_and_the_mask_elsewhere_stays_as_it_was():
-    frames, masks = moving_disc(2)
-    model = Model(name="blobs", network=Sloping().eval(), device=torch.device("cpu"), region=False)
-    session = Session(model, frames, mode="stack", contrast=PLAIN)
-    session.add(box(0, masks))
-
-    def shown(*columns):
-        session.replace_prompts(1, 0, [box(0, masks), *(PointPrompt(0, 10, x, positive=False) for x in columns)])
-        return int(session.segment(0).mask[10].sum())
-
-    without = shown()
-    assert 32 < without < 60, "shown is more than what is likelier than not"
-    assert shown(without + 3) == without, "that was not in the mask anyway"
-    assert shown(without - 1) == without - 1 and shown(without + 3, without - 4) == without - 4
-    assert shown(5) == 5, "not even where the network is sure of it in spite of the click"
-    remembered = session.memory().entries[0].payload.tokens["mask"][0, 0].numpy()
-    assert remembered[10].sum() == 5, "nor is it remembered"
-
-
-def test_a_red_click_leaves_other_parts_and_what_is_surer_alone():
-    logits = np.full((8, 20), -3.0, np.float32)
-    logits[2:6, 1:8] = np.linspace(3, 1, 7)
-    logits[2:6, 12:19] = 0.5
-    away = clicked_away(logits, logits > 0, FramePrompts.of(PointPrompt(0, 3, 5, positive=False), PointPrompt(0, 4, 3)))
-    assert away[2:6, 5:8].all() and away.sum() == 4 * 3, "the less sure end of the part, the other part not"
-    away = clicked_away(logits, logits > 0, FramePrompts.of(PointPrompt(0, 3, 15, positive=False)))
-    assert away[2:6, 12:19].all() and away.sum() == 4 * 7
-    beside = FramePrompts.of(PointPrompt(0, 3, 10, positive=False), PointPrompt(0, 3, 3))
-    assert clicked_away(logits, logits > 0, beside) is None
 
 
 def test_the_feature_cache_keeps_to_its_budget():

@@ -1,0 +1,87 @@
+"""Flows: one prompt over unrelated images, and which of them are remembered."""
+
+from __future__ import annotations
+
+import numpy as np
+from fakes import PLAIN, blob_model, disc
+
+from napari_medsam2.prompts import PointPrompt
+from napari_medsam2.session.session import Session
+
+
+def flow_frames(colours) -> list[np.ndarray]:
+    """One disc of the given colour a frame, somewhere else each time."""
+    frames = []
+    for t, colour in enumerate(colours):
+        frame = np.full((48, 64, 3), 10, np.uint8)
+        frame[disc((48, 64), 14 + 5 * (t % 5), 15 + 9 * (t % 4), 7)] = colour
+        frames.append(frame)
+    return frames
+
+
+def flow_session(colours=((200, 40, 40),) * 6, **options) -> Session:
+    return Session(blob_model(), flow_frames(colours), mode="flow", contrast=PLAIN, **options)
+
+
+def test_one_prompt_in_a_flow_finds_the_object_in_every_image():
+    session = flow_session()
+    session.add(PointPrompt(2, 24, 33))
+    results = list(session.propagate())
+    assert [r.frame for r in results] == [2, 0, 1, 3, 4, 5]
+    for t, frame in enumerate(session.frames):
+        np.testing.assert_array_equal(session.result(t).mask, frame[..., 0] > 100)
+    calls = session.model.network.calls.segmented
+    assert all(call.mode == "flow" for call in calls)
+    assert all(call.neighbour_mask is None for call in calls)
+    assert all(recall.slot is None and recall.offset is None for call in calls for recall in call.recalls)
+    assert {len(call.recalls) for call in calls} == {0, 1, 2, 3, 4, 5}
+
+
+def test_only_confident_frames_are_remembered_in_a_flow():
+    session = flow_session([(200, 40, 40)] * 3 + [(90, 18, 18)] + [(200, 40, 40)])
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    assert session.result(3).mask.any() and session.result(3).confidence < 0.5
+    assert [e.frame for e in session.memory().entries] == [0, 1, 2, 4]
+
+
+def test_memories_of_similar_images_weigh_more():
+    session = flow_session([(200, 40, 40), (200, 150, 40), (200, 40, 40), (200, 150, 40)])
+    session.add(PointPrompt(0, 14, 15))
+    session.add(PointPrompt(1, 19, 24))
+    list(session.propagate())
+    weights = [recall.weight for recall in session.model.network.calls.segmented[2].recalls]
+    assert weights[0] > 1 > weights[1]
+
+
+def test_a_second_pass_does_the_early_frames_again():
+    session = flow_session(passes=2)
+    session.add(PointPrompt(0, 14, 15))
+    frames = [r.frame for r in session.propagate()]
+    assert frames[:6] == list(range(6))
+    assert frames[6:] == [1, 2, 3, 4], "frame 5 saw all there is the first time"
+    assert [e.frame for e in session.memory().entries if e.pinned] == [0]
+
+
+def test_a_late_template_queues_the_frames_done_so_far_once():
+    session = flow_session()
+    session.add(PointPrompt(0, 14, 15))
+    run = session.propagate()
+    assert [next(run).frame for _ in range(4)] == [0, 1, 2, 3]
+    session.add(PointPrompt(2, 24, 33))
+    assert [r.frame for r in run] == [2, 4, 5, 1, 3]
+
+
+def test_the_bank_can_be_chosen_and_sampling_repeats():
+    session = flow_session(bank="fifo")
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    assert {recall.weight for call in session.model.network.calls.segmented for recall in call.recalls} == {1.0}
+
+    def weights(seed):
+        session = flow_session(seed=seed)
+        session.add(PointPrompt(0, 14, 15))
+        list(session.propagate())
+        return [[recall.weight for recall in call.recalls] for call in session.model.network.calls.segmented]
+
+    assert weights(1) == weights(1) != weights(5)
