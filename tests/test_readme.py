@@ -92,8 +92,17 @@ def test_the_keys_of_the_table_are_the_keys_there_are() -> None:
     assert {key.replace("Ctrl", "Control").replace("+", "-") for key in printed} == {*KEYS.values(), "Esc"}
 
 
+def anchors(page: Path) -> set[str]:
+    """What GitHub calls the headings of a page: their words in small letters with hyphens between, no punctuation."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
 @pytest.mark.parametrize("page", [*PAGES, "CONTRIBUTING.md"])
 def test_links_between_pages_lead_somewhere(page: str) -> None:
-    links = re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / page).read_text())
-    missing = [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
-    assert not missing
+    here = ROOT / page
+    for link in re.findall(r"\]\((?!https?:)([^)]+)", here.read_text()):
+        name, _, heading = link.partition("#")
+        there = here.parent / name if name else here
+        assert there.exists(), link
+        assert not heading or heading in anchors(there), link
