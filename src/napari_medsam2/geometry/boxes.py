@@ -21,7 +21,7 @@ def box_of_mask(mask: Mask) -> Box | None:
 
 
 def longer_side(box: Box) -> float:
-    """Of a box, in pixels."""
+    """The longer side of a box, in pixels."""
     return max(box[2] - box[0], box[3] - box[1])
 
 

@@ -58,7 +58,7 @@ class CloseUpFinder(StackFinder):
         return None if larger == window else larger
 
     def following_window(self, task: FrameTask) -> Window:
-        """As the slice before was looked at."""
+        """The window of the slice before, moved to the object; the whole frame if that was looked at as a whole."""
         shape, neighbour = self.frames.shape(task.frame), task.neighbour
         if neighbour is None or neighbour.mask.shape != shape or neighbour.window == Window.whole(shape):
             return Window.whole(shape)

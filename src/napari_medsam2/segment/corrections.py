@@ -20,9 +20,9 @@ def take_back(logits: npt.NDArray[np.float32], mask: Mask, apart: Mask | None) -
 
 
 def refused(task: FrameTask) -> Mask | None:
-    """What red clicks alone refuse of a frame that was followed: the things ``(H, W)`` that they are in the middle of.
+    """The things on a frame, bool ``(H, W)``, that negative clicks alone are in the middle of.
 
-    What was seen there is not the object, whatever the network makes of the click. ``None`` where that is nothing.
+    What was segmented there before is not the object, whatever the network makes of the click. ``None`` for none.
     """
     if task.correcting is None or task.prompts.says_where:
         return None
@@ -37,9 +37,10 @@ def union_of(*masks: Mask | None) -> Mask | None:
 
 
 def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: FramePrompts) -> Mask | None:
-    """What red clicks take out of a mask ``(H, W)``: of the part that one is on, all that is no surer than its pixel.
+    """The pixels of a mask ``(H, W)`` that negative clicks take away; ``None`` if none is on the mask.
 
-    Other parts, and what is surer, stay as they were. ``None`` if no red click is on the mask.
+    Of the connected part that a click is on, those are the pixels whose logits are no higher than at the click. Other
+    parts, and surer pixels, stay as they were.
     """
     unwanted = [(click.y, click.x) for click in prompts.negative]
     if not unwanted:

@@ -50,7 +50,7 @@ class Found:
 
     @property
     def summary(self) -> WindowPrediction:
-        """What is to be said of the frame: how sure the answer is, and where it was looked for."""
+        """What the result says of the frame: how sure the answer is, and where the object was looked for."""
         return self.whole or self.prediction
 
 
@@ -88,10 +88,10 @@ class Finder(ABC):
         return Found(prediction, logits, mask, apart)
 
     def clicked_box(self, task: FrameTask, whole: Callable[[], Found]) -> Box | None:
-        """Around what the first green click is on, on a frame that may be far larger than what the network sees of it.
+        """The box around what the first positive click is on, also on a frame far larger than the network's input.
 
-        There, the look at all of it is followed by looks at windows around the click, each half as large as the one
-        before, until two pixels of the network's input show one of the frame.
+        On such a frame the answer on the whole is compared with those in windows around the click, each half as large
+        as the one before, down to two pixels of the network's input for one of the frame.
 
         Parameters
         ----------
@@ -115,12 +115,12 @@ class Finder(ABC):
         return box_of_mask(parts[best_scale(parts, found) if windows else 0])
 
     def _apart(self, task: FrameTask, mask: Mask) -> Mask | None:
-        """What of a mask is not the object, on a frame without prompts; ``None`` where that is nothing."""
+        """The pixels of a mask ``(H, W)`` that are not the object, on a frame without prompts; ``None`` for none."""
         return None
 
 
 def without(found: Found, part: Mask) -> Found:
-    """What was found, less a part ``(H, W)`` of the frame."""
+    """The same with a part of the frame, bool ``(H, W)``, taken back."""
     logits, mask = found.logits.copy(), found.mask.copy()
     take_back(logits, mask, part)
     return replace(found, logits=logits, mask=mask, apart=part if found.apart is None else found.apart | part)

@@ -46,7 +46,7 @@ class StackFinder(Finder):
         return None
 
     def reaching(self, task: FrameTask, found: Found) -> Found:
-        """What is found in a larger window, where what was found reaches the border of its own."""
+        """Find again in a larger window, if what was found reaches the border of its own."""
         larger = self.larger_window(found, self.frames.shape(task.frame))
         return found if larger is None else self.find_in(task, larger)
 
@@ -105,7 +105,7 @@ class FollowingFinder(StackFinder):
         return self._find_boxed(task, self.reaching(task, self._find_at_best_scale(task)))
 
     def _find_at_best_scale(self, task: FrameTask) -> Found:
-        """Of windows of several sizes, what is found in one whose answer is sure and also found in the larger one.
+        """Find in windows of several sizes; take the answer that is sure and much the same in the next larger window.
 
         Where that is much smaller than its window, it is looked for once more in a smaller one.
         """

@@ -123,7 +123,7 @@ class FrameSegmenter:
 
 
 def make_finder(predictor: WindowPredictor) -> Finder:
-    """What looks for objects by the strategy of the options."""
+    """The finder of the strategy that the options name."""
     options = predictor.options
     match options.strategy:
         case Strategy.FOLLOW:

@@ -59,10 +59,10 @@ FOR_WHOLE_FRAMES = TileOptions(wanted=64.0, most=16)
 
 
 def length_of_things(prompts: FramePrompts) -> float | None:
-    """How long one thing is that the prompts show, in pixels; ``None`` if they are clicks alone.
+    """The length of one thing that the prompts show, in pixels; ``None`` if they are clicks alone.
 
-    The longer side of a box or of a separate part of a mask; of several the one in the middle, where larger parts
-    count for more.
+    It is the longer side of a box or of a separate part of a mask; of several, their median, in which parts of a mask
+    count by their area.
     """
     boxes = [(max(p.y1 - p.y0, p.x1 - p.x0), 1.0) for p in prompts.boxes]
     if prompts.mask is not None and prompts.mask.any():
@@ -129,13 +129,13 @@ def tile_windows(shape: tuple[int, int], side: int, options: TileOptions) -> lis
 
 
 def _starts(length: int, side: int, overlap: float) -> list[int]:
-    """Where tiles begin along an axis of a frame."""
+    """First pixels of the tiles along an axis of a frame."""
     count = max(math.ceil((length - side) / (side * (1 - overlap))), 0) + 1
     return [_start(round(start), length, side) for start in np.linspace(0, max(length - side, 0), count)]
 
 
 def _start(wanted: int, length: int, side: int) -> int:
-    """Where a window begins along an axis: inside the frame, and centred where the frame is narrower."""
+    """The first pixel of a window along an axis: inside the frame, or centred on a frame that is narrower."""
     return (length - side) // 2 if length <= side else min(max(wanted, 0), length - side)
 
 
@@ -160,7 +160,7 @@ def windows_on(places: Iterable[Box], shape: tuple[int, int], side: int) -> list
 
 
 def places_of(prompts: FramePrompts) -> list[Box]:
-    """Where boxes and positive clicks are, as boxes."""
+    """Boxes, and positive clicks as boxes without an extent: ``(y0, x0, y1, x1)``."""
     boxes = [(p.y0, p.x0, p.y1, p.x1) for p in prompts.boxes]
     return boxes + [(p.y, p.x, p.y, p.x) for p in prompts.positive]
 
@@ -173,7 +173,7 @@ def inside(prompts: FramePrompts, window: Window) -> FramePrompts:
 
 
 def fullest(windows: Sequence[Window], mask: Mask) -> Window:
-    """Of windows on whole pixels the one that shows most of a mask ``(H, W)``."""
+    """The window that shows most pixels of a mask ``(H, W)``; windows lie on whole pixels."""
     return max(windows, key=lambda window: int(np.count_nonzero(mask[_part_of(window, mask.shape)])))
 
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..bounded_cache import BoundedCache
 from ..geometry.window import DRAWN_LOGIT, Window, contains, crop, crop_mask, to_window
 from ..images.contrast import ContrastLike
 from ..images.frames import FrameSource
@@ -26,7 +27,6 @@ from ..network.interface import ImageFeatures, Memory, Prediction, PromptTensors
 from ..network.resample import resize
 from ..types import Mask
 from .adaptation import Adaptations, Drawn
-from .feature_cache import FeatureCache
 from .options import SegmentOptions, Strategy
 from .task import FrameTask
 
@@ -94,7 +94,7 @@ class WindowPredictor:
         self.frames = frames
         self.contrast = contrast
         self.options = options
-        self.cache = FeatureCache(cache_bytes)
+        self.cache: BoundedCache[tuple[int, Window, int], ImageFeatures] = BoundedCache(cache_bytes)
         self._cache_bytes = cache_bytes
         network = model.network
         #: Side of the network's input, in pixels.
@@ -159,7 +159,7 @@ class WindowPredictor:
         return self._features(frame, window, self.size)
 
     def recalls(self, task: FrameTask, features: ImageFeatures) -> list[Recall]:
-        """What the task's bank picks up for a frame with these features."""
+        """The memories that the task's bank picks up for these image features."""
         descriptor = descriptor_of(features)
         picks = task.bank.pick(task.frame, descriptor, n_frames=len(self.frames), reverse=task.reverse)
         drawn = [] if task.prompts else self._adaptations.drawn_among(picks, task.frame)
@@ -215,7 +215,7 @@ class WindowPredictor:
 
     def _features(self, frame: int, window: Window, size: int) -> ImageFeatures:
         encode = partial(self._encode, frame, window, size)
-        return self.cache.get(frame, window, size, encode).to(self.model.device)
+        return self.cache.get((frame, window, size), encode).to(self.model.device)
 
     def _encode(self, frame: int, window: Window, size: int) -> ImageFeatures:
         image = crop(self._prepared(frame), window, size)

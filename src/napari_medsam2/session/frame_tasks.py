@@ -14,7 +14,7 @@ from .state import Kept, ObjectState, SessionState
 
 
 def frame_task(known: ObjectState, step: Step) -> FrameTask:
-    """What the segmenter is asked for a step."""
+    """The segmenter's task for a step."""
     frame = step.frame
     alone = frame in known.prompts and known.stands_alone(frame)
     return FrameTask(

@@ -94,7 +94,7 @@ def _paint(labels: npt.NDArray[Any], depths: dict[FrameResult, int]) -> list[lis
 
 
 def _depths(areas: dict[FrameResult, int], hidden: Collection[FrameResult]) -> dict[FrameResult, int]:
-    """How many objects of a frame each is a part of, one in the other.
+    """For each object, how many others it is nested in: a part has one more than its whole.
 
     The ``hidden`` ones may be nearly as large as what they are a part of, unless that was drawn.
     """

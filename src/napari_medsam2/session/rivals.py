@@ -55,7 +55,7 @@ class Rivals:
         self._latest: tuple[list[FrameResult], npt.NDArray[np.int32]] | None = None  # label image, and what is on it
 
     def steps(self, objects: Collection[int]) -> list[Step]:
-        """What is to be asked again for these objects, when all their prompts have been answered."""
+        """The steps that ask again for these objects, once all their prompts have been answered."""
         crowds: dict[int, list[int]] = {}
         for object_id, known in sorted(self._state.objects.items()):
             for frame in known.prompted:

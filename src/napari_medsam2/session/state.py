@@ -276,7 +276,7 @@ class SessionState:
         self.revision += 1
 
     def _object(self, object_id: int) -> ObjectState:
-        """What is known of an object; nothing, if it is new."""
+        """The state of an object; a new one is added empty."""
         return self.objects.setdefault(object_id, ObjectState(object_id, self._make_bank()))
 
     def _ask_anew(self, object_id: int, frames: Collection[int]) -> None:

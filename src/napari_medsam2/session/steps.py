@@ -112,7 +112,7 @@ class Steps:
         return self._on_prompted(known, [frame])[0]
 
     def of_run(self, run: Run) -> list[Step]:
-        """What is left of a run: prompted frames first, then what they are carried to."""
+        """The steps that are left of a run: prompted frames first, then those that objects are carried to."""
         mode, span = self._state.mode, run.span
         prompted: list[list[Step]] = []
         carried: list[list[Step]] = []
