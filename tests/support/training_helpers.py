@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,8 +15,8 @@ from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.data.batches import SyntheticBatches
 from napari_medsam2.training.learning.learners import learner_for
-from napari_medsam2.training.run.files import export
-from napari_medsam2.training.run.trainer import TrainingSetup
+from napari_medsam2.training.run.files import CURVE, STATE, export
+from napari_medsam2.training.run.trainer import Trainer, TrainingSetup
 from napari_medsam2.types import Mode
 
 CPU = torch.device("cpu")
@@ -37,6 +38,25 @@ def small_micro(seed: int = 0) -> MicroNetwork:
 def small_setup(config: TrainConfig = TINY) -> TrainingSetup:
     """The small network on synthetic data."""
     return TrainingSetup(learner_for(small_micro(config.seed), config), SyntheticBatches(config))
+
+
+def trainer_in(folder: Path, config: TrainConfig = TINY) -> Trainer:
+    """A run of the small network in a folder."""
+    return Trainer(folder, config, CPU, small_setup(config))
+
+
+def steps_in(folder: Path) -> list[int]:
+    """The steps that the curve in a folder has."""
+    with (folder / CURVE).open(newline="") as file:
+        return [int(row["step"]) for row in csv.DictReader(file)]
+
+
+def same_weights(a: Path, b: Path) -> bool:
+    """Whether two runs have the same weights and averaged weights, to the bit."""
+    first, second = (torch.load(folder / STATE, weights_only=True) for folder in (a, b))
+    return all(
+        torch.equal(first[kind][name], second[kind][name]) for kind in ("network", "average") for name in first[kind]
+    )
 
 
 def write_small_micro(path: Path) -> Path:

@@ -24,7 +24,8 @@ from ...network.sam2.network import Sam2
 from ...network.sam2.vit import PlainVit
 from ..config import TrainConfig
 from ..data.batches import Batch
-from .micro_sequence import SequenceOptions, sequence_loss
+from .micro_options import SequenceOptions
+from .micro_sequence import sequence_loss
 from .sam2_sequence import sam2_sequence_loss
 
 

@@ -6,9 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...network.losses import dice_loss, soft_dice_loss
-
-__all__ = ["calibration_loss", "dice_loss", "mask_bce", "true_iou", "volume_loss"]
+from ...network.losses import soft_dice_loss
 
 
 def mask_bce(logits: Tensor, target: Tensor, balance: float) -> Tensor:
