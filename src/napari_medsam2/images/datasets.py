@@ -16,10 +16,9 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import DatasetError, FrameError
-from ..types import AnyArray, Mode
+from ..types import AnyArray, Mask, Mode
 from .conversion import as_frames
 from .damage import DECODING_ERRORS, reason_of
 from .frames import FrameSource
@@ -52,9 +51,9 @@ class Dataset:
     objects: Mapping[int, str]
     spacing: tuple[float, float, float] | None = None
 
-    def truth(self, frame: int, object_id: int) -> npt.NDArray[np.bool_]:
+    def truth(self, frame: int, object_id: int) -> Mask:
         """Bool ``(H, W)``: where the object is on a frame."""
-        mask: npt.NDArray[np.bool_] = self.masks[frame] == object_id
+        mask: Mask = self.masks[frame] == object_id
         return mask
 
 

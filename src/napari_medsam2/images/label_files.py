@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import OutputError
-from ..types import Mode
+from ..types import AnyArray, Mode
+from ..whole_file import replace_file
 from .files import TIF_SUFFIXES
 
+#: From so many bytes on, not compressed, a tif is one of the kind that may be larger than 4 GB.
+_LARGE = 2**31
 
-def save_labels(path: Path, labels: npt.NDArray[Any]) -> None:
-    """Write labels as a compressed tif that napari and Fiji open."""
-    import tifffile
 
-    big = labels.nbytes > 2**31
+def save_labels(path: Path, labels: AnyArray) -> None:
+    """Write labels as a compressed tif that napari and Fiji open, in 8 bits where that is enough.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the older file is as it was.
+    """
     smallest = np.uint8 if labels.size and labels.min() >= 0 and labels.max() < 256 else labels.dtype
-    values = labels.astype(smallest, copy=False)
-    part = path.with_name(f".{path.name}.part")  # a file is there whole or not at all
-    try:
-        tifffile.imwrite(part, values, compression="zlib", photometric="minisblack", bigtiff=big)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-LabelImage = npt.NDArray[Any]
+    _write(path, labels.astype(smallest, copy=False), bigtiff=labels.nbytes > _LARGE)
 
 
 def prepare_output(path: Path) -> None:
@@ -98,7 +97,7 @@ def _is_one_file(path: Path) -> bool:
 
 def write_labels(
     path: Path,
-    labels: Callable[[int], LabelImage],
+    labels: Callable[[int], AnyArray],
     shapes: Sequence[tuple[int, int]],
     *,
     dtype: type[np.unsignedinteger[Any]],
@@ -116,25 +115,36 @@ def write_labels(
     labels
         Label image ``(H, W)`` of a frame.
     shapes, names
-        Of all frames.
+        Of all frames: ``(H, W)``, and what they are called.
+    dtype
+        What the labels are stored as; see :func:`label_dtype`.
+    mode
+        Whether the frames are a stack or a flow.
+
+    Raises
+    ------
+    OutputError
+        If a file cannot be written; the older one is as it was.
     """
-    import tifffile
+    if not _is_one_file(path):
+        for t, file in enumerate(written_files(path, names)):
+            _write(file, labels(t).astype(dtype), metadata={"axes": "YX"})
+        return
+    height, width = (max(shape[side] for shape in shapes) for side in range(2))
 
-    try:
-        if not _is_one_file(path):
-            for t, file in enumerate(written_files(path, names)):
-                _write(tifffile, file, labels(t).astype(dtype), metadata={"axes": "YX"})
-            return
-        height, width = (max(shape[side] for shape in shapes) for side in range(2))
+    def pages() -> Iterator[AnyArray]:
+        for t, (rows, columns) in enumerate(shapes):
+            yield np.pad(labels(t).astype(dtype), ((0, height - rows), (0, width - columns)))
 
-        def pages() -> Iterator[LabelImage]:
-            for t, (rows, columns) in enumerate(shapes):
-                yield np.pad(labels(t).astype(dtype), ((0, height - rows), (0, width - columns)))
-
-        metadata = {"axes": "ZYX" if mode == "stack" else "IYX"}
-        _write(tifffile, path, pages(), metadata=metadata, shape=(len(shapes), height, width), dtype=dtype)
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error}") from error
+    shape = (len(shapes), height, width)
+    _write(
+        path,
+        pages(),
+        metadata={"axes": "ZYX" if mode == "stack" else "IYX"},
+        shape=shape,
+        dtype=dtype,
+        bigtiff=math.prod(shape) * np.dtype(dtype).itemsize > _LARGE,
+    )
 
 
 def file_names(names: Sequence[str]) -> list[str]:
@@ -146,11 +156,11 @@ def file_names(names: Sequence[str]) -> list[str]:
     return [f"{stem}.tif" for stem in stems]
 
 
-def _write(tifffile: Any, path: Path, data: Any, **options: Any) -> None:
-    """A file is there whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        tifffile.imwrite(part, data, compression="zlib", photometric="minisblack", **options)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _write(path: Path, data: AnyArray | Iterator[AnyArray], **options: Any) -> None:
+    """Write a compressed tif whole or not at all; the options are those of ``tifffile.imwrite``."""
+    import tifffile
+
+    def write(draft: Path) -> None:
+        tifffile.imwrite(draft, data, compression="zlib", photometric="minisblack", **options)
+
+    replace_file(path, write, wrapped_in=(struct.error,))  # a number that is too large for a field of the tif
