@@ -74,7 +74,7 @@ def _cannot_write(path: Path, error: Exception) -> str:
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
     full = full or (path.parent.is_dir() and shutil.disk_usage(path.parent).free < _ALMOST_NOTHING)
     why = "the disk is full" if full else (str(error).splitlines() or [type(error).__name__])[0]
-    kept = f"; the {path.name} from before is untouched" if path.exists() else ""
+    kept = f"; the {path.name} from before is untouched" if path.is_file() else ""
     return f"cannot write {path}: {why}{kept}"
 
 

@@ -77,6 +77,8 @@ def test_evaluate_refuses_what_is_not_there(dataset: Path, capsys: Any) -> None:
         assert "0 to 1" in capsys.readouterr().err
     assert run("evaluate", dataset, "--loose", "0.1", "--prompt", "point") == 2
     assert "the prompt is a point" in capsys.readouterr().err
+    assert run("evaluate", dataset, "--seed", "-1") == 2
+    assert "--seed is a whole number, 0 or more; got -1" in capsys.readouterr().err
     assert run("evaluate", dataset, "--parts", "0") == 2
     assert "1 or more; got 0" in capsys.readouterr().err
     assert run("evaluate", dataset, "--corrections", "-1") == 2

@@ -1,11 +1,8 @@
-"""The command line, on a model that finds bright blobs: what it writes, and how it answers bad input."""
+"""segment, on a model that finds bright blobs: what it writes, and what it never writes over."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,26 +14,14 @@ from fakes import command as run
 from PIL import Image
 
 from napari_medsam2.cli import main as cli
-from napari_medsam2.cli.prompt_files import parse_box, parse_point, read_prompt_file
 from napari_medsam2.images.label_files import file_names
 from napari_medsam2.models import loading
-from napari_medsam2.models.registry import MODELS
-from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 pytestmark = pytest.mark.usefixtures("blobs")
 
 IMAGES, MASKS = moving_disc(6)
 POINT = "2,32,23"
 BOX = "2,25.5,16.5,38.5,29.5"
-
-
-@pytest.fixture
-def tif(tmp_path: Path) -> Path:
-    tifffile.imwrite(tmp_path / "stack.tif", IMAGES, photometric="minisblack")
-    return tmp_path / "stack.tif"
-
-
-# ---- segment
 
 
 @pytest.mark.parametrize("prompt", [("--point", POINT), ("--box", BOX), ("--point", POINT, "--point", "2,60,60,0")])
@@ -194,210 +179,3 @@ def test_a_damaged_image_in_the_middle_loses_nothing_that_was_done(tmp_path: Pat
     assert run("segment", tmp_path, "--mode", "stack", "--point", "0,32,21", "-o", out) == cli.BAD_INPUT
     assert tifffile.imread(out).any(axis=(1, 2)).tolist() == [True, True, True, False]
     assert "img3.tif" in capsys.readouterr().err.splitlines()[-1]
-
-
-BAD_SEGMENT = {
-    "no prompt": ([], "at least one prompt"),
-    "a point of two numbers": (["--point", "1,2"], "a point is F,Y,X"),
-    "a point of words": (["--point", "a,b,c"], "a point is F,Y,X"),
-    "a point on half a frame": (["--point", "1.5,2,3"], "whole number"),
-    "a point that is maybe": (["--point", "1,2,3,0.5"], "1 (on the object) or 0"),
-    "a point outside": (["--point", "1,200,3"], "200"),
-    "a frame outside": (["--point", "9,2,3"], "9"),
-    "a negative frame": (["--point=-1,2,3"], "0 or more"),
-    "a box without area": (["--box", "1,2,3,2,9"], "area"),
-    "a mask without a file": (["--mask", "1:nowhere.png"], "nowhere.png"),
-    "a mask without a frame": (["--mask", "drawn.png"], "FRAME:FILE"),
-    "prompts that are not there": (["--prompts", "nowhere.json"], "no file nowhere.json"),
-    "no frames in the range": (["--point", POINT, "--start", "4", "--stop", "2"], "no frames from 4 up to 2"),
-    "an output of another kind": (["--point", POINT, "-o", "labels.png"], "labels are written to a .tif"),
-    "contrast without a number": (["--point", POINT, "--contrast", "nan", "1"], "finite"),
-    "contrast upside down": (["--point", POINT, "--contrast", "9", "5"], "LOW is less than HIGH; got 9 5"),
-    "an axis that is not there": (["--point", POINT, "--axis", "7"], "axis must be one of"),
-    "colours that are not there": (["--point", POINT, "--rgb"], "stack.tif is grey, and rgb=True says otherwise"),
-}
-
-
-@pytest.mark.parametrize("case", BAD_SEGMENT)
-def test_bad_input_is_a_sentence_and_exit_code_2(
-    case: str, tif: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    words, sentence = BAD_SEGMENT[case]
-    monkeypatch.chdir(tif.parent)
-    assert run("segment", tif, "--mode", "stack", "-o", "labels.tif", *words) == 2
-    error = capsys.readouterr().err.strip().splitlines()[-1]
-    assert error.startswith("napari-medsam2: ")
-    assert sentence in error
-    assert not Path("labels.tif").exists()
-
-
-@pytest.mark.parametrize(
-    ("name", "content", "sentence"),
-    [
-        ("nowhere", None, "no file or folder"),
-        ("empty", "folder", "no images in the folder"),
-        ("text.txt", b"words", "text.txt is not an image"),
-        ("bad.tif", b"II*\0", "bad.tif"),
-        ("bad.npz", b"PK", "bad.npz"),
-        ("bad.npy", b"words", "bad.npy"),
-        ("bad.nii", b"words", "bad.nii"),
-        ("bad.nii.gz", b"words", "bad.nii.gz"),
-        ("bad.dcm", b"words", "bad.dcm"),
-        ("bad.zarr", "folder", "bad.zarr"),
-    ],
-)
-def test_input_that_cannot_be_read_is_named(
-    tmp_path: Path, name: str, content: bytes | str | None, sentence: str, capsys: Any
-) -> None:
-    path = tmp_path / name
-    if content == "folder":
-        path.mkdir()
-    elif isinstance(content, bytes):
-        path.write_bytes(content)
-    assert run("segment", path, "--mode", "stack", "--point", POINT, "-o", tmp_path / "o.tif") == 2
-    error = capsys.readouterr().err
-    assert sentence in error
-    assert "Traceback" not in error
-
-
-def test_running_out_of_memory_is_said_in_words(tif: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    def load(name: str, **options: Any) -> Any:
-        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
-
-    monkeypatch.setattr(loading, "load_model", load)
-    assert run("segment", tif, "--mode", "stack", "--point", POINT, "-o", tif.with_name("o.tif")) == 2
-    assert "out of memory" in capsys.readouterr().err
-
-
-def test_a_fault_of_the_program_is_not_dressed_up(tif: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def load(name: str, **options: Any) -> Any:
-        raise RuntimeError("a bug")
-
-    monkeypatch.setattr(loading, "load_model", load)
-    with pytest.raises(RuntimeError, match="a bug"):
-        run("segment", tif, "--mode", "stack", "--point", POINT, "-o", tif.with_name("o.tif"))
-
-
-def test_the_traceback_is_there_when_asked_for(tif: Path, capsys: Any) -> None:
-    assert run("--traceback", "segment", tif, "--mode", "stack", "-o", tif.with_name("o.tif")) == 2
-    assert "Traceback" in capsys.readouterr().err
-
-
-def test_unknown_options_are_answered_by_the_parser(capsys: Any) -> None:
-    for words in (["--mode", "film"], ["--mode", "stack", "--point", "-1,1,1"]):
-        assert run("segment", "x", *words, "-o", "o.tif") == 2
-        error = capsys.readouterr().err
-        assert error.startswith("napari-medsam2: argument --") and error.count("\n") == 1
-
-
-# ---- prompts in writing
-
-
-def test_prompts_as_text() -> None:
-    assert parse_point("3,1.5,2") == PointPrompt(3, 1.5, 2)
-    assert parse_point("3,1,2,0") == PointPrompt(3, 1, 2, False)
-    assert parse_box("3,9,8,1,2") == BoxPrompt(3, 1, 2, 9, 8)
-
-
-def test_prompts_as_json(tmp_path: Path) -> None:
-    tifffile.imwrite(tmp_path / "drawn.tif", np.array([[0, 3], [4, 3]], np.uint8))
-    (tmp_path / "prompts.json").write_text(
-        json.dumps(
-            {
-                "prompts": [
-                    {"type": "point", "frame": 1, "y": 2, "x": 3, "positive": False},
-                    {"type": "mask", "frame": 0, "file": "drawn.tif", "label": 3, "object": 2},
-                ]
-            }
-        )
-    )
-    point, mask = read_prompt_file(tmp_path / "prompts.json").prompts
-    assert point == PointPrompt(1, 2, 3, False, 1)
-    assert isinstance(mask, MaskPrompt)
-    assert (mask.mask.tolist(), mask.object_id) == ([[False, True], [False, True]], 2)
-
-
-@pytest.mark.parametrize(
-    ("item", "sentence"),
-    [
-        ({"type": "scribble"}, '"type" must be one of point, box, mask'),
-        ({"type": "point", "frame": 0, "y": 1}, "also needs x"),
-        ({"type": "point", "frame": 0, "y": 1, "x": 2, "z": 3}, "has no z"),
-        ({"type": "point", "frame": 0, "y": "1", "x": 2}, "must be a number"),
-        ({"type": "point", "frame": 0, "y": 1, "x": 2, "positive": 1}, "true or false"),
-        ({"type": "point", "frame": "0", "y": 1, "x": 2}, "whole number"),
-        ({"type": "point", "frame": 0, "y": 1, "x": 2, "object": 0}, "must be 1 or more"),
-        ({"type": "mask", "frame": 0, "file": 3}, "name of an image"),
-        ({"type": "mask", "frame": 0, "file": "empty.tif"}, "is empty"),
-        ("box", '"type" must be'),
-        ({"type": ["box"]}, '"type" must be'),
-        ({"type": "point", "frame": 2, "y": 31, "x": 20, "object": 2**32}, "does not fit into a label image"),
-    ],
-)
-def test_a_prompt_that_cannot_be_used_is_named(tif: Path, item: Any, sentence: str, capsys: Any) -> None:
-    file = tif.with_name("prompts.json")
-    tifffile.imwrite(tif.with_name("empty.tif"), np.zeros((64, 64), np.uint8))
-    file.write_text(json.dumps({"prompts": [item]}))
-    assert run("segment", tif, "--mode", "stack", "--prompts", file, "-o", tif.with_name("o.tif")) == 2
-    error = capsys.readouterr().err
-    assert "prompt 0 of prompts.json" in error or "does not fit" in sentence
-    assert sentence in error
-
-
-@pytest.mark.parametrize("content", ["[]", "{}", '{"prompts": []}', "{", '{"prompts": 3}'])
-def test_a_json_file_without_prompts(tif: Path, content: str, capsys: Any) -> None:
-    file = tif.with_name("prompts.json")
-    file.write_text(content)
-    assert run("segment", tif, "--mode", "stack", "--prompts", file, "-o", tif.with_name("o.tif")) == 2
-    assert "prompts.json" in capsys.readouterr().err
-
-
-def test_a_missing_reader_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    monkeypatch.setitem(sys.modules, "nibabel", None)
-    (tmp_path / "scan.nii.gz").write_bytes(b"")
-    assert run("segment", tmp_path / "scan.nii.gz", "--mode", "stack", "--point", POINT, "-o", tmp_path / "o.tif") == 2
-    assert "pip install nibabel" in capsys.readouterr().err
-
-
-# ---- models, bench, train
-
-
-def test_bench_times_the_stages(capsys: Any, tmp_path: Path) -> None:
-    assert run("bench", "--repeats", "1", "--memories", "2", "--json", tmp_path / "b.json") == 0
-    assert "segment from 2 memories" in capsys.readouterr().out
-    assert json.loads((tmp_path / "b.json").read_text())["encode image"]["median_seconds"] > 0
-    assert run("bench", "--repeats", "0") == 2
-
-
-def test_models_are_listed_and_described(capsys: Any) -> None:
-    assert run("models", "list") == 0
-    listed = capsys.readouterr().out
-    assert all(name in listed for name in MODELS)
-    assert run("models", "info", "medsam2") == 0
-    assert "2504.03600" in capsys.readouterr().out
-    assert run("models", "info", "medsam3") == 2
-    assert "the models are micro" in capsys.readouterr().err
-
-
-def test_the_command_needs_no_torch_to_list_models_or_explain_itself() -> None:
-    code = (
-        "import sys; from napari_medsam2.cli.main import main; main(['models', 'list']); main([]);"
-        "sys.exit(bool({'torch', 'napari'} & set(sys.modules)))"
-    )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode == 0
-
-
-def test_the_package_runs_as_a_module() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "napari_medsam2", "--version"],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "COLUMNS": "120"},
-    )
-    assert (done.returncode, done.stdout.split()[0]) == (0, "napari-medsam2")
-
-
-def test_train_has_the_options_of_the_training_room(capsys: Any) -> None:
-    assert run("train", "--help") == 0
-    assert "--resume" in capsys.readouterr().out

@@ -21,7 +21,13 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("masks", "words"), [(MASKS.astype(str), "<U"), (MASKS * 1j, "complex128"), (np.where(MASKS, MASKS, np.nan), "nan")]
+    ("masks", "words"),
+    [
+        (MASKS.astype(str), "<U"),
+        (MASKS * 1j, "complex128"),
+        (np.where(MASKS, MASKS, np.nan), "nan"),
+        (-MASKS, "-1"),
+    ],
 )
 def test_masks_that_hold_no_numbers_of_objects_are_refused(masks: np.ndarray, words: str, path: Path) -> None:
     np.savez(path, images=IMAGES, masks=masks)

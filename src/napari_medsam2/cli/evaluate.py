@@ -67,6 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(f"--corrections is a number of clicks, 0 or more; got {arguments.corrections}")
     if arguments.parts < 1:
         raise OptionError(f"--parts is a number of separate parts, 1 or more; got {arguments.parts}")
+    if arguments.seed < 0:
+        raise OptionError(f"--seed is a whole number, 0 or more; got {arguments.seed}")
     if not 0 <= arguments.loose <= 1:
         raise OptionError(f"--loose is a share of a box, 0 to 1; got {arguments.loose:g}")
     if arguments.loose and arguments.prompt != "box":

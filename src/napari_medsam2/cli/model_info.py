@@ -8,6 +8,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..errors import CheckpointError
 from ..models.download import sha256_of
 from ..models.registry import MODELS, ModelEntry, entry_of_file, groups, local_file, megabytes
 from ..models.speed import estimate_seconds
@@ -125,7 +126,10 @@ def _recognised(path: Path, found: Checkpoint) -> tuple[str, str, bool]:
         if sizes is not None or is_micro(found.weights):
             network = MicroNetwork(micro_config(path, sizes or {}))
             return "micro", misfit(network, found.weights), sizes is not None
-        config = trained or recognise(found.weights)
+        try:
+            config = trained or recognise(found.weights)
+        except CheckpointError as error:
+            raise CheckpointError(f"{path.name}: {error}") from error
         return architecture(config), misfit(Sam2(config), found.weights), trained is not None
 
 

@@ -48,10 +48,14 @@ def parse_box(text: str) -> BoxPrompt:
 
 def parse_mask(text: str) -> tuple[MaskPrompt, Path]:
     """``FRAME:FILE``: the object is where the image in the file is not 0. Returns the file too."""
-    frame, colon, file = text.partition(":")
-    if not colon or not file or not frame.strip().isdigit():
+    frame, _, file = text.partition(":")
+    try:
+        number = int(frame) if frame.strip().isdecimal() else -1
+    except ValueError:  # too many digits
+        number = -1
+    if not file or number < 0:
         raise PromptError(f"a mask is FRAME:FILE, such as 12:drawn.tif; got {text!r}")
-    return _mask(int(frame), Path(file), None, 1), Path(file)
+    return _mask(number, Path(file), None, 1), Path(file)
 
 
 @dataclass(frozen=True)
@@ -86,7 +90,7 @@ def _items_of(path: Path) -> list[Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise PromptError(f"there is no file {path}") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise PromptError(f"cannot read {path.name} as JSON: {error}") from error
     items = content.get("prompts") if isinstance(content, dict) else None
     if not isinstance(items, list) or not items:
@@ -122,7 +126,8 @@ def _box_of(item: Mapping[str, Any], frame: Any, object_id: Any, folder: Path) -
 def _mask_of(item: Mapping[str, Any], frame: Any, object_id: Any, folder: Path) -> Prompt:
     if not isinstance(item["file"], str):
         raise PromptError(f'"file" must be the name of an image; got {item["file"]!r}')
-    return _mask(frame, folder / item["file"], item.get("label"), object_id)
+    label = item.get("label")
+    return _mask(frame, folder / item["file"], None if label is None else _number(item, "label"), object_id)
 
 
 _MAKERS: dict[str, Callable[[Mapping[str, Any], Any, Any, Path], Prompt]] = {
@@ -132,16 +137,18 @@ _MAKERS: dict[str, Callable[[Mapping[str, Any], Any, Any, Path], Prompt]] = {
 }
 
 
-def _mask(frame: int, file: Path, label: int | None, object_id: int) -> MaskPrompt:
+def _mask(frame: int, file: Path, label: float | None, object_id: int) -> MaskPrompt:
     try:
         image = read_image(file)
     except FrameError as error:
         raise PromptError(str(error)) from error
+    if image.dtype.kind not in "buif":
+        raise PromptError(f"the mask {file.name} must be an image of real numbers; got {image.dtype}")
     if image.ndim == 3:
         image = image[..., :3].max(axis=-1)
     mask = image != 0 if label is None else image == label
     if not mask.any():
-        what = "it is 0 everywhere" if label is None else f"it has no label {label}"
+        what = "it is 0 everywhere" if label is None else f"it has no label {label:g}"
         raise PromptError(f"the mask {file.name} is empty: {what}")
     return MaskPrompt(frame, np.asarray(mask), object_id)
 
@@ -150,7 +157,10 @@ def _number(item: Mapping[str, Any], name: str) -> float:
     value = item[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise PromptError(f'"{name}" must be a number; got {value!r}')
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise PromptError(f'"{name}" is too large a number; got {value!r}') from error
 
 
 def _numbers(text: str, rule: str, fewest: int, most: int) -> list[float]:

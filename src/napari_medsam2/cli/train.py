@@ -71,13 +71,22 @@ def _config(arguments: argparse.Namespace) -> TrainConfig:
     if arguments.resume:
         if not saved.exists():
             raise OptionError(f"there is no run to resume in {arguments.folder}: {CONFIG} is missing")
-        try:
-            return resumed_config(from_json(json.loads(saved.read_text(encoding="utf-8"))), asked)
-        except json.JSONDecodeError as error:
-            raise OptionError(f"{saved} is damaged: {error}") from error
+        return resumed_config(_saved_config(saved), asked)
     if saved.exists():
         raise OptionError(f"{arguments.folder} already holds a run; add --resume to go on, or name another folder")
     return make_config(asked)
+
+
+def _saved_config(path: Path) -> TrainConfig:
+    """Read the configuration of a run; :class:`OptionError` with the file's name if it cannot be used."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise OptionError(f"{path} is damaged: {error}") from error
+    try:
+        return from_json(content)
+    except OptionError as error:
+        raise OptionError(f"{path} cannot be used: {error}") from error
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -76,7 +76,7 @@ def read_dataset(path: str | Path, *, mode: Mode | None = None) -> Dataset:
     for t, (image, mask) in enumerate(zip(images, masks, strict=True)):
         if mask.ndim != 2 or image.shape[:2] != mask.shape:
             raise DatasetError(f"{path.name}: image {t} has shape {image.shape}, its mask {mask.shape}")
-        if mask.dtype.kind not in "buif" or not np.isfinite(mask).all():
+        if mask.dtype.kind not in "buif" or not np.isfinite(mask).all() or mask.min(initial=0) < 0:
             raise DatasetError(f"{path.name}: a mask holds the numbers of objects; mask {t} holds {_odd_value(mask)}")
     beside = notes_of(path)
     notes = _read_notes(beside)
@@ -170,7 +170,7 @@ def _numbered(arrays: Mapping[str, AnyArray], name: str) -> dict[int, AnyArray]:
 
 def _odd_value(mask: AnyArray) -> str:
     """What a mask holds that is no number of an object."""
-    return str(mask.dtype) if mask.dtype.kind not in "buif" else str(mask[~np.isfinite(mask)][0])
+    return str(mask.dtype) if mask.dtype.kind not in "buif" else str(mask[~np.isfinite(mask) | (mask < 0)][0])
 
 
 def _read_notes(path: Path) -> dict[str, Any]:

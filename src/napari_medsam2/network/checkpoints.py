@@ -123,7 +123,7 @@ def load_config(path: str | Path, key: str = "config") -> dict[str, Any] | None:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(key)
         config = None if text is None else json.loads(text)
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
     if config is not None and not isinstance(config, dict):
         raise CheckpointError(f"the configuration in {path} should be a JSON object; it is {text!r}")

@@ -177,6 +177,8 @@ class TrainConfig:
                 raise OptionError(f"{name} must lie between 0 and 1; got {getattr(self, name)}")
         if not 0 <= self.holdout <= 0.9:
             raise OptionError(f"holdout must lie between 0 and 0.9; got {self.holdout}")
+        if self.seed >= 1 << 63:
+            raise OptionError(f"seed must be less than 2**63; got {self.seed}")
         if self.size % 64:
             raise OptionError(f"size must be a multiple of 64; got {self.size}")
         if self.image_size < 0 or self.image_size % 32:
@@ -309,12 +311,19 @@ def from_json(content: Any) -> TrainConfig:
         if option.several:
             value = tuple(str(item) for item in value) if isinstance(value, list) else value
         elif option.kind is float and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
+            value = _as_float(name, value)
         wanted = tuple if option.several else option.kind
         if not isinstance(value, wanted) or (isinstance(value, bool) and option.kind is not bool):
             raise OptionError(f"{name} should be a {wanted.__name__}; got {value!r}")
         values[name] = value
     return TrainConfig(**values)
+
+
+def _as_float(name: str, value: int) -> float:
+    try:
+        return float(value)
+    except OverflowError as error:
+        raise OptionError(f"{name} is too large a number; got {value}") from error
 
 
 _OPTIONS = _read_options()

@@ -124,9 +124,15 @@ def test_bad_arguments_end_with_a_sentence(tmp_path: Path, capsys: pytest.Captur
     assert "no model and no file named 'mikro'" in complaint("--model", "mikro")
     assert "there is no run to resume" in complaint("--resume")
     assert "holdout must lie between 0 and 0.9" in complaint("--holdout", "2")
+    assert "seed must be less than 2**63" in complaint("--seed", str(1 << 63))
     assert "learning_rate must be 0 or more; got nan" in complaint("--learning-rate", "nan")
     assert not (tmp_path / "run" / STATE).exists()
     (tmp_path / "run" / CONFIG).write_text("{")
     assert "is damaged" in complaint("--resume")
     (tmp_path / "run" / CONFIG).write_text('{"stepps": 3}')
-    assert "stepps" in complaint("--resume")
+    assert "config.json cannot be used" in (told := complaint("--resume")) and "stepps" in told
+    for damaged in (b"\xff\xfe{}", b"[" * 100_000, b'{"steps": ' + b"9" * 6000 + b"}"):
+        (tmp_path / "run" / CONFIG).write_bytes(damaged)
+        assert "config.json is damaged" in complaint("--resume")
+    (tmp_path / "run" / CONFIG).write_text(f'{{"learning_rate": {10**400}}}')
+    assert "learning_rate is too large a number" in complaint("--resume")
