@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import napari
-from napari.layers import Labels, Layer
+from napari.layers import Layer
 from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from ._gui.controller import Controller
+from ._gui.panels.bindings import Bindings
 from ._gui.panels.consent import ConsentDialog
+from ._gui.panels.image_panel import ImagePanel
 from ._gui.panels.keys import KeyBindings
 from ._gui.panels.model_panel import ModelPanel
-from ._gui.panels.panels import ImagePanel, OutputPanel, PromptPanel, RunPanel
+from ._gui.panels.output_panel import OutputPanel
+from ._gui.panels.panel import Panel
 from ._gui.panels.pickers import ScrolledColumn, button, line
+from ._gui.panels.prompt_panel import PromptPanel
+from ._gui.panels.run_panel import RunPanel
 from ._gui.words import next_step
 from .models.registry import MODELS
 
@@ -57,44 +63,72 @@ class MedSamDock(QWidget):
         for part in (self.hint, ScrolledColumn(*self._panels), self.message, self.copy):
             column.addWidget(part)
         self.setMinimumWidth(300)
-        self._connect()
         self.keys = KeyBindings(viewer, self._actions())
+        self.bindings = Bindings()
+        self._bind()
+        self._connect()
         self.controller.choose_image(self.image.picker.layer)
         self._on_changed()
 
     def _connect(self) -> None:
         do = self.controller
-        do.changed.connect(self._on_changed)
+        do.store.changed.connect(self._on_changed)
         do.layer_made.connect(self._on_layer_made)
-        do.download_offered.connect(self._on_download_offered)
+        do.models.download_offered.connect(self._on_download_offered)
         self.copy.clicked.connect(self._on_copy)
-        self.image.image_requested.connect(do.choose_image)
-        self.image.folder_requested.connect(lambda path: do.open_folder(Path(path)))
-        self.image.axis_requested.connect(do.choose_axis)
-        self.image.mode_requested.connect(do.choose_mode)
-        self.image.contrast_requested.connect(do.choose_contrast)
-        self.model.model_requested.connect(do.choose_model)
-        self.model.cancel_requested.connect(do.cancel_download)
-        self.prompt.object_requested.connect(do.choose_object)
-        self.prompt.new_object_requested.connect(do.new_object)
-        self.prompt.tool_requested.connect(do.use_tool)
-        self.prompt.sign_requested.connect(do.toggle_sign)
-        self.prompt.layer_requested.connect(do.adopt_layer)
-        self.prompt.preview_requested.connect(do.choose_preview)
-        self.run.segment_requested.connect(do.segment_frame)
-        self.run.propagate_requested.connect(do.propagate)
-        self.run.direction_requested.connect(do.choose_direction)
-        self.run.pause_requested.connect(do.pause_or_resume)
-        self.run.cancel_requested.connect(do.cancel)
-        self.run.undo_requested.connect(do.undo)
-        self.run.redo_requested.connect(do.redo)
-        self.run.commit_requested.connect(do.commit)
-        self.run.clear_requested.connect(do.clear)
-        self.run.frame_requested.connect(do.go_to_frame)
-        self.run.worst_requested.connect(do.go_to_worst)
-        self.run.next_requested.connect(do.next_thing)
-        self.output.output_requested.connect(self._on_output)
-        self.output.save_requested.connect(lambda path: do.save(Path(path)))
+        image, model, prompt, run, output = self._panels
+        requests: tuple[tuple[Panel, Any, Callable[..., object]], ...] = (
+            (image, image.image_requested, do.choose_image),
+            (image, image.folder_requested, lambda path: do.open_folder(Path(path))),
+            (image, image.axis_requested, do.choose_axis),
+            (image, image.mode_requested, do.choose_mode),
+            (image, image.contrast_requested, do.choose_contrast),
+            (model, model.model_requested, do.choose_model),
+            (model, model.cancel_requested, do.models.cancel_download),
+            (prompt, prompt.object_requested, do.choose_object),
+            (prompt, prompt.new_object_requested, do.new_object),
+            (prompt, prompt.tool_requested, do.use_tool),
+            (prompt, prompt.sign_requested, do.toggle_sign),
+            (prompt, prompt.layer_requested, do.adopt_layer),
+            (prompt, prompt.preview_requested, do.choose_preview),
+            (run, run.segment_requested, do.segment_frame),
+            (run, run.propagate_requested, do.propagate),
+            (run, run.direction_requested, do.choose_direction),
+            (run, run.pause_requested, do.pause_or_resume),
+            (run, run.cancel_requested, do.cancel),
+            (run, run.undo_requested, do.undo),
+            (run, run.redo_requested, do.redo),
+            (run, run.commit_requested, do.commit),
+            (run, run.clear_requested, do.clear),
+            (run, run.frame_requested, do.go_to_frame),
+            (run, run.worst_requested, do.go_to_worst),
+            (run, run.next_requested, do.next_thing),
+            (output, output.output_requested, lambda layer, keep: do.choose_output(layer, keep=keep)),
+            (output, output.save_requested, lambda path: do.save(Path(path))),
+        )
+        for panel, request, action in requests:
+            request.connect(self._answering(panel, action))
+
+    def _answering(self, panel: Panel, action: Callable[..., object]) -> Callable[..., None]:
+        """Do what a panel asks for; then it shows what has come of that, whatever the user made of its widgets."""
+
+        def answer(*asked: Any) -> None:
+            action(*asked)
+            panel.bindings.restore(self.controller.state)
+
+        return answer
+
+    def _bind(self) -> None:
+        self.bindings.add(next_step, self.hint.setText)
+        self.bindings.add(lambda state: (state.problem, state.note), self._show_message)
+        self.bindings.add(lambda state: state.running, self.keys.set_running)
+
+    def _show_message(self, told: tuple[str, str]) -> None:
+        problem, note = told
+        self.message.setText(problem or note)
+        self.message.setVisible(bool(problem or note))
+        self.message.setStyleSheet(MESSAGE.format("#6d2323" if problem else "#1d4d2b"))
+        self.copy.setVisible(bool(problem))
 
     def _actions(self) -> dict[str, Any]:
         do = self.controller
@@ -133,18 +167,8 @@ class MedSamDock(QWidget):
 
     def _on_changed(self) -> None:
         state = self.controller.state
-        if self.output.output.layer is not self.controller.user_output:
-            self.output.output.pick(self.controller.user_output)
-        if self.controller.image is not None and self.image.picker.layer is not self.controller.image:
-            self.image.picker.pick(self.controller.image)
-        for panel in self._panels:
-            panel.apply(state)
-        self.hint.setText(next_step(state))
-        self.message.setText(state.problem or state.note)
-        self.message.setVisible(bool(state.problem or state.note))
-        self.message.setStyleSheet(MESSAGE.format("#6d2323" if state.problem else "#1d4d2b"))
-        self.copy.setVisible(bool(state.problem))
-        self.keys.set_running(state.running)
+        for part in (*self._panels, self):
+            part.bindings.apply(state)
 
     def _on_layer_made(self, layer: Layer, made: bool) -> None:
         self.prompt.adopt.hide_layer(layer, made)
@@ -152,14 +176,10 @@ class MedSamDock(QWidget):
         (self.keys.bind if made else self.keys.release)(layer)
 
     def _on_download_offered(self, name: str) -> None:
-        self._on_changed()  # the menu goes back to the model that is in use
-        dialog = ConsentDialog(MODELS[name], self.controller.speed(MODELS[name]), self)
-        dialog.accepted.connect(lambda: self.controller.download(name))
+        models = self.controller.models
+        dialog = ConsentDialog(MODELS[name], models.speed(MODELS[name]), self)
+        dialog.accepted.connect(lambda: models.download(name))
         dialog.open()
-
-    def _on_output(self, layer: Labels | None, keep: bool) -> None:
-        self.controller.choose_output(layer, keep=keep)
-        self._on_changed()  # if it does not fit, the list goes back to the layer that is in use
 
     def _on_copy(self) -> None:
         clipboard = QApplication.clipboard()

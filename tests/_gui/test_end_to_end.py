@@ -57,7 +57,7 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
     dock.prompt.tools["box"].click()
     draw_box(viewer.layers.selection.active, 5, 24, 18, 40, 34)
     wait_for(qtbot, lambda: do.state.has_results)
-    do.flush()
+    do.client.flush()
     labels = viewer.layers["scan segmentation"]
     assert dice(labels.data[5] == 1, truth[5]) > 0.9 and not labels.data[6].any()
 
@@ -86,7 +86,7 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
     dock.run.pause.click()
     wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
     assert all(column.confidence is not None for column in do.state.columns)
-    do.flush()
+    do.client.flush()
     np.testing.assert_array_equal(labels.data[10] == 1, expected)
     assert np.mean([dice(labels.data[t] == 1, truth[t]) for t in (0, 3, 5, 7)]) > 0.9
 
@@ -99,7 +99,7 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
 
     # save
     do.save(tmp_path / "labels.tif")
-    wait_for(qtbot, lambda: do.state.note.startswith("Saved"))
+    wait_for(qtbot, lambda: do.state.saved is not None)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), done)
     assert do.state.problem == ""
 
@@ -118,7 +118,7 @@ def test_two_objects_and_a_commit(viewer, started, qtbot):
     wait_for(qtbot, lambda: len(do.workspace.results.results) >= 2)
     do.propagate()
     wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
-    do.flush()
+    do.client.flush()
     labels = viewer.layers["scan segmentation"].data
     assert set(np.unique(labels[3, :44])) == {0, 1} and set(np.unique(labels[3, 44:])) == {0, 2}
     committed = labels.copy()
@@ -139,22 +139,22 @@ def test_a_slice_whose_correction_is_deleted_is_what_it_was_before(viewer, start
     points.add((0, 32, 21))
     do.propagate()
     wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
-    do.flush()
+    do.client.flush()
     labels = viewer.layers["scan segmentation"].data
     before = labels.copy()
     assert before[4].any()
     points.add((4, 23, 51))
-    wait_for(qtbot, lambda: do.flush() or labels[4, 23, 51])
+    wait_for(qtbot, lambda: do.client.flush() or labels[4, 23, 51])
     points.selected_data = {1}
     points.remove_selected()
-    wait_for(qtbot, lambda: do.flush() or not labels[4, 23, 51])
+    wait_for(qtbot, lambda: do.client.flush() or not labels[4, 23, 51])
     wait_for(qtbot, lambda: np.array_equal(labels, before))
     points.add((4, 23, 51))
-    wait_for(qtbot, lambda: do.flush() or labels[4, 23, 51])
+    wait_for(qtbot, lambda: do.client.flush() or labels[4, 23, 51])
     corrected = labels.copy()
     viewer.layers.remove(points)
     qtbot.wait(300)
-    do.flush()
+    do.client.flush()
     np.testing.assert_array_equal(labels, corrected, "a layer that is removed takes no labels with it")
 
 
@@ -180,7 +180,7 @@ def test_the_dock_from_the_plugins_menu_works(viewer, qtbot):
     dock.controller.workspace.use("box", 1, True)
     viewer.layers["scan"].name = "renamed"
     assert dock.controller.workspace is workspace and dock.controller.state.tool == "box"
-    assert dock.controller.image is viewer.layers["renamed"]
+    assert dock.controller.state.image_layer is viewer.layers["renamed"]
     dock.close_dock(timeout=10.0)
 
 
@@ -208,7 +208,7 @@ def test_a_flow_of_unrelated_images(viewer, started, qtbot):
     draw_box(viewer.layers.selection.active, 0, y.min() - 0.5, x.min() - 0.5, y.max() + 0.5, x.max() + 0.5)
     do.propagate()
     wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
-    do.flush()
+    do.client.flush()
     assert all(c.confidence is not None for c in do.state.columns)
     do.next_thing()
     assert viewer.dims.current_step[0] == do.state.frame != 0

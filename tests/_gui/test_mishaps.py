@@ -152,10 +152,13 @@ def test_new_pixels_keep_prompts_labels_and_the_tool(viewer, clicked, qtbot):
 
 def test_an_image_that_was_left_is_forgotten_when_it_is_removed(viewer, clicked):
     dock, _, _ = clicked
-    dock.controller.choose_image(viewer.add_image(IMAGES, name="other"))
-    assert len(dock.controller._left) == 1
-    viewer.layers.remove("scan")
-    assert not dock.controller._left
+    do, scan = dock.controller, viewer.layers["scan"]
+    other = viewer.add_image(IMAGES, name="other")
+    do.choose_image(other)
+    viewer.layers.remove(scan)
+    viewer.layers.append(scan)
+    do.choose_image(scan)
+    assert not do.state.has_prompts
 
 
 def test_the_next_object_has_a_number_that_was_not_kept(viewer, clicked, qtbot):
@@ -167,7 +170,7 @@ def test_the_next_object_has_a_number_that_was_not_kept(viewer, clicked, qtbot):
     viewer.layers["scan"].name = "renamed"
     do.choose_image(viewer.add_image(IMAGES, name="other"))
     do.choose_image(viewer.layers["renamed"])
-    assert do.state.current == 2 and do._kept_layer() is viewer.layers["scan kept"]
+    assert do.state.current == 2 and do.keeping.kept_layer(do.workspace) is viewer.layers["scan kept"]
 
 
 def test_following_a_slider_opens_nothing_twice(viewer, start):
@@ -412,7 +415,7 @@ def test_after_a_first_model_that_cannot_be_loaded_the_prompts_go_to_the_next_on
     do.engine._load_model, load = refuse, do.engine._load_model
     do.use_tool("point")
     qtbot.waitUntil(lambda: "no such device" in do.state.problem, timeout=20_000)
-    do.say()
+    do.store.say()
     viewer.layers.selection.active.add((1, 32, 22))
     qtbot.waitUntil(lambda: "no such device" in do.state.problem, timeout=20_000)
     do.engine._load_model = load

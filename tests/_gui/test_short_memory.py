@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 from short_memory import FRAMES, on_a_full_gpu, pretend_gpu
 
-from napari_medsam2._gui import hub
+from napari_medsam2._gui import model_choice
 from napari_medsam2._gui.controller import Controller
 from napari_medsam2._widget import MedSamDock
 from napari_medsam2.engine.engine import Engine
@@ -20,10 +20,8 @@ from napari_medsam2.models.notices import Notice, Remedy
 def told(monkeypatch):
     """What napari itself was asked to show."""
     said: list[str] = []
-    monkeypatch.setattr(hub, "show_warning", said.append)
-    monkeypatch.setattr(
-        "napari_medsam2._gui.hub.idle_gpu_advice", lambda device: "A GPU is idle." if device == "cpu" else ""
-    )
+    monkeypatch.setattr(model_choice, "show_warning", said.append)
+    monkeypatch.setattr(model_choice, "has_idle_gpu", lambda device: device == "cpu")
     return said
 
 
@@ -41,14 +39,14 @@ def test_the_dock_says_it_once_and_shows_the_device(viewer, told, qtbot, monkeyp
     do = dock.controller
     do.choose_mode("stack")
     dock.prompt.tools["box"].click()
-    with qtbot.waitSignal(do.changed):
+    with qtbot.waitSignal(do.store.changed):
         draw_box(viewer.layers["scan boxes"], 0, 25.5, 14.5, 38.5, 27.5)
     do.propagate()
     qtbot.waitUntil(lambda: do.engine.status.finish_reason is FinishReason.DONE, timeout=20_000)
     QApplication.processEvents()
     assert len(told) == 1 and "not enough memory on cuda for micro" in told[0]
     assert told[0] in dock.model.warning.text() and not dock.model.warning.isHidden()
-    assert "runs on cpu" in dock.model.words.text() and "idle" not in dock.model.words.text()
+    assert "runs on cpu" in dock.model.words.text() and "NVIDIA" not in dock.model.words.text()
     assert dock.model.device.currentText() == "cpu"
     assert do.state.problem == "" and all(column.confidence is not None for column in do.state.columns)
     dock.close_dock(timeout=10)
@@ -72,11 +70,11 @@ def test_choosing_the_device_again_tries_it_again(viewer, told, qtbot, monkeypat
     send(Notice(Remedy.LOADED_ON_CPU, "micro", "cuda"))
     send(ModelLoaded(2, "micro", "cpu", True))
     assert dock.model.device.currentText() == "cpu" and "does not fit" in dock.model.warning.text()
-    assert "idle" not in dock.model.words.text(), "there is no pip command that would help"
+    assert "NVIDIA" not in dock.model.words.text(), "there is no pip command that would help"
     dock.controller.choose_model("micro", "cuda")
     send(ModelLoaded(3, "micro", "cuda", True))
     assert dock.model.warning.isHidden()
-    monkeypatch.setattr(hub, "estimate_seconds", lambda entry, device: {"cpu": 9.0}.get(device))
+    monkeypatch.setattr(model_choice, "estimate_seconds", lambda entry, device: {"cpu": 9.0}.get(device))
     send(Notice(Remedy.MOVED_TO_CPU, "micro", "cuda"))
     warning = dock.model.warning.text()
     assert "continues on the CPU" in warning and warning.endswith(

@@ -111,15 +111,15 @@ def _segment(viewer: Any, dock: Any, out: Path) -> dict[str, Any]:
     do.propagate()
     _wait(lambda: do.state.status.finish_reason is FinishReason.DONE, problem, "propagating")
     propagate_s = time.perf_counter() - began
-    do.flush()
+    do.client.flush()
     do.save(out / "labels.tif")
-    _wait(lambda: do.state.note.startswith("Saved"), problem, "saving")
+    _wait(lambda: do.state.saved is not None, problem, "saving")
     layer = do.workspace.output_layer
     labels = np.asarray(layer.data)
     confidences = [c.confidence for c in do.state.columns if c.confidence is not None]
     return {
         "model": do.state.model,
-        "device": do.state.device.rstrip(".").split()[-1],  # the dock says "... runs on cpu."
+        "device": do.state.device,
         "image": do.state.image,
         "prompt": {"frame": FRAME, "box": BOX},
         "frames": len(do.state.columns),

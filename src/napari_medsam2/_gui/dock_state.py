@@ -1,10 +1,18 @@
-"""What the dock shows, as one frozen value, and the words that follow from it."""
+"""What the dock shows, as one frozen value: facts alone. Words are made from it in ``words``, and never read back."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..engine.events import RunState, RunStatus
+from ..models.notices import Notice
+from ..types import Direction, Mode
+
+if TYPE_CHECKING:
+    from napari.layers import Image, Labels
 
 
 @dataclass(frozen=True)
@@ -27,58 +35,98 @@ class DownloadStatus:
     stopping: bool = False
 
 
+class ModelPhase(Enum):
+    """What has become of the model that was chosen."""
+
+    #: It is loaded when it is first needed.
+    CHOSEN = "chosen"
+    LOADING = "loading"
+    IN_USE = "in use"
+    #: It could not be loaded, and there is no other.
+    MISSING = "missing"
+
+
 @dataclass(frozen=True)
 class DockState:
     """A snapshot for the widgets.
 
     Attributes
     ----------
-    image, layout, reason
-        Name of the image, its axes in words, and why stack or flow was guessed. ``image`` is empty without one.
-    noun
-        What people call one of its frames: "slice", "image" or "frame".
+    image_layer, image
+        The layer that was chosen, and its name; the name is empty while nothing of it can be segmented.
+    layout, reason
+        Its axes in words, and why stack or flow was guessed.
+    mode, noun
+        Stack or flow, and what people call one of its frames: "slice", "image" or "frame".
     axes, axis
         ``(axis, words)`` that can be chosen as the propagation axis, and the chosen one.
+    contrast_as_shown
+        True if the network sees the layer's contrast limits, false for limits estimated over all frames.
     model, wanted_device
         Name or file of the chosen model, and the chosen device ("auto" for the best).
-    device, seconds_a_frame
-        Where the model runs, in words, and about how long it takes for a frame there; ``None`` where nobody knows.
+    model_phase, device
+        What has become of that model, and where it runs ("cpu", "cuda", "mps"; empty unless it is in use).
+    idle_gpu
+        True if an NVIDIA GPU is in this machine, and torch cannot use it.
+    seconds_a_frame
+        About how long the model takes for a frame; ``None`` where nobody knows.
     notice
-        That memory was short and what was done, while this holds.
+        What was done when memory was short, while this holds.
     download
         The model that is being fetched.
     objects, current
         Numbers of all objects, and the one that prompts go to.
     positive, tool
         Sign of the next click or stroke, and the prompt tool in use: "point", "box", "mask" or "".
+    preview
+        True if a frame is segmented after each prompt.
+    direction
+        Which way a run goes from the prompted frames.
+    status
+        Of the engine.
     columns, frame
         The confidence strip of the current object, and the frame in view.
+    output, keep
+        The user's layer that results are written to (``None``: one of ours), and whether labels there win over results.
+    saved
+        The file that the labels were last written to.
     problem, report, note
         The latest error in words with its full report, and the latest good news.
     aside
         True if the viewer shows another position of the fixed axes than the one that is segmented.
+    has_prompts, has_results
+        Whether this image has any.
     """
 
+    image_layer: Image | None = None
     image: str = ""
     layout: str = ""
     reason: str = ""
-    mode: str = "stack"
+    mode: Mode = "stack"
     noun: str = "slice"
     axes: tuple[tuple[int, str], ...] = ()
     axis: int | None = None
+    contrast_as_shown: bool = False
     model: str = "micro"
     wanted_device: str = "auto"
+    model_phase: ModelPhase = ModelPhase.CHOSEN
     device: str = ""
+    idle_gpu: bool = False
     seconds_a_frame: float | None = None
-    notice: str = ""
+    notice: Notice | None = None
     download: DownloadStatus | None = None
     objects: tuple[int, ...] = (1,)
     current: int = 1
     positive: bool = True
     tool: str = ""
+    preview: bool = True
+    direction: Direction = "both"
     status: RunStatus = field(default_factory=RunStatus)
     columns: tuple[Column, ...] = ()
     frame: int = 0
+    output: Labels | None = None
+    keep: bool = True
+    saved: Path | None = None
     problem: str = ""
     report: str = ""
     note: str = ""
@@ -86,9 +134,21 @@ class DockState:
     has_prompts: bool = False
     has_results: bool = False
 
+    def without_image(self) -> DockState:
+        """What stays when another image is taken, or this one anew: the model, the run, what was chosen for all."""
+        blank = DockState()
+        return replace(self, **{name: getattr(blank, name) for name in _OF_THE_IMAGE})
+
     @property
     def running(self) -> bool:
         return self.status.state in (RunState.RUNNING, RunState.PAUSED, RunState.STOPPING)
+
+
+#: What is known of an image, or was said or chosen while it was segmented.
+_OF_THE_IMAGE = (
+    *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "columns"),
+    *("frame", "problem", "report", "note", "aside", "has_prompts", "has_results"),
+)
 
 
 def worst_frame(columns: tuple[Column, ...]) -> int | None:

@@ -1,52 +1,230 @@
-"""The engine behind a Qt signal: its events, born on the worker thread, arrive on the interface thread."""
+"""The engine's client: prompts go to it, its events become results, labels and what the dock says.
+
+Nothing here waits for the model: requests go to the engine's worker thread, its events come back through a Qt signal.
+"""
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
+from typing import Any
 
-from qtpy.QtCore import QObject, Signal
+from napari.components import ViewerModel
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..engine.engine import Engine
-from ..engine.events import Event
+from ..engine.events import Event, Failed, Finished, FinishReason, ModelLoaded, Restored, ResultReady, StatusChanged
+from ..engine.requests import RequestKind
+from ..errors import OutputError
+from ..images.contrast import Contrast
+from ..models.notices import Notice
+from ..prompts import in_replay_order
+from ..results import FrameResult
+from .dock_store import DockStore
+from .layers.workspace import Workspace
+
+#: Labels are redrawn at most this often.
+REFRESH_MS = 100
 
 
-class EngineBridge(QObject):
+class EngineClient(QObject):
     """Owns the engine of one dock.
 
     Parameters
     ----------
+    viewer, store
+        Where results are looked at, and the state that they change.
     make_engine
         Makes the engine from its event callback.
     """
 
-    arrived = Signal(object)
+    #: The engine is about to be asked for something that needs the chosen model.
+    model_needed = Signal()
+    #: Events that are about the model: :class:`ModelLoaded`, :class:`Failed` and :class:`Notice`.
+    model_loaded = Signal(object)
+    model_failed = Signal(object)
+    noticed = Signal(object)
 
-    def __init__(self, make_engine: Callable[[Callable[[Event], None]], Engine] = Engine) -> None:
+    _arrived = Signal(object)
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        store: DockStore,
+        make_engine: Callable[[Callable[[Event], None]], Engine] = Engine,
+    ) -> None:
         super().__init__()
+        self._viewer = viewer
+        self._store = store
         self._closed = False
+        self._has_model = False
+        self._opened = False
+        self._contrast: Contrast | None = None  # as the session has it
+        self._generation = -1  # of the sequence whose results are awaited
+        self._timer = QTimer(self)
+        self._timer.setInterval(REFRESH_MS)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.flush)
+        self._arrived.connect(self._on_event)
         self.engine = make_engine(self._pass_on)
-
-    def _pass_on(self, event: Event) -> None:
-        if self._closed:
-            return
-        try:
-            self.arrived.emit(event)
-        except RuntimeError:
-            # The window was closed, and this object deleted by Qt, between the check and the call.
-            self._closed = True
 
     def close(self, timeout: float = 0.0) -> None:
         """Stop the worker after the frame it is at; by default without waiting for it."""
         self._closed = True
         self.engine.close(timeout)
 
+    def stop_refreshing(self) -> None:
+        """Show nothing more."""
+        self._timer.stop()
 
-def idle_gpu_advice(device: str) -> str:
-    """Say how to use an NVIDIA GPU that is in the machine but not used, or nothing."""
-    if device != "cpu" or shutil.which("nvidia-smi") is None:
-        return ""
-    return (
-        "An NVIDIA GPU is here, but this torch cannot use it: take the pip command for CUDA from "
-        "pytorch.org/get-started, and restart napari."
-    )
+    @property
+    def opened(self) -> bool:
+        """True if the engine was asked to open the image, and nothing speaks against that yet."""
+        return self._opened
+
+    @property
+    def settled(self) -> bool:
+        """True if all that came is on the layers and shown."""
+        work = self._store.work
+        return not self._timer.isActive() and not (work is not None and work.busy)
+
+    # ---- what goes out -----------------------------------------------------------------------------------------------
+
+    def ready(self) -> Workspace | None:
+        """Have the model loaded and the image opened, unless that is done; ``None`` without an image."""
+        work, store = self._store.work, self._store
+        if work is None:
+            if not store.chosen.problem:
+                store.say("There is no image to segment: open one first.")
+            return None
+        self.model_needed.emit()
+        work.results.withdrawn = False
+        contrast = work.sequence.shown_contrast() if store.chosen.contrast_as_shown else None
+        if not self._opened or contrast != self._contrast:
+            self._open(work, contrast)
+        return work
+
+    def _open(self, work: Workspace, contrast: Contrast | None) -> None:
+        self._opened, self._contrast = True, contrast
+        mode = self._store.chosen.mode
+        self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast)
+        self._generation = self.engine.generation
+        for group in in_replay_order(work.book.prompts):
+            self.engine.replace_prompts(group.object_id, group.frame, group.given)
+        # Also where there are none: what was sent again is nothing that the user has just done.
+        if work.book.prompts or work.results.results:
+            self.engine.take_results(work.results.results.values())
+
+    def reopen(self) -> None:
+        """Open the image again with other settings; the prompts are sent again, the labels stay."""
+        if self._opened:
+            self._opened = False
+            self.ready()
+
+    def leave(self) -> None:
+        """Let go of the image; what the engine still has to say about it is not listened to."""
+        if self._opened:
+            self.engine.close_sequence()
+        self._opened, self._generation = False, -1
+
+    def send_prompts(self, problem: str = "", *, keep_labels: bool = False) -> None:
+        """Send what was drawn or deleted; ``problem`` says what of it cannot be used."""
+        work = self.ready()
+        if work is None:
+            return
+        changes = work.book.changes()
+        joined: dict[str, Any] = {"together": object()} if len(changes) > 1 else {}
+        for group in changes:
+            number, frame = group.object_id, group.frame
+            self.engine.replace_prompts(number, frame, group.given, uncover=not keep_labels, **joined)
+            if not group and not keep_labels:
+                work.results.drop(frame, number)
+            if group and self._store.chosen.preview and len(changes) <= 4:
+                self.engine.preview(frame, number)
+        self._store.say(" ".join(f"{told.rstrip('.')}." for told in (problem, *work.book.problems) if told))
+        self._later()
+
+    # ---- what comes back ---------------------------------------------------------------------------------------------
+
+    def _pass_on(self, event: Event) -> None:
+        """Bring an event from the worker thread to the interface thread."""
+        if self._closed:
+            return
+        try:
+            self._arrived.emit(event)
+        except RuntimeError:
+            # The window was closed, and this object deleted by Qt, between the check and the call.
+            self._closed = True
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, ResultReady | Restored | Finished) and event.generation != self._generation:
+            return  # of an image that was left meanwhile
+        work = self._store.work
+        if isinstance(event, StatusChanged):
+            self._store.put(status=event.status)
+            self._later()
+        elif isinstance(event, ResultReady) and work is not None:
+            self._on_result(work, event.result)
+        elif isinstance(event, Restored) and work is not None:
+            self._on_restored(work, event)
+        elif isinstance(event, Finished):
+            self._on_finished(event)
+        elif isinstance(event, ModelLoaded):
+            self._has_model = True
+            self.model_loaded.emit(event)
+        elif isinstance(event, Notice):
+            self.noticed.emit(event)
+        elif isinstance(event, Failed):
+            self._on_failed(event)
+
+    def _on_result(self, work: Workspace, result: FrameResult) -> None:
+        if not result.prompted or result.frame in work.book.frames(result.object_id):  # else just deleted
+            work.results.add(result)
+            self._later()
+
+    def _on_restored(self, work: Workspace, event: Restored) -> None:
+        if event.changed:
+            begins_anew = not work.book.objects
+            work.restore(event)
+            if begins_anew and event.prompts:  # such as an undone commit: go on with what came back
+                self._store.put(current=max(prompt.object_id for prompt in event.prompts))
+            self._store.aim()
+        if event.kind is not RequestKind.RESET:
+            self._store.say(note="" if event.changed else f"Nothing to {event.kind.words}.")
+        self.flush()
+
+    def _on_finished(self, event: Finished) -> None:
+        told = self._store.chosen
+        if event.reason is FinishReason.CANCELLED and not (told.note or told.problem):
+            self._store.say(note="Cancelled; what was done stays.")
+        self.flush()
+
+    def _on_failed(self, event: Failed) -> None:
+        if event.kind is RequestKind.LOAD_MODEL:
+            if not self._has_model:
+                self._opened = False  # tried again, with all prompts, by the next action
+            self.model_failed.emit(event)
+            return
+        if event.kind is RequestKind.OPEN_IMAGES:
+            self._opened = False  # likewise
+        elif not self._opened:
+            return  # what failed before this has been told
+        self._store.say(event.message, report=event.report)
+
+    # ---- showing it --------------------------------------------------------------------------------------------------
+
+    def _later(self) -> None:
+        if not self._timer.isActive():
+            self._timer.start()
+
+    def flush(self) -> None:
+        """Write late results to the output layer and show the state."""
+        work = self._store.work
+        if work is not None and work.busy:
+            self._later()
+        elif work is not None and work.sequence.is_shown():
+            in_view = work.sequence.frame_in_view() if self._viewer.dims.ndisplay == 2 else None
+            try:
+                work.show_results(in_view)
+            except OutputError as error:
+                self._store.say(str(error))
+        self._store.changed.emit()

@@ -2,19 +2,130 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
-from typing import Any
+from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
+from napari.components import ViewerModel
+from napari.layers import Labels
+from qtpy.QtCore import QObject, Signal
 
 from ..errors import OutputError
+from ..images.label_files import save_labels
+from ..types import AnyArray
+from .dock_store import DockStore
+from .engine_client import EngineClient
+from .layers.output import new_labels_layer
+from .layers.tools import place_below
+from .layers.workspace import Workspace
 
 #: In the metadata of a layer that results are committed to: which image they are of.
 KEPT_OF = "napari-medsam2 kept of"
 
 
-def keep_result(result: npt.NDArray[Any], kept: npt.NDArray[Any]) -> int:
+class Keeping(QObject):
+    """Commits and saves the results of one dock.
+
+    Parameters
+    ----------
+    viewer, store, client
+        Where kept layers are, the state that this changes, and the engine's client.
+    """
+
+    #: A file was written (``None``: it could not be), and the problem in words.
+    _written = Signal(object, str)
+
+    def __init__(self, viewer: ViewerModel, store: DockStore, client: EngineClient) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._store = store
+        self._client = client
+        self._written.connect(self._on_written)
+
+    def kept_layer(self, work: Workspace) -> Labels | None:
+        """Find the layer of ours that results are committed to; one of the user's may have its name."""
+        ours = (la for la in self._viewer.layers if la.metadata.get(KEPT_OF) == str(work.image.unique_id))
+        return next((la for la in ours if isinstance(la, Labels) and la.data.shape == work.sequence.layout.shape), None)
+
+    def first_object(self, work: Workspace) -> int:
+        """The lowest number above those of all committed objects."""
+        kept = self.kept_layer(work)
+        return 1 + int(kept.data.max()) if kept is not None and kept.data.size else 1
+
+    def commit(self) -> None:
+        """Copy the result to a kept layer (never over labels there), then make room for the next objects.
+
+        In a layer of the user's it stays where it is.
+        """
+        store, work = self._store, self._store.work
+        if work is None or not work.results.results:
+            store.say("There is no result to keep yet: draw a prompt and press Shift+S.")
+            return
+        next_object = max(store.state.objects) + 1
+        try:
+            output = work.results.labels()
+            self._client.flush()
+            where = output.layer if not output.ours else self._copy_to_kept(work, output.layer)
+        except OutputError as error:
+            store.say(str(error))
+            return
+        if not output.ours:
+            work.results.forget()
+        self._client.engine.cancel()
+        self._client.engine.reset()
+        store.put(objects=(next_object,), current=next_object, positive=True)
+        store.aim()
+        store.say(note=f"Kept in '{where.name}'. The next prompt starts object {next_object}.")
+
+    def _copy_to_kept(self, work: Workspace, result: Labels) -> Labels:
+        kept = self.kept_layer(work)
+        if kept is None:
+            kept = new_labels_layer(work.image, work.sequence.layout, f"{work.image.name} kept")
+            kept.metadata[KEPT_OF] = str(work.image.unique_id)
+            place_below(self._viewer, kept, [result])
+        keep_result(result.data, kept.data)
+        kept.refresh()
+        return kept
+
+    def save(self, path: Path) -> None:
+        """Write the labels to a compressed tif, beside the interface thread."""
+        self._client.flush()
+        store, work = self._store, self._store.work
+        layers = [] if work is None else [la for la in (self.kept_layer(work), work.output_layer) if la is not None]
+        if not layers:
+            store.say("There are no labels to save yet.")
+            return
+        try:  # a copy, now: what is painted while it is written is not part of it
+            labels = merged([np.asarray(layer.data) for layer in layers])
+        except MemoryError:
+            store.say("There is not enough memory to save the labels: close other images first.")
+            return
+        path = path if path.suffix.lower() in (".tif", ".tiff") else path.with_name(path.name + ".tif")
+        store.put(saved=None)
+        store.say(note=f"Saving {path.name} ...")
+        # No daemon: closing napari waits for the file.
+        threading.Thread(target=self._write, args=(path, labels), name="napari-medsam2 save").start()
+
+    def _write(self, path: Path, labels: AnyArray) -> None:
+        """Run on a thread of its own."""
+        written: Path | None = None
+        problem = ""
+        try:
+            save_labels(path, labels)
+            written = path
+        except (OSError, MemoryError, ValueError) as error:
+            problem = f"The labels could not be saved: {error}"
+        with suppress(RuntimeError):  # the window was closed meanwhile
+            self._written.emit(written, problem)
+
+    def _on_written(self, path: Path | None, problem: str) -> None:
+        self._store.put(saved=path)
+        self._store.say(problem, note="" if path is None else f"Saved {path}")
+
+
+def keep_result(result: AnyArray, kept: AnyArray) -> int:
     """Copy labels into a kept layer's data, never over labels that are there; return how many pixels were new.
 
     Raises
@@ -30,7 +141,7 @@ def keep_result(result: npt.NDArray[Any], kept: npt.NDArray[Any]) -> int:
     return int(np.count_nonzero(new))
 
 
-def merged(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def merged(parts: Sequence[AnyArray]) -> AnyArray:
     """A copy of label images of one shape over each other, the first one on top, of a type that holds all numbers."""
     labels = parts[0].astype(np.result_type(*parts))
     for part in parts[1:]:

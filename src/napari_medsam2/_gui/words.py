@@ -1,4 +1,4 @@
-"""What the dock says, made from its state."""
+"""What the dock says, made from its state. Nothing here is ever read back: what somebody acts on is in the state."""
 
 from __future__ import annotations
 
@@ -6,14 +6,16 @@ from pathlib import Path
 
 from ..engine.events import RunState
 from ..models.registry import MODELS, megabytes
-from .dock_state import DockState, DownloadStatus, worst_frame
+from .dock_state import DockState, DownloadStatus, ModelPhase, worst_frame
 
 #: From so many seconds a frame on, the dock says so.
 SLOW_S = 2.0
 #: Below this confidence a frame deserves a look.
 UNSURE = 0.5
-
-
+_GPU_ADVICE = (
+    " An NVIDIA GPU is here, but this torch cannot use it: take the pip command for CUDA from "
+    "pytorch.org/get-started, and restart napari."
+)
 _FIRST_STEP = {
     "": "Press Box (B) and drag a box around one object",
     "box": "Drag a box tightly around one object",
@@ -55,6 +57,22 @@ def next_step(state: DockState) -> str:
     return f"Done. Scroll to check; correct any {noun} and press Shift+S again. C keeps the result."
 
 
+def image_words(state: DockState) -> str:
+    """Say what the axes are, and why the frames were taken as a stack or as a flow."""
+    guess = f" {state.mode.capitalize()}: {state.reason}." if state.axes and state.reason else ""
+    return f"{state.layout}.{guess}" if state.layout else "No image layer yet."
+
+
+def progress_words(state: DockState) -> str:
+    """Say how far a run is, and how long it takes still or how it ended."""
+    status = state.status
+    if not status.total:
+        return ""
+    resting = status.finish_reason if status.state is RunState.IDLE else status.state
+    left = time_left(status.seconds_left) if status.state is RunState.RUNNING else resting.value if resting else ""
+    return f"{status.done} / {status.total}   {left}"
+
+
 def time_left(seconds: float | None) -> str:
     """Write seconds as people say them."""
     if seconds is None:
@@ -72,6 +90,22 @@ def about(seconds: float) -> str:
         return f"about {seconds:.2g} s" if seconds < 10 else f"about {seconds:.0f} s"
     minutes = seconds / 60
     return f"about {minutes:.0f} min" if minutes < 90 else f"about {minutes / 60:.0f} h"
+
+
+def model_words(state: DockState) -> str:
+    """Say what the chosen model is for, or, once it was asked for, what has become of it."""
+    if state.model_phase is ModelPhase.LOADING:
+        return f"loading {Path(state.model).name} ..."
+    if state.model_phase is ModelPhase.IN_USE:
+        return f"{title_of(state.model)} runs on {state.device}.{_GPU_ADVICE if state.idle_gpu else ''}"
+    if state.model_phase is ModelPhase.MISSING:
+        return "no model"
+    return f"{MODELS[state.model].purpose}." if state.model in MODELS else state.model
+
+
+def model_warning(state: DockState) -> str:
+    """Say what a user of this model should know: that memory was short, that it is slow; or nothing."""
+    return " ".join(filter(None, (state.notice.message if state.notice else "", speed_warning(state))))
 
 
 def speed_warning(state: DockState) -> str:

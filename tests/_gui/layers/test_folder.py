@@ -81,7 +81,7 @@ def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer
     viewer.layers.selection.active.add((0, 20, 20))
     do.propagate()
     qtbot.waitUntil(lambda: do.state.status.finish_reason is FinishReason.DONE, timeout=20_000)
-    do.flush()
+    do.client.flush()
     labels = viewer.layers["discs segmentation"].data
     for t, (y, x) in enumerate(CENTRES):
         assert labels[t, y, x] == 1, f"the disc on image {t}"
@@ -96,7 +96,7 @@ def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer
     y, x = np.nonzero(disc((64, 80), 5, 5, 3) | disc((64, 80), 50, 70, 3))
     viewer.layers["discs segmentation"].data_setitem((np.full(len(y), 1), y, x), 1)
     qtbot.waitUntil(lambda: any(p.frame == 1 for p in do.engine.session.prompts), timeout=20_000)
-    do.flush()
+    do.client.flush()
     assert labels[1, 5, 5] == 1 and not labels[1, :, 60:].any(), "beside the image nothing can be painted"
     (stroke,) = (p for p in do.engine.session.prompts if p.frame == 1)
     assert stroke.mask.shape == (64, 60)

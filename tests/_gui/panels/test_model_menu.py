@@ -15,8 +15,7 @@ from napari.components import ViewerModel
 from published import publishing
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel
 
-from napari_medsam2._gui import controller
-from napari_medsam2._gui import hub as hub_module
+from napari_medsam2._gui import model_choice
 from napari_medsam2._gui.controller import Controller
 from napari_medsam2._gui.dock_state import DockState, DownloadStatus
 from napari_medsam2._gui.panels.consent import ConsentDialog
@@ -289,7 +288,7 @@ def test_a_newer_choice_wins_over_one_that_fails(mocked):
     send(Failed(2, 0, "bad.pt is no checkpoint.", "report", RequestKind.LOAD_MODEL, True))
     assert do.state.model == "good.pt" and "no checkpoint" in do.state.problem
     send(ModelLoaded(3, "good", "cpu", False))
-    assert do.state.device.startswith("good.pt runs on cpu")
+    assert dock.model.words.text().startswith("good.pt runs on cpu")
 
 
 def test_the_next_choice_takes_the_last_problem_away(mocked):
@@ -305,8 +304,7 @@ def test_the_next_choice_takes_the_last_problem_away(mocked):
 
 def test_a_slow_model_on_a_cpu_says_so_before_and_after(mocked, monkeypatch):
     dock, _, send = mocked
-    for module in (controller, hub_module):
-        monkeypatch.setattr(module, "estimate_seconds", lambda entry, device: {"cpu": 9.0}.get(device))
+    monkeypatch.setattr(model_choice, "estimate_seconds", lambda entry, device: {"cpu": 9.0}.get(device))
     choose(dock, "tiny")
     assert question(dock).facts["speed"] == "about 9 s a frame where there is no GPU"
     question(dock).reject()

@@ -7,19 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from ...errors import OutputError
 from ...results import FrameResult
 from ...session.label_image import LEAST_SHARE_WITHIN_WHOLE, LabelImage, paint_labels
+from ...types import AnyArray, Mask
 from .colours import object_colour
 from .coordinates import affine_of, placed_like
 from .layout import Layout
 
-#: Results of one frame, by object.
-Found = Mapping[int, FrameResult]
+#: Results of one frame, by the object's number.
+ResultsByObject = Mapping[int, FrameResult]
 
 
 def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
@@ -66,7 +66,7 @@ class OutputLabels:
         self.layout = layout
         self.ours = ours
         self.keep = keep
-        self._before: dict[int, npt.NDArray[Any]] = {}
+        self._before: dict[int, AnyArray] = {}
 
     @staticmethod
     def of_user(layer: Labels, image: Image, layout: Layout, *, keep: bool) -> OutputLabels:
@@ -93,12 +93,12 @@ class OutputLabels:
             raise OutputError(f"'{layer.name}' does not lie on the image: its scale or position differs")
         return OutputLabels(layer, layout, ours=False, keep=keep)
 
-    def frame(self, frame: int) -> npt.NDArray[Any]:
+    def frame(self, frame: int) -> AnyArray:
         """Return the labels of one frame, a view ``(H, W)``; where images differ in size, as large as that image."""
         height, width = self.layout.size_of(frame)
         return np.asarray(self.layer.data[self.layout.index(frame)])[:height, :width]
 
-    def compose(self, frame: int, found: Found) -> LabelImage:
+    def compose(self, frame: int, found: ResultsByObject) -> LabelImage:
         """Put results over what was there before.
 
         For where they overlap see :func:`~napari_medsam2.session.label_image.paint_labels`.
@@ -119,7 +119,7 @@ class OutputLabels:
         both = np.where(before != 0, before, labels) if self.keep else np.where(labels != 0, labels, before)
         return replace(shown, labels=both)
 
-    def show(self, frame: int, found: Found) -> LabelImage:
+    def show(self, frame: int, found: ResultsByObject) -> LabelImage:
         """Write one frame. What a user's layer held there before is remembered."""
         view = self.frame(frame)
         if not self.ours and frame not in self._before:
@@ -137,7 +137,9 @@ class OutputLabels:
     def set_keep(self, keep: bool) -> None:
         self.keep = keep
 
-    def strokes(self, frames: Iterable[int], found_on: Mapping[int, Found], known: set[int]) -> list[FrameResult]:
+    def strokes(
+        self, frames: Iterable[int], found_on: Mapping[int, ResultsByObject], known: set[int]
+    ) -> list[FrameResult]:
         """Find what the user painted: the objects that are no longer what was written, as they are to be now.
 
         Together they look as the frame does. What a painted object has below others stays its own, unless it would now
@@ -168,9 +170,9 @@ class OutputLabels:
     def _trimmed(
         self,
         frame: int,
-        view: npt.NDArray[Any],
-        uncovered: npt.NDArray[np.bool_],
-        found: Found,
+        view: AnyArray,
+        uncovered: Mask,
+        found: ResultsByObject,
         now: dict[int, FrameResult],
         known: set[int],
     ) -> dict[int, FrameResult]:
@@ -209,19 +211,19 @@ class OutputLabels:
         return {f for f in frames if 0 <= f < self.layout.n_frames}
 
 
-def _numbers(values: npt.NDArray[Any]) -> set[int]:
+def _numbers(values: AnyArray) -> set[int]:
     """Numbers that occur."""
     return {int(value) for value in np.unique(values)}
 
 
-def _drawn(frame: int, number: int, mask: npt.NDArray[np.bool_], before: FrameResult | None = None) -> FrameResult:
+def _drawn(frame: int, number: int, mask: Mask, before: FrameResult | None = None) -> FrameResult:
     """What the session makes of a painted mask, beside what the object had ``before``."""
     if before is not None:
         mask = mask | before.mask
     return FrameResult(frame, number, mask, 1.0, 1.0, 1.0, prompted=True, seconds=0.0, drawn=True)
 
 
-def _adds(view: npt.NDArray[Any], where: npt.NDArray[np.bool_], found: Found) -> bool:
+def _adds(view: AnyArray, where: Mask, found: ResultsByObject) -> bool:
     """True unless nearly all that was painted there was part of the painted objects already, or all was erased."""
     painted = where & (view != 0)
     there = np.zeros_like(painted)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from napari.layers import Image, Labels
 
@@ -10,7 +11,7 @@ from ...errors import OutputError
 from ...results import FrameResult
 from ..dock_state import Column
 from .layout import Layout
-from .output import Found, OutputLabels, new_labels_layer
+from .output import OutputLabels, ResultsByObject, new_labels_layer
 
 
 class ResultView:
@@ -33,7 +34,10 @@ class ResultView:
         self._place = place
         self._late: set[int] = set()
         self._shown: dict[int, dict[int, FrameResult]] = {}  # by frame and object, as written to the layer
-        self._confidences: dict[int, dict[int, float]] = {}  # likewise; see LabelImage
+        self._confidences: dict[int, dict[int, float]] = {}  # likewise, in the light of the others on that frame
+        self._columns: list[Column] = []  # of one object, as if it had no prompts
+        self._columns_of = 0
+        self._outdated: set[int] = set()  # frames whose column is not as it should be
 
     def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
         """Write to the user's layer from now on, or to one of ours (``None``, made when first needed).
@@ -50,7 +54,7 @@ class ResultView:
                 self._change_output(None)
         elif current is not None and current.layer is layer:
             current.set_keep(keep)
-            self._late |= {frame for frame, _ in self.results}
+            self._mark(frame for frame, _ in self.results)
         else:
             self._change_output(OutputLabels.of_user(layer, self.image, self.layout, keep=keep))
 
@@ -72,15 +76,21 @@ class ResultView:
     def _change_output(self, output: OutputLabels | None) -> None:
         self.output, self.withdrawn = output, False
         self._shown.clear()
-        self._late |= {frame for frame, _ in self.results}
+        self._mark(frame for frame, _ in self.results)
 
-    def shown_on(self, frame: int) -> Found:
+    def _mark(self, frames: Iterable[int]) -> None:
+        """Have these frames written with the next flush, and their columns made anew."""
+        frames = set(frames)
+        self._late |= frames
+        self._outdated |= frames
+
+    def shown_on(self, frame: int) -> ResultsByObject:
         """Return what the layer shows on a frame, which later results may not be part of yet."""
         return self._shown.get(frame, {})
 
     def add(self, result: FrameResult) -> None:
         self.results[(result.frame, result.object_id)] = result
-        self._late.add(result.frame)
+        self._mark([result.frame])
 
     def take_stroke(self, result: FrameResult) -> None:
         """Take what the user painted, which is on the layer: it is final, and what is painted next adds to it."""
@@ -93,7 +103,7 @@ class ResultView:
         known = self.results.get((frame, object_id))
         if known is not None and known.prompted:
             del self.results[(frame, object_id)]
-            self._late.add(frame)
+            self._mark([frame])
 
     def show_again(self, frame: int) -> None:
         """Write a frame once more, over a stroke of which not all can be used."""
@@ -101,7 +111,7 @@ class ResultView:
 
     def replace(self, results: Mapping[tuple[int, int], FrameResult]) -> None:
         """Show exactly these, as after an undo."""
-        self._late |= {frame for frame, _ in (*self.results, *results)}
+        self._mark(frame for frame, _ in (*self.results, *results))
         self.results, self.withdrawn = dict(results), False
 
     def flush(self, in_view: int | None) -> None:
@@ -116,6 +126,7 @@ class ResultView:
             return
         output = self.labels()
         late, problem = set(self._late), None
+        self._outdated |= late
         by_frame: dict[int, dict[int, FrameResult]] = {frame: {} for frame in late}
         for (frame, number), result in self.results.items():
             if frame in by_frame:
@@ -137,17 +148,30 @@ class ResultView:
         """Drop the results but leave the labels in the layer (a commit to the user's layer)."""
         if self.output is not None:
             self.output.settle()
+        self._outdated |= {frame for frame, _ in self.results}
         self.results, self._late = {}, set()
         self._shown.clear()
 
     def columns(self, object_id: int, prompted: frozenset[int]) -> tuple[Column, ...]:
-        """Sum up one object for the confidence strip; overlap with others counts as soon as it is shown."""
-        found = {t: r for (t, number), r in self.results.items() if number == object_id}
-        shown = {
-            t: self._confidences[t][object_id] if self._shown.get(t, {}).get(object_id) is r else r.confidence
-            for t, r in found.items()
-        }
-        return tuple(
-            Column(confidence=shown.get(t), prompted=t in prompted, absent=t in found and found[t].absent)
-            for t in range(self.layout.n_frames)
-        )
+        """Sum up one object for the confidence strip; overlap with others counts as soon as it is shown.
+
+        Only columns of frames on which something differs are made anew: this is asked for at every step of a run.
+        """
+        if object_id != self._columns_of:
+            self._columns, self._columns_of = [Column()] * self.layout.n_frames, object_id
+            self._outdated |= {frame for frame, _ in self.results}
+        for frame in self._outdated:
+            self._columns[frame] = self._column(frame, object_id)
+        self._outdated.clear()
+        columns = list(self._columns)
+        for frame in prompted:
+            columns[frame] = replace(columns[frame], prompted=True)
+        return tuple(columns)
+
+    def _column(self, frame: int, object_id: int) -> Column:
+        result = self.results.get((frame, object_id))
+        if result is None:
+            return Column()
+        is_shown = self._shown.get(frame, {}).get(object_id) is result
+        confidence = self._confidences[frame][object_id] if is_shown else result.confidence
+        return Column(confidence, absent=result.absent)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event
@@ -12,7 +12,6 @@ from qtpy.QtCore import QTimer
 
 from ...engine.events import Restored
 from ...prompts import MaskPrompt
-from .output import OutputLabels
 from .prompt_book import PromptBook, Source
 from .results import ResultView
 from .sequence import ImageSequence
@@ -50,6 +49,11 @@ class Workspace:
     @property
     def image(self) -> Image:
         return self.sequence.image
+
+    @property
+    def objects(self) -> set[int]:
+        """Numbers of the objects that have a prompt or a result."""
+        return {*self.book.objects, *(number for _, number in self.results.results)}
 
     @property
     def output_layer(self) -> Labels | None:
@@ -96,8 +100,8 @@ class Workspace:
         self.results.choose_output(layer, keep=keep)
         self.watch_output()
 
-    def let_go(self, layer: Layer) -> str:
-        """Take note that a layer was removed; return what it was: "prompts", "output" or ""."""
+    def let_go(self, layer: Layer) -> Literal["prompts", "output"] | None:
+        """Take note that a layer was removed; return what it was, ``None`` if nothing of this."""
         if self.book.source_of(layer) is not None:
             self._disconnect(layer)
             self.book.remove_source(layer)
@@ -107,7 +111,7 @@ class Workspace:
             self.unwatch_output()
             self.results.withdraw()
             return "output"
-        return ""
+        return None
 
     def close(self) -> None:
         """Let go of all layers; they stay in the viewer as they are, and :meth:`reopen` goes on with them."""
@@ -234,7 +238,7 @@ class Workspace:
         output = self.results.output
         if output is None or self._watched is None:
             return
-        known = {*self.book.objects, *(n for _, n in self.results.results), self._object_in_hand(output)}
+        known = {*self.objects, int(output.layer.selected_label)}
         found = {frame: self.results.shown_on(frame) for frame in frames}
         problem = ""
         for stroke in output.strokes(frames, found, known - {0}):
@@ -250,6 +254,3 @@ class Workspace:
         for frame in frames:
             self.results.show_again(frame)
         self._edited(problem)
-
-    def _object_in_hand(self, output: OutputLabels) -> int:
-        return int(output.layer.selected_label)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QProgressBar, QVBoxLayout, QWidget
 
-from ...models.registry import MODELS
-from ..dock_state import DockState
-from ..words import download_words, speed_warning
+from ..dock_state import DownloadStatus
+from ..words import download_words, model_warning, model_words
 from .model_menu import NAME, ModelMenu
-from .panels import Panel
+from .panel import Panel
 from .pickers import Choice, button, caption, line, row
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -45,17 +44,26 @@ class ModelPanel(Panel):
         self.model.activated.connect(self._on_model)
         self.device.activated.connect(self._on_device)
         self.cancel.clicked.connect(self.cancel_requested)
-        self._name = "micro"
+        self._name = ""
+        self._bind()
 
-    def apply(self, state: DockState) -> None:
-        self._name = state.model
-        self.model.show_model(state.model)
-        self.device.setCurrentText(state.wanted_device)
-        entry = MODELS.get(state.model)
-        self.words.setText(state.device or (f"{entry.purpose}." if entry else state.model))
-        self.warning.setText(" ".join(filter(None, (state.notice, speed_warning(state)))))
-        self.warning.setVisible(bool(self.warning.text()))
-        fetching = state.download
+    def _bind(self) -> None:
+        show = self.bindings.add
+        show(lambda state: state.model, self._show_model, of_hand=True)
+        show(lambda state: state.wanted_device, self.device.setCurrentText, of_hand=True)
+        show(model_words, self.words.setText)
+        show(model_warning, self._show_warning)
+        show(lambda state: state.download, self._show_download)
+
+    def _show_model(self, name: str) -> None:
+        self._name = name
+        self.model.show_model(name)
+
+    def _show_warning(self, words: str) -> None:
+        self.warning.setText(words)
+        self.warning.setVisible(bool(words))
+
+    def _show_download(self, fetching: DownloadStatus | None) -> None:
         self.download.setVisible(fetching is not None)
         if fetching is not None:
             self.progress.setRange(0, 1000 if fetching.total and fetching.done else 0)

@@ -1,0 +1,73 @@
+"""Holds what the dock shows: what was chosen and said, and the layers in hand; tells when that differs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from qtpy.QtCore import QObject, Signal
+
+from .dock_state import DockState
+from .layers.workspace import Workspace
+
+
+class DockStore(QObject):
+    """The state of one dock. The parts of the controller share it; none knows of the widgets that show it.
+
+    Attributes
+    ----------
+    work
+        Prompts and results of the image that is segmented; ``None`` without one.
+    """
+
+    changed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.work: Workspace | None = None
+        self._chosen = DockState()
+
+    @property
+    def chosen(self) -> DockState:
+        """What was set here, without what the layers add; ``objects`` are those that have nothing yet."""
+        return self._chosen
+
+    @property
+    def state(self) -> DockState:
+        """What the dock shows, now: what was set, and what is on the layers."""
+        state, work = self._chosen, self.work
+        if work is None or not work.sequence.is_shown():
+            return state
+        return replace(
+            state,
+            image=work.image.name,
+            objects=tuple(sorted({*work.objects, *state.objects})),
+            columns=work.results.columns(state.current, work.book.frames(state.current)),
+            frame=work.sequence.frame_in_view(),
+            tool=work.tool,
+            aside=work.sequence.is_aside(),
+            has_prompts=bool(work.book.objects),
+            has_results=bool(work.results.results),
+        )
+
+    def put(self, **changes: Any) -> None:
+        """Change the state; it is shown with the next change that is told."""
+        self._chosen = replace(self._chosen, **changes)
+
+    def set(self, **changes: Any) -> None:
+        """Change the state, and tell."""
+        self.put(**changes)
+        self.changed.emit()
+
+    def say(self, problem: str = "", *, report: str = "", note: str = "") -> None:
+        """Show an error in words (with a report to copy), or good news."""
+        self.set(problem=problem, report=report or problem, note=note)
+
+    def forget_image(self) -> None:
+        """Begin without an image; nothing is told."""
+        self._chosen = self._chosen.without_image()
+
+    def aim(self) -> None:
+        """Make the next prompt go to the current object, with the sign chosen."""
+        if self.work is not None:
+            self.work.aim(self._chosen.current, self._chosen.positive)

@@ -1,0 +1,94 @@
+"""The part of the dock that says which image is segmented, along which axis, and as a stack or as a flow."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog
+
+from ..dock_state import DockState
+from ..words import image_words
+from .panel import Panel
+from .pickers import Choice, LayerPicker, button, caption, line, row
+
+
+class ImagePanel(Panel):
+    """Which image, along which axis, and whether its frames have an order."""
+
+    image_requested = Signal(object)
+    folder_requested = Signal(str)
+    axis_requested = Signal(int)
+    mode_requested = Signal(str)
+    contrast_requested = Signal(bool)
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.picker = LayerPicker(viewer, (Image,))
+        self.folder = button("Folder...", "Open a folder of unrelated images, which may differ in size, as a flow")
+        self.stack = button("Stack", "The frames follow each other: z-slices or time points", checkable=True)
+        self.flow = button("Flow", "The frames show the same kind of object and have no order", checkable=True)
+        self.axis = Choice(tip="The axis to propagate along; the viewer shows a slider for it")
+        self.contrast = Choice(
+            "Contrast: automatic",
+            "Contrast: as shown",
+            tip="What the network sees: robust limits over all frames, or the layer's own limits",
+        )
+        self.words = line(small=True)
+        self.column.addWidget(caption("Image"))
+        self.column.addLayout(row(self.picker, self.folder, stretch=(3, 1)))
+        self.column.addLayout(row(self.stack, self.flow, self.axis, stretch=(1, 1, 2)))
+        self.column.addWidget(self.words)
+        self.column.addWidget(self.contrast)
+        self.picker.layer_picked.connect(self.image_requested)
+        self.folder.clicked.connect(self._on_folder)
+        self.axis.activated.connect(self._on_axis)
+        self.stack.clicked.connect(lambda: self.mode_requested.emit("stack"))
+        self.flow.clicked.connect(lambda: self.mode_requested.emit("flow"))
+        self.contrast.activated.connect(lambda index: self.contrast_requested.emit(index == 1))
+        self._bind()
+
+    def _bind(self) -> None:
+        show = self.bindings.add
+        show(lambda state: state.image_layer, self._show_image, of_hand=True)
+        for choice, mode in ((self.stack, "stack"), (self.flow, "flow")):
+            show(partial(_taken_as, mode), choice.setChecked, of_hand=True)
+            show(_has_several, choice.setEnabled)
+        show(lambda state: state.axes, self._fill_axes)
+        show(_has_several, self.axis.setEnabled)
+        show(lambda state: (state.axes, state.axis), self._show_axis, of_hand=True)
+        show(lambda state: int(state.contrast_as_shown), self.contrast.setCurrentIndex, of_hand=True)
+        show(image_words, self.words.setText)
+
+    def _show_image(self, image: Image | None) -> None:
+        if image is not None and self.picker.layer is not image:
+            self.picker.pick(image)
+
+    def _fill_axes(self, axes: tuple[tuple[int, str], ...]) -> None:
+        self.axis.clear()
+        for axis, words in axes:
+            self.axis.addItem(words, axis)
+
+    def _show_axis(self, shown: tuple[tuple[tuple[int, str], ...], int | None]) -> None:
+        _, axis = shown
+        if axis is not None:
+            self.axis.setCurrentIndex(self.axis.findData(axis))
+
+    def _on_folder(self) -> None:
+        path = QFileDialog.getExistingDirectory(self, "A folder of unrelated images")
+        if path:
+            self.folder_requested.emit(path)
+
+    def _on_axis(self, index: int) -> None:
+        self.axis_requested.emit(int(self.axis.itemData(index)))
+
+
+def _has_several(state: DockState) -> bool:
+    """True if the image has an axis of frames."""
+    return bool(state.axes)
+
+
+def _taken_as(mode: str, state: DockState) -> bool:
+    return _has_several(state) and state.mode == mode

@@ -1,0 +1,93 @@
+"""The part of the dock in which an object is chosen, and a tool to point it out."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from napari.components import ViewerModel
+from napari.layers import Labels, Layer, Points, Shapes
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
+from qtpy.QtWidgets import QCheckBox
+
+from ..dock_state import DockState
+from ..layers.colours import NEGATIVE, POSITIVE, object_colour
+from .keys import printed
+from .panel import Panel
+from .pickers import Choice, LayerPicker, button, caption, row
+
+
+class PromptPanel(Panel):
+    """Which object, and the tools to point it out."""
+
+    object_requested = Signal(int)
+    new_object_requested = Signal()
+    tool_requested = Signal(str)
+    sign_requested = Signal()
+    layer_requested = Signal(object)
+    preview_requested = Signal(bool)
+
+    def __init__(self, viewer: ViewerModel) -> None:
+        super().__init__()
+        self.object = Choice(tip="Prompts go to this object; its number is its label")
+        self.new_object = button("", "Start another object")
+        self.tools = {
+            "point": button(f"Point ({printed('point')})", "Click on the object", checkable=True),
+            "box": button(f"Box ({printed('box')})", "Drag a box tightly around the object", checkable=True),
+            "mask": button(f"Mask ({printed('mask')})", "Paint the object; what you paint is final", checkable=True),
+        }
+        self.sign = button("", "Clicks and strokes say 'this is the object' (+) or 'this is not' (-)")
+        self.adopt = LayerPicker(viewer, (Points, Shapes, Labels), "Use layer...")
+        self.adopt.setToolTip("Take prompts from a Points, Shapes or Labels layer of yours; it is never changed")
+        self.preview = QCheckBox("Preview while drawing")
+        self.preview.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.column.addWidget(caption("Object and prompt"))
+        self.column.addLayout(row(self.object, self.new_object))
+        self.column.addLayout(row(*self.tools.values()))
+        self.column.addLayout(row(self.sign, self.adopt))
+        self.column.addWidget(self.preview)
+        self.object.activated.connect(lambda index: self.object_requested.emit(int(self.object.itemData(index))))
+        self.new_object.clicked.connect(self.new_object_requested)
+        for name, tool in self.tools.items():
+            tool.clicked.connect(lambda _=False, name=name: self.tool_requested.emit(name))
+        self.sign.clicked.connect(self.sign_requested)
+        self.adopt.layer_picked.connect(self._on_adopt)
+        self.preview.clicked.connect(self.preview_requested)
+        self._bind()
+
+    def _bind(self) -> None:
+        show = self.bindings.add
+        show(lambda state: state.objects, self._fill_objects)
+        show(lambda state: (state.objects, state.current), self._show_object, of_hand=True)
+        for name, tool in self.tools.items():
+            show(partial(_in_hand, name), tool.setChecked, of_hand=True)
+        show(lambda state: state.mode == "stack" or len(state.columns) < 2, self._show_key_of_new_object)
+        show(lambda state: state.positive, self._show_sign)
+        show(lambda state: state.preview, self.preview.setChecked, of_hand=True)
+
+    def _fill_objects(self, objects: tuple[int, ...]) -> None:
+        self.object.clear()
+        for number in objects:
+            swatch = QPixmap(14, 14)
+            swatch.fill(QColor(object_colour(number)))
+            self.object.addItem(QIcon(swatch), f"Object {number}", number)
+
+    def _show_object(self, shown: tuple[tuple[int, ...], int]) -> None:
+        self.object.setCurrentIndex(self.object.findData(shown[1]))
+
+    def _show_key_of_new_object(self, has_key: bool) -> None:
+        self.new_object.setText(f"New object ({printed('next')})" if has_key else "New object")
+
+    def _show_sign(self, positive: bool) -> None:
+        colour = POSITIVE if positive else NEGATIVE
+        self.sign.setText(f"{'+  on object' if positive else '-  not on it'} ({printed('sign')})")
+        self.sign.setStyleSheet(f"background-color: {colour}; color: black; font-weight: bold;")
+
+    def _on_adopt(self, layer: Layer | None) -> None:
+        if layer is not None:
+            self.layer_requested.emit(layer)
+            self.adopt.pick(None)
+
+
+def _in_hand(tool: str, state: DockState) -> bool:
+    return state.tool == tool
