@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 
 from desk import FRAMES
@@ -37,6 +38,22 @@ def test_a_model_that_fails_while_images_are_opened_says_so(desk):
     desk.engine.load_model("broken")
     desk.engine.open(FRAMES)
     assert desk.wait_for(Failed).message == "the file broken.pt is truncated"
+
+
+def test_a_model_that_failed_says_so_although_images_are_opened_while_it_is_put_in_words():
+    class SlowToSay(OSError):
+        def __str__(self) -> str:
+            engine.open(FRAMES)
+            return "the file is truncated"
+
+    def refuse(name, **_):
+        raise SlowToSay
+
+    told: queue.Queue = queue.Queue()
+    engine = Engine(lambda event: told.put(event) if isinstance(event, Failed) else None, load_model=refuse)
+    engine.load_model("broken")
+    assert told.get(timeout=10).message == "the file is truncated"
+    assert engine.close(timeout=10)
 
 
 def test_a_defect_in_the_middle_of_a_run_is_reported_and_survived(desk):

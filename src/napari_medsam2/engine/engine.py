@@ -324,6 +324,4 @@ class Engine:
 
     def _on_failure(self, request: Request, error: Exception) -> None:
         model = self._model.name if self._model is not None else None
-        # A model's failure is never late; that of images is, once others are opened.
-        generation = self.generation if request.kind is RequestKind.LOAD_MODEL else request.generation
-        self._worker.emit(failure_of(error, request.number, generation, request.kind, model))
+        self._worker.emit(failure_of(error, request.number, request.generation, request.kind, model))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from .events import Event, Finished, FinishReason, ResultReady, RunState, RunStatus, StatusChanged
+from .events import Event, Failed, Finished, FinishReason, ResultReady, RunState, RunStatus, StatusChanged
 from .requests import Request, RequestKind
 from .run import Run
 
@@ -136,8 +136,9 @@ class Worker:
     # ---- for requests, on the worker thread ------------------------------------------------------------------------
 
     def emit(self, event: Event) -> None:
-        """Deliver an event, unless it is of an earlier generation."""
-        if getattr(event, "generation", self._generation) != self._generation:
+        """Deliver an event, unless it is of an earlier generation; a model that failed to load is of none."""
+        about_model = isinstance(event, Failed) and event.kind is RequestKind.LOAD_MODEL
+        if not about_model and getattr(event, "generation", self._generation) != self._generation:
             return
         try:
             self._on_event(event)
