@@ -194,8 +194,14 @@ def test_no_server_at_all_is_put_in_words(hub: HubServer, monkeypatch: pytest.Mo
         ask_hub("lab/model", "weights.pt")
     with pytest.raises(ServerError, match=r"127\.0\.0\.1:9 cannot be reached"):
         ask_server("http://127.0.0.1:9/x.pt")
-    monkeypatch.setenv("HF_ENDPOINT", "mirror.example")
-    with pytest.raises(DownloadError, match=r"HF_ENDPOINT must be an address .*; got 'mirror.example'"):
+
+
+@pytest.mark.parametrize(
+    "address", ["mirror.example", "ftp://mirror", "http://[mirror", "http://mirror:99999", "http://"]
+)
+def test_a_mirror_at_no_address_is_told(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", address)
+    with pytest.raises(DownloadError, match=r"HF_ENDPOINT must be an address such as https"):
         ask_hub("lab/model", "weights.pt")
 
 
@@ -215,6 +221,15 @@ def test_a_full_disk_is_told_before_anything_is_fetched(
     with pytest.raises(DownloadError, match=r"not enough room in .*models: 16\.3 MB are needed, 1 MB are free"):
         get(target)
     assert hub.ranges == [] and left(target) == []
+
+
+def test_a_disk_that_cannot_lock_files_is_told(hub: HubServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: FileLock) -> None:
+        raise NotImplementedError("FileSystem does not appear to support flock; use SoftFileLock instead")
+
+    monkeypatch.setattr(FileLock, "_acquire", refuse)
+    with pytest.raises(DownloadError, match=r"the disk of .*models cannot lock files"):
+        get(target)
 
 
 def test_two_programs_do_not_write_the_same_file(hub: HubServer, target: Path) -> None:

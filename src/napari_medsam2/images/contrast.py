@@ -12,8 +12,10 @@ import numpy.typing as npt
 from ..errors import FrameError
 from ..types import AnyArray
 
+#: A raw value for all colours, or one for each of the three.
 Limits = float | Sequence[float]
 
+#: Pixels of a frame that an estimate looks at, at most.
 _SAMPLES_PER_FRAME = 1 << 16
 
 
@@ -147,6 +149,7 @@ def _numbers(given: Any) -> tuple[float, ...]:
 
 
 def _natural_limits(frame: AnyArray) -> Contrast | None:
+    """Limits of pixels that are meant to be shown as they are; ``None`` for others."""
     if frame.dtype.kind == "b":
         return Contrast(0.0, 1.0)
     if frame.ndim == 3 and frame.dtype == np.uint8:
@@ -167,6 +170,7 @@ def _some_pixels(frame: AnyArray) -> npt.NDArray[np.float64]:
 
 
 def _scale(frame: AnyArray, low: Any, scale: Any, gamma: float) -> npt.NDArray[np.float32]:
+    """``(values - low) * scale``, cut off at 0 and 1, to the power of gamma; missing values become 0."""
     # Up to 16 bit a float32 is exact; wider types lose their differences in it unless the offset goes first.
     exact = np.float32 if frame.dtype.itemsize <= 2 or frame.dtype == np.float32 else np.float64
     with np.errstate(over="ignore", invalid="ignore"):

@@ -1,4 +1,4 @@
-"""What goes wrong in files of users: any library may read them, and each has errors of its own for a damaged one."""
+"""Damaged files: what the libraries that read them raise, and how to put it in words."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ import tokenize
 import zipfile
 import zlib
 
-#: What the libraries raise on files that are truncated, damaged, or not what their name says. They lean on the file: a
-#: length of 0 is divided by, a number is looked up in a table, bytes are decoded as text. A header of an npy is Python.
+#: What the libraries raise on files that are truncated, damaged, or not what their name says. The list is long because
+#: they trust what is in a file: they divide by its sizes, look its numbers up in tables, assert what should hold, and
+#: parse the header of an npy as Python.
 DECODING_ERRORS: tuple[type[Exception], ...] = (
     ArithmeticError,
     AssertionError,

@@ -98,6 +98,7 @@ def _partial_files(path: Path) -> list[Path]:
 
 @contextmanager
 def _only_one(path: Path) -> Iterator[None]:
+    """Keep other programs from fetching the same file meanwhile."""
     from filelock import FileLock, Timeout
 
     lock = path.with_name(f".{path.name}.lock")
@@ -106,6 +107,11 @@ def _only_one(path: Path) -> Iterator[None]:
             yield
     except Timeout:
         raise DownloadError(f"another program is fetching {path.name} to {path.parent} right now") from None
+    except NotImplementedError as error:
+        raise DownloadError(
+            f"the disk of {path.parent} cannot lock files, as some network disks cannot; NAPARI_MEDSAM2_MODELS names "
+            "another folder"
+        ) from error
     with suppress(OSError):
         lock.unlink()
 
@@ -118,7 +124,8 @@ def check_space(size: int, folder: Path) -> None:
     DownloadError
         If the disk of the folder, which need not be there yet, has no room for so many bytes.
     """
-    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if place.exists())
+    places = (folder.absolute(), *folder.absolute().parents)
+    there = next((place for place in places if place.exists()), folder)  # or a drive that is not there: an OSError
     need, free = size + SPARE_BYTES, shutil.disk_usage(there).free
     if free < need:
         raise DownloadError(
