@@ -20,7 +20,7 @@ from .hiera import ImageEncoder
 from .mask_decoder import Candidates, MaskDecoder, best_of, stable_or_best, take
 from .memory import MemoryAttention, MemoryEncoder, MemoryTokens
 from .position import sine_code, time_code
-from .prompt_encoder import NOTHING, PromptEncoder
+from .prompt_encoder import NOTHING, PromptEncoder, prompt_tokens
 from .vit import PlainImageEncoder
 
 _MEAN = (0.485, 0.456, 0.406)
@@ -119,7 +119,7 @@ class Sam2(SegmentationNetwork):
             conditioned = self.attend(coarse, self.memory_tokens(recalls, mode=mode, n_frames=n_frames))
             runs = [
                 self.decode(conditioned, tuple(fine), *told, _corrected_logits(prompts))
-                for told in self.prompt_tokens(prompts, coarse.device)
+                for told in prompt_tokens(prompts, coarse.device)
             ]
         logits = torch.cat([run.logits for run in runs]).amax(dim=0, keepdim=True)
         seen = [run for run in runs if run.score > 0] or runs  # the boxes that found something speak for all
@@ -309,25 +309,6 @@ class Sam2(SegmentationNetwork):
             pointer=pointer,
             conditioned=self.attend(coarse, None) if self.config.behaviour.conditioned_memory else None,
         )
-
-    def prompt_tokens(self, prompts: PromptTensors | None, device: torch.device) -> list[tuple[Tensor, Tensor]]:
-        """Points ``[1, N, 2]`` (x, y) and labels ``[1, N]`` for each run of the decoder, one a box.
-
-        Each click goes with the box that it is in, or the nearest.
-        """
-        if prompts is None or not len(prompts.boxes):
-            if prompts is None or not len(prompts.points):
-                return [(torch.zeros((1, 1, 2), device=device), torch.full((1, 1), NOTHING, device=device))]
-            return [(prompts.points[None], prompts.point_labels[None])]
-        corners = prompts.boxes.unflatten(1, (2, 2))
-        outside = torch.maximum(corners[:, None, 0] - prompts.points, prompts.points - corners[:, None, 1])
-        distance = outside.clamp(min=0).norm(dim=-1)
-        runs = []
-        for box, away in zip(corners, distance, strict=True):
-            near = away <= distance.amin(dim=0)
-            labels = torch.cat((torch.tensor([2, 3], device=device), prompts.point_labels[near]))
-            runs.append((torch.cat((box, prompts.points[near]))[None], labels[None]))
-        return runs
 
     def _slot_code(self, recall: Recall, mode: Mode) -> Tensor:
         """Temporal code of a spatial memory, ``[M]``: the last slot is that of prompted frames."""

@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..interface import PromptTensors
 from ..resample import resize
 from .attention import ChannelNorm
 from .config import Sam2Config
@@ -63,3 +64,23 @@ class PromptEncoder(nn.Module):
             return tokens, self.no_mask_embed.weight[..., None, None]
         quarter = (self.image_size // 4, self.image_size // 4)
         return tokens, self.mask_downscaling(resize(mask, quarter, antialias=True))
+
+
+def prompt_tokens(prompts: PromptTensors | None, device: torch.device) -> list[tuple[Tensor, Tensor]]:
+    """Points ``[1, N, 2]`` (x, y) and labels ``[1, N]`` for each run of the decoder, one a box.
+
+    Each click goes with the box that it is in, or the nearest.
+    """
+    if prompts is None or not len(prompts.boxes):
+        if prompts is None or not len(prompts.points):
+            return [(torch.zeros((1, 1, 2), device=device), torch.full((1, 1), NOTHING, device=device))]
+        return [(prompts.points[None], prompts.point_labels[None])]
+    corners = prompts.boxes.unflatten(1, (2, 2))
+    outside = torch.maximum(corners[:, None, 0] - prompts.points, prompts.points - corners[:, None, 1])
+    distance = outside.clamp(min=0).norm(dim=-1)
+    runs = []
+    for box, away in zip(corners, distance, strict=True):
+        near = away <= distance.amin(dim=0)
+        labels = torch.cat((torch.tensor([2, 3], device=device), prompts.point_labels[near]))
+        runs.append((torch.cat((box, prompts.points[near]))[None], labels[None]))
+    return runs

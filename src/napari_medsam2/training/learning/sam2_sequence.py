@@ -11,11 +11,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...memory_bank import Fifo, MemoryBank, MemoryEntry, SelfSorting
-from ...network.interface import ImageFeatures, Memory, PromptTensors, Recall
+from ...network.interface import ImageFeatures, Memory, Recall
 from ...network.losses import dice_loss
 from ...network.sam2.network import Decoded, Sam2
+from ...network.sam2.prompt_encoder import prompt_tokens
 from ..data.batches import Batch
-from ..data.prompts import SimulatedPrompt
 from .losses import mask_bce, true_iou
 
 
@@ -90,10 +90,10 @@ class _Sequence:
         recalls = self._recalls(t, descriptor) if t else []
         tokens = network.memory_tokens(recalls, mode=self.mode, n_frames=len(self.images))
         conditioned = network.attend(coarse, tokens)
-        told = network.prompt_tokens(_tensors(self.prompt, target.device) if t == 0 else None, target.device)
+        told = prompt_tokens(self.prompt.tensors(target.device) if t == 0 else None, target.device)
         runs = [network.decode(conditioned, tuple(fine), points, labels) for points, labels in told]
         several = network.config.behaviour.multimask and told[0][0].shape[1] <= 1
-        loss, logits, iou = self._judge(t, runs, target, slice(1, None) if several else slice(0, 1))
+        loss, logits, iou = self._loss_of(t, runs, target, slice(1, None) if several else slice(0, 1))
         objectness = float(torch.cat([run.score for run in runs]).detach().amax().sigmoid())
         seen = [run for run in runs if run.score > 0] or runs
         pointer = torch.cat([run.pointer for run in seen]).mean(dim=0, keepdim=True)
@@ -105,7 +105,7 @@ class _Sequence:
         self._remember(t, coarse, conditioned, descriptor, mask, kept, iou * objectness)
         return loss
 
-    def _judge(
+    def _loss_of(
         self, t: int, runs: Sequence[Decoded], target: Tensor, candidates: slice
     ) -> tuple[Tensor, Tensor, float]:
         """The loss of a frame; the mask logits that a session would show ``[1, 1, h, w]``, and their predicted IoU."""
@@ -162,11 +162,3 @@ class _Sequence:
         if pointer is not None:
             tokens["pointer"] = pointer
         self.bank.add(MemoryEntry(t, confidence, descriptor, pinned=t == 0, payload=Memory(tokens)))
-
-
-def _tensors(prompt: SimulatedPrompt, device: torch.device) -> PromptTensors:
-    return PromptTensors(
-        torch.from_numpy(prompt.points).to(device),
-        torch.from_numpy(prompt.labels).to(device),
-        torch.from_numpy(prompt.boxes).to(device),
-    )
