@@ -235,9 +235,11 @@ class FramePrompts:
 
 def same_prompt(a: Prompt, b: Prompt) -> bool:
     """True if two prompts say the same."""
+    if a is b:
+        return True
     if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt):
         return (a.frame, a.object_id) == (b.frame, b.object_id) and np.array_equal(a.mask, b.mask)
-    return a is b or (type(a) is type(b) and a == b)
+    return type(a) is type(b) and a == b
 
 
 def by_object_and_frame(prompts: Iterable[Prompt]) -> dict[tuple[int, int], FramePrompts]:

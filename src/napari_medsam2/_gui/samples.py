@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import SampleError
+from ..types import Mask
 from .layers.layout import MODE_KEY
 
 LayerData = tuple[Any, dict[str, Any], str]
@@ -85,7 +86,7 @@ def coins_flow() -> list[LayerData]:
     return [(crops, {"name": "coins", "axis_labels": ("image", "y", "x"), "metadata": {MODE_KEY: "flow"}}, "image")]
 
 
-def _ellipse(size: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def _ellipse(size: int, rng: np.random.Generator) -> Mask:
     """One filled ellipse at a random place, bool ``(size, size)``."""
     y, x = np.mgrid[:size, :size].astype(float)
     cy, cx = rng.uniform(0.3, 0.7, 2) * size
@@ -96,9 +97,7 @@ def _ellipse(size: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     return (u / ry) ** 2 + (v / rx) ** 2 <= 1
 
 
-def synthetic_frames(
-    n_frames: int = 16, size: int = 128, seed: int = 0
-) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.bool_]]:
+def synthetic_frames(n_frames: int = 16, size: int = 128, seed: int = 0) -> tuple[npt.NDArray[np.uint8], Mask]:
     """Draw bright cells on cloudy backgrounds, each image anew.
 
     Returns

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from napari.utils.notifications import show_warning
 
 from ...errors import FrameError
 from ...images.conversion import as_frames
 from ...images.files import image_header, list_images
 from ...images.frames import FrameSource
+from ...types import AnyArray
 from .layout import MODE_KEY, SIZES_KEY
 
 
@@ -54,7 +54,7 @@ def read_folder(path: Path) -> tuple[Any, dict[str, Any]]:
     return da.stack(images), options
 
 
-def _padded(frames: FrameSource, shape: tuple[int, ...], dtype: np.dtype[Any], t: int) -> npt.NDArray[Any]:
+def _padded(frames: FrameSource, shape: tuple[int, ...], dtype: np.dtype[Any], t: int) -> AnyArray:
     """Frame ``t`` in the corner of an empty one of this shape; grey becomes colour where the others have colours.
 
     One that cannot be read is empty, which is told: napari would not survive an error.

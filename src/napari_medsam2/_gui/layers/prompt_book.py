@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from napari.layers import Image, Layer
 
-from ...prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt, by_object_and_frame
+from ...prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt, by_object_and_frame, same_prompt
 from .layout import Layout
 from .prompt_layers import fill_prompt_layer
 from .reading import Reading, read_prompts
 
 Key = tuple[int, int]  # object number, frame
-Signature = tuple[object, ...]
 
 
-def signature(prompt: Prompt) -> Signature:
-    """Return a value that is equal for equal prompts, masks included."""
-    if isinstance(prompt, MaskPrompt):
-        return ("mask", prompt.frame, prompt.object_id, hash(prompt.mask.tobytes()))
-    return (type(prompt).__name__, prompt)
+def _holds(prompts: Iterable[Prompt], prompt: Prompt) -> bool:
+    return any(same_prompt(other, prompt) for other in prompts)
 
 
 def _same(a: FramePrompts, b: FramePrompts) -> bool:
     """True if both hold the same prompts, in whatever order."""
-    return {signature(p) for p in a} == {signature(p) for p in b}
+    return all(_holds(b, prompt) for prompt in a) and all(_holds(a, prompt) for prompt in b)
 
 
 @dataclass(frozen=True)
@@ -48,7 +44,7 @@ class PromptBook:
         self.problems: tuple[str, ...] = ()
         self._strokes: dict[Key, MaskPrompt] = {}
         self._sent: dict[Key, FramePrompts] = {}
-        self._muted: set[Signature] = set()  # undone, but still in a layer of the user's
+        self._muted: dict[Key, FramePrompts] = {}  # undone, but still in a layer of the user's
         self._readings: dict[Layer, Reading] = {}
 
     @property
@@ -89,7 +85,8 @@ class PromptBook:
 
     def is_shown_beside(self, object_id: int, frame: int) -> bool:
         """True if a prompt on another frame says where the object is."""
-        return any(n == object_id and t != frame and not group.erases for (n, t), group in self._sent.items())
+        others = (group for (number, t), group in self._sent.items() if number == object_id and t != frame)
+        return any(group.says_where and not group.erases for group in others)
 
     def _read(self, source: Source) -> tuple[Prompt, ...]:
         reading = self._readings.get(source.layer)
@@ -99,7 +96,9 @@ class PromptBook:
             )
             self._readings[source.layer] = reading
             self.problems += reading.problems
-        return tuple(p for p in reading.prompts if source.ours or signature(p) not in self._muted)
+        if source.ours or not self._muted:
+            return reading.prompts
+        return tuple(p for p in reading.prompts if not _holds(self._muted.get((p.object_id, p.frame), ()), p))
 
     def changes(self) -> list[FramePrompts]:
         """Read the edited layers; return what differs from the last time, empty where prompts were taken away."""
@@ -107,9 +106,8 @@ class PromptBook:
         drawn = by_object_and_frame(p for source in self.sources for p in self._read(source))
         for key, stroke in list(self._strokes.items()):
             sent = self._sent.get(key) or FramePrompts(*key)
-            is_new = all(signature(p) != signature(stroke) for p in sent)
             beside = drawn.get(key) or FramePrompts(*key)
-            if not is_new and not _same(sent.without_masks(), beside.without_masks()):
+            if _holds(sent, stroke) and not _same(sent.without_masks(), beside.without_masks()):
                 del self._strokes[key]  # a later click or box asks for a new answer
         now = {key: group for key, group in drawn.items() if key not in self._strokes}
         for key, stroke in self._strokes.items():
@@ -128,19 +126,16 @@ class PromptBook:
 
     def restore(self, prompts: Sequence[Prompt]) -> None:
         """Make our layers show these prompts (after an undo); the user's layers stay as they are."""
-        wanted = {signature(p) for p in prompts}
-        theirs: set[Signature] = set()
+        wanted = by_object_and_frame(prompts)
         self._muted.clear()
-        for source in self.sources:
-            if not source.ours:
-                read = {signature(p) for p in self._read(source)}
-                theirs |= read
-        self._muted = theirs - wanted
-        mine = [p for p in prompts if signature(p) not in theirs]
+        theirs = by_object_and_frame(p for source in self.sources if not source.ours for p in self._read(source))
+        undone = (p for key, group in theirs.items() for p in group if not _holds(wanted.get(key, ()), p))
+        self._muted = by_object_and_frame(undone)
+        mine = [p for key, group in wanted.items() for p in group if not _holds(theirs.get(key, ()), p)]
         self._strokes = {(p.object_id, p.frame): p for p in mine if isinstance(p, MaskPrompt)}
         drawn = [p for p in mine if isinstance(p, PointPrompt | BoxPrompt)]
         for source in self.sources:
             if source.ours:
                 self.touch(source.layer)
                 fill_prompt_layer(source.layer, drawn, self.layout)
-        self._sent = by_object_and_frame(prompts)
+        self._sent = wanted

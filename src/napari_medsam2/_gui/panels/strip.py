@@ -46,9 +46,26 @@ class ConfidenceStrip(QWidget):
         return QSize(280, 34)
 
     def set_columns(self, columns: tuple[Column, ...], frame: int) -> None:
-        if (columns, frame) != (self._columns, self._frame):
-            self._columns, self._frame = columns, frame
+        """Show these; only what differs is painted again."""
+        if len(columns) != len(self._columns):
             self.update()
+        else:
+            differs = [
+                t
+                for t, (new, old) in enumerate(zip(columns, self._columns, strict=True))
+                if new is not old and new != old
+            ]
+            if frame != self._frame:
+                differs += [frame, self._frame]
+            if differs:
+                left, right = (self._span(t) for t in (min(differs), max(differs)))
+                self.update(left[0], 0, right[1] - left[0], self.height())
+        self._columns, self._frame = columns, frame
+
+    def _span(self, frame: int) -> tuple[int, int]:
+        """Pixels from which to which something of a frame is painted: its column, the mark and the border around it."""
+        width = self.width() / max(1, len(self._columns))
+        return int(frame * width) - _MARK, int((frame + 1) * width) + _MARK
 
     def frame_at(self, x: float) -> int | None:
         """Return the frame under a horizontal position in pixels."""
@@ -64,7 +81,9 @@ class ConfidenceStrip(QWidget):
             return
         width = self.width() / len(self._columns)
         gap = 1.0 if width > 4 else 0.0
-        for t, column in enumerate(self._columns):
+        first, last = (self.frame_at(x) or 0 for x in self._painted(event))
+        for t in range(first, last + 1):
+            column = self._columns[t]
             box = QRectF(t * width, _MARK, max(1.0, width - gap), self.height() - 2 * _MARK)
             colour = UNKNOWN if column.confidence is None else colour_of(column.confidence)
             painter.fillRect(box, ABSENT if column.absent else colour)
@@ -76,6 +95,12 @@ class ConfidenceStrip(QWidget):
         painter.setPen(HERE)
         painter.drawRect(here.adjusted(0.5, 0.5, -0.5, -0.5))
         painter.end()
+
+    def _painted(self, event: QPaintEvent | None) -> tuple[float, float]:
+        """From where to where there is something to paint, with the marks of columns beside it."""
+        if event is None:
+            return 0, self.width()
+        return event.rect().left() - _MARK, event.rect().right() + _MARK
 
     @staticmethod
     def _mark(painter: QPainter, x: float, y: float, colour: QColor) -> None:
