@@ -38,3 +38,8 @@ def test_a_thing_is_cut_off_from_what_it_has_grown_together_with() -> None:
     np.testing.assert_array_equal(thing_at(left, (21, 17)), left)
     assert thing_at(both, (20, 10)) is None, "near its border"
     assert thing_at(both, (5, 5)) is None and thing_at(both, (-1, 70)) is None
+
+
+def test_parts_that_touch_at_a_corner_are_one() -> None:
+    assert len(largest_parts(np.eye(4, dtype=bool))) == 1
+    assert len(largest_parts(np.eye(4, dtype=bool), corners=False)) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +16,14 @@ from .console import INTERRUPTED, add_bank_options, add_model_options, load_chos
 from .reports import save_json, scores_table
 
 if TYPE_CHECKING:
+    from ..evaluation.protocol import Protocol
     from ..evaluation.scores import Row
+    from ..images.datasets import Dataset
+    from ..models.device import Model
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the datasets, what is drawn on them, and the options of ``evaluate``."""
     parser.description = (
         "One prompt per object, made from the truth of one frame; the other frames are scored. A dataset is a .npz "
         "with images and masks, and a .json beside it that says whether it is a stack or a flow."
@@ -62,7 +67,41 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Evaluate as the arguments say; returns the exit code. Raises ValueError for what cannot be used, in words."""
+    """Evaluate as the arguments say; returns the exit code.
+
+    Raises
+    ------
+    UserError
+        For arguments and files that cannot be used, in words.
+    """
+    _check(arguments)
+    if arguments.json:
+        keep_what_is_read([arguments.json], [*arguments.datasets, *map(notes_of, arguments.datasets)])
+    datasets = told_apart([read_dataset(path, mode=arguments.mode) for path in arguments.datasets])
+    protocol = _protocol(arguments)
+    model = load_chosen_model(arguments)
+
+    from ..evaluation.scores import as_json
+
+    rows: list[Row] = []
+    interrupted = False
+    try:
+        for row in _rows(model, datasets, protocol):
+            rows.append(row)
+    except KeyboardInterrupt:
+        interrupted = True
+    if rows:
+        banks = " and ".join(dict.fromkeys(row.bank for row in rows))
+        tell(f"model {model.name}, prompt {_in_words(protocol)}, bank {banks}, device {model.device}\n")
+        tell(scores_table(rows))
+    if arguments.json:
+        save_json(arguments.json, {"plan": asdict(protocol), **as_json(rows)})
+    if interrupted:
+        say("stopped before the end; the scores are of what was done")
+    return INTERRUPTED if interrupted else 0
+
+
+def _check(arguments: argparse.Namespace) -> None:
     if arguments.corrections < 0:
         raise OptionError(f"--corrections is a number of clicks, 0 or more; got {arguments.corrections}")
     if arguments.parts < 1:
@@ -73,15 +112,12 @@ def run(arguments: argparse.Namespace) -> int:
         raise OptionError(f"--loose is a share of a box, 0 to 1; got {arguments.loose:g}")
     if arguments.loose and arguments.prompt != "box":
         raise OptionError(f"--loose draws boxes too large, and the prompt is a {arguments.prompt}")
-    if arguments.json:
-        keep_what_is_read([arguments.json], [*arguments.datasets, *map(notes_of, arguments.datasets)])
-    datasets = told_apart([read_dataset(path, mode=arguments.mode) for path in arguments.datasets])
 
-    from ..evaluation.evaluate import evaluate
+
+def _protocol(arguments: argparse.Namespace) -> Protocol:
     from ..evaluation.protocol import Protocol
-    from ..evaluation.scores import as_json
 
-    protocol = Protocol(
+    return Protocol(
         prompt=arguments.prompt,
         bank=arguments.bank,
         frame=arguments.frame,
@@ -94,32 +130,26 @@ def run(arguments: argparse.Namespace) -> int:
         adapt=arguments.adapt,
         alone=arguments.alone,
     )
-    model = load_chosen_model(arguments)
-    rows: list[Row] = []
-    interrupted = False
-    try:
-        for dataset in datasets:
-            with progress_bar(None, dataset.name) as bar:
 
-                def progress(done: int, total: int, bar: Any = bar) -> None:
-                    bar.total = total
-                    bar.update(done - bar.n)
 
-                for row in evaluate(model, dataset, protocol, progress=progress):
-                    rows.append(row)
-    except KeyboardInterrupt:
-        interrupted = True
-    if rows:
-        told = protocol.prompt + (f", corrections {protocol.corrections}" if protocol.corrections else "")
-        told += f", parts {protocol.parts}" if protocol.parts != MAX_PARTS else ""
-        told += f", loose {protocol.loose:g}" if protocol.loose else ""
-        told += "" if protocol.adapt else ", not adapted"
-        told += ", each object alone" if protocol.alone else ""
-        banks = " and ".join(dict.fromkeys(row.bank for row in rows))
-        tell(f"model {model.name}, prompt {told}, bank {banks}, device {model.device}\n")
-        tell(scores_table(rows))
-    if arguments.json:
-        save_json(arguments.json, {"plan": asdict(protocol), **as_json(rows)})
-    if interrupted:
-        say("stopped before the end; the scores are of what was done")
-    return INTERRUPTED if interrupted else 0
+def _rows(model: Model, datasets: Sequence[Dataset], protocol: Protocol) -> Iterator[Row]:
+    """Score all datasets, with a progress bar for each."""
+    from ..evaluation.evaluate import evaluate
+
+    for dataset in datasets:
+        with progress_bar(None, dataset.name) as bar:
+
+            def progress(done: int, total: int, bar: Any = bar) -> None:
+                bar.total = total
+                bar.update(done - bar.n)
+
+            yield from evaluate(model, dataset, protocol, progress=progress)
+
+
+def _in_words(protocol: Protocol) -> str:
+    """What is prompted, and what differs from the defaults."""
+    told = protocol.prompt + (f", corrections {protocol.corrections}" if protocol.corrections else "")
+    told += f", parts {protocol.parts}" if protocol.parts != MAX_PARTS else ""
+    told += f", loose {protocol.loose:g}" if protocol.loose else ""
+    told += "" if protocol.adapt else ", not adapted"
+    return told + (", each object alone" if protocol.alone else "")

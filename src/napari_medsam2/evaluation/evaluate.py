@@ -10,10 +10,11 @@ The objects of a dataset are segmented in one session, and what is scored is its
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ..images.datasets import Dataset
 from ..memory_bank import bank_for
@@ -23,6 +24,8 @@ from .scores import Row, score_object
 
 if TYPE_CHECKING:
     from ..models.device import Model
+    from ..results import FrameResult
+    from ..session.session import Session
 
 
 def evaluate(
@@ -53,33 +56,46 @@ def evaluate(
     for group in [[object_id] for object_id in ids] if protocol.alone else [ids]:
         session.reset()
         for object_id in group:
-            start = starts[object_id]
-            truth = dataset.truth(start, object_id)
-            for prompt in make_prompts(
-                truth,
-                protocol.prompt,
-                frame=start,
-                object_id=object_id,
-                seed=protocol.seed,
-                parts=protocol.parts,
-                loose=protocol.loose,
-            ):
-                session.add(prompt)
-        corrections = protocol.corrections
+            _add_prompts(session, dataset, protocol, object_id, starts[object_id])
         began = time.perf_counter()
-        for result in session.propagate(objects=group):
+        for result in _propagate(session, dataset, group, dtype, protocol.corrections):
             done.add((result.frame, result.object_id))
             if progress is not None:
                 progress(len(done), len(ids) * n_frames)
-            if corrections and not session.steps_left:
-                corrections -= 1
-                labels = [session.labels(t, dtype) for t in range(n_frames)]
-                for object_id in group:
-                    if (correction := worst_click(dataset, object_id, labels)) is not None:
-                        session.add(correction)
         seconds = (time.perf_counter() - began) / (n_frames * len(group))
         shown = [session.label_image(t, dtype) for t in range(n_frames)]
         for object_id in group:
             yield score_object(
                 dataset, protocol, object_id, starts[object_id], shown, seconds, bank=bank, model=model.name
             )
+
+
+def _add_prompts(session: Session, dataset: Dataset, protocol: Protocol, object_id: int, frame: int) -> None:
+    """Prompt an object on one frame, from its truth there."""
+    for prompt in make_prompts(
+        dataset.truth(frame, object_id),
+        protocol.prompt,
+        frame=frame,
+        object_id=object_id,
+        seed=protocol.seed,
+        parts=protocol.parts,
+        loose=protocol.loose,
+    ):
+        session.add(prompt)
+
+
+def _propagate(
+    session: Session, dataset: Dataset, object_ids: Sequence[int], dtype: npt.DTypeLike, corrections: int
+) -> Iterator[FrameResult]:
+    """Segment all frames; at the end each object is corrected by a click, as often as ``corrections`` says.
+
+    A click makes the frames that it can change come again, so that the same propagation goes on.
+    """
+    for result in session.propagate(objects=object_ids):
+        yield result
+        if corrections and not session.steps_left:
+            corrections -= 1
+            labels = [session.labels(t, dtype) for t in range(len(dataset.frames))]
+            for object_id in object_ids:
+                if (correction := worst_click(dataset, object_id, labels)) is not None:
+                    session.add(correction)

@@ -93,6 +93,19 @@ def score_object(
     bank: str,
     model: str,
 ) -> Row:
+    """Compare what a session shows with the truth of one object.
+
+    Parameters
+    ----------
+    start
+        The prompted frame, which is scored apart.
+    shown
+        Labels and confidences of all frames.
+    seconds
+        Wall time for a frame and an object.
+    bank, model
+        What segmented them.
+    """
     n_frames = len(dataset.frames)
     others = [t for t in range(n_frames) if t != start]
     truths = {t: dataset.truth(t, object_id) for t in range(n_frames)}
