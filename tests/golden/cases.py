@@ -54,14 +54,14 @@ class Cases:
         self.size = self.network.image_size
         self.out: dict[str, Tensor] = {}
         with torch.inference_mode():
-            self._levels = {t: self.network.encode(self._frame(t)) for t in range(4)}
+            self._levels = {t: self.network.encode(self.frame(t)) for t in range(4)}
             self._prompts()
             self._memory()
             self._track()
             if long:
                 self._long()
 
-    def _frame(self, t: int) -> Tensor:
+    def frame(self, t: int) -> Tensor:
         return torch.from_numpy(frame(t, self.size))[None]
 
     def _points(self, *points: tuple[float, float, int]) -> tuple[Tensor, Tensor]:
@@ -77,7 +77,7 @@ class Cases:
 
     def _prompts(self) -> None:
         net, out = self.network, self.out
-        out["enc/fpn0"], out["enc/fpn1"], out["enc/fpn2"] = net.image_encoder(self._frame(0))
+        out["enc/fpn0"], out["enc/fpn1"], out["enc/fpn2"] = net.image_encoder(self.frame(0))
         s0, s1, coarse = self._levels[0]
         out["enc/s0"], out["enc/s1"] = s0, s1
         out["enc/pos2"] = sine_code(*coarse.shape[1:], coarse.device)
@@ -111,7 +111,7 @@ class Cases:
 
     def _memory(self) -> None:
         net, coarse = self.network, self._levels[0][2]
-        high = self._high(self.first.logits)
+        high = self.high(self.first.logits)
         present, absent = torch.tensor([[True]]), torch.tensor([[False]])
         self.out["mem/point"] = net.remember(coarse, (high > 0).float(), present)
         self.out["mem/point_soft"] = net.remember(coarse, high.sigmoid(), present)
@@ -119,7 +119,7 @@ class Cases:
         self.out["mem/occluded"] = net.remember(coarse, torch.zeros_like(high), absent)
         self.out["mem/pos"] = sine_code(*self.out["mem/point"].shape[1:], coarse.device)
 
-    def _high(self, low: Tensor) -> Tensor:
+    def high(self, low: Tensor) -> Tensor:
         return F.interpolate(low, size=(self.size, self.size), mode="bilinear")
 
     def _recall(
@@ -142,7 +142,7 @@ class Cases:
         recalls += [self._recall(t, t - back, slot=back) for back in range(1, t)]
         conditioned = self._conditioned(t, recalls, n_frames)
         found = self._keep(case, net.decode(conditioned, (s0, s1), *self._points((0, 0, -1))), several=True)
-        memory = net.remember(coarse, self._high(found.logits).sigmoid(), found.score > 0)
+        memory = net.remember(coarse, self.high(found.logits).sigmoid(), found.score > 0)
         self.out[f"{case}/cond"], self.out[f"{case}/mem"] = conditioned, memory
         self._memories[t] = Memory({"spatial": memory, "pointer": found.pointer})
 
@@ -168,5 +168,5 @@ class Cases:
 
     def _long(self) -> None:
         for t in range(4, 12):
-            self._levels[t] = self.network.encode(self._frame(t))
+            self._levels[t] = self.network.encode(self.frame(t))
             self._step(f"long{t}", t, 12)

@@ -35,6 +35,7 @@ class ImageFeatures:
 
     @property
     def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
         return sum(level.nbytes for level in self.levels) + self.descriptor.nbytes
 
     def to(self, device: torch.device) -> ImageFeatures:
@@ -121,6 +122,7 @@ class Memory:
 
     @property
     def nbytes(self) -> int:
+        """Memory that it takes, in bytes."""
         return sum(t.nbytes for t in self.tokens.values())
 
     def to(self, device: torch.device) -> Memory:
@@ -160,7 +162,7 @@ class AdaptationSet:
     mode: Mode
 
     def to(self, device: torch.device) -> AdaptationSet:
-        """The same on a device."""
+        """The same frame and views on a device."""
         return replace(
             self,
             image=self.image.to(device),
@@ -173,19 +175,19 @@ class AdaptationSet:
 
 @dataclass(frozen=True, eq=False)
 class Adaptation:
-    """What a network learned about one object: those of its parameters that are others for it, by name."""
+    """What a network learned about one object: the parameters that replace its own, by name."""
 
     parameters: Mapping[str, Tensor]
 
     def to(self, device: torch.device) -> Adaptation:
-        """The same on a device."""
+        """The same parameters on a device; those that move become float32, which every network takes."""
         if all(_is_on(value, device) for value in self.parameters.values()):
             return self
         return Adaptation({name: _moved(value, device) for name, value in self.parameters.items()})
 
     @staticmethod
     def mean(several: Sequence[Adaptation]) -> Adaptation | None:
-        """One for all; ``None`` of none."""
+        """The mean of several adaptations of one network, parameter by parameter; ``None`` where there are none."""
         if len(several) < 2:
             return several[0] if several else None
         names = several[0].parameters
@@ -302,7 +304,7 @@ class SegmentationNetwork(nn.Module, ABC):
 
 
 def _is_on(tensor: Tensor, device: torch.device) -> bool:
-    """A device without a number is the current one of its kind, the only one that is used."""
+    """Whether a tensor is on a device; one without a number is the current one of its kind, the only one in use."""
     return tensor.device.type == device.type and device.index in (None, tensor.device.index)
 
 

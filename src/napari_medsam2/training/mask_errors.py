@@ -46,5 +46,5 @@ def with_large_error(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> n
 
 def bridge_over(masks: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
     """What a long propagation might have left on the second frame of a sequence ``[T, S, S]``; see
-    :attr:`.data.Batch.bridge`."""
+    :attr:`.batches.Batch.bridge`."""
     return with_drift(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng)

@@ -89,7 +89,7 @@ def test_attention_prefers_what_is_near_in_a_stack_and_what_weighs_more(network:
     yx = torch.stack(torch.meshgrid(cells, cells, indexing="ij"), -1).flatten(0, 1)
     far = (yx[:, None] - yx[None]).square().sum(-1)
     price = 8.0 * torch.nn.functional.softplus(reader.closeness)
-    query = torch.nn.functional.normalize(reader._split(reader.key(features.s8)), dim=-1)
+    query = reader.remember(features, torch.zeros(1, 1, SIZE, SIZE)).keys[:, 0]  # as what is remembered is keyed
     for head in range(reader.heads):
         logits = [
             reader.sharpness[head].exp() * query[0, head] @ memory.keys[0, n, head].T - price[head] * far + weight.log()

@@ -50,7 +50,7 @@ def test_only_medsam2_of_zhu_wants_images_as_they_are() -> None:
 def test_a_click_and_a_box_mean_the_same_place_at_every_frame_size(scale: float) -> None:
     """Centres of pixels are whole numbers in frame and network alike; the golden prompts are in network pixels."""
     cases = Cases("small_128", long=False)
-    features = cases.network.encode_image(cases._frame(0))
+    features = cases.network.encode_image(cases.frame(0))
     shape = (round(128 * scale), round(128 * scale))
     exact = shape[0] / 128
 
@@ -93,7 +93,7 @@ def test_the_plain_trunk_takes_any_size_and_stretches_its_position_code() -> Non
         for side in (64, 96, 224):
             (features,) = encoder(torch.zeros(1, 3, side, side))
             assert features.shape == (1, 64, side // 16, side // 16)
-        at_home = encoder.trunk._position(14, 14)
+        at_home = encoder.trunk.position(14, 14)
         assert torch.equal(at_home[0].flatten(0, 1), encoder.trunk.pos_embed[0, 1:])  # the class token is left out
 
 

@@ -58,7 +58,7 @@ def _check(case: str, **found: torch.Tensor | None) -> None:
 
 def test_a_drawn_mask_becomes_the_answer_and_its_pointer() -> None:
     cases = _cases("small_128")
-    features = cases.network.encode_image(cases._frame(0))
+    features = cases.network.encode_image(cases.frame(0))
     found = cases.network.segment(features, _prompts(mask=cases.mask), [], mode="stack")
     _check("mask", low=found.logits, ptr=found.pointer)
     assert found.iou == 1.0
@@ -71,23 +71,23 @@ def test_the_session_side_gives_the_same_as_the_building_blocks() -> None:
     """A click on frame 0, remembered, and the next frame without a prompt."""
     cases = _cases("small_128")
     network = cases.network
-    first = network.encode_image(cases._frame(0))
+    first = network.encode_image(cases.frame(0))
     click = _prompts(points=torch.tensor([[260.0, 200.0]]) / 4, point_labels=torch.tensor([1]))
     prediction = network.segment(first, click, [], mode="stack", n_frames=4)
     _check("point", low=prediction.logits, ptr=prediction.pointer)
-    memory = network.encode_memory(first, prediction, cases._high(prediction.logits), prompted=True)
+    memory = network.encode_memory(first, prediction, cases.high(prediction.logits), prompted=True)
     _check("mem", point=memory.tokens["spatial"])
 
-    second = network.encode_image(cases._frame(1))
+    second = network.encode_image(cases.frame(1))
     tracked = network.segment(second, None, [Recall(memory, offset=1, pinned=True)], mode="stack", n_frames=4)
     _check("track1", low=tracked.logits, ptr=tracked.pointer)
-    later = network.encode_memory(second, tracked, cases._high(tracked.logits), prompted=False)
+    later = network.encode_memory(second, tracked, cases.high(tracked.logits), prompted=False)
     _check("track1", mem=later.tokens["spatial"])
 
 
 def test_a_box_is_two_corners() -> None:
     cases = _cases("small_128")
-    features = cases.network.encode_image(cases._frame(0))
+    features = cases.network.encode_image(cases.frame(0))
     box = torch.tensor([[120.0, 90.0, 330.0, 300.0]]) / 4
     _check("box", low=cases.network.segment(features, _prompts(boxes=box), [], mode="stack").logits)
 

@@ -45,10 +45,19 @@ SCHEDULES: Mapping[Mode, AdaptationSchedule] = {
 def adapt_decoder(
     decoder: MaskDecoder, features: MicroFeatures, coarse: CoarseAnswer, adaptation_set: AdaptationSet
 ) -> Adaptation:
-    """Learn to find an object on views of its frame, with the memory of that frame, in a stack as the slice beside it.
+    """Adapt a decoder to one object, on views of its frame.
 
-    ``features`` are those of the views, ``coarse`` what the decoder makes of them and of the memory at first. The
-    encoder and the memory stay as they are, so features and memories that are there stay valid.
+    The encoder and the memory stay as they are, so features and memories made before stay valid.
+
+    Parameters
+    ----------
+    decoder
+        The network's own; it is not changed.
+    features, coarse
+        Of the views: image features, and the decoder's answer at strides 8 and 4 with the memory of the drawn frame,
+        which in a stack is also the neighbouring slice.
+    adaptation_set
+        The views with their masks.
     """
     decoder = copy.deepcopy(decoder).requires_grad_(False)
     learning = {name: value for name, value in decoder.named_parameters() if name.split(".")[0] in LEARNING}
@@ -72,7 +81,7 @@ _Maps = TypeVar("_Maps", MicroFeatures, CoarseAnswer)
 
 
 def _chosen(maps: _Maps, which: Tensor) -> _Maps:
-    """Some of a batch."""
+    """The entries of a batch that ``which`` numbers."""
     return type(maps)(*(tensor[which] for tensor in vars(maps).values()))
 
 

@@ -96,7 +96,7 @@ class MicroNetwork(SegmentationNetwork):
         mode
             Of all ``B`` sequences.
         adaptation
-            Parameters of the decoder that are others for this object.
+            What the decoder learned about this object; ``None`` for the decoder as it is.
 
         Returns
         -------
@@ -188,7 +188,7 @@ class MicroNetwork(SegmentationNetwork):
         weights: Tensor | None,
         mode: Mode,
     ) -> Answer:
-        """Second look: what looks like the inside of the first answer, and what like its outside?
+        """Segment again with the first answer remembered: what looks like its inside, and what like its outside?
 
         It brings masks to edges and gives a click its extent. Parameters and result are those of :meth:`decode`, with
         the first look's answer.
@@ -234,7 +234,7 @@ class MicroNetwork(SegmentationNetwork):
 
     @torch.no_grad()
     def coarse_answers(self, adaptation_set: AdaptationSet) -> tuple[MicroFeatures, CoarseAnswer]:
-        """What does not change while it learns: the features of the views, and what the decoder makes of them first."""
+        """What does not change while the decoder adapts: features of the views, and its answers at strides 8 and 4."""
         count = len(adaptation_set.views)
         shown, _ = self.encode(adaptation_set.image)
         features, _ = self.encode(adaptation_set.views)

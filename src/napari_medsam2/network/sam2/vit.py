@@ -82,13 +82,14 @@ class PlainVit(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """``[B, 3, S, S]`` to one map ``[B, dim, S / 16, S / 16]``."""
         x = self.patch_embed(images)
-        x = x + self._position(x.shape[1], x.shape[2])
+        x = x + self.position(x.shape[1], x.shape[2])
         for block in self.blocks:
             x = block(x)
         out: Tensor = x.permute(0, 3, 1, 2)
         return out
 
-    def _position(self, height: int, width: int) -> Tensor:
+    def position(self, height: int, width: int) -> Tensor:
+        """The position code stretched to a grid of patches, ``[1, H, W, dim]``; that of the class token is left out."""
         side = math.isqrt(self.pos_embed.shape[1] - 1)
         grid = self.pos_embed[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
         return resize(grid, (height, width), "bicubic").permute(0, 2, 3, 1)

@@ -36,14 +36,14 @@ class Batch:
     mode
         Of all its sequences.
     bridge
-        Masks for frame 1 ``[B, 1, S, S]``, which is then given and has no loss; see :class:`.synthetic.Sample`.
+        Masks for frame 1 ``[B, 1, S, S]``, which is then given and has no loss; see :class:`.sample.Sample`.
     rollout
         How many frames after the first are propagated through without a loss.
     windows
         Which window of its slice each frame shows, float32 ``[B, T, 4]`` as (y0, x0, height, width) in any unit;
         ``None`` where they stay as they are, from the second frame on after a bridge.
     hollow
-        For each sequence, whether a box would mean more than the object; see :class:`.synthetic.Sample`.
+        For each sequence, whether a box would mean more than the object; see :class:`.sample.Sample`.
     """
 
     images: Tensor

@@ -119,7 +119,7 @@ class LabelledBatches:
         self, loaded: _Loaded, mode: Mode, length: int, size: int, rng: np.random.Generator, bridged: bool
     ) -> tuple[Image, Image, Image]:
         """Images ``[T, 3, S, S]`` and masks ``[T, S, S]`` of one object, which can be seen on the first, and windows
-        ``[T, 4]``; see :attr:`.data.Batch.windows`."""
+        ``[T, 4]``; see :attr:`.batches.Batch.windows`."""
         for _ in range(_TRIES):
             parts = loaded.choices[mode]
             objects = parts[rng.integers(len(parts))]
