@@ -126,4 +126,4 @@ def test_a_session_goes_on_whatever_is_done(micro, mode, seed, adapt):
 @pytest.mark.parametrize("mode", ["stack", "flow"])
 @pytest.mark.parametrize("seed", range(12))
 def test_a_session_goes_on_for_long_whatever_is_done(micro, mode, seed):
-    go_on(micro, mode, seed, n_acts=20, adapt=seed % 4 == 0)
+    go_on(micro, mode, seed, n_acts=14, adapt=seed % 4 == 0)
