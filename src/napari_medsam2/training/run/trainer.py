@@ -259,7 +259,7 @@ class Trainer:
         return {
             "loss": means[0],
             "rate": rate,
-            "ordered": float(given[0].mode == "stack"),
+            "ordered": float(given[0].mode == "stack"),  # the name of the column in every curve.csv there is
             **dict(zip(names, means[1:], strict=True)),
             "skipped": float(bad),
         }
