@@ -8,6 +8,7 @@ take effect, in the order in which they were asked for.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotReadyError
@@ -54,6 +55,15 @@ def _open_session(model: Model, data: Any, options: dict[str, Any]) -> Session:
     return Session(model, frames, **options)
 
 
+@dataclass(frozen=True)
+class _Images:
+    """Images that were asked for: under which generation, what they are, and the options of their session."""
+
+    generation: int
+    data: Any
+    options: dict[str, Any]
+
+
 class Engine:
     """Runs one session at a time on one worker thread.
 
@@ -89,7 +99,7 @@ class Engine:
         self._open_session = open_session
         self._model: Model | None = None
         self._session: Session | None = None
-        self._sequence: tuple[int, Any, dict[str, Any]] | None = None
+        self._images: _Images | None = None
         self._worker = Worker(on_event, on_failure=self._on_failure, on_end=self._let_go)
         self._worker.start()
 
@@ -158,7 +168,7 @@ class Engine:
             self._session = None
             if request.generation != self._worker.generation:
                 return  # other images were opened meanwhile, or these were closed
-            self._sequence = (request.generation, data, {"mode": mode, **options})
+            self._images = _Images(request.generation, data, {"mode": mode, **options})
             self._make_session(request)
 
         return self._worker.submit(RequestKind.OPEN_IMAGES, call)
@@ -168,7 +178,7 @@ class Engine:
 
         def call(request: Request) -> None:
             self._worker.end_run(FinishReason.SUPERSEDED)
-            self._session = self._sequence = None
+            self._session = self._images = None
 
         return self._worker.submit(RequestKind.CLOSE_IMAGES, call)
 
@@ -296,32 +306,36 @@ class Engine:
     # ---- on the worker thread --------------------------------------------------------------------------------------
 
     def _let_go(self) -> None:
-        self._session = self._sequence = self._model = None
+        """Drop all that takes memory, at the end."""
+        self._session = self._images = self._model = None
 
     def _make_session(self, request: Request) -> None:
-        if self._model is None or self._sequence is None:
+        """Open the images with the model, as soon as both are there; prompts and results of before are taken over."""
+        images = self._images
+        if self._model is None or images is None:
             return
-        generation, data, options = self._sequence
         before = self._session
         prompts = before.prompts if before is not None else ()
         self._worker.show_loading("opening the images")
-        session = self._open_session(self._model, data, options)
+        session = self._open_session(self._model, images.data, images.options)
         for group in in_replay_order(prompts):
             session.replace_prompts(group.object_id, group.frame, group.given)
         if before is not None:
             session.take_results(before.results.values())
         self._session = session
         frames = session.frames
-        self._worker.emit(SequenceOpened(request.number, generation, len(frames), frames.describe()))
+        self._worker.emit(SequenceOpened(request.number, images.generation, len(frames), frames.describe()))
 
     def _opened(self) -> Session:
+        """The session; :class:`NotReadyError` says what is missing."""
         if self._session is None:
-            missing = "no images are open yet" if self._sequence is None else "the images could not be opened"
+            missing = "no images are open yet" if self._images is None else "the images could not be opened"
             if self._model is None:
                 missing = "no model is loaded yet"
             raise NotReadyError(f"{missing}: choose an image and a model first")
         return self._session
 
     def _on_failure(self, request: Request, error: Exception) -> None:
+        """Tell in words what failed, with a report."""
         model = self._model.name if self._model is not None else None
         self._worker.emit(failure_of(error, request.number, request.generation, request.kind, model))

@@ -11,6 +11,7 @@ from napari.layers import Image, Labels
 from napari.utils.colormaps import DirectLabelColormap
 
 from ...errors import OutputError
+from ...models.registry import megabytes
 from ...results import FrameResult
 from ...session.label_image import LEAST_SHARE_WITHIN_WHOLE, LabelImage, paint_labels
 from ...types import AnyArray, Mask
@@ -35,8 +36,8 @@ def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
     try:
         empty = np.zeros(layout.shape, dtype=np.uint16)
     except MemoryError as error:
-        gigabytes = 2 * np.prod(layout.shape, dtype=float) / 1e9
-        raise OutputError(f"labels for this image need {gigabytes:.1f} GB of memory, which is not there") from error
+        need = megabytes(2 * np.prod(layout.shape, dtype=float))
+        raise OutputError(f"labels for this image need {need} of memory, which is not there") from error
     layer = Labels(
         empty,
         name=name,
