@@ -1,7 +1,4 @@
-"""One torch thread, PyQt6, and throw-away settings and caches for the whole suite, set before anything is imported.
-
-And what tests of the dock have in common: a viewer without a window, docks on doubles of the engine.
-"""
+"""One torch thread, PyQt6, and throw-away settings and caches for the whole suite, set before anything is imported."""
 
 from __future__ import annotations
 
@@ -35,48 +32,3 @@ def blobs(monkeypatch):
 
     monkeypatch.setattr(loading, "load_model", load)
     return asked
-
-
-@pytest.fixture
-def viewer():
-    from napari.components import ViewerModel
-
-    return ViewerModel()
-
-
-@pytest.fixture
-def mocked(qtbot):
-    """Docks on doubles of the engine; they are closed at the end."""
-    from face import mocked as mocked_dock
-
-    docks = []
-
-    def make(viewer):
-        dock, engine, send = mocked_dock(viewer)
-        qtbot.addWidget(dock)
-        docks.append(dock)
-        return dock, engine, send
-
-    yield make
-    for dock in docks:
-        dock.close_dock()
-
-
-@pytest.fixture
-def stack(viewer):
-    """An image in the viewer."""
-    import numpy as np
-    from face import SHAPE
-
-    return viewer.add_image(np.random.default_rng(0).integers(0, 200, SHAPE).astype(np.uint8), name="scan")
-
-
-@pytest.fixture
-def prompted(viewer, stack, mocked):
-    """A dock with a box on frame 2 of that image."""
-    from face import draw_box
-
-    dock, engine, send = mocked(viewer)
-    dock.prompt.tools["box"].click()
-    draw_box(viewer.layers.selection.active, 2, 5, 6, 20, 30)
-    return dock, engine, send

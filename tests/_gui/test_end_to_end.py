@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from face import Pace, draw_box, running
+from face import Pace, draw_box, running, settled
 from fakes import moving_disc
 
 from napari_medsam2._gui import demo
@@ -153,8 +153,7 @@ def test_a_slice_whose_correction_is_deleted_is_what_it_was_before(viewer, start
     wait_for(qtbot, lambda: do.client.flush() or labels[4, 23, 51])
     corrected = labels.copy()
     viewer.layers.remove(points)
-    qtbot.wait(300)
-    do.client.flush()
+    wait_for(qtbot, lambda: not any(prompt.frame == 4 for prompt in do.engine.session.prompts) and settled(dock))
     np.testing.assert_array_equal(labels, corrected, "a layer that is removed takes no labels with it")
 
 

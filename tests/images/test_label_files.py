@@ -68,3 +68,11 @@ def test_the_type_of_labels_holds_the_largest_number() -> None:
     assert [label_dtype(largest) for largest in (0, 255, 256, 65_536)] == [np.uint8, np.uint8, np.uint16, np.uint32]
     with pytest.raises(OutputError, match="object 4294967296 does not fit into a label image"):
         label_dtype(2**32)
+
+
+def test_saved_labels_are_compressed_and_read_back(tmp_path: Path) -> None:
+    labels = np.zeros((4, 200, 200), np.uint16)
+    labels[1, 50:90, 60:100] = 3
+    save_labels(tmp_path / "labels.tif", labels)
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), labels)
+    assert (tmp_path / "labels.tif").stat().st_size < 20_000

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from unittest.mock import MagicMock
 
 import numpy as np
-from fakes import blob_model
+from fakes import blob_model, moving_disc
+from qtpy.QtWidgets import QApplication
 
 from napari_medsam2._gui.controller import Controller
+from napari_medsam2._gui.layers.layout import Layout, resolve_layout
 from napari_medsam2._widget import MedSamDock
 from napari_medsam2.engine.engine import Engine
-from napari_medsam2.engine.events import RunStatus
+from napari_medsam2.engine.events import Event, ResultReady, RunState, RunStatus
+from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.results import FrameResult
 
 #: Of the image that docks are tried on.
 SHAPE = (5, 40, 60)
+#: Where the sliders of a viewer are.
+POINT = (0.0, 0.0, 0.0)
+#: Another one, of a disc that moves, and where the disc is.
+IMAGES, TRUTH = moving_disc(6, (40, 60))
+#: Some pixels of its frames that the disc is not on.
+SQUARE = np.zeros((40, 60), bool)
+SQUARE[:8, :8] = True
 
 
 def result(frame, number=1, *, confidence=0.9, where=slice(10, 20), prompted=False):
@@ -26,28 +37,65 @@ def result(frame, number=1, *, confidence=0.9, where=slice(10, 20), prompted=Fal
     return FrameResult(frame, number, mask, confidence, confidence, 1.0, prompted, 0.01)
 
 
-def deliver(qtbot, send, *events):
+def answer(frame, number=1, *, generation=0, prompted=False):
+    """What a run tells of the disc on a frame."""
+    found = FrameResult(frame, number, TRUTH[frame], 0.9, 0.9, 1.0, prompted, 0.01)
+    return ResultReady(1, generation, found, RequestKind.PROPAGATE)
+
+
+def paint(layer, frame, where, label):
+    """Paint pixels of a frame of a Labels layer of three axes as the brush does."""
+    y, x = np.nonzero(where)
+    layer.data_setitem((np.full(len(y), frame), y, x), label)
+
+
+class Teller:
+    """Has the double of an engine tell an event to the dock."""
+
+    def __init__(self) -> None:
+        self.dock: MedSamDock | None = None
+        self.receive: Callable[[Event], None] | None = None
+
+    def __call__(self, event: Event) -> None:
+        assert self.receive is not None
+        self.receive(event)
+
+    @property
+    def settled(self) -> bool:
+        """True if all that was told, drawn and painted is on the layers and shown."""
+        assert self.dock is not None
+        return self.dock.controller.client.settled
+
+
+def deliver(qtbot, send: Teller, *events) -> None:
     """Have a double of the engine tell these, and wait until they are shown."""
     for event in events:
         send(event)
-    qtbot.wait(150)  # the labels are redrawn ten times a second
+    qtbot.waitUntil(lambda: send.settled)
 
 
 def mocked(viewer):
-    """A dock on a double of the engine; returns the dock, the double, and a function that delivers an event.
+    """A dock on a double of the engine; returns the dock, the double, and what delivers an event.
 
     The viewer may be a model alone, without a window, which is quick.
     """
     engine = MagicMock(spec=Engine)
     engine.status = RunStatus()
     engine.generation = 0
-    receivers = []
+    send = Teller()
 
     def make(on_event):
-        receivers.append(on_event)
+        send.receive = on_event
         return engine
 
-    return MedSamDock(viewer, Controller(viewer, make)), engine, receivers[0]
+    send.dock = MedSamDock(viewer, Controller(viewer, make))
+    return send.dock, engine, send
+
+
+def stack_layout(shape=SHAPE, **kwargs) -> Layout:
+    """Layout of an image whose first axis has the slider."""
+    order = list(range(len(shape)))
+    return resolve_layout([shape], **{"rgb": False, "order": order, "position": [0.0] * len(shape), **kwargs})
 
 
 @dataclass
@@ -79,6 +127,14 @@ def running(viewer, seconds: float = 0.0, pace: Pace | None = None) -> MedSamDoc
     dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, pace or Pace(seconds))))
     viewer.window.add_dock_widget(dock, name="MedSAM-2")
     return dock
+
+
+def settled(dock: MedSamDock) -> bool:
+    """True if a real engine rests, and all that it told is on the layers and shown."""
+    do = dock.controller
+    rests = do.engine.status.state is RunState.IDLE and not do.engine.n_waiting
+    QApplication.processEvents()  # what it told before it came to rest
+    return rests and do.client.settled
 
 
 def draw_box(layer, frame: int, y0: float, x0: float, y1: float, x1: float) -> None:

@@ -1,0 +1,57 @@
+"""The book of prompts tells what changed, wherever it was drawn."""
+
+from __future__ import annotations
+
+import numpy as np
+from face import POINT, stack_layout
+from napari.layers import Points
+
+from napari_medsam2._gui.layers.coordinates import placed_like
+from napari_medsam2._gui.layers.prompt_book import PromptBook, Source
+from napari_medsam2._gui.layers.prompt_layers import new_points_layer
+from napari_medsam2.prompts import MaskPrompt, PointPrompt
+
+
+def booked(image):
+    layout = stack_layout()
+    book = PromptBook(image, layout)
+    points = new_points_layer(image, layout)
+    book.add_source(Source(points, ours=True, point=POINT, object_id=1))
+    return book, points
+
+
+def test_only_what_changed_is_sent(image):
+    book, points = booked(image)
+    points.add((1, 5, 5))
+    book.touch(points)
+    assert [group.given for group in book.changes()] == [(PointPrompt(1, 5, 5),)]
+    assert book.changes() == []
+    points.data = np.zeros((0, 3))
+    book.touch(points)
+    (gone,) = book.changes()
+    assert (gone.object_id, gone.frame, gone.given) == (1, 1, ())
+
+
+def test_a_stroke_is_final_until_a_click_comes_on_its_frame(image):
+    book, points = booked(image)
+    stroke = MaskPrompt(1, np.eye(40, 60, dtype=bool))
+    book.add_stroke(stroke)
+    assert [group.given for group in book.changes()] == [(stroke,)]
+    points.add((3, 5, 5))
+    book.touch(points)
+    assert [(group.object_id, group.frame) for group in book.changes()] == [(1, 3)]
+    points.add((1, 7, 7))
+    book.touch(points)
+    assert [group.given for group in book.changes()] == [(PointPrompt(1, 7, 7),)]
+
+
+def test_undo_leaves_the_user_s_layer_alone_but_mutes_it(image):
+    book, ours = booked(image)
+    theirs = Points([(2, 5, 5)], ndim=3, **placed_like(image, stack_layout()))
+    book.add_source(Source(theirs, ours=False, point=POINT, object_id=1))
+    ours.add((1, 5, 5))
+    book.touch(ours)
+    book.changes()
+    book.restore((PointPrompt(1, 5, 5),))
+    assert len(theirs.data) == 1 and len(ours.data) == 1
+    assert book.changes() == [], "the undone prompt does not come back by itself"

@@ -1,0 +1,155 @@
+"""What the user does in the dock: tools, signs, objects, layers, frames."""
+
+from __future__ import annotations
+
+import numpy as np
+from face import IMAGES, SHAPE, deliver, draw_box, result
+
+from napari_medsam2.engine.events import ResultReady
+from napari_medsam2.engine.requests import RequestKind
+from napari_medsam2.prompts import BoxPrompt, PointPrompt
+
+
+def test_a_drawn_box_is_sent_and_previewed(viewer, stack, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["box"].click()
+    layer = viewer.layers.selection.active
+    assert (layer.name, layer.mode) == ("scan boxes", "add_rectangle") and dock.prompt.tools["box"].isChecked()
+    engine.load_model.assert_called_once_with("micro", device="auto")
+    draw_box(layer, 2, 5, 6, 20, 30)
+    engine.replace_prompts.assert_called_once_with(1, 2, (BoxPrompt(2, 5, 6, 20, 30),), uncover=True)
+    engine.preview.assert_called_once_with(2, 1)
+    layer.selected_data = {0}
+    layer.remove_selected()
+    assert engine.replace_prompts.call_args.args == (1, 2, ())
+
+
+def test_green_says_yes_and_red_says_no(viewer, stack, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["point"].click()
+    layer = viewer.layers.selection.active
+    layer.add((1, 5, 5))
+    dock.prompt.sign.click()
+    assert dock.prompt.sign.text().startswith("-")
+    layer.add((1, 9, 9))
+    assert engine.replace_prompts.call_args.args == (1, 1, (PointPrompt(1, 5, 5), PointPrompt(1, 9, 9, positive=False)))
+    green, red = layer.face_color[:, :3]
+    assert green.argmax() == 1 and red.argmax() == 0
+
+
+def test_n_goes_to_the_next_image_of_a_flow(viewer, stack, mocked, qtbot):
+    dock, _, _ = mocked(viewer)
+    assert dock.image.flow.isChecked() and not dock.run.next.isHidden()
+    viewer.dims.set_current_step(0, 4)
+    dock.run.next.click()
+    assert viewer.dims.current_step[0] == 0
+    dock.image.stack.click()
+    assert dock.run.next.isHidden() and dock.prompt.new_object.text() == "New object (N)"
+
+
+def test_another_object_gets_its_own_number_and_colour(viewer, stack, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["box"].click()
+    draw_box(viewer.layers.selection.active, 2, 5, 6, 20, 30)
+    dock.prompt.new_object.click()
+    assert dock.prompt.object.currentText() == "Object 2"
+    draw_box(viewer.layers.selection.active, 2, 5, 36, 20, 50)
+    assert engine.replace_prompts.call_args.args[:2] == (2, 2)
+    dock.prompt.object.activated.emit(0)
+    assert dock.controller.state.current == 1
+
+
+def test_the_user_s_layer_can_be_the_prompt_and_is_not_touched(viewer, stack, mocked, qtbot):
+    points = viewer.add_points([(2, 8, 8)], ndim=3, name="mine")
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.adopt.activated.emit(dock.prompt.adopt.findText("mine"))
+    engine.replace_prompts.assert_called_once_with(1, 2, (PointPrompt(2, 8, 8),), uncover=True)
+    points.add((3, 9, 9))
+    assert engine.replace_prompts.call_args.args == (1, 3, (PointPrompt(3, 9, 9),))
+    assert points.name == "mine" and len(points.data) == 2 and not points.keymap
+
+
+def test_a_prompt_outside_the_image_is_explained(viewer, stack, mocked, qtbot):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["point"].click()
+    viewer.layers.selection.active.add((1, 500, 5))
+    assert "outside the image" in dock.message.text() and not dock.message.isHidden()
+    engine.replace_prompts.assert_not_called()
+    dock.controller.propagate()
+    assert "no prompt yet" in dock.message.text()
+
+
+def test_features_that_are_no_object_numbers_are_explained(viewer, start, qtbot):
+    dock, engine, _ = start()
+    odd = viewer.add_points([(2, 8, 8), (2, 9, 20)], features={"object": ["cell", "2"]}, name="odd")
+    dock.controller.adopt_layer(odd)
+    sent = {call.args[0]: call.args[2] for call in engine.replace_prompts.call_args_list}
+    assert sent == {1: (PointPrompt(2, 8, 8),), 2: (PointPrompt(2, 9, 20, object_id=2),)}
+    assert "no object's number (1, 2, ...): cell" in dock.message.text()
+
+
+def test_a_click_with_the_box_tool_is_explained(viewer, prompted, qtbot):
+    dock, engine, _ = prompted
+    draw_box(viewer.layers["scan boxes"], 1, 5, 6, 5.2, 6.2)
+    assert "drag from corner to corner" in dock.message.text()
+    assert engine.replace_prompts.call_count == 1
+
+
+def test_removing_the_prompt_layer_removes_its_prompts(viewer, prompted, qtbot):
+    dock, engine, _ = prompted
+    viewer.layers.remove("scan boxes")
+    assert engine.replace_prompts.call_args.args == (1, 2, ())
+    dock.prompt.tools["box"].click()
+    assert viewer.layers.selection.active.name == "scan boxes"
+
+
+def test_the_strip_shows_confidence_and_goes_to_frames(viewer, prompted, qtbot):
+    dock, _, send = prompted
+    deliver(
+        qtbot,
+        send,
+        ResultReady(1, 0, result(2, confidence=0.3, prompted=True), RequestKind.PROPAGATE),
+        ResultReady(1, 0, result(3, confidence=0.8), RequestKind.PROPAGATE),
+        ResultReady(1, 0, result(4, confidence=0.5), RequestKind.PROPAGATE),
+        ResultReady(1, 0, result(0, confidence=0.1, where=slice(0)), RequestKind.PROPAGATE),
+    )
+    columns = dock.controller.state.columns
+    assert columns[2].prompted and columns[0].absent and columns[1].confidence is None
+    dock.run.worst.click()
+    assert viewer.dims.current_step[0] == 4, "the least sure frame with the object and without a prompt"
+    strip = dock.run.strip
+    dock.run.frame_requested.emit(strip.frame_at(0.0))
+    assert viewer.dims.current_step[0] == 0
+
+
+def test_clearing_nothing_promises_nothing(viewer, stack, mocked):
+    dock, engine, _ = mocked(viewer)
+    dock.prompt.tools["box"].click()
+    dock.controller.clear()
+    assert "nothing to clear" in dock.message.text()
+    engine.reset.assert_not_called()
+
+
+def test_results_go_to_the_user_s_layer_and_keep_its_labels(viewer, prompted, qtbot):
+    dock, _, send = prompted
+    data = np.zeros(SHAPE, np.uint8)
+    data[2, 12, 12] = 9
+    viewer.add_labels(data, name="mine")
+    dock.output.output.activated.emit(dock.output.output.findText("mine"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
+    assert data[2, 12, 12] == 9 and data[2, 12, 13] == 1
+    assert "scan segmentation" not in viewer.layers
+    dock.output.keep.setCurrentIndex(1)
+    dock.output.keep.activated.emit(1)
+    assert data[2, 12, 12] == 1
+
+
+def test_the_output_list_shows_the_layer_in_use(viewer, start, qtbot):
+    viewer.add_labels(np.zeros(IMAGES.shape, np.uint8), name="mine")
+    viewer.add_labels(np.zeros((3, 3, 3), np.uint8), name="small")
+    dock, _, _ = start()
+    for number, name in ((1, "mine"), (2, "small")):
+        dock.output.output.setCurrentIndex(number)
+        assert dock.output.output.currentText() == name
+        dock.output.output.activated.emit(number)
+    assert "'small' has the shape" in dock.message.text() and dock.output.output.currentText() == "mine"

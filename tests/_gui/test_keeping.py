@@ -1,0 +1,121 @@
+"""What is kept of a result: committed labels and files."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import tifffile
+from face import IMAGES, SHAPE, TRUTH, answer, deliver, result
+
+from napari_medsam2._gui.keeping import keep_result, merged
+from napari_medsam2.engine.events import Restored, ResultReady
+from napari_medsam2.engine.requests import RequestKind
+from napari_medsam2.errors import OutputError
+
+
+def test_commit_keeps_the_result_and_starts_the_next_object(viewer, prompted, qtbot):
+    dock, _engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
+    dock.run.commit.click()
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
+    assert viewer.layers["scan kept"].data.sum() == 100 and viewer.layers["scan segmentation"].data.sum() == 0
+    assert dock.controller.state.current == 2
+
+
+def test_a_layer_of_the_user_that_has_the_name_of_the_kept_labels_is_not_taken_for_them(viewer, prompted, qtbot):
+    dock, _engine, send = prompted
+    theirs = viewer.add_labels(np.zeros(SHAPE, np.uint8), name="scan kept")
+    for number in (1, 2):
+        deliver(
+            qtbot,
+            send,
+            ResultReady(1, 0, result(2, number, where=slice(10 * number, 10 * number + 5)), RequestKind.PREVIEW),
+        )
+        dock.run.commit.click()
+        deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
+    (kept,) = (layer for layer in viewer.layers if layer.name.startswith("scan kept") and layer is not theirs)
+    assert not theirs.data.any() and np.unique(kept.data).tolist() == [0, 1, 2]
+    assert f"Kept in '{kept.name}'" in dock.message.text()
+
+
+def test_the_next_object_has_a_number_that_was_not_kept(viewer, clicked, qtbot):
+    dock, _, send = clicked
+    do = dock.controller
+    deliver(qtbot, send, answer(2, prompted=True))
+    do.commit()
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
+    viewer.layers["scan"].name = "renamed"
+    do.choose_image(viewer.add_image(IMAGES, name="other"))
+    do.choose_image(viewer.layers["renamed"])
+    assert do.state.current == 2 and do.keeping.kept_layer(do.workspace) is viewer.layers["scan kept"]
+
+
+def test_committing_never_overwrites_what_was_kept():
+    kept = np.array([[0, 5]], np.uint16)
+    assert keep_result(np.array([[1, 1]], np.uint16), kept) == 1
+    assert kept.tolist() == [[1, 5]]
+    with pytest.raises(OutputError, match="object 300 does not fit into a labels layer of uint8"):
+        keep_result(np.array([[300]], np.uint16), np.zeros((1, 1), np.uint8))
+
+
+def test_labels_over_each_other_keep_their_numbers():
+    kept, theirs = np.array([[0, 5, 0]], np.uint16), np.array([[70_000, 8, -1]], np.int32)
+    labels = merged([kept, theirs])
+    assert labels.tolist() == [[70_000, 5, -1]] and kept.tolist() == [[0, 5, 0]]
+
+
+def test_labels_are_saved(viewer, prompted, qtbot, tmp_path):
+    import tifffile
+
+    dock, _, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
+    dock.output.save_requested.emit(str(tmp_path / "out"))
+    qtbot.waitUntil(lambda: "Saved" in dock.message.text())
+    assert tifffile.imread(tmp_path / "out.tif").shape == SHAPE
+    dock.output.save_requested.emit(str(tmp_path / "no such folder" / "out.tif"))
+    qtbot.waitUntil(lambda: "could not be saved" in dock.message.text())
+
+
+def test_an_image_named_like_the_kept_labels_is_not_saved_as_labels(viewer, clicked, qtbot, tmp_path):
+    dock, _, send = clicked
+    viewer.add_image(np.ones((6, 5, 5)), name="scan kept")
+    deliver(qtbot, send, answer(2, prompted=True))
+    dock.controller.save(tmp_path / "labels.tif")
+    qtbot.waitUntil(lambda: dock.message.text().startswith("Saved"))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif")[2] == 1, TRUTH[2])
+
+
+def test_what_is_cleared_while_it_is_saved_is_in_the_file(viewer, clicked, qtbot, tmp_path, monkeypatch):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    cleared, write = threading.Event(), tifffile.imwrite
+
+    def wait_and_write(*args, **options):
+        assert cleared.wait(10)
+        write(*args, **options)
+
+    monkeypatch.setattr(tifffile, "imwrite", wait_and_write)
+    dock.controller.save(tmp_path / "labels.tif")
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
+    assert not viewer.layers["scan segmentation"].data.any()
+    cleared.set()
+    qtbot.waitUntil(lambda: dock.message.text().startswith("Saved"))
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif")[2] == 1, TRUTH[2])
+
+
+def test_a_save_that_fails_says_so_and_leaves_the_old_file(viewer, clicked, qtbot, tmp_path, monkeypatch):
+    dock, _, send = clicked
+    file = tmp_path / "labels.tif"
+    file.write_text("old")
+    deliver(qtbot, send, answer(2, prompted=True))
+
+    def fill_the_disk(path, *args, **options):
+        path.write_text("half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(tifffile, "imwrite", fill_the_disk)
+    dock.controller.save(file)
+    qtbot.waitUntil(lambda: "no space left" in dock.message.text())
+    assert file.read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["labels.tif"]
