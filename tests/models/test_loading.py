@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 import napari_medsam2
 from golden.cases import build
 from golden.recipe import frame
+from napari_medsam2.cli.model_info import about_file
 from napari_medsam2.errors import ConfigError, ModelError
 from napari_medsam2.models.device import choose_device
 from napari_medsam2.models.loading import load_model
@@ -173,6 +174,15 @@ def test_sizes_that_no_micro_network_has_are_refused(change: dict[str, object], 
     told = rf"odd\.safetensors is not one of this version: {next(iter(change))} of the micro network must be"
     with pytest.raises(checkpoints.CheckpointError, match=told):
         load_model(tmp_path / "odd.safetensors", device="cpu")
+
+
+def test_sizes_that_do_not_fit_each_other_are_refused(tmp_path: Path) -> None:
+    _save_micro(tmp_path / "odd.safetensors", widths=[8, 8, 16, 26])
+    for use in (load_model, about_file):
+        with pytest.raises(
+            checkpoints.CheckpointError, match=r"odd\.safetensors is not one of this version: .*divisible"
+        ):
+            use(tmp_path / "odd.safetensors")
 
 
 @pytest.mark.parametrize("told", [{"vit": 5}, {"stages": [1]}, {"image_size": "x"}, {"behaviour": []}])

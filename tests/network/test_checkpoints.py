@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -198,3 +199,26 @@ def test_a_file_carries_its_configuration(tmp_path: Path) -> None:
         save_file({"x": torch.zeros(1)}, path, {"config": text})
         with pytest.raises(CheckpointError):
             load_config(path)
+
+
+@pytest.mark.parametrize("kind", ["zip", "older", "safetensors"])
+def test_a_file_that_is_damaged_anywhere_is_refused_or_read(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "weights"
+    weights = {f"layer{number}.weight": torch.ones(3, 4) for number in range(6)}
+    if kind == "safetensors":
+        save_file(weights, path)
+    else:
+        torch.save(weights, path, _use_new_zipfile_serialization=kind == "zip")
+    whole, rng = path.read_bytes(), random.Random(0)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(whole)
+        for _ in range(rng.choice([1, 3, 20])):
+            damaged[rng.randrange(len(damaged))] = rng.randrange(256)
+        path.write_bytes(damaged)
+        for mapped in (False, True):
+            try:
+                read_checkpoint(path, mapped=mapped)
+            except CheckpointError:
+                refused += 1
+    assert refused > 50

@@ -115,14 +115,14 @@ def _recognised(path: Path, found: Checkpoint) -> tuple[str, str, bool]:
     """Name of the network that a file belongs to, what keeps the weights out of it, and whether it has settings."""
     import torch
 
-    from ..models.loading import micro_config, trained_config
+    from ..models.loading import micro_config, settings_in_words, trained_config
     from ..network.checkpoints import is_micro, load_config, misfit, recognise
     from ..network.micro.network import MicroNetwork
     from ..network.sam2.config import architecture
     from ..network.sam2.network import Sam2
 
     sizes, trained = load_config(path), trained_config(path)
-    with torch.device("meta"):
+    with torch.device("meta"), settings_in_words(path):
         if sizes is not None or is_micro(found.weights):
             network = MicroNetwork(micro_config(path, sizes or {}))
             return "micro", misfit(network, found.weights), sizes is not None

@@ -139,7 +139,7 @@ def _build(
             raise ModelError(f"{path.name} is a micro network, which runs in float32 only; leave the precision away")
         sizes = micro_config(path, settings or {})
         sizes = replace(sizes, image_size=image_size) if image_size else sizes
-        with _settings_in_words(path):
+        with settings_in_words(path):
             network = MicroNetwork(sizes)
     else:
         from ..network.sam2.network import empty_sam2
@@ -148,7 +148,7 @@ def _build(
         size = image_size or (entry.image_size if entry else config.image_size)
         behaviour = BEHAVIOURS[entry.behaviour] if entry else config.behaviour
         config = replace(config, image_size=size, behaviour=behaviour)
-        with _settings_in_words(path):
+        with settings_in_words(path):
             network = empty_sam2(config)
         network.autocast = autocast(precision, device)
     fit(network, weights)
@@ -161,7 +161,7 @@ def trained_config(path: Path) -> Sam2Config | None:
     from ..network.sam2.config import sam2_config
 
     told = load_config(path, "sam2")
-    with _settings_in_words(path):
+    with settings_in_words(path):
         return None if told is None else sam2_config(told)
 
 
@@ -170,17 +170,19 @@ def micro_config(path: Path, settings: Mapping[str, object]) -> MicroConfig:
     from ..network.micro.encoder import MicroConfig
 
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
-    with _settings_in_words(path):
+    with settings_in_words(path):
         return MicroConfig(**told)  # type: ignore[arg-type]
 
 
 @contextmanager
-def _settings_in_words(path: Path) -> Iterator[None]:
-    """Say of a configuration in a file that no network can be built of it."""
+def settings_in_words(path: Path) -> Iterator[None]:
+    """Say of the configuration in a file that no network can be built of it, whatever the attempt raises."""
     from .shortage import is_shortage
 
     try:
         yield
+    except CheckpointError:
+        raise
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         if is_shortage(error):
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import struct
 import warnings
 import zipfile
 from collections.abc import Iterable, Mapping
@@ -30,7 +31,19 @@ _MICRO = "trunk.stage2.0.0.weight"
 _CONTAINERS = ("model", "state_dict", "model_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
 # What torch and pickle raise for a file that is cut short, no checkpoint at all, or made for another reader.
-_UNREADABLE = (OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError)
+_UNREADABLE = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+)
 
 
 @dataclass(frozen=True)
@@ -246,11 +259,19 @@ def _load_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
 
 
+def _is_zip(path: Path) -> bool:
+    """Whether the end of a zip is there and says where its parts are."""
+    try:
+        return zipfile.is_zipfile(path)
+    except zipfile.BadZipFile:
+        return False
+
+
 def _load_torch(path: Path, *, mapped: bool) -> object:
     head = _head(path)
     if not head.startswith((b"PK", b"\x80")):
         raise CheckpointError(f"{path} is no checkpoint: it is {_instead(head)}")
-    if head.startswith(b"PK") and not zipfile.is_zipfile(path):
+    if head.startswith(b"PK") and not _is_zip(path):
         raise CheckpointError(f"{path} cannot be read, it is cut short: its end is missing")
     try:
         with warnings.catch_warnings():
