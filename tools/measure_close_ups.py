@@ -31,8 +31,8 @@ from napari_medsam2.geometry.overlap import dice
 from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset, read_dataset
 from napari_medsam2.models.loading import load_model
+from napari_medsam2.types import Mask
 
-Mask = npt.NDArray[np.bool_]
 LENGTHS = (8, 12, 16, 24, 32, 48, 64, 128)
 STRIDE = 4
 #: Points of the grid are the mean of this many places across, as precise as the comparison has to be.

@@ -25,8 +25,8 @@ from napari_medsam2.prompts import Prompt
 from napari_medsam2.segment.tiles import TileOptions
 from napari_medsam2.session.options import SessionOptions
 from napari_medsam2.session.session import Session
+from napari_medsam2.types import Mask
 
-Mask = npt.NDArray[np.bool_]
 KINDS: tuple[PromptKind, ...] = ("box", "point")
 
 

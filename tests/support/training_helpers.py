@@ -16,7 +16,8 @@ from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.data.batches import SyntheticBatches
 from napari_medsam2.training.learning.learners import learner_for
 from napari_medsam2.training.run.files import CURVE, STATE, export
-from napari_medsam2.training.run.trainer import Trainer, TrainingSetup
+from napari_medsam2.training.run.setup import TrainingSetup
+from napari_medsam2.training.run.trainer import Trainer
 from napari_medsam2.types import Mode
 
 CPU = torch.device("cpu")

@@ -6,14 +6,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..types import Mask
 
-def shrunk(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+
+def shrunk(mask: Mask, rng: np.random.Generator) -> Mask:
     """What might be left of an object ``[S, S]`` where it has ended: the middle of where it was."""
     depth = ndimage.distance_transform_edt(mask)
     return np.asarray(depth > rng.uniform(0.2, 0.9) * depth.max())
 
 
-def with_drift(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def with_drift(mask: Mask, rng: np.random.Generator) -> Mask:
     """A mask ``[S, S]`` with the errors that propagation gathers: grown or shrunk, shifted, ragged."""
     if rng.random() < 0.2:
         return mask
@@ -26,7 +28,7 @@ def with_drift(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDA
     return np.asarray(shifted > threshold)
 
 
-def with_large_error(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def with_large_error(mask: Mask, rng: np.random.Generator) -> Mask:
     """A mask ``[S, S]`` with one large error: a piece at its border too much, or missing, or all of it elsewhere."""
     size = len(mask)
     border = np.argwhere(mask & ~ndimage.binary_erosion(mask))
@@ -44,7 +46,7 @@ def with_large_error(mask: npt.NDArray[np.bool_], rng: np.random.Generator) -> n
     return np.asarray(mask & ~piece if kind == "missing" else mask | piece)
 
 
-def bridge_over(masks: npt.NDArray[np.bool_], rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def bridge_over(masks: npt.NDArray[np.bool_], rng: np.random.Generator) -> Mask:
     """What a long propagation might have left on the second frame of a sequence ``[T, S, S]``; see
     :attr:`.batches.Batch.bridge`."""
     return with_drift(masks[1] if masks[1].any() else shrunk(masks[0], rng), rng)

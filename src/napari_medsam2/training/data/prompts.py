@@ -12,7 +12,7 @@ import torch
 from ...geometry.boxes import box_of_mask
 from ...geometry.parts import largest_error, largest_parts, most_interior
 from ...network.interface import PromptTensors
-from ...types import Mode
+from ...types import Mask, Mode
 
 #: How often a prompt is a box, clicks, a mask, where nothing else is asked for.
 PROMPT_SHARES = (0.55, 0.3, 0.15)
@@ -101,7 +101,7 @@ def chance_of_few(mode: Mode) -> float:
     return 0.0 if mode == "stack" else _FEW_IN_FLOWS
 
 
-def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_]) -> SimulatedPrompt | None:
+def corrective_click(truth: Mask, found: Mask) -> SimulatedPrompt | None:
     """A click in the middle of the largest error, ``None`` if there is none worth a click.
 
     Parameters
@@ -120,7 +120,7 @@ def corrective_click(truth: npt.NDArray[np.bool_], found: npt.NDArray[np.bool_])
 
 
 def simulate_prompt(
-    mask: npt.NDArray[np.bool_],
+    mask: Mask,
     rng: np.random.Generator,
     shares: tuple[float, float, float] = PROMPT_SHARES,
     *,

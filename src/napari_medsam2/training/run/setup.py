@@ -1,19 +1,47 @@
-"""From a configuration to a training setup: which network, from which weights, on which data."""
+"""What a run needs: which network, from which weights, on which data, and how it is scored."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 
 from ...errors import TrainingError
 from ...models.device import Model
 from ...models.loading import load_model
+from ...network.micro.encoder import MicroConfig
 from ...network.micro.network import MicroNetwork
 from ..config import TrainConfig
-from ..data.batches import SyntheticBatches
+from ..data.batches import MakeBatch, SyntheticBatches
 from ..data.labelled import View, open_labelled
-from ..learning.learners import learner_for
+from ..learning.learners import Learner, learner_for
 from ..learning.validation import Validation
-from .trainer import TrainingSetup, synthetic_setup
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSetup:
+    """What to train, on what, and how it is scored.
+
+    Attributes
+    ----------
+    learner
+        The network and its loss.
+    make
+        Makes batches.
+    validation
+        Scores the network on what was held out; ``None`` scores nothing and keeps the last weights.
+    """
+
+    learner: Learner
+    make: MakeBatch
+    validation: Validation | None = None
+
+
+def synthetic_setup(config: TrainConfig, device: torch.device) -> TrainingSetup:
+    """The bundled network from nothing, on synthetic data."""
+    torch.manual_seed(config.seed)
+    network = MicroNetwork(MicroConfig()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return TrainingSetup(learner_for(network, config), SyntheticBatches(config))
 
 
 def make_setup(config: TrainConfig, device: torch.device) -> tuple[TrainingSetup, tuple[str, ...]]:
@@ -21,7 +49,7 @@ def make_setup(config: TrainConfig, device: torch.device) -> tuple[TrainingSetup
 
     Raises
     ------
-    ValueError
+    UserError
         For data, models and weights that cannot be used, in words.
     """
     if not config.fine_tuning:

@@ -12,39 +12,18 @@ from typing import Any
 import torch
 
 from ...errors import TrainingError
-from ...network.micro.encoder import MicroConfig
-from ...network.micro.network import MicroNetwork
 from ..config import TrainConfig
-from ..data.batches import Batch, MakeBatch, Share, SyntheticBatches, batches
+from ..data.batches import Batch, Share, batches
 from ..folder import prepare_folder
-from ..learning.learners import Learner, learner_for
-from ..learning.validation import Score, Validation
+from ..learning.validation import Score
 from .curve import Curve
 from .files import CURVE, PICTURE, STATE, WEIGHTS, export, load_state, save_state
 from .picture import draw_curve
 from .ranks import Ranks
+from .setup import TrainingSetup, synthetic_setup
 
 #: Steps in a row whose loss or gradient is not finite, after which a run ends; each is left out.
 MOST_SKIPPED = 3
-
-
-@dataclass(frozen=True, eq=False)
-class TrainingSetup:
-    """What to train, on what, and how it is scored.
-
-    Attributes
-    ----------
-    learner
-        The network and its loss.
-    make
-        Makes batches.
-    validation
-        Scores the network on what was held out; ``None`` scores nothing and keeps the last weights.
-    """
-
-    learner: Learner
-    make: MakeBatch
-    validation: Validation | None = None
 
 
 @dataclass(frozen=True)
@@ -54,13 +33,6 @@ class Best:
     dice: float
     step: int
     before: float
-
-
-def synthetic_setup(config: TrainConfig, device: torch.device) -> TrainingSetup:
-    """The bundled network from nothing, on synthetic data."""
-    torch.manual_seed(config.seed)
-    network = MicroNetwork(MicroConfig()).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return TrainingSetup(learner_for(network, config), SyntheticBatches(config))
 
 
 def rate_share(config: TrainConfig, step: int) -> float:

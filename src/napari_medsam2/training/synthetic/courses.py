@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ...types import Mask
 from .scenes import AIR, LAST_BACKGROUND, LESION, Ids, Scene, Square, slice_of
 
 _Value = TypeVar("_Value", bound=np.generic)
@@ -134,7 +135,7 @@ class Sight:
         seen = [one[..., y : y + size, x : x + size] for one, (y, x) in zip(maps, self.corners, strict=True)]
         return np.stack(seen)
 
-    def first_on_second(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    def first_on_second(self, mask: Mask) -> Mask:
         """A mask ``[S, S]`` in the first window, as it lies on the second canvas, ``[H, W]``."""
         pixel = self.windows[:2, 2] / self.size
         origin = self.windows[1, :2] - self.corners[1] * pixel[1]
@@ -191,7 +192,7 @@ def _shifted(window: Square, by: npt.NDArray[np.float64]) -> Square:
     return float(window[0] + by[0]), float(window[1] + by[1]), window[2]
 
 
-def _place(mask: npt.NDArray[np.bool_], window: Square) -> tuple[tuple[float, float], float] | None:
+def _place(mask: Mask, window: Square) -> tuple[tuple[float, float], float] | None:
     """Where the middle (y, x) of what a window shows of an object is, and its longer side there."""
     rows, columns = np.nonzero(mask)
     if not len(rows):
@@ -232,7 +233,7 @@ def _on_canvases(
     return Sight(np.stack(ids), corners, shown.astype(np.float32), size)
 
 
-def mostly_one(mask: npt.NDArray[np.bool_]) -> bool:
+def mostly_one(mask: Mask) -> bool:
     """True if a mask is one piece, give or take two small ones: a prompt makes clear what is meant."""
     parts, count = ndimage.label(mask)
     sizes = np.bincount(parts.ravel())[1:]

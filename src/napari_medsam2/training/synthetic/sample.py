@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from ...types import Mode
+from ...types import Mask, Mode
 from ..flips import flipped
 from .scenes import Array
 
@@ -36,12 +36,12 @@ class Sample:
     images: Array
     masks: npt.NDArray[np.bool_]
     mode: Mode
-    bridge: npt.NDArray[np.bool_] | None = None
+    bridge: Mask | None = None
     hollow: bool = False
     windows: Array | None = None
 
 
-def inside_of_a_border(size: int, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+def inside_of_a_border(size: int, rng: np.random.Generator) -> Mask:
     """Where there is a frame that ends on one or two sides of a canvas: bool ``[size, size]``."""
     inside = np.ones((size, size), bool)
     for flip in (slice(None), slice(None, None, -1)):
@@ -51,7 +51,7 @@ def inside_of_a_border(size: int, rng: np.random.Generator) -> npt.NDArray[np.bo
     return inside
 
 
-def repeated_beyond(images: Array, inside: npt.NDArray[np.bool_]) -> Array:
+def repeated_beyond(images: Array, inside: Mask) -> Array:
     """Images ``[T, 3, S, S]`` in which the border's pixels are repeated beyond the frame's end."""
     columns = np.flatnonzero(inside[0])
     return np.asarray(images[..., np.arange(images.shape[-1]).clip(columns[0], columns[-1])])

@@ -9,6 +9,7 @@ import numpy.typing as npt
 from scipy import ndimage
 
 from ...segment.windows import RegionOptions, connected
+from ...types import Mask
 from ..mask_errors import bridge_over
 from .appearance import Appearance
 from .courses import Course, Sight, choose_course, mostly_one, see_along
@@ -63,7 +64,7 @@ def make_stack(
         return flipped_sample(Sample(sight.through(images), seen, "stack", bridge, course.hollow, sight.windows), rng)
 
 
-def keep_connected(masks: npt.NDArray[np.bool_], before: npt.NDArray[np.bool_] | None) -> npt.NDArray[np.bool_]:
+def keep_connected(masks: npt.NDArray[np.bool_], before: Mask | None) -> npt.NDArray[np.bool_]:
     """Of masks ``[T, H, W]`` on one canvas, what carries on from the slice ``before`` by the session's own rule.
 
     Without a slice before, all of the first is kept. A region of a scene may come back elsewhere; where its first
