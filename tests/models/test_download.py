@@ -289,6 +289,15 @@ def test_the_cache_that_programs_share_is_read(tmp_path: Path, monkeypatch: pyte
     assert cached_file("lab/model", "other.pt") is None
 
 
-@pytest.mark.parametrize(("size", "words"), [(900, "0.9 kB"), (155_851_016, "156 MB"), (2_300_000_000, "2.3 GB")])
+@pytest.mark.parametrize(
+    ("size", "words"),
+    [
+        (900, "0.9 kB"),
+        (155_851_016, "156 MB"),
+        (999_700_000, "1000 MB"),
+        (2_300_000_000, "2.3 GB"),
+        (5_120_000_000_000, "5120 GB"),
+    ],
+)
 def test_sizes_are_written_as_people_read_them(size: int, words: str) -> None:
     assert megabytes(size) == words

@@ -23,9 +23,9 @@ else:
 
 def megabytes(size: float, digits: int = 3) -> str:
     """Bytes as people read them, such as ``156 MB``, to so many digits."""
-    if size < 1e6:
-        return f"{size / 1e3:.{digits}g} kB"
-    return f"{size / 1e6:.{digits}g} MB" if size < 1e9 else f"{size / 1e9:.{digits}g} GB"
+    unit, word = (1e3, "kB") if size < 1e6 else (1e6, "MB") if size < 1e9 else (1e9, "GB")
+    number = size / unit
+    return f"{number:.{digits}g} {word}" if number < 10**digits - 0.5 else f"{number:.0f} {word}"
 
 
 _HERE = Path(__file__).parent
