@@ -93,3 +93,20 @@ def test_unknown_options_are_answered_by_the_parser(capsys: Any) -> None:
         assert run("segment", "x", *words, "-o", "o.tif") == 2
         error = capsys.readouterr().err
         assert error.startswith("napari-medsam2: argument --") and error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("models", "info", "~nobody-of-that-name/x"),
+        ("models", "import", "~nobody-of-that-name/x"),
+        ("train", "run", "--data", "~nobody-of-that-name/x"),
+        ("train", "run", "--model", "~nobody-of-that-name/x"),
+    ],
+)
+def test_a_home_folder_that_is_not_there_is_said(
+    words: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(*words) == 2
+    assert "there is no home folder for ~nobody-of-that-name/x" in capsys.readouterr().err

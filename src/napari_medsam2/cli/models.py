@@ -36,10 +36,11 @@ def _list(arguments: argparse.Namespace) -> int:
 
 
 def _info(arguments: argparse.Namespace) -> int:
+    from ..models.places import expanded
     from ..models.registry import MODELS, no_such
     from .model_info import about_file, about_model
 
-    entry, file = MODELS.get(arguments.name.lower()), Path(arguments.name).expanduser()
+    entry, file = MODELS.get(arguments.name.lower()), expanded(arguments.name)
     if entry is None and not file.is_file():
         raise ModelError(no_such(arguments.name))
     tell(about_file(file) if entry is None else about_model(entry))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
+from ..models.places import expanded
 from ..training.config import CONFIG, FINE_TUNING, Option, TrainConfig, from_json, make_config, options, resumed_config
 from .console import INTERRUPTED, add_device_option, say, tell
 
@@ -64,9 +65,9 @@ def _config(arguments: argparse.Namespace) -> TrainConfig:
     asked: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
     asked = {name: value for name, value in asked.items() if value is not None}
     if "data" in asked:  # a run may be resumed from elsewhere
-        asked["data"] = tuple(str(Path(path).expanduser().absolute()) for path in asked["data"])
-    if "model" in asked and Path(asked["model"]).expanduser().is_file():
-        asked["model"] = str(Path(asked["model"]).expanduser().absolute())
+        asked["data"] = tuple(str(expanded(path).absolute()) for path in asked["data"])
+    if "model" in asked and (file := expanded(asked["model"])).is_file():
+        asked["model"] = str(file.absolute())
     saved = arguments.folder / CONFIG
     if arguments.resume:
         if not saved.exists():

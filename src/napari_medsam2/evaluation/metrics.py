@@ -81,9 +81,9 @@ def pearson_correlation(first: npt.ArrayLike, second: npt.ArrayLike) -> float:
     return float(np.clip((x * y).sum() / np.sqrt((x * x).sum() * (y * y).sum()), -1, 1))
 
 
-def _border(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _border(mask: Mask) -> Mask:
     """Pixels of a mask with a neighbour outside it; what lies beyond the image counts as outside."""
-    border: npt.NDArray[np.bool_] = mask & ~binary_erosion(mask)
+    border: Mask = mask & ~binary_erosion(mask)
     return border
 
 

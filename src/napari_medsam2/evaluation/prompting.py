@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import DatasetError
 from ..geometry.boxes import box_of_mask
 from ..geometry.parts import MAX_PARTS, depth, largest_error, largest_parts, most_interior
 from ..images.datasets import Dataset
 from ..prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
-from ..types import Mask
+from ..types import AnyArray, Mask
 from .protocol import PromptKind
 
 #: Jitter: a box's edges move by up to this share of its sides.
@@ -68,7 +66,7 @@ def make_prompts(
     return prompts
 
 
-def worst_click(dataset: Dataset, object_id: int, labels: Sequence[npt.NDArray[Any]]) -> PointPrompt | None:
+def worst_click(dataset: Dataset, object_id: int, labels: Sequence[AnyArray]) -> PointPrompt | None:
     """A click in the middle of the largest error, on the frame where most pixels are wrong; ``None`` if none is.
 
     ``labels`` are the label images ``(H, W)`` of all frames, as the session shows them.
