@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from face import IMAGES, SHAPE, deliver, draw_box, result
 
-from napari_medsam2.engine.events import ResultReady
+from napari_medsam2.engine.events import Restored, ResultReady
 from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.prompts import BoxPrompt, PointPrompt
 
@@ -153,3 +153,80 @@ def test_the_output_list_shows_the_layer_in_use(viewer, start, qtbot):
         assert dock.output.output.currentText() == name
         dock.output.output.activated.emit(number)
     assert "'small' has the shape" in dock.message.text() and dock.output.output.currentText() == "mine"
+
+
+def test_clear_takes_prompts_and_labels_away_and_says_how_they_come_back(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2, prompted=True), RequestKind.PREVIEW))
+    assert dock.run.clear.isEnabled()
+    dock.run.clear.click()
+    engine.cancel.assert_called_once()
+    engine.reset.assert_called_once_with()
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
+    assert dock.message.text() == "Cleared. Ctrl+Z brings it back."
+    assert len(viewer.layers["scan boxes"].data) == 0 and not viewer.layers["scan segmentation"].data.any()
+    assert not dock.run.clear.isEnabled() and not dock.run.commit.isEnabled()
+
+
+def test_a_run_goes_the_way_that_was_chosen(viewer, prompted):
+    dock, engine, _ = prompted
+    dock.image.stack.click()
+    for index, direction in ((1, "forward"), (2, "backward"), (0, "both")):
+        dock.run.direction.setCurrentIndex(index)
+        dock.run.direction.textActivated.emit(dock.run.direction.currentText())
+        dock.run.propagate.click()
+        assert engine.propagate.call_args.kwargs == {"direction": direction} and dock.run.direction.isEnabled()
+    dock.controller.choose_direction("forward")
+    assert dock.run.direction.currentText() == "forward"
+    dock.image.flow.click()
+    assert not dock.run.direction.isEnabled(), "images without an order have no direction"
+
+
+def test_minus_with_a_box_in_hand_takes_up_the_point(viewer, prompted):
+    dock, engine, _ = prompted
+    assert dock.prompt.tools["box"].isChecked()
+    dock.prompt.sign.click()
+    assert dock.prompt.tools["point"].isChecked() and not dock.prompt.tools["box"].isChecked()
+    assert viewer.layers.selection.active.name == "scan points" and dock.prompt.sign.text().startswith("-")
+    viewer.layers["scan points"].add((2, 30, 40))
+    box, click = engine.replace_prompts.call_args.args[2]
+    assert (box, click) in [
+        (BoxPrompt(2, 5, 6, 20, 30), PointPrompt(2, 30, 40, positive=False)),
+        (PointPrompt(2, 30, 40, positive=False), BoxPrompt(2, 5, 6, 20, 30)),
+    ]
+    dock.prompt.sign.click()
+    assert dock.prompt.tools["point"].isChecked() and dock.prompt.sign.text().startswith("+")
+
+
+def press(viewer, key: str) -> None:
+    """Press a key over the canvas."""
+    actions = {str(bound): action for bound, action in viewer.keymap.items()}
+    actions[key](viewer)
+
+
+def test_n_in_a_stack_starts_another_object_once_the_first_one_is_there(viewer, stack, mocked):
+    dock, engine, _ = mocked(viewer)
+    dock.image.stack.click()
+    press(viewer, "N")
+    assert dock.controller.state.objects == (1,) and dock.controller.state.current == 1, "nothing was drawn yet"
+    dock.prompt.tools["box"].click()
+    press(viewer, "N")
+    assert dock.controller.state.current == 1
+    draw_box(viewer.layers["scan boxes"], 2, 5, 6, 20, 30)
+    press(viewer, "N")
+    press(viewer, "N")
+    assert dock.controller.state.objects == (1, 2) and dock.prompt.object.currentText() == "Object 2"
+    draw_box(viewer.layers["scan boxes"], 2, 5, 36, 20, 50)
+    assert engine.replace_prompts.call_args.args[:2] == (2, 2)
+
+
+def test_without_a_preview_the_network_waits_to_be_asked(viewer, prompted):
+    dock, engine, _ = prompted
+    engine.preview.reset_mock()
+    dock.prompt.preview.click()
+    draw_box(viewer.layers["scan boxes"], 3, 5, 6, 20, 30)
+    engine.preview.assert_not_called()
+    assert not dock.controller.state.preview
+    dock.prompt.preview.click()
+    draw_box(viewer.layers["scan boxes"], 4, 5, 6, 20, 30)
+    engine.preview.assert_called_once_with(4, 1)

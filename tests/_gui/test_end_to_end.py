@@ -128,6 +128,35 @@ def test_two_objects_and_a_commit(viewer, started, qtbot):
     assert do.state.current == 3 and len(points.data) == 0
 
 
+def test_prompts_that_change_while_the_network_runs_count_at_the_end(viewer, started, qtbot):
+    images, truth = moving_disc(12)
+    images[:, 6:12, 50:56] = 204  # a second blob on every slice
+    viewer.add_image(images, name="scan")
+    pace = Pace()
+    dock = started(pace=pace)
+    do = dock.controller
+    do.choose_mode("stack")
+    dock.prompt.tools["point"].click()
+    points = viewer.layers.selection.active
+    points.add((0, 32, 21))
+    wait_for(qtbot, lambda: do.state.has_results and settled(dock))
+    pace.seconds = 0.2
+    dock.run.propagate.click()
+    wait_for(qtbot, lambda: do.state.status.done >= 2)
+    points.add((9, 9, 53))  # is the object too, says a click ahead of the run
+    points.add((10, 32, 31))
+    points.selected_data = {2}
+    points.remove_selected()  # drawn by mistake
+    assert do.state.running
+    pace.seconds = 0.01
+    wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE and settled(dock))
+    assert [prompt.frame for prompt in do.engine.session.prompts] == [0, 9] and do.state.problem == ""
+    labels = viewer.layers["scan segmentation"].data
+    assert all(column.confidence is not None for column in do.state.columns)
+    assert labels[9, 9, 53] == 1 and dice(labels[1] == 1, truth[1]) > 0.9 and not labels[1, 9, 53]
+    assert [column.prompted for column in do.state.columns] == [frame in (0, 9) for frame in range(12)]
+
+
 def test_a_slice_whose_correction_is_deleted_is_what_it_was_before(viewer, started, qtbot):
     images, _ = moving_disc(6)
     images[4, 20:26, 48:54] = 204  # a second blob, which a click adds

@@ -9,6 +9,7 @@ import pytest
 import tifffile
 from face import IMAGES, SHAPE, TRUTH, answer, deliver, result
 
+from napari_medsam2._gui import keeping
 from napari_medsam2._gui.keeping import keep_result, merged
 from napari_medsam2.engine.events import Restored, ResultReady
 from napari_medsam2.engine.requests import RequestKind
@@ -119,3 +120,49 @@ def test_a_save_that_fails_says_so_and_leaves_the_old_file(viewer, clicked, qtbo
     dock.controller.save(file)
     qtbot.waitUntil(lambda: "no space left" in dock.message.text())
     assert file.read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["labels.tif"]
+
+
+def test_a_commit_into_the_user_s_layer_leaves_the_result_there(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    data = np.zeros(SHAPE, np.uint8)
+    data[2, 12, 12] = 9
+    viewer.add_labels(data, name="mine")
+    dock.output.output.activated.emit(dock.output.output.findText("mine"))
+    deliver(qtbot, send, ResultReady(1, 0, result(2, prompted=True), RequestKind.PREVIEW))
+    committed = data.copy()
+    assert committed[2, 12, 12] == 9 and np.count_nonzero(committed == 1) == 99
+    dock.run.commit.click()
+    engine.reset.assert_called_once_with()
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
+    np.testing.assert_array_equal(data, committed)
+    assert "Kept in 'mine'. The next prompt starts object 2." in dock.message.text()
+    assert "scan kept" not in viewer.layers and "scan segmentation" not in viewer.layers
+    deliver(qtbot, send, ResultReady(1, 0, result(2, 2, where=slice(15, 25)), RequestKind.PREVIEW))
+    assert np.count_nonzero(data == 1) == 99, "later results go around what was committed"
+
+
+def test_a_commit_of_nothing_is_explained(viewer, prompted):
+    dock, engine, _ = prompted
+    assert not dock.run.commit.isEnabled()
+    dock.controller.commit()
+    assert "no result to keep yet" in dock.message.text()
+    engine.reset.assert_not_called()
+
+
+def test_saving_nothing_is_explained_and_writes_nothing(viewer, stack, mocked, tmp_path):
+    dock, _, _ = mocked(viewer)
+    dock.output.save_requested.emit(str(tmp_path / "out.tif"))
+    assert dock.message.text() == "There are no labels to save yet." and not list(tmp_path.iterdir())
+
+
+def test_saving_without_enough_memory_is_explained_and_writes_nothing(viewer, prompted, qtbot, tmp_path, monkeypatch):
+    dock, _, send = prompted
+    deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
+
+    def no_memory(parts):
+        raise MemoryError
+
+    monkeypatch.setattr(keeping, "merged", no_memory)
+    dock.output.save_requested.emit(str(tmp_path / "out.tif"))
+    assert "not enough memory to save the labels" in dock.message.text() and not list(tmp_path.iterdir())
+    assert dock.controller.state.saved is None

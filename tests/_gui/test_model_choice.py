@@ -96,3 +96,12 @@ def test_labels_stay_through_a_change_of_model_mode_or_contrast_and_undo_after_i
     np.testing.assert_array_equal(labels, found, "as it was before the first run with the new settings")
     assert do.workspace.book.objects
     dock.close_dock(timeout=10.0)
+
+
+def test_the_model_in_use_chosen_again_is_still_said_to_be_in_use(viewer, prompted, qtbot):
+    dock, engine, send = prompted
+    deliver(qtbot, send, ModelLoaded(1, "micro", "cpu", True))
+    words = dock.model.words.text()
+    dock.controller.choose_model("micro", "auto")
+    assert "runs on cpu" in words and dock.model.words.text() == words
+    engine.load_model.assert_called_once()

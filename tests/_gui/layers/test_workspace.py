@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 from face import IMAGES, SQUARE, TRUTH, answer, deliver, paint, result
 
@@ -161,3 +163,31 @@ def test_one_layer_may_be_prompt_and_output(viewer, start, qtbot):
     qtbot.waitUntil(lambda: engine.replace_prompts.called)
     qtbot.waitUntil(lambda: send.settled)
     assert [call.args[:2] for call in engine.replace_prompts.call_args_list] == [(1, 4)], "results are no prompts"
+
+
+def test_results_that_arrive_during_a_stroke_wait_until_it_ends(viewer, clicked, qtbot):
+    dock, engine, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    layer = viewer.layers["scan segmentation"]
+    viewer.dims.set_current_step(0, 3)
+    dock.prompt.new_object.click()
+    dock.prompt.tools["mask"].click()
+    engine.reset_mock()
+    event = SimpleNamespace(type="mouse_press")
+    strokes = [drag(layer, event) for drag in layer.mouse_drag_callbacks if drag.__name__ == "_on_drag"]
+    for stroke in strokes:
+        next(stroke)
+    event.type = "mouse_move"
+    paint(layer, 3, SQUARE, 2)
+    send(answer(3))
+    dock.controller.client.flush()
+    assert not (layer.data[3] == 1).any() and (layer.data[3][SQUARE] == 2).all(), "the stroke is not wiped out"
+    for stroke in strokes:
+        next(stroke)
+    event.type = "mouse_release"
+    for stroke in strokes:
+        assert next(stroke, "ended") == "ended"
+    qtbot.waitUntil(lambda: send.settled)
+    assert len(strokes) == 1 and [call.args[:2] for call in engine.replace_prompts.call_args_list] == [(2, 3)]
+    np.testing.assert_array_equal(layer.data[3] == 1, TRUTH[3])
+    np.testing.assert_array_equal(layer.data[3] == 2, SQUARE)
