@@ -153,7 +153,7 @@ def test_the_speed_of_this_computer_is_measured() -> None:
 def test_the_work_of_a_frame_is_as_the_table_says(name: str) -> None:
     from torch.utils.flop_counter import FlopCounterMode
 
-    from napari_medsam2.network.micro.encoder import MicroConfig
+    from napari_medsam2.network.micro.config import MicroConfig
     from napari_medsam2.network.micro.network import MicroNetwork
     from napari_medsam2.network.sam2.config import layout
     from napari_medsam2.network.sam2.memory import MemoryTokens

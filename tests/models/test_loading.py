@@ -23,7 +23,7 @@ from napari_medsam2.models.loading import load_model
 from napari_medsam2.models.registry import MODELS, local_file
 from napari_medsam2.network import checkpoints
 from napari_medsam2.network.interface import PromptTensors, Recall, no_prompts
-from napari_medsam2.network.micro.encoder import MicroConfig
+from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.network.sam2.config import LAYOUTS
 

@@ -9,7 +9,7 @@ from fakes import PLAIN, blob_model, box, click, disc, moving_disc, stack_sessio
 
 from napari_medsam2.errors import PromptError, SessionError
 from napari_medsam2.models.device import Model
-from napari_medsam2.network.micro.encoder import MicroConfig
+from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_medsam2.session.options import SessionOptions

@@ -14,7 +14,7 @@ from hub_server import HubServer, serving
 from safetensors.torch import save
 
 from napari_medsam2.models.registry import MODELS, ModelEntry
-from napari_medsam2.network.micro.encoder import MicroConfig
+from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
 
 TINY = MicroConfig(image_size=64, widths=(8, 8, 16, 16), match_dim=8, heads=2, head_dim=8)

@@ -10,7 +10,7 @@ import numpy as np
 import tifffile
 import torch
 
-from napari_medsam2.network.micro.encoder import MicroConfig
+from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.data.batches import SyntheticBatches

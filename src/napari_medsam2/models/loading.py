@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from ..network.interface import SegmentationNetwork
-    from ..network.micro.encoder import MicroConfig
+    from ..network.micro.config import MicroConfig
     from ..network.sam2.config import Sam2Config
 
 
@@ -167,7 +167,7 @@ def trained_config(path: Path) -> Sam2Config | None:
 
 def micro_config(path: Path, settings: Mapping[str, object]) -> MicroConfig:
     """The sizes of a micro network, from what its file says of them; the bundled ones if it says nothing."""
-    from ..network.micro.encoder import MicroConfig
+    from ..network.micro.config import MicroConfig
 
     told = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
     with settings_in_words(path):

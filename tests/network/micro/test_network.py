@@ -7,7 +7,8 @@ import torch
 
 from napari_medsam2.models.loading import load_model
 from napari_medsam2.network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall, no_prompts
-from napari_medsam2.network.micro.encoder import MicroConfig, local_contrast
+from napari_medsam2.network.micro.config import MicroConfig
+from napari_medsam2.network.micro.encoder import local_contrast
 from napari_medsam2.network.micro.memory import MicroMemory
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.network.micro.prompt_maps import prompt_maps

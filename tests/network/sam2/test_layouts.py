@@ -19,7 +19,7 @@ from napari_medsam2.models.loading import load_model
 from napari_medsam2.models.registry import MODELS, ModelEntry, local_file, own_file
 from napari_medsam2.network.checkpoints import load_checkpoint, read_checkpoint, recognise
 from napari_medsam2.network.interface import PromptTensors, Recall, SegmentationNetwork, no_prompts
-from napari_medsam2.network.micro.encoder import MicroConfig
+from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.network.sam2.config import BEHAVIOURS, LAYOUTS, architecture, layout
 from napari_medsam2.network.sam2.names import from_transformers, meta_names

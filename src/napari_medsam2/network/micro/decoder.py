@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .encoder import GlobalAttention, MicroConfig, MicroFeatures, ResidualBlock, down, norm, pooled, up
+from .blocks import GlobalAttention, ResidualBlock, down, norm, pooled, up
+from .config import MicroConfig
+from .encoder import MicroFeatures
 from .prompt_maps import PROMPT_MAPS
 
 

@@ -1,4 +1,4 @@
-"""What the bundled network is built of, and its image encoder."""
+"""The bundled network's image encoder, and what it is given: colours, grey values, local contrast."""
 
 from __future__ import annotations
 
@@ -8,49 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...errors import ConfigError
-
-
-@dataclass(frozen=True)
-class MicroConfig:
-    """Sizes of the network. Saved with the weights, so that a file says what it is.
-
-    Attributes
-    ----------
-    image_size
-        Side of the network input in pixels for whole frames; a multiple of 16. The network takes any such size.
-    region_size
-        The same for windows around one object.
-    widths
-        Channels at strides 2, 4, 8, 16.
-    match_dim
-        Dimensions of the pixel features that the ridge regression works on.
-    heads, head_dim
-        Of the cosine attention to memory.
-
-    Raises
-    ------
-    ConfigError
-        If a size is no positive number, or the input cannot be halved four times.
-    """
-
-    image_size: int = 256
-    region_size: int = 128
-    widths: tuple[int, int, int, int] = (24, 48, 80, 128)
-    match_dim: int = 32
-    heads: int = 4
-    head_dim: int = 16
-
-    def __post_init__(self) -> None:
-        for name, value in vars(self).items():
-            several = name == "widths"
-            sizes = value if several and isinstance(value, tuple) else (value,)
-            if not all(type(size) is int and size > 0 for size in sizes) or len(sizes) != (4 if several else 1):
-                right = "four positive whole numbers" if several else "a positive whole number"
-                raise ConfigError(f"{name} of the micro network must be {right}; got {value!r}")
-        for name in ("image_size", "region_size"):
-            if getattr(self, name) % 16:
-                raise ConfigError(f"{name} of the micro network must be a multiple of 16; got {getattr(self, name)}")
+from .blocks import GlobalAttention, ResidualBlock, down, up
 
 
 @dataclass(frozen=True)
@@ -63,11 +21,6 @@ class MicroFeatures:
     s8: Tensor
     match: Tensor
     grey: Tensor
-
-
-def pooled(mask: Tensor, like: Tensor) -> Tensor:
-    """A mask ``[B, 1, H, W]`` averaged down to the resolution of a feature map."""
-    return F.adaptive_avg_pool2d(mask, (like.shape[-2], like.shape[-1]))
 
 
 def grey_of(image: Tensor) -> Tensor:
@@ -88,59 +41,6 @@ def local_contrast(image: Tensor) -> Tensor:
     spread = (square - mean.square()).clamp(min=0).sqrt()
     scale = spread + 0.2 * spread.mean((2, 3), keepdim=True) + 0.01
     return torch.div(grey - mean, scale)
-
-
-def norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation of maps ``[B, C, H, W]``, eight channels a group."""
-    return nn.GroupNorm(max(1, channels // 8), channels)
-
-
-class ResidualBlock(nn.Module):
-    """Two 3x3 convolutions with a shortcut, on maps ``[B, C, H, W]``: conv-norm-act-conv-norm, add, act."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm1 = norm(channels)
-        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
-        self.norm2 = norm(channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu(self.norm1(self.conv1(x)))
-        return F.relu(x + self.norm2(self.conv2(y)))
-
-
-def down(inputs: int, outputs: int) -> nn.Sequential:
-    """Maps ``[B, C, H, W]`` to half their sides."""
-    return nn.Sequential(nn.Conv2d(inputs, outputs, 3, stride=2, padding=1, bias=False), norm(outputs), nn.ReLU())
-
-
-class GlobalAttention(nn.Module):
-    """One transformer block over all positions of a small map ``[B, C, H, W]``; it has no code of positions, which come
-    from the convolutions around it."""
-
-    def __init__(self, channels: int, heads: int = 4) -> None:
-        super().__init__()
-        self.heads = heads
-        self.norm1 = nn.LayerNorm(channels)
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.proj = nn.Linear(channels, channels)
-        self.norm2 = nn.LayerNorm(channels)
-        self.mlp = nn.Sequential(nn.Linear(channels, 2 * channels), nn.GELU(), nn.Linear(2 * channels, channels))
-
-    def forward(self, x: Tensor) -> Tensor:
-        b, c, h, w = x.shape
-        t = x.flatten(2).transpose(1, 2)
-        q, k, v = self.qkv(self.norm1(t)).view(b, h * w, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        a = F.scaled_dot_product_attention(q, k, v)
-        t = t + self.proj(a.transpose(1, 2).reshape(b, h * w, c))
-        t = torch.add(t, self.mlp(self.norm2(t)))
-        return t.transpose(1, 2).reshape(b, c, h, w)
-
-
-def up(x: Tensor) -> Tensor:
-    """Maps ``[B, C, H, W]`` to twice their sides, bilinear."""
-    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
 class Trunk(nn.Module):

@@ -11,7 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...types import Mode
-from .encoder import MicroConfig, MicroFeatures, pooled, up
+from .blocks import pooled, up
+from .config import MicroConfig
+from .encoder import MicroFeatures
 
 
 @dataclass(frozen=True)

@@ -29,8 +29,9 @@ from ..interface import (
     SegmentationNetwork,
 )
 from .adaptation import adapt_decoder
+from .config import MicroConfig
 from .decoder import CoarseAnswer, MaskDecoder
-from .encoder import MicroConfig, MicroFeatures, Trunk, grey_of, local_contrast
+from .encoder import MicroFeatures, Trunk, grey_of, local_contrast
 from .memory import MemoryReader, MicroMemory
 from .prompt_maps import draw_neighbour_image, prompt_maps
 

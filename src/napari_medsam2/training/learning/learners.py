@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from ...errors import TrainingError
 from ...models.device import use_bfloat16
 from ...network.interface import SegmentationNetwork
-from ...network.micro.encoder import GlobalAttention, ResidualBlock
+from ...network.micro.blocks import GlobalAttention, ResidualBlock
 from ...network.micro.network import MicroNetwork
 from ...network.sam2.hiera import Hiera
 from ...network.sam2.memory import MemoryAttention, MemoryEncoder

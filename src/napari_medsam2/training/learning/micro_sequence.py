@@ -8,7 +8,7 @@ from torch import Tensor
 
 from ...memory_bank import Fifo, MemoryBank, MemoryEntry, SelfSorting
 from ...network.losses import dice_loss
-from ...network.micro.encoder import pooled
+from ...network.micro.blocks import pooled
 from ...network.micro.network import Answer, MicroNetwork
 from ..data.batches import Batch
 from ..data.prompts import GivenPrompts

@@ -9,7 +9,7 @@ import torch
 from ...errors import TrainingError
 from ...models.device import Model
 from ...models.loading import load_model
-from ...network.micro.encoder import MicroConfig
+from ...network.micro.config import MicroConfig
 from ...network.micro.network import MicroNetwork
 from ..config import TrainConfig
 from ..data.batches import MakeBatch, SyntheticBatches
