@@ -40,7 +40,15 @@ _PROMPTS = (0.5, 0.25, 0.25)
 
 @dataclass(frozen=True)
 class View:
-    """How the network looks at frames: side of its input for whole frames, and for windows in stacks (or ``None``)."""
+    """How the session shows frames to a network.
+
+    Attributes
+    ----------
+    whole
+        Side of the network's input for whole frames, in pixels.
+    window
+        The same for windows around the object in stacks; ``None`` where there are no windows.
+    """
 
     whole: int
     window: int | None
@@ -48,7 +56,7 @@ class View:
 
 @dataclass(frozen=True)
 class _Choice:
-    """An object to train on: in which dataset, and on which of its frames it is."""
+    """An object to train on: index of its part, its number there, and the frames that it is on."""
 
     part: int
     number: int
@@ -187,7 +195,7 @@ class _Loaded:
 
 
 def _bytes(image: Image) -> int:
-    """What a frame takes; a grey one shows one plane three times."""
+    """Memory that a frame ``(H, W, 3)`` takes, in bytes; a grey one is one plane that is shown three times."""
     return image.nbytes // (3 if image.strides[-1] == 0 else 1)
 
 
@@ -233,6 +241,7 @@ def _follow(truths: list[Mask], rng: np.random.Generator, bridged: bool) -> list
 
 
 def _shaken(window: Window, rng: np.random.Generator) -> Window:
+    """A window off by a little: its side by about 8 percent, its middle by about 3 percent of its side."""
     side = window.size_y * float(np.exp(rng.normal(0, 0.08)))
     off_y, off_x = rng.normal(0, 0.03, 2) * window.size_y
     centre_y, centre_x = window.y0 + window.size_y / 2 + off_y, window.x0 + window.size_x / 2 + off_x

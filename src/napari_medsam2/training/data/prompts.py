@@ -49,9 +49,14 @@ class SimulatedPrompt:
 
 @dataclass(frozen=True)
 class GivenPrompts:
-    """The prompts of one frame, one for each sequence of a batch or ``None``, and of which kind they are, bool ``[B]``.
+    """The prompts of one frame of each sequence of a batch, and of which kind they are, bool ``[B]`` each.
 
-    ``device`` is where the batch is.
+    Attributes
+    ----------
+    prompts
+        One a sequence, ``None`` where there is none.
+    device
+        Where the batch is.
     """
 
     prompts: Sequence[SimulatedPrompt | None]
@@ -64,17 +69,17 @@ class GivenPrompts:
 
     @property
     def prompted(self) -> torch.Tensor:
-        """Where there is a prompt."""
+        """Sequences that have a prompt."""
         return self._where(lambda prompt: True)
 
     @property
     def drawn(self) -> torch.Tensor:
-        """Where the true mask is given."""
+        """Sequences whose true mask is given."""
         return self._where(lambda prompt: prompt.mask)
 
     @property
     def says_where(self) -> torch.Tensor:
-        """Where they say where the object is, not only where it is not."""
+        """Sequences whose prompt says where the object is, not only where it is not."""
         return self._where(lambda prompt: prompt.says_where)
 
     def _where(self, asked: Callable[[SimulatedPrompt], bool]) -> torch.Tensor:
@@ -92,7 +97,7 @@ def together(first: SimulatedPrompt | None, second: SimulatedPrompt | None) -> S
 
 
 def prompt_shares(hollow: bool, shares: tuple[float, float, float] = PROMPT_SHARES) -> tuple[float, float, float]:
-    """The shares for one target: a box around a hollow one would mean more than the target."""
+    """Shares of box, clicks and mask for one target; no boxes if it is ``hollow``: they would mean more than it."""
     return (0.0, *shares[1:]) if hollow else shares
 
 

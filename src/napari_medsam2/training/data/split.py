@@ -132,7 +132,10 @@ def _split_flow(
 
 
 def _few(parts: Sequence[Part], rng: np.random.Generator) -> tuple[Part, ...]:
-    """At most some objects a part, so that scoring stays quick; those on one frame only cannot be carried over."""
+    """Some objects of each part, drawn at random, so that scoring stays quick.
+
+    Objects on one frame alone are left out: there is no other frame to find them on.
+    """
     most = max(1, _MOST_SCORED // max(len(parts), 1))
     chosen = []
     for part in parts:

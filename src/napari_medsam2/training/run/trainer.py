@@ -116,7 +116,7 @@ class Trainer:
             )
 
     def _take(self, path: Path) -> None:
-        """Put the state in a file into everything that learns."""
+        """Load networks, optimiser, step and best score from a file of state."""
         state = load_state(path, self.device)
         try:
             self.network.load_state_dict(state["network"])

@@ -44,8 +44,8 @@ def add_tissue(scene: Scene, class_id: int, count: int, gap: float = 0.0, relaxe
 def add_nuclei(scene: Scene, class_id: int, count: int, *, fill: float, missing: float) -> None:
     """A crowd of ellipsoids above and beside each other, up to touching, as of the nuclei of a tissue.
 
-    ``fill`` is their mean diameter, 1 being the distance of two neighbours; a share ``missing`` of them is not
-    there.
+    ``count`` is how many would fill the room, ``missing`` the share of them that is left out, ``fill`` their mean
+    diameter as a share of the distance of two neighbours.
     """
     scene.crowded = True
     rng = scene.rng

@@ -81,7 +81,7 @@ def keep_connected(masks: npt.NDArray[np.bool_], before: Mask | None) -> npt.NDA
 def _stack_appearance(
     rng: np.random.Generator, scene: Scene, course: Course, sight: Sight, bridged: bool
 ) -> Appearance:
-    """How a stack looks that is seen like this."""
+    """The appearance of a scene's classes, as it may be where a stack goes through the scene like this."""
     appearance = Appearance.random(rng, int(max(scene.class_of)) + 1, mode="stack", tissue=scene.tissue)
     if scene.tissue:
         appearance = appearance.optically_sectioned(rng, course.pixels_per_slice(sight.size))
