@@ -76,6 +76,7 @@ class Controller(QObject):
 
     @property
     def engine(self) -> Engine:
+        """The engine of this dock."""
         return self.client.engine
 
     # ---- choices -------------------------------------------------------------------------------------------------

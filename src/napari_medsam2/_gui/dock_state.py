@@ -141,6 +141,7 @@ class DockState:
 
     @property
     def running(self) -> bool:
+        """True while there is a run, be it paused or about to end."""
         return self.status.state in (RunState.RUNNING, RunState.PAUSED, RunState.STOPPING)
 
 

@@ -107,6 +107,7 @@ class ModelChoice(QObject):
     # ---- what comes of it --------------------------------------------------------------------------------------------
 
     def on_loaded(self, event: ModelLoaded) -> None:
+        """Show where the model runs, unless another one was asked for meanwhile."""
         notice = self._store.chosen.notice
         asked = self._loading.pop(0) if self._loading else _Asked(event.name, event.device)
         self._in_use = _InUse(asked, event.device, notice is None and has_idle_gpu(event.device))

@@ -11,4 +11,5 @@ PALETTE = ("#3fa7ff", "#ffb000", "#c77dff", "#ffe14d", "#00d5c8", "#ff7ab8", "#b
 
 
 def object_colour(object_id: int) -> str:
+    """The colour of an object, as hexadecimal red, green and blue."""
     return PALETTE[(object_id - 1) % len(PALETTE)]

@@ -57,10 +57,12 @@ class Layout:
 
     @property
     def n_frames(self) -> int:
+        """Frames along the propagation axis; 1 for a single image."""
         return 1 if self.axis is None else self.shape[self.axis]
 
     @property
     def frame_shape(self) -> tuple[int, int]:
+        """``(H, W)`` of a frame, in pixels of the used level."""
         y, x = self.plane
         return self.shape[y], self.shape[x]
 

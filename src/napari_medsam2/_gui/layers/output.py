@@ -1,4 +1,4 @@
-"""Results -> a Labels layer, frame by frame and in place; strokes in that layer -> corrections."""
+"""Results are written to a Labels layer, frame by frame and in place; strokes in that layer become corrections."""
 
 from __future__ import annotations
 
@@ -136,6 +136,7 @@ class OutputLabels:
         self._before.clear()
 
     def set_keep(self, keep: bool) -> None:
+        """Choose whether labels that were there before win over results; the next :meth:`show` of a frame heeds it."""
         self.keep = keep
 
     def strokes(

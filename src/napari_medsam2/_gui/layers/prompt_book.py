@@ -1,4 +1,4 @@
-"""Keeps book of where prompts come from: our prompt layers, the user's, and strokes; tells what changed."""
+"""Remembers which prompts come from where: our prompt layers, the user's, and strokes; tells what changed."""
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ class PromptBook:
 
     @property
     def objects(self) -> set[int]:
+        """Numbers of the objects that have a prompt."""
         return {object_id for object_id, _ in self._sent}
 
     def frames(self, object_id: int) -> frozenset[int]:
@@ -61,15 +62,18 @@ class PromptBook:
         return frozenset(frame for number, frame in self._sent if number == object_id)
 
     def add_source(self, source: Source) -> None:
+        """Read prompts from a layer from now on."""
         self.sources.append(source)
 
     def remove_source(self, layer: Layer) -> bool:
+        """Read a layer no more; true if it was read before."""
         known = len(self.sources)
         self.sources = [s for s in self.sources if s.layer is not layer]
         self._readings.pop(layer, None)
         return len(self.sources) < known
 
     def source_of(self, layer: Layer) -> Source | None:
+        """What is known of a layer that prompts are read from; ``None`` if they are not."""
         return next((s for s in self.sources if s.layer is layer), None)
 
     def touch(self, layer: Layer) -> None:

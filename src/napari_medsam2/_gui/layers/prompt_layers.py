@@ -1,4 +1,4 @@
-"""napari layers <-> prompts: transforms between layers, our prompt layers, and reading prompts from any layer."""
+"""Our own prompt layers: the points and boxes that a user draws, made, aimed at an object, and filled after an undo."""
 
 from __future__ import annotations
 

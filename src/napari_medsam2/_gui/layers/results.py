@@ -1,4 +1,4 @@
-"""The results on show: keeps them, writes them to the output layer at a gentle pace, and sums them up for the strip."""
+"""The results of one image: kept, written to the output layer when asked, and summed up for the confidence strip."""
 
 from __future__ import annotations
 
@@ -89,6 +89,7 @@ class ResultView:
         return self._shown.get(frame, {})
 
     def add(self, result: FrameResult) -> None:
+        """Take in a result; it is written with the next :meth:`flush`."""
         self.results[(result.frame, result.object_id)] = result
         self._mark([result.frame])
 

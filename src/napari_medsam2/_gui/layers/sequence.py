@@ -51,6 +51,7 @@ class ImageSequence:
         return take_frames(data, self.layout)
 
     def guess_mode(self) -> tuple[Mode, str]:
+        """Guess whether the frames follow each other, and say why."""
         return guess_mode(self.frames(), self.layout, self.image.metadata)
 
     def shown_contrast(self) -> Contrast:
@@ -59,9 +60,11 @@ class ImageSequence:
         return Contrast(float(low), float(high), float(self.image.gamma))
 
     def describe(self, mode: str) -> str:
+        """Say in words what the axes are."""
         return describe(self.layout, self.image.axis_labels, mode)
 
     def noun(self, mode: str) -> str:
+        """What people call one frame: "slice", "image" or "frame"."""
         return noun_of(self.layout, self.image.axis_labels, mode)
 
     def axes(self) -> tuple[tuple[int, str], ...]:
@@ -88,6 +91,7 @@ class ImageSequence:
         return axis + self.viewer.dims.ndim - self.image.ndim not in self.viewer.dims.order[-2:]
 
     def frame_in_view(self) -> int:
+        """The frame that the viewer shows, or the nearest one."""
         frame = self.layout.to_frames(self._position())[0, 0]
         return int(np.clip(np.round(frame), 0, self.layout.n_frames - 1))
 

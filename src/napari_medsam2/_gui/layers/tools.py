@@ -35,6 +35,7 @@ class PromptTools:
 
     @property
     def layers(self) -> list[Layer]:
+        """Those of our prompt layers that were made."""
         return [layer for layer in (self.points, self.boxes) if layer is not None]
 
     def take(self, layers: list[Layer]) -> None:

@@ -48,6 +48,7 @@ class Workspace:
 
     @property
     def image(self) -> Image:
+        """The image layer."""
         return self.sequence.image
 
     @property
@@ -57,6 +58,7 @@ class Workspace:
 
     @property
     def output_layer(self) -> Labels | None:
+        """The layer that results are written to, ours or the user's; ``None`` while none was needed."""
         return self.results.output.layer if self.results.output else None
 
     @property
@@ -72,11 +74,13 @@ class Workspace:
 
     @property
     def tool(self) -> str:
+        """The prompt tool in hand: "point", "box", "mask" or ""."""
         return self.tools.tool_of(self.sequence.viewer.layers.selection.active, self.output_layer)
 
     # ---- tools ---------------------------------------------------------------------------------------------------
 
     def use(self, tool: Tool, object_id: int, positive: bool) -> None:
+        """Take a tool in hand for this object, with this sign."""
         self.tools.use(tool, object_id, positive, self._painted_layer)
 
     def aim(self, object_id: int, positive: bool) -> None:
@@ -97,6 +101,7 @@ class Workspace:
         self._add_source(layer, ours=False, object_id=object_id)
 
     def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
+        """Write results to a layer of the user's, or to one of ours (``None``); see :class:`ResultView`."""
         self.results.choose_output(layer, keep=keep)
         self.watch_output()
 
@@ -178,6 +183,7 @@ class Workspace:
         self._watched = layer
 
     def unwatch_output(self) -> None:
+        """Listen no more to strokes in the output layer."""
         if self._watched is not None:
             self._watched.events.paint.disconnect(self._on_painted)
             self._watched.mouse_drag_callbacks.remove(self._on_drag)

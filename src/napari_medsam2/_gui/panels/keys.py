@@ -48,6 +48,7 @@ class KeyBindings:
         self.bind(viewer)
 
     def bind(self, target: ViewerModel | Layer) -> None:
+        """Give a target the keys."""
         before: dict[str, Any] = {}
         for name, key in KEYS.items():
             before[key] = target.bind_key(key, self._handler(name), overwrite=True)
@@ -56,6 +57,7 @@ class KeyBindings:
         self._bound.append((target, before))
 
     def release(self, target: ViewerModel | Layer) -> None:
+        """Give a target back the keys that it had before."""
         for known, before in self._bound:
             if known is target:
                 for key, previous in before.items():
@@ -63,6 +65,7 @@ class KeyBindings:
         self._bound = [(known, before) for known, before in self._bound if known is not target]
 
     def release_all(self) -> None:
+        """Give all keys back."""
         for target, _ in list(self._bound):
             self.release(target)
 

@@ -71,12 +71,14 @@ class LayerPicker(Choice):
         return events.inserted, events.removed, events.reordered
 
     def release(self) -> None:
+        """Follow the viewer no more."""
         for emitter in self._emitters():
             emitter.disconnect(self.refill)
         self._viewer.layers.events.renamed.disconnect(self.refill)
 
     @property
     def layer(self) -> Layer | None:
+        """The layer that is picked; ``None`` for the first entry, or without any."""
         return self._picked
 
     def hide_layer(self, layer: Layer, hidden: bool = True) -> None:
@@ -90,6 +92,7 @@ class LayerPicker(Choice):
         self.refill()
 
     def refill(self, event: Any = None) -> None:
+        """List the layers as they are now; if the picked one is gone, another one is picked, which is told."""
         found = [la for la in self._viewer.layers if isinstance(la, self._types) and la not in self._hidden]
         self._layers = [*([None] if self._first else []), *found]
         before = self._picked
@@ -111,6 +114,7 @@ class LayerPicker(Choice):
 
 
 def button(text: str, tip: str, *, checkable: bool = False) -> QPushButton:
+    """A button that may shrink and takes no keyboard focus."""
     made = QPushButton(text)
     made.setToolTip(tip)
     made.setCheckable(checkable)
@@ -130,12 +134,14 @@ def line(text: str = "", *, small: bool = False) -> QLabel:
 
 
 def caption(text: str) -> QLabel:
+    """The heading of a part of the dock."""
     label = QLabel(text)
     label.setStyleSheet("font-weight: bold; padding-top: 4px;")
     return label
 
 
 def row(*widgets: QWidget, stretch: tuple[int, ...] = ()) -> QLayout:
+    """Widgets side by side, as wide as ``stretch`` says."""
     layout = QHBoxLayout()
     layout.setContentsMargins(0, 0, 0, 0)
     layout.setSpacing(4)
