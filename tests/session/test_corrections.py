@@ -83,7 +83,7 @@ def test_a_drawn_mask_is_final_and_feeds_the_memory():
 def test_a_negative_click_on_a_followed_frame_corrects_it_from_memory():
     frames, masks = moving_disc()
     frames[4][disc((64, 64), 50, 50, 5)] = 204  # a second blob that looks alike, out of the way
-    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(neighbour=False))
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(show_neighbour=False))
     session.add(click(0, masks))
     list(session.propagate())
     assert session.result(4).mask[50, 50]
@@ -148,7 +148,7 @@ def test_a_preview_of_a_frame_with_red_clicks_alone_looks_where_the_object_is():
 
 def test_a_red_click_can_say_that_the_object_has_ended():
     frames, masks = moving_disc(12)
-    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(neighbour=False))
+    session = Session(blob_model(), frames, contrast=PLAIN, options=SessionOptions(show_neighbour=False))
     session.add(click(2, masks))
     list(session.propagate())
     session.add(PointPrompt(7, *np.argwhere(masks[7]).mean(axis=0), positive=False))

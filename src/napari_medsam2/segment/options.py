@@ -57,7 +57,7 @@ class SegmentOptions:
         When a frame is looked at in tiles, or in a window, because things on it are small.
     remember_absent
         Remember frames without the object too, as SAM 2 does.
-    neighbour
+    show_neighbour
         Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
     adapt
         Let the network learn from masks that the user drew; only the bundled network can, others take no notice.
@@ -68,5 +68,5 @@ class SegmentOptions:
     region: RegionOptions = field(default_factory=RegionOptions)
     tiles: TileOptions = field(default_factory=TileOptions)
     remember_absent: bool = False
-    neighbour: bool = True
+    show_neighbour: bool = True
     adapt: bool = False

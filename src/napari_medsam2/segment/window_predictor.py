@@ -249,7 +249,7 @@ class WindowPredictor:
     ) -> tuple[Tensor | None, Tensor | None]:
         """Mask and image of the neighbouring frame in this window, for networks that have a use for them."""
         neighbour = task.neighbour
-        asked = self.options.neighbour and self.model.network.uses_neighbour
+        asked = self.options.show_neighbour and self.model.network.uses_neighbour
         if neighbour is None or task.prompts or not asked or neighbour.mask.shape != shape:
             return None, None
         shown: npt.NDArray[Any] = neighbour.mask

@@ -26,7 +26,7 @@ class SessionOptions:
         looks at all frames.
     remember_absent
         Remember frames without the object too, as SAM 2 does.
-    neighbour
+    show_neighbour
         Show the network the neighbouring frame's mask, in stacks.
     adapt
         Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
@@ -42,7 +42,7 @@ class SessionOptions:
     tiles: TileOptions | None = None
     patience: int | None = 2
     remember_absent: bool = False
-    neighbour: bool = True
+    show_neighbour: bool = True
     adapt: bool = True
     make_bank: Callable[[], MemoryBank] | None = None
     undo_depth: int = 30

@@ -107,7 +107,7 @@ class Session:
             region=options.region,
             tiles=options.tiles or (TileOptions() if self.region else FOR_WHOLE_FRAMES),
             remember_absent=options.remember_absent,
-            neighbour=options.neighbour,
+            show_neighbour=options.show_neighbour,
             adapt=options.adapt and bool(self.region),
         )
         self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))
