@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import napari
 from napari.layers import Layer
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from ._gui.controller import Controller
+from ._gui.dock_state import DockState
 from ._gui.panels.bindings import Bindings
 from ._gui.panels.consent import ConsentDialog
 from ._gui.panels.image_panel import ImagePanel
@@ -73,7 +75,7 @@ class MedSamDock(QWidget):
     def _connect(self) -> None:
         do = self.controller
         do.store.changed.connect(self._on_changed)
-        do.layer_made.connect(self._on_layer_made)
+        do.images.layer_made.connect(self._on_layer_made)
         do.models.download_offered.connect(self._on_download_offered)
         self.copy.clicked.connect(self._on_copy)
         image, model, prompt, run, output = self._panels
@@ -107,28 +109,14 @@ class MedSamDock(QWidget):
             (output, output.save_requested, lambda path: do.save(Path(path))),
         )
         for panel, request, action in requests:
-            request.connect(self._answering(panel, action))
-
-    def _answering(self, panel: Panel, action: Callable[..., object]) -> Callable[..., None]:
-        """Do what a panel asks for; then it shows what has come of that, whatever the user made of its widgets."""
-
-        def answer(*asked: Any) -> None:
-            action(*asked)
-            panel.bindings.restore(self.controller.state)
-
-        return answer
+            request.connect(_answering(do, panel, action))
 
     def _bind(self) -> None:
+        # No methods of this widget: holding itself, it would not end with the last one who holds it, but whenever and
+        # on whatever thread Python collects garbage, which Qt does not survive.
         self.bindings.add(next_step, self.hint.setText)
-        self.bindings.add(lambda state: (state.problem, state.note), self._show_message)
+        self.bindings.add(_told, partial(_show_message, self.message, self.copy))
         self.bindings.add(lambda state: state.running, self.keys.set_running)
-
-    def _show_message(self, told: tuple[str, str]) -> None:
-        problem, note = told
-        self.message.setText(problem or note)
-        self.message.setVisible(bool(problem or note))
-        self.message.setStyleSheet(MESSAGE.format("#6d2323" if problem else "#1d4d2b"))
-        self.copy.setVisible(bool(problem))
 
     def _actions(self) -> dict[str, Any]:
         do = self.controller
@@ -185,3 +173,26 @@ class MedSamDock(QWidget):
         clipboard = QApplication.clipboard()
         if clipboard is not None:
             clipboard.setText(self.controller.state.report)
+
+
+def _answering(do: Controller, panel: Panel, action: Callable[..., object]) -> Callable[..., None]:
+    """Do what a panel asks for; then it shows what has come of that, whatever the user made of its widgets."""
+
+    def answer(*asked: Any) -> None:
+        action(*asked)
+        panel.bindings.restore(do.state)
+
+    return answer
+
+
+def _told(state: DockState) -> tuple[str, str]:
+    return state.problem, state.note
+
+
+def _show_message(message: QLabel, copy: QPushButton, told: tuple[str, str]) -> None:
+    """Show a problem, which can be copied, or good news."""
+    problem, note = told
+    message.setText(problem or note)
+    message.setVisible(bool(problem or note))
+    message.setStyleSheet(MESSAGE.format("#6d2323" if problem else "#1d4d2b"))
+    copy.setVisible(bool(problem))

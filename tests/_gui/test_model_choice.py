@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from face import deliver, running, settled
-from fakes import moving_disc
+from fakes import blob_model, moving_disc
 
+from napari_medsam2._gui.controller import Controller
+from napari_medsam2._widget import MedSamDock
+from napari_medsam2.engine.engine import Engine
 from napari_medsam2.engine.events import Failed, FinishReason, ModelLoaded
 from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.prompts import BoxPrompt
@@ -35,27 +38,29 @@ def test_after_a_model_that_fails_to_load_everything_is_sent_again(viewer, promp
     engine.replace_prompts.assert_called_once_with(1, 2, (BoxPrompt(2, 5, 6, 20, 30),))
 
 
-def test_after_a_first_model_that_cannot_be_loaded_the_prompts_go_to_the_next_one(make_napari_viewer, qtbot):
-    viewer = make_napari_viewer()
+def test_after_a_first_model_that_cannot_be_loaded_the_prompts_go_to_the_next_one(viewer, qtbot):
     viewer.add_image(moving_disc(4)[0], name="scan")
-    dock = running(viewer)
+    broken = {"micro"}
+
+    def load(name, **_):
+        if name in broken:
+            raise ValueError("no such device")
+        return blob_model()
+
+    dock = MedSamDock(viewer, Controller(viewer, lambda on_event: Engine(on_event, load_model=load)))
+    qtbot.addWidget(dock)
     do = dock.controller
-    do.engine._load_model, load = refuse, do.engine._load_model
     do.use_tool("point")
     qtbot.waitUntil(lambda: "no such device" in do.state.problem, timeout=20_000)
     do.store.say()
     viewer.layers.selection.active.add((1, 32, 22))
     qtbot.waitUntil(lambda: "no such device" in do.state.problem, timeout=20_000)
-    do.engine._load_model = load
+    broken.clear()
     do.choose_model("micro", "cpu")
     do.propagate()
     qtbot.waitUntil(lambda: do.state.status.finish_reason is FinishReason.DONE, timeout=20_000)
     assert len(do.workspace.results.results) == 4
     dock.close_dock(timeout=10.0)
-
-
-def refuse(name, **_):
-    raise ValueError("no such device")
 
 
 @pytest.mark.parametrize("change", ["model", "mode", "contrast"])

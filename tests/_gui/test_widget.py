@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import gc
 import subprocess
 import sys
+import weakref
+from unittest.mock import MagicMock
 
 import numpy as np
 from face import SHAPE, draw_box
-from qtpy.QtCore import QPoint, QPointF, Qt
+from qtpy.QtCore import QEvent, QPoint, QPointF, Qt
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import QApplication
 
+from napari_medsam2._gui.controller import Controller
 from napari_medsam2._gui.panels.keys import KEYS
+from napari_medsam2._widget import MedSamDock
+from napari_medsam2.engine.engine import Engine
+from napari_medsam2.engine.events import RunStatus
 
 
 def test_opening_the_dock_does_not_import_torch():
@@ -67,3 +74,22 @@ def test_closing_the_dock_gives_everything_back(make_napari_viewer, mocked, qtbo
     assert not viewer.keymap and not boxes.keymap
     draw_box(boxes, 3, 5, 6, 20, 30)  # nobody listens any more
     assert engine.replace_prompts.call_count == 1
+
+
+def test_a_closed_dock_ends_with_the_last_who_holds_it_and_waits_for_no_garbage_collection(viewer, stack, qapp):
+    """That may happen on any thread, which Qt does not survive."""
+    gc.collect()
+    gc.disable()
+    try:
+        engine = MagicMock(spec=Engine, status=RunStatus(), generation=0)
+        dock = MedSamDock(viewer, Controller(viewer, lambda on_event: engine))
+        dock.prompt.tools["box"].click()
+        draw_box(viewer.layers.selection.active, 2, 5, 6, 20, 30)
+        dock.close_dock()
+        held = weakref.ref(dock), weakref.ref(dock.controller)
+        del dock
+        qapp.processEvents()
+        qapp.sendPostedEvents(None, QEvent.Type.DeferredDelete.value)
+        assert [what() for what in held] == [None, None]
+    finally:
+        gc.enable()

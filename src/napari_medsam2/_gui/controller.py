@@ -7,7 +7,7 @@ from pathlib import Path
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject
 
 from ..engine.engine import Engine
 from ..engine.events import RunState
@@ -36,9 +36,6 @@ class Controller(QObject):
         Makes the engine from its event callback; another one in tests.
     """
 
-    #: A layer of ours was made (True) or let go (False).
-    layer_made = Signal(object, bool)
-
     def __init__(self, viewer: ViewerModel, make_engine: Callable[..., Engine] = Engine) -> None:
         super().__init__()
         self._viewer = viewer
@@ -46,7 +43,7 @@ class Controller(QObject):
         self.client = EngineClient(viewer, self.store, make_engine)
         self.models = ModelChoice(self.store, self.client.engine.load_model)
         self.keeping = Keeping(viewer, self.store, self.client)
-        self.images = ImageChoice(viewer, self.store, self.client, self.layer_made.emit, self.keeping.first_object)
+        self.images = ImageChoice(viewer, self.store, self.client, self.keeping.first_object)
         self.client.model_needed.connect(self.models.load)
         self.client.model_loaded.connect(self.models.on_loaded)
         self.client.model_failed.connect(self.models.on_failed)

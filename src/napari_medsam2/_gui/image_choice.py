@@ -9,6 +9,7 @@ from pathlib import Path
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event as NapariEvent
+from qtpy.QtCore import QObject, Signal
 
 from ..errors import FrameError, LayoutError, OutputError
 from ..types import Mode
@@ -31,31 +32,31 @@ class _Left:
     current: int
 
 
-class ImageChoice:
+class ImageChoice(QObject):
     """The image of one dock.
 
     Parameters
     ----------
     viewer, store, client
         Where the image is, the state that this changes, and where prompts on it go.
-    made
-        Called with each layer of ours that is new, and with ``False`` when it is let go.
     first_object
         Gives the number of the first object on an image that is begun.
     """
+
+    #: A layer of ours was made (True) or let go (False).
+    layer_made = Signal(object, bool)
 
     def __init__(
         self,
         viewer: ViewerModel,
         store: DockStore,
         client: EngineClient,
-        made: Callable[[Layer, bool], None],
         first_object: Callable[[Workspace], int],
     ) -> None:
+        super().__init__()
         self._viewer = viewer
         self._store = store
         self._client = client
-        self._made = made
         self._first_object = first_object
         self.image: Image | None = None
         self._axis: int | None = None  # as chosen, like the next one; None for a guess
@@ -181,7 +182,7 @@ class ImageChoice:
                 left.work.reopen()
                 store.put(current=left.current)
             else:
-                store.work = work = Workspace(sequence, self._client.send_prompts, self._made)
+                store.work = work = Workspace(sequence, self._client.send_prompts, self.layer_made.emit)
                 self._describe(sequence, mode, reason)
                 self._take_output_again(work)
                 work.tools.take(unused)
