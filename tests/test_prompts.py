@@ -46,6 +46,7 @@ def test_they_are_told_apart_by_kind_in_the_order_given() -> None:
 )
 def test_what_they_say(prompts: FramePrompts, says_where: bool, erases: bool, only_clicks: bool) -> None:
     assert (prompts.says_where, prompts.erases, prompts.only_clicks) == (says_where, erases, only_clicks)
+    assert prompts.shows_object == (says_where and not erases)
 
 
 def test_several_masks_are_one() -> None:

@@ -195,6 +195,11 @@ class FramePrompts:
         return self.mask is not None and not self.mask.any()
 
     @property
+    def shows_object(self) -> bool:
+        """True if they say that the object is on this frame, and where."""
+        return self.says_where and not self.erases
+
+    @property
     def only_clicks(self) -> bool:
         """True if there is neither a box nor a mask."""
         return len(self.points) == len(self)

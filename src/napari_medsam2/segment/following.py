@@ -41,7 +41,7 @@ class StackFinder(Finder):
         box = extent_of_prompts(prompts, task.correcting) if prompts and not prompts.erases else None
         if box is not None:
             return self.window_around(box, self.frames.shape(task.frame))
-        if prompts.erases or not prompts.says_where:
+        if not prompts.shows_object:
             return self.following_window(task)
         return None
 

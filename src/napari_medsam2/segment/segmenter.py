@@ -86,7 +86,7 @@ class FrameSegmenter:
             if not prompts.says_where and objectness < 0.5:
                 mask = np.zeros_like(mask)
         entry = None
-        if mask.any() or (prompts.says_where and not prompts.erases) or self.predictor.options.remember_absent:
+        if mask.any() or prompts.shows_object or self.predictor.options.remember_absent:
             entry = self._remember(task, found, quality * objectness)
         result = FrameResult(
             frame=task.frame,

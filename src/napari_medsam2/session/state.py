@@ -129,8 +129,7 @@ class ObjectState:
 
     def is_shown_on(self, frame: int) -> bool:
         """True if the prompts of a frame say where the object is on it."""
-        prompts = self.prompts_on(frame)
-        return prompts.says_where and not prompts.erases
+        return self.prompts_on(frame).shows_object
 
     def is_shown_beside(self, frame: int | None) -> bool:
         """True if a prompt on another frame than this one says where the object is."""

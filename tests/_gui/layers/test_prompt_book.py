@@ -55,3 +55,14 @@ def test_undo_leaves_the_user_s_layer_alone_but_mutes_it(image):
     book.restore((PointPrompt(1, 5, 5),))
     assert len(theirs.data) == 1 and len(ours.data) == 1
     assert book.changes() == [], "the undone prompt does not come back by itself"
+
+
+def test_a_click_that_says_where_an_object_is_not_is_no_place_where_it_is(image):
+    book, points = booked(image)
+    assert not book.is_shown_beside(1, 3)
+    for sign, shown in ((False, False), (True, True)):
+        points.feature_defaults = {"object": 1, "positive": sign}
+        points.add((1, 5 + sign, 5))
+        book.touch(points)
+        book.changes()
+        assert book.is_shown_beside(1, 3) is shown and not book.is_shown_beside(1, 1)

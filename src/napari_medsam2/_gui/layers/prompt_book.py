@@ -90,7 +90,7 @@ class PromptBook:
     def is_shown_beside(self, object_id: int, frame: int) -> bool:
         """True if a prompt on another frame says where the object is."""
         others = (group for (number, t), group in self._sent.items() if number == object_id and t != frame)
-        return any(group.says_where and not group.erases for group in others)
+        return any(group.shows_object for group in others)
 
     def _read(self, source: Source) -> tuple[Prompt, ...]:
         reading = self._readings.get(source.layer)
