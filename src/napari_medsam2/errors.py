@@ -9,8 +9,12 @@ from __future__ import annotations
 class UserError(Exception):
     """Something that the user can mend; the message is a sentence that names the value and what would be right.
 
-    Whatever else is raised, but for ``OSError`` and ``MemoryError``, is a defect of ours and keeps its traceback.
+    Whatever else is raised, but for the others of :data:`EXPECTED_ERRORS`, is a defect of ours and keeps its traceback.
     """
+
+
+#: What the user can mend, or the user's computer caused; anything else is a defect of ours.
+EXPECTED_ERRORS = (UserError, OSError, MemoryError)
 
 
 class OptionError(UserError, ValueError):
@@ -79,3 +83,11 @@ class SampleError(UserError, RuntimeError):
 
 class DemoError(UserError, RuntimeError):
     """The demo could not be finished; the message says where it stopped."""
+
+
+def in_words(error: BaseException) -> str:
+    """One sentence about an expected error, without line breaks."""
+    text = " ".join(str(error).split())
+    if isinstance(error, MemoryError):
+        return f"out of memory{f': {text}' if text else ''}; a smaller model or image may fit"
+    return text or type(error).__name__

@@ -28,8 +28,8 @@ def started(viewer):
     """A real dock; its engine is stopped at the end."""
     docks = []
 
-    def start(seconds=0.0, pace=None):
-        docks.append(running(viewer, seconds, pace))
+    def start(pace=None):
+        docks.append(running(viewer, pace))
         return docks[-1]
 
     yield start
@@ -48,7 +48,7 @@ def wait_for(qtbot, until):
 def test_the_whole_job(viewer, started, qtbot, tmp_path):
     images, truth = moving_disc(20)
     viewer.add_image(images, name="scan", scale=(4, 0.5, 0.5), translate=(3, 1, 2))
-    pace = Pace(0.6)  # slow enough that a busy machine can pause it in time
+    pace = Pace()
     dock = started(pace=pace)
     do = dock.controller
 
@@ -62,11 +62,12 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
     assert dice(labels.data[5] == 1, truth[5]) > 0.9 and not labels.data[6].any()
 
     # propagate, and pause on the way
+    pace.hold(4)
     dock.run.propagate.click()
     wait_for(qtbot, lambda: do.state.status.done >= 3)
     dock.run.pause.click()
+    pace.go()
     wait_for(qtbot, lambda: "Paused" in dock.hint.text())
-    pace.seconds = 0.02
     done = do.state.status.done
     assert do.state.status.state is RunState.PAUSED and done < 20
 
@@ -140,7 +141,7 @@ def test_prompts_that_change_while_the_network_runs_count_at_the_end(viewer, sta
     points = viewer.layers.selection.active
     points.add((0, 32, 21))
     wait_for(qtbot, lambda: do.state.has_results and settled(dock))
-    pace.seconds = 0.2
+    pace.hold(3)
     dock.run.propagate.click()
     wait_for(qtbot, lambda: do.state.status.done >= 2)
     points.add((9, 9, 53))  # is the object too, says a click ahead of the run
@@ -148,7 +149,7 @@ def test_prompts_that_change_while_the_network_runs_count_at_the_end(viewer, sta
     points.selected_data = {2}
     points.remove_selected()  # drawn by mistake
     assert do.state.running
-    pace.seconds = 0.01
+    pace.go()
     wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE and settled(dock))
     assert [prompt.frame for prompt in do.engine.session.prompts] == [0, 9] and do.state.problem == ""
     labels = viewer.layers["scan segmentation"].data
@@ -215,13 +216,16 @@ def test_the_dock_from_the_plugins_menu_works(viewer, qtbot):
 def test_closing_the_viewer_during_a_run_is_quiet(make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     viewer.add_image(moving_disc(40, (256, 256))[0], name="scan")
-    dock = running(viewer, seconds=0.2)
+    pace = Pace()
+    dock = running(viewer, pace)
     dock.prompt.tools["point"].click()
     viewer.layers.selection.active.add((0, 128, 85))
+    pace.hold(4)
     dock.controller.propagate()
     wait_for(qtbot, lambda: dock.controller.state.running)
     engine = dock.controller.engine
     viewer.close()
+    pace.go()
     wait_for(qtbot, lambda: engine.status.state is RunState.CLOSED)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from face import IMAGES, SHAPE, SQUARE, answer, deliver, draw_box, paint, result, running, settled
+from face import IMAGES, SHAPE, SQUARE, Pace, answer, deliver, draw_box, paint, result, running, settled
 from fakes import moving_disc
 
 from napari_medsam2.engine.events import Finished, FinishReason, ResultReady, RunState, RunStatus, StatusChanged
@@ -164,15 +164,18 @@ def test_results_of_an_image_that_was_left_are_not_shown_on_the_next(make_napari
     viewer = make_napari_viewer()
     viewer.add_image(IMAGES[:, :30, :50].copy(), name="other")
     viewer.add_image(moving_disc(40)[0], name="scan")
-    dock = running(viewer, seconds=0.02)
+    pace = Pace()
+    dock = running(viewer, pace)
     do = dock.controller
     do.choose_image(viewer.layers["scan"])
     do.choose_mode("stack")
     do.use_tool("point")
     viewer.layers.selection.active.add((1, 32, 22))
+    pace.hold(8)
     do.propagate()
     qtbot.waitUntil(lambda: do.state.status.done > 3, timeout=20_000)
     do.choose_image(viewer.layers["other"])
+    pace.go()
     qtbot.waitUntil(lambda: settled(dock), timeout=20_000)
     assert not do.state.has_results and do.state.problem == do.state.note == ""
     dock.close_dock(timeout=10.0)

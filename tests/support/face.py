@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -98,11 +97,29 @@ def stack_layout(shape=SHAPE, **kwargs) -> Layout:
     return resolve_layout([shape], **{"rgb": False, "order": order, "position": [0.0] * len(shape), **kwargs})
 
 
-@dataclass
 class Pace:
-    """How long the model takes for an image; may be changed while it runs."""
+    """How many images the model still takes: all, until :meth:`hold` lets it have so many more."""
 
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._left: float = float("inf")
+
+    def hold(self, images: int) -> None:
+        """Take so many images more, then wait."""
+        with self._changed:
+            self._left = images
+
+    def go(self) -> None:
+        """Take all that come."""
+        with self._changed:
+            self._left = float("inf")
+            self._changed.notify_all()
+
+    def take(self) -> None:
+        """One image more; waits until it may."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._left > 0, timeout=30)
+            self._left -= 1
 
 
 def blob_engine(on_event, pace: Pace):
@@ -112,19 +129,19 @@ def blob_engine(on_event, pace: Pace):
         model = blob_model()
         encode = model.network.encode_image
 
-        def slowly(image):
-            time.sleep(pace.seconds)
+        def paced(image):
+            pace.take()
             return encode(image)
 
-        model.network.encode_image = slowly
+        model.network.encode_image = paced
         return model
 
     return Engine(on_event, load_model=load)
 
 
-def running(viewer, seconds: float = 0.0, pace: Pace | None = None) -> MedSamDock:
+def running(viewer, pace: Pace | None = None) -> MedSamDock:
     """A dock on a real engine, in the window of a real viewer."""
-    dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, pace or Pace(seconds))))
+    dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, pace or Pace())))
     viewer.window.add_dock_widget(dock, name="MedSAM-2")
     return dock
 

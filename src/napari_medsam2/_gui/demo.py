@@ -14,6 +14,7 @@ import numpy as np
 
 from ..engine.events import FinishReason
 from ..errors import DemoError
+from ..whole_file import replace_file
 
 #: A box around the brain on the middle slice of the sample: y0, x0, y1, x1 in pixels.
 BOX = (1.0, 30.0, 93.0, 97.0)
@@ -67,7 +68,8 @@ def run(out: Path, headless: bool | None = None) -> dict[str, Any]:
         if headless:
             dock.close_dock(timeout=5.0)
             viewer.close()
-    (out / "result.json").write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(result, indent=2) + "\n"
+    replace_file(out / "result.json", lambda draft: draft.write_text(text, encoding="utf-8"))
     if not headless:
         napari.run()
     return result

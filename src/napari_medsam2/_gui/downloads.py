@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from ..errors import DownloadStopped
+from ..errors import EXPECTED_ERRORS, DownloadStopped, in_words
 from ..models.files import download_model
 from ..models.registry import ModelEntry
 from .dock_state import DownloadStatus
@@ -88,8 +88,8 @@ class ModelDownload(QObject):
             problem = ""
         except DownloadStopped:
             problem, stopped = "", True
-        except (OSError, ValueError, RuntimeError, MemoryError) as error:
-            problem = str(error) or type(error).__name__
+        except EXPECTED_ERRORS as error:
+            problem = in_words(error)
         finally:
             with suppress(RuntimeError):  # the window was closed meanwhile
                 self._done.emit(entry.name, problem, stopped)

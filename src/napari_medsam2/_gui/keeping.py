@@ -12,7 +12,7 @@ from napari.components import ViewerModel
 from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
-from ..errors import OutputError
+from ..errors import EXPECTED_ERRORS, OutputError, in_words
 from ..images.label_files import save_labels
 from ..types import AnyArray
 from .dock_store import DockStore
@@ -111,14 +111,15 @@ class Keeping(QObject):
     def _write(self, path: Path, labels: AnyArray) -> None:
         """Run on a thread of its own."""
         written: Path | None = None
-        problem = ""
+        problem = "The labels could not be saved, and it is not known why"  # what else went wrong has a traceback
         try:
             save_labels(path, labels)
-            written = path
-        except (OSError, MemoryError, ValueError) as error:
-            problem = f"The labels could not be saved: {error}"
-        with suppress(RuntimeError):  # the window was closed meanwhile
-            self._written.emit(written, problem)
+            written, problem = path, ""
+        except EXPECTED_ERRORS as error:
+            problem = f"The labels could not be saved: {in_words(error)}"
+        finally:
+            with suppress(RuntimeError):  # the window was closed meanwhile
+                self._written.emit(written, problem)
 
     def _on_written(self, path: Path | None, problem: str) -> None:
         self._store.put(saved=path)

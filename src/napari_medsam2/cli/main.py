@@ -16,15 +16,11 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import __version__
-from ..errors import UserError
+from ..errors import EXPECTED_ERRORS, in_words
 from . import evaluate, models, segment
 from .console import INTERRUPTED, add_model_options, load_chosen_model, say, tell
 
 BAD_INPUT = 2
-
-
-#: What people cause; files and memory have errors of their own.
-_USER_ERRORS = (UserError, OSError, MemoryError)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -52,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (*_USER_ERRORS, RuntimeError) as error:
+    except (*EXPECTED_ERRORS, RuntimeError) as error:
         sentence = _sentence(error)
         if sentence is None:
             raise
@@ -64,12 +60,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _sentence(error: BaseException) -> str | None:
     """One sentence for people, or ``None`` for what is a fault of the program."""
+    if isinstance(error, EXPECTED_ERRORS) and not isinstance(error, MemoryError):
+        return in_words(error)
+    from ..models.shortage import is_shortage  # torch has errors of its own for it
+
+    if not is_shortage(error):
+        return None
     text = " ".join(str(error).split())
-    if isinstance(error, MemoryError) or "out of memory" in text.lower():
-        return f"out of memory{f': {text}' if text else ''}; a smaller model or image, or --device cpu, may fit"
-    if isinstance(error, _USER_ERRORS):
-        return text or type(error).__name__
-    return None
+    return f"out of memory{f': {text}' if text else ''}; a smaller model or image, or --device cpu, may fit"
 
 
 def build_parser(*, training: bool = False) -> argparse.ArgumentParser:

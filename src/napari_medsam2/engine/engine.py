@@ -155,7 +155,8 @@ class Engine:
         Parameters
         ----------
         data
-            A frame source, or anything that ``frames.as_frames`` takes (array, dask, zarr, folder, list of paths).
+            A frame source, or anything that :func:`napari_medsam2.images.conversion.as_frames` takes: an array, dask,
+            zarr, a folder, a list of paths.
         mode
             ``"stack"`` for frames that follow each other, ``"flow"`` for frames without an order.
         **options

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
 
-from ..errors import UserError
+from ..errors import EXPECTED_ERRORS, in_words
 from ..models.notices import Notice
 from ..prompts import Prompt
 from ..results import FrameResult
@@ -206,8 +206,8 @@ Event = (
 
 def failure_of(error: Exception, request: int, generation: int, kind: RequestKind, model: str | None) -> Failed:
     """Put an exception in words, with a report that can be pasted into an issue; ``model`` is the one in use."""
-    expected = isinstance(error, (UserError, OSError))
-    message = str(error) if expected else f"could not {kind.words}: {type(error).__name__}: {error}"
+    expected = isinstance(error, EXPECTED_ERRORS)
+    message = in_words(error) if expected else f"could not {kind.words}: {type(error).__name__}: {error}"
     report = "\n".join(
         (
             f"{kind.words}: {message}",

@@ -1,6 +1,6 @@
 """The thread under the engine: a queue of requests, a run that advances between them, events out.
 
-What the requests do is the engine's matter. Nothing here knows models, sessions or prompts.
+What the requests do is the engine's matter: nothing here touches a model, a session or a prompt.
 """
 
 from __future__ import annotations
@@ -160,7 +160,8 @@ class Worker:
 
     def end_run(self, reason: FinishReason) -> None:
         """End the run, if there is one, and say why."""
-        run, self._run = self._run, None
+        with self._changed:
+            run, self._run = self._run, None
         if run is None:
             return
         run.close()

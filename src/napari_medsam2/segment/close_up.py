@@ -35,7 +35,7 @@ class CloseUpFinder(StackFinder):
         self.closely = closely
 
     def window_of(self, task: FrameTask) -> Window | None:
-        """Clicks that correct a slice that was followed look where it was looked for: what is wrong says no size."""
+        """As the prompts say; for clicks alone that correct a followed slice, the window that it was followed in."""
         prompts = task.prompts
         if task.correcting is not None and prompts.only_clicks:
             window = self.following_window(task)

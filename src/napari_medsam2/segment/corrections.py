@@ -19,7 +19,7 @@ def take_back(logits: npt.NDArray[np.float32], mask: Mask, apart: Mask | None) -
         mask[apart] = False
 
 
-def refused(task: FrameTask) -> Mask | None:
+def clicked_things(task: FrameTask) -> Mask | None:
     """The things on a frame, bool ``(H, W)``, that negative clicks alone are in the middle of.
 
     What was segmented there before is not the object, whatever the network makes of the click. ``None`` for none.

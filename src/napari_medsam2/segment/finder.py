@@ -14,7 +14,7 @@ from ..geometry.boxes import Box, box_of_mask
 from ..geometry.overlap import iou
 from ..geometry.window import Window, paste
 from ..types import Mask
-from .corrections import clicked_away, refused, take_back, union_of
+from .corrections import clicked_away, clicked_things, take_back, union_of
 from .task import FrameTask
 from .tiles import windows_on
 from .window_predictor import WindowPrediction, WindowPredictor
@@ -81,7 +81,7 @@ class Finder(ABC):
         if lower is not None and task.prompts.boxes:
             mask |= (logits > lower) & inside_boxes(task.prompts.boxes, logits.shape)
         if task.prompts:
-            apart = union_of(clicked_away(logits, mask, task.prompts), refused(task))
+            apart = union_of(clicked_away(logits, mask, task.prompts), clicked_things(task))
         else:
             apart = self._apart(task, mask)
         take_back(logits, mask, apart)
@@ -129,7 +129,7 @@ def without(found: Found, part: Mask) -> Found:
 def best_scale(masks: Sequence[Mask], found: Sequence[Found]) -> int:
     """Which of windows that get smaller and smaller has an answer that is sure and is found in the larger one, too.
 
-    Never the first.
+    The first has no larger one, so it is never chosen.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ..network.interface import SegmentationNetwork
 from ..types import Mode
 from .tiles import TileOptions
 from .windows import RegionOptions
@@ -23,6 +24,15 @@ class Strategy(Enum):
     TILES = "tiles"
     #: On the whole frame, whatever is on it.
     WHOLE_FRAME = "whole frame"
+
+    @property
+    def at_trained_scale(self) -> bool:
+        """True if objects are shown at the scale that the network was trained on, whatever their size."""
+        return self in (Strategy.FOLLOW, Strategy.SEARCH)
+
+    def input_size(self, network: SegmentationNetwork) -> int:
+        """Side of the network's input, in pixels."""
+        return network.region_size or network.image_size if self is Strategy.FOLLOW else network.image_size
 
 
 def choose_strategy(mode: Mode, region: bool | None) -> Strategy:

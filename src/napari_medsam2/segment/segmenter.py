@@ -17,7 +17,7 @@ from .finder import Finder, Found, without
 from .following import FollowingFinder
 from .options import Strategy
 from .task import FrameTask, Segmented
-from .whole_frame import WholeFrameFinder
+from .whole_frame import SearchFinder, TileFinder, WholeFrameFinder
 from .window_predictor import WindowPredictor
 
 
@@ -131,8 +131,8 @@ def make_finder(predictor: WindowPredictor) -> Finder:
         case Strategy.CLOSE_UP:
             return CloseUpFinder(predictor, options.tiles)
         case Strategy.SEARCH:
-            return WholeFrameFinder(predictor, options.region, options.tiles)
+            return SearchFinder(predictor, options.region, options.tiles)
         case Strategy.TILES:
-            return WholeFrameFinder(predictor, None, options.tiles)
+            return TileFinder(predictor, options.tiles)
         case Strategy.WHOLE_FRAME:
-            return WholeFrameFinder(predictor, None, None)
+            return WholeFrameFinder(predictor)

@@ -19,29 +19,33 @@ from .windows import RegionOptions, extent_of_prompts, window_around
 
 
 class WholeFrameFinder(Finder):
-    """Finds objects on whole frames.
+    """Finds objects at one look at the whole frame, whatever their size."""
+
+    def find(self, task: FrameTask) -> Found:
+        return self.find_in(task, Window.whole(self.frames.shape(task.frame)))
+
+
+class TileFinder(Finder):
+    """Finds all of a kind of thing on the whole frame, or in tiles where the things are small.
 
     Parameters
     ----------
     predictor
         Runs the network.
-    closer
-        Options of the closer look at the part of a frame where something was found; ``None`` takes none.
     tiling
-        When a frame is looked at in tiles; ``None``: never.
+        When a frame is looked at in tiles.
     """
 
-    def __init__(self, predictor: WindowPredictor, closer: RegionOptions | None, tiling: TileOptions | None) -> None:
+    def __init__(self, predictor: WindowPredictor, tiling: TileOptions) -> None:
         super().__init__(predictor)
-        self.closer = closer
         self.tiling = tiling
 
     def find(self, task: FrameTask) -> Found:
-        """Look for all of a kind of thing: at the whole frame or in tiles, and closely where all is in one place.
+        found, side = self.find_everywhere(task)
+        return found if side is None else replace(found, tile=side)
 
-        Where that is so on a frame with prompts, tiles are left out on the others: they are for crowds, and what is
-        alone is found as well at a look at the whole frame.
-        """
+    def find_everywhere(self, task: FrameTask) -> tuple[Found, int | None]:
+        """What is found on all of the frame, and the side of the tiles; ``None`` for one look at the whole."""
         shape = self.frames.shape(task.frame)
 
         @cache
@@ -49,34 +53,14 @@ class WholeFrameFinder(Finder):
             return self.find_in(task, Window.whole(shape))
 
         side = self._tile_side(task, whole)
-        if side is None:
-            return self._closer_look(task, whole(), max(shape))
-        tiled = self._tiled_look(task, side)
-        found = self._closer_look(task, tiled, side)
-        return found if found is not tiled and task.prompts else replace(found, tile=side)
-
-    def _closer_look(self, task: FrameTask, found: Found, side: int) -> Found:
-        """Look again at the part of the frame where the object is, if that is much less than what was seen at once.
-
-        Unrelated images show an object at any size; seen from as near as it was remembered, it looks more alike.
-        """
-        options = self.closer
-        mask = found.mask if task.prompts.mask is None else task.prompts.mask
-        box = extent_of_prompts(task.prompts, mask) if mask.any() else None
-        if options is None or box is None:
-            return found
-        shape = self.frames.shape(task.frame)
-        window = window_around(box, shape, options.closer_scale, options)
-        return self.find_in(task, window) if window.size_y < options.closer_share * side else found
+        return (whole(), None) if side is None else (self._tiled_look(task, side), side)
 
     def _tile_side(self, task: FrameTask, whole: Callable[[], Found]) -> int | None:
         """Side of the tiles in which a frame is looked at; ``None`` for one look at the whole frame.
 
-        How large a thing is say the prompts; on other frames it was on those with prompts.
+        The prompts say how large a thing is; on frames without any, the sides that prompted frames had are used.
         """
         shape = self.frames.shape(task.frame)
-        if self.tiling is None:
-            return None
         length = tiles.length_of_things(task.prompts)
         if length is None and (pinned := [entry.tile for entry in task.bank.entries if entry.pinned]):
             sides = [side for side in pinned if side is not None]
@@ -91,7 +75,6 @@ class WholeFrameFinder(Finder):
 
         Of the answers one is remembered, that with most of the object in it.
         """
-        assert self.tiling is not None
         predictor, shape, drawn = self.predictor, self.frames.shape(task.frame), task.prompts.mask
         features = predictor.features(task.frame, Window.whole(shape))
         recalls = predictor.recalls(task, features)
@@ -116,6 +99,49 @@ class WholeFrameFinder(Finder):
         areas = {one: float((one.answer.logits > 0).sum()) for one in (*prompted, *free)}
         remembered = max(prompted or free, key=areas.__getitem__)
         return Found(remembered, logits, mask, apart, _summary(areas, features, shape))
+
+
+class SearchFinder(TileFinder):
+    """Finds as a :class:`TileFinder`, and looks closely where all that was found is in one place.
+
+    Parameters
+    ----------
+    predictor
+        Runs the network.
+    closer
+        Options of the closer look.
+    tiling
+        When a frame is looked at in tiles.
+    """
+
+    def __init__(self, predictor: WindowPredictor, closer: RegionOptions, tiling: TileOptions) -> None:
+        super().__init__(predictor, tiling)
+        self.closer = closer
+
+    def find(self, task: FrameTask) -> Found:
+        """Where all is in one place on a frame with prompts, tiles are left out on the others.
+
+        They are for crowds, and what is alone is found as well at a look at the whole frame.
+        """
+        found, side = self.find_everywhere(task)
+        if side is None:
+            return self._closer_look(task, found, max(self.frames.shape(task.frame)))
+        closer = self._closer_look(task, found, side)
+        return closer if closer is not found and task.prompts else replace(closer, tile=side)
+
+    def _closer_look(self, task: FrameTask, found: Found, side: int) -> Found:
+        """Look again at the part of the frame where the object is, if that is much less than what was seen at once.
+
+        Unrelated images show an object at any size; seen from as near as it was remembered, it looks more alike.
+        """
+        options = self.closer
+        mask = found.mask if task.prompts.mask is None else task.prompts.mask
+        box = extent_of_prompts(task.prompts, mask) if mask.any() else None
+        if box is None:
+            return found
+        shape = self.frames.shape(task.frame)
+        window = window_around(box, shape, options.closer_scale, options)
+        return self.find_in(task, window) if window.size_y < options.closer_share * side else found
 
 
 def _summary(

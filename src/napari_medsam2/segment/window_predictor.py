@@ -27,7 +27,7 @@ from ..network.interface import ImageFeatures, Memory, Prediction, PromptTensors
 from ..network.resample import resize
 from ..types import Mask
 from .adaptation import Adaptations, Drawn
-from .options import SegmentOptions, Strategy
+from .options import SegmentOptions
 from .task import FrameTask
 
 #: Prepared frames that are kept: the current one and its neighbour, in either direction.
@@ -96,12 +96,9 @@ class WindowPredictor:
         self.options = options
         self.cache: BoundedCache[tuple[int, Window, int], ImageFeatures] = BoundedCache(cache_bytes)
         self._cache_bytes = cache_bytes
-        network = model.network
         #: Side of the network's input, in pixels.
-        self.size = network.image_size
-        if options.strategy is Strategy.FOLLOW and network.region_size:
-            self.size = network.region_size
-        self._images: dict[int, npt.NDArray[np.float32]] = {}
+        self.size = options.strategy.input_size(model.network)
+        self._images: BoundedCache[int, npt.NDArray[np.float32]] = BoundedCache(_IMAGES_KEPT, size_of=lambda _: 1)
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
         self._adaptations = Adaptations(model, self._prepared, self.size, mode=options.mode)
@@ -223,13 +220,7 @@ class WindowPredictor:
 
     def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
         """The frame in 0..1; the latest few are kept, because objects take their windows from them in turn."""
-        image = self._images.pop(frame, None)
-        if image is None:
-            image = self.contrast.apply(self.frames[frame])
-        self._images[frame] = image
-        while len(self._images) > _IMAGES_KEPT:
-            del self._images[next(iter(self._images))]
-        return image
+        return self._images.get(frame, lambda: self.contrast.apply(self.frames[frame]))
 
     def _recall(self, pick: Pick, *, adapted: bool) -> Recall:
         stack = self.options.mode == "stack"

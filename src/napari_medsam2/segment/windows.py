@@ -28,13 +28,15 @@ class RegionOptions:
     scale
         Side of the window over the longer side of the object's box.
     click_scale
-        The same where the box is only guessed, from what was found after a click.
+        Side of the window over the longer side of a box that is only guessed, from what was found after a click.
     click_limit
-        Side of a window over what was found in it after a click, from which on there is a closer look.
+        If a window's side is at least this many times as long as what was found in it after a click, a smaller window
+        is looked at, too.
     boxed_scale
-        The same for the last look after clicks, with boxes around what was found at them as if they had been drawn.
+        Side of the window over the longer side of the boxes, for the last look after clicks, in which boxes around
+        what was found at the clicks count as if they had been drawn.
     closer_scale
-        The same in a flow, for the closer look after the one at the whole frame.
+        Side of the window over the longer side of the object's box, for the closer look in a flow.
     closer_share
         There is no closer look if it would show more than this share of what one look showed: of the frame's longer
         side, or of a tile.
@@ -111,7 +113,7 @@ def windows_around_clicks(
 ) -> list[Window]:
     """Windows of several sizes around positive clicks: a click says where, but not how large.
 
-    Of no clicks it is the whole frame.
+    Without clicks there is one window, the whole frame.
 
     Parameters
     ----------

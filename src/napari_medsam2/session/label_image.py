@@ -17,9 +17,10 @@ from ..results import FrameResult
 LEAST_SHARE_WITHIN_WHOLE = 0.9
 #: What was found within a larger object is a part of it up to this share of its area; what is larger competes with it.
 LARGEST_PART_OF_WHOLE = 0.3
-#: What a box was drawn around is there: if less than this share of it would be seen, it is a part of what it lies in,
+#: What a box was drawn around is there. If less of it than this share would be seen, it counts as a part of what hides
+#: it.
 LEAST_SHARE_SEEN_IN_BOX = 0.5
-#: up to this share of that one's area.
+#: Such a part may have up to this share of its whole's area.
 LARGEST_BOXED_PART_OF_WHOLE = 0.9
 
 

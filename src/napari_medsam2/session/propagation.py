@@ -18,7 +18,7 @@ from .frame_tasks import beyond_the_end, frame_task, take_in
 from .planning import Step
 from .rivals import Rivals, answer_beside_rivals, fingerprint, first_answer
 from .state import SessionState
-from .steps import Run, Span, Steps
+from .steps import OpenRun, Span, Steps
 
 
 class Propagator:
@@ -68,7 +68,7 @@ class Propagator:
     def plan(self, span: Span) -> list[Step]:
         """The steps that a propagation would take now."""
         with self.state.lock:
-            return [step for step in self._steps.of_run(Run(-1, span, 0, 0)) if not step.heeds_rivals]
+            return [step for step in self._steps.of_run(OpenRun(-1, span, 0, 0)) if not step.heeds_rivals]
 
     def propagate(self, span: Span) -> Iterator[FrameResult]:
         """Run; see :meth:`napari_medsam2.Session.propagate`."""
@@ -108,7 +108,7 @@ class Propagator:
             self.steps_left = 0
             self._rivals.forget()
 
-    def _begin(self, span: Span) -> Run:
+    def _begin(self, span: Span) -> OpenRun:
         """Note the run as one change, and forget what earlier runs predicted on the frames that this one will do."""
         with self.state.lock:
             chosen = sorted(self._steps.chosen(span))
@@ -121,7 +121,7 @@ class Propagator:
             for object_id in chosen:
                 self._steps.promptable(object_id)
             self._runs += 1
-            run = Run(self._runs, span, self.state.note_change(), self.passes - 1)
+            run = OpenRun(self._runs, span, self.state.note_change(), self.passes - 1)
             for step in self._steps.of_run(run):
                 known = self.state.objects[step.object_id]
                 if step.frame not in known.prompts:

@@ -28,9 +28,10 @@ from .label_image import LEAST_SHARE_WITHIN_WHOLE, paint_labels
 from .planning import Step
 from .state import Kept, SessionState
 
-#: Objects that touch may overlap by this share of their area, and mean what they say.
+#: Objects that touch may overlap by this share of their area without one taking from the other.
 LARGEST_SHARE_OF_A_SEAM = 0.1
-#: Specks, where two answers to one question differ by chance, have less than this share in pieces.
+#: What is taken counts if at least this share of it lies in pieces of three by three pixels; two answers about one
+#: thing differ in specks.
 LEAST_SHARE_IN_PIECES = 0.6
 #: What is this near to a positive click is the object, in terms of the square root of its area.
 REACH_OF_A_CLICK = 0.1
@@ -72,8 +73,8 @@ class Rivals:
         """What other objects took of the answer to an object's prompts, bool ``(H, W)``.
 
         ``None`` if that is a seam at most, and if next to nothing would be left of it. What the user drew is final,
-        what is around a positive click stays. Of a thing that was prompted twice both would be left with specks; they
-        keep it both.
+        what is around a positive click stays. A thing that was prompted twice, as two objects,
+        stays with both.
         """
         known = self._state.objects[object_id]
         answer = first_answer(known.kept[frame])

@@ -13,7 +13,7 @@ from typing import Any, get_args
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import OptionError, PromptError, SessionError
+from ..errors import OptionError, OutputError, PromptError, SessionError
 from ..images.contrast import ContrastLike, PerFrameContrast, estimate_contrast
 from ..images.conversion import as_frames
 from ..images.frames import FrameSource
@@ -101,14 +101,15 @@ class Session:
         self.seed = seed
         if contrast is None:
             contrast = estimate_contrast(self.frames) if mode == "stack" else PerFrameContrast()
+        strategy = choose_strategy(mode, self.region)
         how = SegmentOptions(
             mode=mode,
-            strategy=choose_strategy(mode, self.region),
+            strategy=strategy,
             region=options.region,
-            tiles=options.tiles or (TileOptions() if self.region else FOR_WHOLE_FRAMES),
+            tiles=options.tiles or (TileOptions() if strategy.at_trained_scale else FOR_WHOLE_FRAMES),
             remember_absent=options.remember_absent,
             show_neighbour=options.show_neighbour,
-            adapt=options.adapt and bool(self.region),
+            adapt=options.adapt and strategy.at_trained_scale,
         )
         self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))
         self._state = SessionState(mode, self.frames, self._make_bank, options.undo_depth)
@@ -337,7 +338,7 @@ class Session:
             found = [state.kept[frame].result for state in self._state.objects.values() if frame in state.kept]
         try:
             return paint_labels(self.frames.shape(frame), dtype, found)
-        except ValueError as error:
+        except OutputError as error:
             raise SessionError(str(error)) from error
 
 

@@ -27,7 +27,7 @@ class Span:
 
 
 @dataclass
-class Run:
+class OpenRun:
     """A propagation in progress.
 
     Attributes
@@ -111,7 +111,7 @@ class Steps:
             return Step(object_id, frame, reverse=source > frame, source=source)
         return self._on_prompted(known, [frame])[0]
 
-    def of_run(self, run: Run) -> list[Step]:
+    def of_run(self, run: OpenRun) -> list[Step]:
         """The steps that are left of a run: prompted frames first, then those that objects are carried to."""
         mode, span = self._state.mode, run.span
         prompted: list[list[Step]] = []
@@ -141,7 +141,7 @@ class Steps:
         asked_again = [s for s in self._rivals.steps(self.chosen(span)) if (s.object_id, s.frame) not in run.settled]
         return interleave(prompted) + asked_again + in_order
 
-    def queue_next_pass(self, run: Run) -> bool:
+    def queue_next_pass(self, run: OpenRun) -> bool:
         """Queue the frames again that saw fewer memories than there are now. False if the run is over."""
         if run.passes_left == 0:
             return False
@@ -162,10 +162,10 @@ class Steps:
         pairs = [(t, origins.get(t, t)) for t in frames]
         return [Step(known.object_id, t, origin > t, origin if origin != t else None) for t, origin in pairs]
 
-    def _was_seen(self, step: Step, run: Run) -> bool:
+    def _was_seen(self, step: Step, run: OpenRun) -> bool:
         kept = self._state.objects[step.object_id].kept.get(step.frame)
         return kept is not None and kept.run == run.number
 
-    def _is_done(self, known: ObjectState, step: Step, run: Run) -> bool:
+    def _is_done(self, known: ObjectState, step: Step, run: OpenRun) -> bool:
         again = (step.object_id, step.frame) in run.again
         return self._was_seen(step, run) and step.frame not in known.stale and not again

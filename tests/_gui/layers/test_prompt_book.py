@@ -66,3 +66,21 @@ def test_a_click_that_says_where_an_object_is_not_is_no_place_where_it_is(image)
         book.touch(points)
         book.changes()
         assert book.is_shown_beside(1, 3) is shown and not book.is_shown_beside(1, 1)
+
+
+def test_not_here_goes_with_the_last_prompt_that_says_where_as_in_the_session(image):
+    book, points = booked(image)
+    for frame, positive in ((1, True), (2, False)):
+        points.feature_defaults = {"positive": positive, "object": 1}
+        points.add((frame, 5, 5))
+    book.touch(points)
+    book.add_stroke(MaskPrompt(3, np.zeros((40, 60), bool)))
+    assert {group.frame for group in book.changes()} == {1, 2, 3}
+    points.selected_data = {0}
+    points.remove_selected()
+    book.touch(points)
+    assert {(group.frame, len(group)) for group in book.changes()} == {(1, 0), (3, 0)}, "the red click stays"
+    points.feature_defaults = {"positive": True, "object": 1}
+    points.add((1, 5, 5))
+    book.touch(points)
+    assert [group.frame for group in book.changes()] == [1]

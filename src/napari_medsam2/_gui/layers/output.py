@@ -111,7 +111,7 @@ class OutputLabels:
         """
         try:
             shown = paint_labels(self.layout.size_of(frame), self.layer.data.dtype, found.values())
-        except ValueError as error:
+        except OutputError as error:
             raise OutputError(f"'{self.layer.name}': {error}") from error
         before = self._before.get(frame)
         if before is None:
@@ -144,10 +144,10 @@ class OutputLabels:
     ) -> list[FrameResult]:
         """Find what the user painted: the objects that are no longer what was written, as they are to be now.
 
-        Together they look as the frame does. What a painted object has below others stays its own, unless it would now
-        be seen; others lose what was painted over. One that would lose all stays, above or below, unless the painted
-        one was there already: then the stroke can only mean that the other is not there.
-        Labels that are no object of ours (``known``) are taken as the user's own and kept.
+        Drawn together, the masks that are returned look as the frame does. Where a painted object lies hidden below
+        others its mask keeps that part; other objects lose what was painted over. An object that would lose all of its
+        pixels keeps its mask, unless the painted object was on the frame before: then the stroke says that the other
+        one is not there. Labels that are no object of ours (not in ``known``) are the user's own and are kept.
         """
         strokes: list[FrameResult] = []
         for frame in frames:

@@ -116,8 +116,9 @@ class PromptBook:
         now = {key: group for key, group in drawn.items() if key not in self._strokes}
         for key, stroke in self._strokes.items():
             now[key] = (drawn.get(key) or FramePrompts(*key)).without_masks().plus(stroke)
-        shown = {number for (number, _), group in now.items() if not group.erases}
-        now = {key: group for key, group in now.items() if key[0] in shown}
+        shown = {number for (number, _), group in now.items() if group.shows_object}
+        # As in the session: where nothing says where an object is, "not here" says nothing.
+        now = {key: group for key, group in now.items() if key[0] in shown or not group.erases}
         self._strokes = {key: stroke for key, stroke in self._strokes.items() if key in now}
         before, self._sent = self._sent, now
         nothing = {key: FramePrompts(*key) for key in {*before, *now}}
