@@ -64,7 +64,7 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
     # propagate, and pause on the way
     pace.hold(4)
     dock.run.propagate.click()
-    wait_for(qtbot, lambda: do.state.status.done >= 3)
+    wait_for(qtbot, lambda: do.state.status.done >= 3 and dock.run.pause.isEnabled())
     dock.run.pause.click()
     pace.go()
     wait_for(qtbot, lambda: "Paused" in dock.hint.text())
