@@ -25,9 +25,9 @@ class FinerBlobs(BlobNetwork):
         super().__init__(64)
         self.seen: list[int] = []
 
-    def encode_image(self, image):
+    def encode_image(self, image, mode="stack"):
         self.image_size = image.shape[-1]
-        return super().encode_image(image)
+        return super().encode_image(image, mode)
 
     def segment(self, features, *args, **kwargs):
         self.seen.append(features.levels[0].shape[-1])

@@ -129,9 +129,9 @@ def blob_engine(on_event, pace: Pace):
         model = blob_model()
         encode = model.network.encode_image
 
-        def paced(image):
+        def paced(image, mode="stack"):
             pace.take()
-            return encode(image)
+            return encode(image, mode)
 
         model.network.encode_image = paced
         return model

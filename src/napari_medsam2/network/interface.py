@@ -245,7 +245,7 @@ class SegmentationNetwork(nn.Module, ABC):
     autocast: torch.dtype | None = None
 
     @abstractmethod
-    def encode_image(self, image: Tensor) -> ImageFeatures:
+    def encode_image(self, image: Tensor, mode: Mode = "stack") -> ImageFeatures:
         """Encode one network input, float32 ``[1, 3, S, S]`` in 0..1 (the network normalises it itself)."""
 
     @abstractmethod

@@ -216,7 +216,7 @@ class WindowPredictor:
 
     def _encode(self, frame: int, window: Window, size: int) -> ImageFeatures:
         image = crop(self._prepared(frame), window, size)
-        return self.model.network.encode_image(image.to(self.model.device))
+        return self.model.network.encode_image(image.to(self.model.device), self.options.mode)
 
     def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
         """The frame in 0..1; the latest few are kept, because objects take their windows from them in turn."""

@@ -76,7 +76,7 @@ def test_training_recalls_what_the_bank_of_inference_would() -> None:
     for t in range(9):
         entry = MemoryEntry(frame=t, confidence=0.9, descriptor=np.ones(1), pinned=t == 0, payload=None)
         absent = t == 4
-        memories.add(t, MicroMemory(*[one] * 6), [entry, None if absent else entry])
+        memories.add(t, MicroMemory(*[one] * 8), [entry, None if absent else entry])
     _, weights = memories.recall(9, np.ones((2, 1)), pinned_only=False)
     assert weights[0].tolist() == [1, 0, 0, 1, 1, 1, 1, 1, 1]  # the prompted frame and the six nearest
     assert weights[1].tolist() == [1, 0, 0, 1, 0, 1, 1, 1, 1]  # the object was not on frame 4

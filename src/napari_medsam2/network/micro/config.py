@@ -23,6 +23,8 @@ class MicroConfig:
         Dimensions of the pixel features that the ridge regression works on.
     heads, head_dim
         Of the cosine attention to memory.
+    prior_dim
+        Components of the features that photographs taught, for flows; 0: the network has none.
 
     Raises
     ------
@@ -36,12 +38,14 @@ class MicroConfig:
     match_dim: int = 32
     heads: int = 4
     head_dim: int = 16
+    prior_dim: int = 0
 
     def __post_init__(self) -> None:
         for name, value in vars(self).items():
             several = name == "widths"
             sizes = value if several and isinstance(value, tuple) else (value,)
-            if not all(type(size) is int and size > 0 for size in sizes) or len(sizes) != (4 if several else 1):
+            least = 0 if name == "prior_dim" else 1
+            if not all(type(size) is int and size >= least for size in sizes) or len(sizes) != (4 if several else 1):
                 right = "four positive whole numbers" if several else "a positive whole number"
                 raise ConfigError(f"{name} of the micro network must be {right}; got {value!r}")
         for name in ("image_size", "region_size"):

@@ -13,14 +13,15 @@ from .blocks import GlobalAttention, ResidualBlock, down, up
 
 @dataclass(frozen=True)
 class MicroFeatures:
-    """Image features of a batch: ``s2``, ``s4``, ``s8`` maps, ``match`` ``[B, match_dim + 1, H/4, W/4]``, and the grey
-    values ``[B, 1, H/2, W/2]``."""
+    """Image features of a batch: ``s2``, ``s4``, ``s8`` maps, ``match`` ``[B, match_dim + 1, H/4, W/4]``, the grey
+    values ``[B, 1, H/2, W/2]``, and ``prior`` ``[B, prior_dim + 1, H/4, W/4]``, which has no channels where unused."""
 
     s2: Tensor
     s4: Tensor
     s8: Tensor
     match: Tensor
     grey: Tensor
+    prior: Tensor
 
 
 def grey_of(image: Tensor) -> Tensor:

@@ -15,6 +15,11 @@ from .blocks import pooled, up
 from .config import MicroConfig
 from .encoder import MicroFeatures
 
+#: Of the regression on the pretrained features: what keeps it from following chance.
+PRIOR_RIDGE = 0.02
+#: How much what they say counts beside what the own features say.
+PRIOR_SHARE = 0.5
+
 
 @dataclass(frozen=True)
 class MicroMemory:
@@ -23,6 +28,7 @@ class MicroMemory:
     ``gram [B, n, D, D]`` and ``corr [B, n, D]`` are the moments of the ridge regression, normalised by weight;
     ``keys [B, n, heads, N, head_dim]`` are of unit length, ``values [B, n, heads, N, 1 + head_dim]`` begin with the
     mask; both at stride 8 for stacks. ``coarse_keys`` and ``coarse_values`` are the same at stride 16, for flows.
+    ``prior_gram [B, n, P, P]`` and ``prior_corr [B, n, P]`` are the moments of the pretrained features; empty without.
     """
 
     gram: Tensor
@@ -31,6 +37,8 @@ class MicroMemory:
     values: Tensor
     coarse_keys: Tensor
     coarse_values: Tensor
+    prior_gram: Tensor
+    prior_corr: Tensor
 
     @staticmethod
     def cat(memories: Sequence[MicroMemory]) -> MicroMemory:
@@ -39,7 +47,7 @@ class MicroMemory:
 
     def tensors(self) -> tuple[Tensor, ...]:
         """All tensors, in the order of the fields."""
-        return self.gram, self.corr, self.keys, self.values, self.coarse_keys, self.coarse_values
+        return tuple(vars(self).values())
 
 
 class MemoryReader(nn.Module):
@@ -60,15 +68,8 @@ class MemoryReader(nn.Module):
     def remember(self, features: MicroFeatures, mask: Tensor) -> MicroMemory:
         """Remember a batch of frames with their masks, probabilities ``[B, 1, S, S]``; one entry each."""
         b = mask.shape[0]
-        x = features.match.flatten(2)  # [B, D, P]
         y = pooled(mask, features.match).flatten(1)  # [B, P]
-        pixels = y.shape[1]
-        inside, outside = y.sum(1, keepdim=True), (1 - y).sum(1, keepdim=True)
-        balanced = 0.5 * y / inside.clamp(min=1.0) + 0.5 * (1 - y) / outside.clamp(min=1.0)
-        weight = 0.5 * balanced + 0.5 / pixels
-        xw = x * weight[:, None]
-        gram = xw @ x.transpose(1, 2)
-        corr = (xw * (2 * y - 1)[:, None]).sum(2)
+        moments = [moment[:, None] for x in (features.match, features.prior) for moment in _moments(x, y)]
         mask8 = pooled(mask, features.s8)
         key = self.key(features.s8)
         value = self.value(torch.cat([features.s8, mask8], 1))
@@ -77,7 +78,7 @@ class MemoryReader(nn.Module):
             k, v, carried = (F.avg_pool2d(x, factor) if factor > 1 else x for x in (key, value, mask8))
             inside = carried.flatten(2).transpose(1, 2)[:, None].expand(b, self.heads, -1, 1)
             tokens += [F.normalize(self._split(k), dim=-1)[:, None], torch.cat([inside, self._split(v)], -1)[:, None]]
-        return MicroMemory(gram[:, None], corr[:, None], *tokens)
+        return MicroMemory(*moments[:2], *tokens, *moments[2:])
 
     def _split(self, x: Tensor) -> Tensor:
         """``[B, heads * dim, H, W]`` to ``[B, heads, H * W, dim]``."""
@@ -85,15 +86,15 @@ class MemoryReader(nn.Module):
         return x.flatten(2).view(b, self.heads, self.head_dim, -1).transpose(2, 3)
 
     def ridge(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor) -> Tensor:
-        """Score of each pixel by the ridge regression over all entries, ``[B, 1, H/4, W/4]``, about -1..1."""
-        share = weights / weights.sum(1, keepdim=True)
-        gram = (memory.gram * share[:, :, None, None]).sum(1)
-        corr = (memory.corr * share[:, :, None]).sum(1)
-        eye = torch.eye(gram.shape[-1], device=gram.device, dtype=gram.dtype)
-        system = gram + self.log_ridge.exp() * eye
-        able = torch.device("cpu") if system.device.type == "mps" else system.device  # Apple's GPUs learned it late
-        solution = torch.linalg.solve(system.to(able), corr.to(able)).to(system.device)
-        return torch.einsum("bd,bdhw->bhw", solution, features.match)[:, None]
+        """Score of each pixel by the ridge regression over all entries, ``[B, 1, H/4, W/4]``, about -1..1.
+
+        Where there are pretrained features, it is the mean of what they say and what the own ones say.
+        """
+        own = _ridge(features.match, memory.gram, memory.corr, weights, self.log_ridge.exp())
+        if not features.prior.shape[1]:
+            return own
+        prior = _ridge(features.prior, memory.prior_gram, memory.prior_corr, weights, PRIOR_RIDGE)
+        return (1 - PRIOR_SHARE) * own + PRIOR_SHARE * prior
 
     def attend(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor, mode: Mode) -> Tensor:
         """Carry values to where the current frame looks alike, ``[B, heads * (1 + head_dim), H/8, W/8]``.
@@ -126,6 +127,32 @@ class MemoryReader(nn.Module):
         read = F.scaled_dot_product_attention(query, keys, values, scale=1.0)[..., :-2]
         read = read.transpose(2, 3).reshape(b, -1, *shape)
         return read if mode == "stack" else up(read)
+
+
+def _moments(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+    """Second moments ``[B, D, D]`` of features ``[B, D, H, W]``, and how they go with a mask ``[B, N]``: ``[B, D]``.
+
+    Half of the weight is spread evenly over the pixels, the other half given to inside and outside alike.
+    """
+    x = features.flatten(2)
+    pixels = mask.shape[1]
+    inside, outside = mask.sum(1, keepdim=True), (1 - mask).sum(1, keepdim=True)
+    balanced = 0.5 * mask / inside.clamp(min=1.0) + 0.5 * (1 - mask) / outside.clamp(min=1.0)
+    weight = 0.5 * balanced + 0.5 / pixels
+    xw = x * weight[:, None]
+    return xw @ x.transpose(1, 2), (xw * (2 * mask - 1)[:, None]).sum(2)
+
+
+def _ridge(features: Tensor, gram: Tensor, corr: Tensor, weights: Tensor, ridge: Tensor | float) -> Tensor:
+    """Score ``[B, 1, H, W]`` of features ``[B, D, H, W]`` by the regression on the weighted moments of all entries."""
+    share = weights / weights.sum(1, keepdim=True)
+    gram = (gram * share[:, :, None, None]).sum(1)
+    corr = (corr * share[:, :, None]).sum(1)
+    eye = torch.eye(gram.shape[-1], device=gram.device, dtype=gram.dtype)
+    system = gram + ridge * eye
+    able = torch.device("cpu") if system.device.type == "mps" else system.device  # Apple's GPUs learned it late
+    solution = torch.linalg.solve(system.to(able), corr.to(able)).to(system.device)
+    return torch.einsum("bd,bdhw->bhw", solution, features)[:, None]
 
 
 def _centres(shape: tuple[int, int], device: torch.device) -> Tensor:

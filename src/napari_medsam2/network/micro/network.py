@@ -33,6 +33,7 @@ from .config import MicroConfig
 from .decoder import CoarseAnswer, MaskDecoder
 from .encoder import MicroFeatures, Trunk, grey_of, local_contrast
 from .memory import MemoryReader, MicroMemory
+from .prior import PriorEncoder
 from .prompt_maps import draw_neighbour_image, prompt_maps
 
 #: Mask logits, predicted IoU logit, objectness logit, ridge score and carried masks; see :meth:`MicroNetwork.decode`.
@@ -59,11 +60,14 @@ class MicroNetwork(SegmentationNetwork):
         self.match = nn.Conv2d(w4 + 3, config.match_dim, 1)
         self.memory = MemoryReader(config)
         self.decoder = MaskDecoder(config)
+        #: What photographs taught; heard in flows alone.
+        self.prior = PriorEncoder(config.prior_dim) if config.prior_dim else None
 
     # ---- batched parts
 
-    def encode(self, image: Tensor) -> tuple[MicroFeatures, Tensor]:
+    def encode(self, image: Tensor, mode: Mode = "stack") -> tuple[MicroFeatures, Tensor]:
         """Encode images ``[B, 3, S, S]`` in 0..1; also returns image descriptors ``[B, D]`` of unit length."""
+        prior = self._prior_of(image, mode)
         local, grey = local_contrast(image), grey_of(image)
         image = (image - 0.5) / 0.25
         f2, f4, f8 = self.trunk(torch.cat([image, local], 1))
@@ -73,7 +77,14 @@ class MicroNetwork(SegmentationNetwork):
         # Which images are alike is asked where matching is done; the coarsest features are the same for all images.
         moments = torch.cat([match.mean((2, 3)), match.std((2, 3))], 1)
         match = torch.cat([match, torch.ones_like(match[:, :1])], 1)
-        return MicroFeatures(f2, f4, f8, match, grey), F.normalize(moments, dim=1)
+        return MicroFeatures(f2, f4, f8, match, grey, prior), F.normalize(moments, dim=1)
+
+    def _prior_of(self, image: Tensor, mode: Mode) -> Tensor:
+        """Pretrained features of images and a constant one; without channels in a stack, which does not use them."""
+        if self.prior is None or mode == "stack":
+            return image[:, :0, ::4, ::4]
+        prior = self.prior(image)
+        return torch.cat([prior, torch.ones_like(prior[:, :1])], 1)
 
     def decode(
         self,
@@ -126,10 +137,9 @@ class MicroNetwork(SegmentationNetwork):
 
     # ---- the session's interface
 
-    def encode_image(self, image: Tensor) -> ImageFeatures:
-        features, descriptor = self.encode(image)
-        levels = (features.s2, features.s4, features.s8, features.match, features.grey)
-        return ImageFeatures(levels, descriptor[0].float().cpu())
+    def encode_image(self, image: Tensor, mode: Mode = "stack") -> ImageFeatures:
+        features, descriptor = self.encode(image, mode)
+        return ImageFeatures(tuple(vars(features).values()), descriptor[0].float().cpu())
 
     def segment(
         self,
@@ -237,8 +247,8 @@ class MicroNetwork(SegmentationNetwork):
     def coarse_answers(self, adaptation_set: AdaptationSet) -> tuple[MicroFeatures, CoarseAnswer]:
         """What does not change while the decoder adapts: features of the views, and its answers at strides 8 and 4."""
         count = len(adaptation_set.views)
-        shown, _ = self.encode(adaptation_set.image)
-        features, _ = self.encode(adaptation_set.views)
+        shown, _ = self.encode(adaptation_set.image, adaptation_set.mode)
+        features, _ = self.encode(adaptation_set.views, adaptation_set.mode)
         own = self.memory.remember(shown, adaptation_set.mask)
         memory = MicroMemory(*(tensor.expand(count, *tensor.shape[1:]) for tensor in own.tensors()))
         mode, side, device = adaptation_set.mode, shown.s2.shape[-1], adaptation_set.mask.device

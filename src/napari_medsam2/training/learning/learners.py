@@ -97,6 +97,8 @@ class MicroLearner(Learner):
 
     def __init__(self, network: MicroNetwork, config: TrainConfig) -> None:
         super().__init__(network, config)
+        if network.prior is not None:  # it is what photographs taught, and stays that
+            network.prior.requires_grad_(False)
         if self.bfloat16:
             keep_float32(network)
 

@@ -50,7 +50,7 @@ class MicroFrames:
         if not frames:
             return
         images = self.batch.images[:, frames].flatten(0, 1).contiguous(memory_format=torch.channels_last)
-        features, descriptors = self.network.encode(images)
+        features, descriptors = self.network.encode(images, self.batch.mode)
         split = [m.view(self.count, len(frames), *m.shape[1:]).unbind(1) for m in vars(features).values()]
         self.features |= {t: MicroFeatures(*maps) for t, *maps in zip(frames, *split, strict=True)}
         told = descriptors.detach().double().cpu().numpy().reshape(self.count, len(frames), -1)

