@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from training_helpers import (
     discs,
     small_micro,
@@ -44,6 +45,11 @@ def test_fine_tuning_scores_before_and_after_and_its_weights_load(
     assert load_model(run / WEIGHTS, device="cpu").network.config == small_micro().config
     assert steps_in(run) == [1, 2, 3, 4]
     assert from_json(json.loads((run / CONFIG).read_text())).model == start
+    with safe_open(run / WEIGHTS, "pt") as file:
+        told = json.loads(file.metadata()["training"])
+    assert (told["model"], told["data"]) == ("small.safetensors", ["cells"]), (
+        "weights travel; folders are nobody's business"
+    )
     with Image.open(run / PICTURE) as picture:
         assert picture.size == (960, 640)
         assert len(picture.getcolors(1 << 20)) > 20

@@ -55,6 +55,8 @@ def load_state(path: Path, device: torch.device) -> dict[str, Any]:
 def export(network: SegmentationNetwork, path: Path, training: Mapping[str, Any]) -> None:
     """Write weights as safetensors, with the network's and the training's configuration in the file's metadata.
 
+    Of the data and the weights that a run began from the names go along, not the folders: files of weights travel.
+
     The bundled network's are half precision. SAM 2's and its descendants' keep the published names, and the sizes,
     input and behaviour go along, so that :func:`~napari_medsam2.load_model` needs to be told nothing.
     """
@@ -65,5 +67,14 @@ def export(network: SegmentationNetwork, path: Path, training: Mapping[str, Any]
     else:
         raise TrainingError(f"weights of a {type(network).__name__} have no file format here")
     tensors = {k: v.detach().to("cpu", dtype).contiguous() for k, v in network.state_dict().items()}
-    metadata = {key: json.dumps(asdict(network.config)), "training": json.dumps(dict(training))}
+    metadata = {key: json.dumps(asdict(network.config)), "training": json.dumps(_without_folders(training))}
     save_run_file(path, lambda draft: save_file(tensors, draft, metadata))
+
+
+def _without_folders(training: Mapping[str, Any]) -> dict[str, Any]:
+    told = dict(training)
+    if told.get("model"):
+        told["model"] = Path(told["model"]).name
+    if told.get("data"):
+        told["data"] = [Path(item).name for item in told["data"]]
+    return told
