@@ -9,7 +9,7 @@ from .following import StackFinder
 from .task import FrameTask
 from .tiles import TileOptions, is_small
 from .window_predictor import WindowPredictor
-from .windows import RegionOptions, clicked_parts, clicked_pixels, follow, grown, touches_border, window_around
+from .windows import RegionOptions, clicked_parts, clicked_pixels, follow, window_around
 
 #: A window that is larger than this share of the frame's longer side shows hardly more than the whole frame.
 WORTH_A_WINDOW = 0.8
@@ -29,9 +29,8 @@ class CloseUpFinder(StackFinder):
     """
 
     def __init__(self, predictor: WindowPredictor, closely: TileOptions) -> None:
-        super().__init__(predictor)
         size = predictor.size
-        self.options = RegionOptions(scale=size / closely.wanted, minimum=size / closely.magnified)
+        super().__init__(predictor, RegionOptions(scale=size / closely.wanted, minimum=size / closely.magnified))
         self.closely = closely
 
     def window_of(self, task: FrameTask) -> Window | None:
@@ -50,12 +49,8 @@ class CloseUpFinder(StackFinder):
             return Window.whole(shape)
         return _worth_it(window_around(box, shape, self.options.scale, self.options), shape)
 
-    def larger_window(self, found: Found, shape: tuple[int, int]) -> Window | None:
-        window = found.prediction.window
-        if not touches_border(found.mask, window, self.options):
-            return None
-        larger = _worth_it(grown(window, shape, self.options), shape)
-        return None if larger == window else larger
+    def grown(self, window: Window, shape: tuple[int, int]) -> Window:
+        return _worth_it(super().grown(window, shape), shape)
 
     def following_window(self, task: FrameTask) -> Window:
         """The window of the slice before, moved to the object; the whole frame if that was looked at as a whole."""

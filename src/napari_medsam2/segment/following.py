@@ -26,7 +26,19 @@ from .windows import (
 
 
 class StackFinder(Finder):
-    """Finds an object in a window that prompts place, and that follows it over the slices beside them."""
+    """Finds an object in a window that prompts place, and that follows it over the slices beside them.
+
+    Parameters
+    ----------
+    predictor
+        Runs the network.
+    options
+        How windows are placed and follow.
+    """
+
+    def __init__(self, predictor: WindowPredictor, options: RegionOptions) -> None:
+        super().__init__(predictor)
+        self.options = options
 
     def find(self, task: FrameTask) -> Found:
         window = self.window_of(task)
@@ -47,8 +59,15 @@ class StackFinder(Finder):
 
     def reaching(self, task: FrameTask, found: Found) -> Found:
         """Find again in a larger window, if what was found reaches the border of its own."""
-        larger = self.larger_window(found, self.frames.shape(task.frame))
-        return found if larger is None else self.find_in(task, larger)
+        window = found.prediction.window
+        if not touches_border(found.mask, window, self.options):
+            return found
+        larger = self.grown(window, self.frames.shape(task.frame))
+        return found if larger == window else self.find_in(task, larger)
+
+    def grown(self, window: Window, shape: tuple[int, int]) -> Window:
+        """A larger window than one, on a frame of ``shape`` (H, W); the same if there is none."""
+        return grown(window, shape, self.options)
 
     @abstractmethod
     def find_clicked(self, task: FrameTask) -> Found:
@@ -59,38 +78,15 @@ class StackFinder(Finder):
         """The window around what prompts say the object covers, on a frame of ``shape`` (H, W)."""
 
     @abstractmethod
-    def larger_window(self, found: Found, shape: tuple[int, int]) -> Window | None:
-        """A larger window than that of what was found, if it reaches the border of that; else ``None``."""
-
-    @abstractmethod
     def following_window(self, task: FrameTask) -> Window:
         """Where the object is looked for when nothing on its frame says where it is."""
 
 
 class FollowingFinder(StackFinder):
-    """Finds an object at the scale that the network was trained on, whatever its size.
-
-    Parameters
-    ----------
-    predictor
-        Runs the network.
-    options
-        How windows are placed and follow.
-    """
-
-    def __init__(self, predictor: WindowPredictor, options: RegionOptions) -> None:
-        super().__init__(predictor)
-        self.options = options
+    """Finds an object at the scale that the network was trained on, whatever its size."""
 
     def window_around(self, box: Box, shape: tuple[int, int]) -> Window:
         return window_around(box, shape, self.options.scale, self.options)
-
-    def larger_window(self, found: Found, shape: tuple[int, int]) -> Window | None:
-        window = found.prediction.window
-        if not touches_border(found.mask, window, self.options):
-            return None
-        larger = grown(window, shape, self.options)
-        return None if larger == window else larger
 
     def following_window(self, task: FrameTask) -> Window:
         shape, neighbour = self.frames.shape(task.frame), task.neighbour

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from napari.layers import Image, Layer
@@ -22,6 +22,11 @@ def _holds(prompts: Iterable[Prompt], prompt: Prompt) -> bool:
 def _same(a: FramePrompts, b: FramePrompts) -> bool:
     """True if both hold the same prompts, in whatever order."""
     return all(_holds(b, prompt) for prompt in a) and all(_holds(a, prompt) for prompt in b)
+
+
+def _at(groups: Mapping[Key, FramePrompts], key: Key) -> FramePrompts:
+    """The prompts of an object on a frame; there may be none."""
+    return groups.get(key) or FramePrompts(*key)
 
 
 @dataclass(frozen=True)
@@ -109,25 +114,19 @@ class PromptBook:
         self.problems = ()
         drawn = by_object_and_frame(p for source in self.sources for p in self._read(source))
         for key, stroke in list(self._strokes.items()):
-            sent = self._sent.get(key) or FramePrompts(*key)
-            beside = drawn.get(key) or FramePrompts(*key)
+            sent, beside = _at(self._sent, key), _at(drawn, key)
             if _holds(sent, stroke) and not _same(sent.without_masks(), beside.without_masks()):
                 del self._strokes[key]  # a later click or box asks for a new answer
         now = {key: group for key, group in drawn.items() if key not in self._strokes}
         for key, stroke in self._strokes.items():
-            now[key] = (drawn.get(key) or FramePrompts(*key)).without_masks().plus(stroke)
+            now[key] = _at(drawn, key).without_masks().plus(stroke)
         shown = {number for (number, _), group in now.items() if group.shows_object}
         # As in the session: where nothing says where an object is, "not here" says nothing.
         now = {key: group for key, group in now.items() if key[0] in shown or not group.erases}
         self._strokes = {key: stroke for key, stroke in self._strokes.items() if key in now}
         before, self._sent = self._sent, now
-        nothing = {key: FramePrompts(*key) for key in {*before, *now}}
         keys = [*now, *(key for key in before if key not in now)]
-        return [
-            now.get(key, nothing[key])
-            for key in keys
-            if not _same(now.get(key, nothing[key]), before.get(key, nothing[key]))
-        ]
+        return [_at(now, key) for key in keys if not _same(_at(now, key), _at(before, key))]
 
     def restore(self, prompts: Sequence[Prompt]) -> None:
         """Make our layers show these prompts (after an undo); the user's layers stay as they are."""
