@@ -56,7 +56,29 @@ def test_evaluate_keeps_the_datasets_and_tells_those_of_one_name_apart(dataset: 
         (dataset.parent / "other" / file.name).write_bytes(file.read_bytes())
     out = dataset.with_name("scores.json")
     assert run("evaluate", dataset, dataset.parent / "other" / dataset.name, "--json", out) == 0
-    assert list(json.loads(out.read_text())["means"]["datasets"]) == ["discs", "discs (2)"]
+    found = json.loads(out.read_text())
+    assert list(found["means"]["datasets"]) == ["discs", "discs (2)"]
+    assert found["worst"]["stack"]["dataset"] == "discs"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-2].split()[:2] == ["discs", "worst"] and lines[-1].startswith("all stacks")
+
+
+def test_evaluate_with_several_templates(dataset: Path, capsys: Any) -> None:
+    out = dataset.with_name("scores.json")
+    words = ("--mode", "flow", "--templates", "2", "--leave-out", "3", "--json", out)
+    assert run("evaluate", dataset, *words) == 0
+    told = capsys.readouterr().out
+    assert "prompt box, 2 templates, the first 3 images not scored" in told and " 0,1 " in told
+    (row,) = json.loads(out.read_text())["rows"]
+    assert (row["templates"], row["frames"], len(row["frame_dice"])) == ([0, 1], 3, 6)
+    for words, error in (
+        (("--templates", "2"), "discs is a stack"),
+        (("--templates", "0"), "1 or more; got 0"),
+        (("--leave-out", "-1"), "0 or more; got -1"),
+        (("--templates", "2", "--frame", "1"), "--frame prompts one image"),
+    ):
+        assert run("evaluate", dataset, *words) == 2
+        assert error in capsys.readouterr().err
 
 
 def test_evaluate_of_the_same_images_as_a_flow(dataset: Path, capsys: Any) -> None:

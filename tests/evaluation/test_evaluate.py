@@ -113,3 +113,39 @@ def test_a_wrong_object_or_frame_is_refused_before_anything_runs() -> None:
     with pytest.raises(DatasetError, match="no object 5"):
         list(evaluate(model, stack(), Protocol(objects=(1, 5))))
     assert model.network.calls.encoded == 0
+
+
+def red_discs(count: int, blue: tuple[int, ...] = ()) -> Dataset:
+    """A flow with a disc on each image; on some of them it is blue, which the network does not take for a red one."""
+    masks = np.stack([disc((48, 48), 12 + 3 * (t % 6), 34 - 3 * (t % 6), 7) for t in range(count)])
+    images = np.where(masks[..., None], (230, 60, 50), (20, 22, 24)).astype(np.uint8)
+    for t in blue:
+        images[t][masks[t]] = (50, 60, 230)
+    return Dataset("coins", "flow", as_frames(images), masks.astype(np.uint8), {1: "coin"})
+
+
+def test_several_templates_are_prompted_and_what_is_left_out_is_not_scored() -> None:
+    dataset = red_discs(8)
+    dataset.masks[0] = 0
+    (row,) = evaluate(blob_model(), dataset, Protocol("mask", templates=3, leave_out=4))
+    assert (row.frame, row.templates, row.corrected, row.frames) == (1, (1, 2, 3), (), 4)
+    assert row.dice_prompted == 1
+    assert len(row.frame_dice) == 8 and row.dice == pytest.approx(np.mean([row.frame_dice[t] for t in (0, 5, 6, 7)]))
+    (one,) = evaluate(blob_model(), dataset, Protocol("mask", leave_out=4))
+    assert (one.templates, one.frames) == ((1,), 4), "scored on the same images"
+
+
+def test_templates_that_leave_nothing_to_score_are_refused() -> None:
+    for protocol in (Protocol(templates=6), Protocol(leave_out=6)):
+        with pytest.raises(DatasetError, match="on 6 images: none is left to score beside 6"):
+            next(evaluate(blob_model(), red_discs(6), protocol))
+    with pytest.raises(DatasetError, match="discs is a stack"):
+        next(evaluate(blob_model(), stack(), Protocol(templates=2)))
+
+
+def test_a_correction_in_a_flow_is_heard_on_all_images() -> None:
+    dataset = red_discs(6, blue=(2, 3, 5))
+    rows = [next(evaluate(blob_model(), dataset, Protocol("point", corrections=n))) for n in (0, 1)]
+    assert [row.corrected for row in rows] == [(), (2,)]
+    untouched = [np.mean([row.frame_dice[t] for t in (3, 5)]) for row in rows]
+    assert untouched == pytest.approx([0, 1], abs=0.05)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the datasets, what is drawn on them, and the options of ``evaluate``."""
     parser.description = (
-        "One prompt per object, made from the truth of one frame; the other frames are scored. A dataset is a .npz "
+        "Each object is prompted from the truth of one frame; the other frames are scored. A dataset is a .npz "
         "with images and masks, and a .json beside it that says whether it is a stack or a flow."
     )
     parser.add_argument("datasets", type=Path, nargs="+", metavar="DATASET.npz")
@@ -43,6 +43,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="SHARE",
         help="boxes larger than the object by this share on each side, as 0.1 (default: 0, tight)",
+    )
+    parser.add_argument(
+        "--templates",
+        type=int,
+        default=1,
+        metavar="N",
+        help="in flows: prompt the first N images that have the object, score the others (default: 1)",
+    )
+    parser.add_argument(
+        "--leave-out",
+        type=int,
+        default=0,
+        metavar="K",
+        help="in flows: do not score the first K images that have the object, so that --templates 1 to K compare",
     )
     parser.add_argument(
         "--corrections",
@@ -79,6 +93,7 @@ def run(arguments: argparse.Namespace) -> int:
         keep_what_is_read([arguments.json], [*arguments.datasets, *map(notes_of, arguments.datasets)])
     datasets = told_apart([read_dataset(path, mode=arguments.mode) for path in arguments.datasets])
     protocol = _protocol(arguments)
+    _check_templates(datasets, protocol)
     model = load_chosen_model(arguments)
 
     from ..evaluation.scores import as_json
@@ -106,12 +121,27 @@ def _check(arguments: argparse.Namespace) -> None:
         raise OptionError(f"--corrections is a number of clicks, 0 or more; got {arguments.corrections}")
     if arguments.parts < 1:
         raise OptionError(f"--parts is a number of separate parts, 1 or more; got {arguments.parts}")
+    if arguments.templates < 1:
+        raise OptionError(f"--templates is a number of images, 1 or more; got {arguments.templates}")
+    if arguments.templates > 1 and arguments.frame is not None:
+        raise OptionError("--frame prompts one image, --templates the first ones: leave one of the two away")
+    if arguments.leave_out < 0:
+        raise OptionError(f"--leave-out is a number of images, 0 or more; got {arguments.leave_out}")
     if arguments.seed < 0:
         raise OptionError(f"--seed is a whole number, 0 or more; got {arguments.seed}")
     if not 0 <= arguments.loose <= 1:
         raise OptionError(f"--loose is a share of a box, 0 to 1; got {arguments.loose:g}")
     if arguments.loose and arguments.prompt != "box":
         raise OptionError(f"--loose draws boxes too large, and the prompt is a {arguments.prompt}")
+
+
+def _check_templates(datasets: Sequence[Dataset], protocol: Protocol) -> None:
+    """Refuse datasets that cannot be prompted like that before the first of them is segmented."""
+    from ..evaluation.prompting import template_frames
+
+    for dataset in datasets:
+        for object_id in protocol.objects or dataset.objects:
+            template_frames(dataset, object_id, protocol)
 
 
 def _protocol(arguments: argparse.Namespace) -> Protocol:
@@ -124,6 +154,8 @@ def _protocol(arguments: argparse.Namespace) -> Protocol:
         seed=arguments.seed,
         loose=arguments.loose,
         objects=tuple(arguments.object) if arguments.object else None,
+        templates=arguments.templates,
+        leave_out=arguments.leave_out,
         passes=arguments.passes,
         corrections=arguments.corrections,
         parts=arguments.parts,
@@ -149,6 +181,8 @@ def _rows(model: Model, datasets: Sequence[Dataset], protocol: Protocol) -> Iter
 def _in_words(protocol: Protocol) -> str:
     """What is prompted, and what differs from the defaults."""
     told = protocol.prompt + (f", corrections {protocol.corrections}" if protocol.corrections else "")
+    told += f", {protocol.templates} templates" if protocol.templates > 1 else ""
+    told += f", the first {protocol.leave_out} images not scored" if protocol.leave_out else ""
     told += f", parts {protocol.parts}" if protocol.parts != MAX_PARTS else ""
     told += f", loose {protocol.loose:g}" if protocol.loose else ""
     told += "" if protocol.adapt else ", not adapted"

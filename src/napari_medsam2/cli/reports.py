@@ -41,20 +41,23 @@ def table(rows: Sequence[Sequence[str]], *, left: int = 1) -> str:
 
 
 def scores_table(rows: Sequence[Row]) -> str:
-    """One line an object, one for the mean of a dataset with several, and one each for all stacks and all flows."""
-    from ..evaluation.scores import means
+    """One line an object, one for the mean of a dataset with several; of stacks and of flows the worst and the mean."""
+    from ..evaluation.scores import means, worst
 
-    summary = means(rows)
+    summary, lowest = means(rows), worst(rows)
     lines = [["dataset", "object", "frame", "frames", *_COLUMNS.values()]]
     for name, scores in summary["datasets"].items():
         of_dataset = [row for row in rows if row.dataset == name]
         lines += [
-            [name, str(row.object), str(row.frame), str(row.frames), *(_cell(getattr(row, key)) for key in _COLUMNS)]
+            [name, str(row.object), _frames(row), str(row.frames), *(_cell(getattr(row, key)) for key in _COLUMNS)]
             for row in of_dataset
         ]
         if len(of_dataset) > 1:
             lines.append([name, "mean", "", "", *(_cell(scores[key]) for key in _COLUMNS)])
     for mode, words in (("stack", "all stacks"), ("flow", "all flows")):
+        if mode in lowest and len({row.dataset for row in rows if row.mode == mode}) > 1:
+            name = lowest[mode]["dataset"]
+            lines.append([name, "worst", "", "", *(_cell(summary["datasets"][name][key]) for key in _COLUMNS)])
         if mode in summary:
             lines.append([words, "mean", "", "", *(_cell(summary[mode][key]) for key in _COLUMNS)])
     return table(lines)
@@ -68,6 +71,11 @@ def save_json(path: Path, content: Any) -> None:
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error}") from error
     replace_file(path, lambda draft: draft.write_text(text, encoding="utf-8"))
+
+
+def _frames(row: Row) -> str:
+    """The templates of a row, as ``0,1,2``."""
+    return ",".join(str(t) for t in row.templates)
 
 
 def _cell(value: float) -> str:

@@ -1,4 +1,4 @@
-"""Measure a model: one prompt per object made from the truth of one frame, the other frames scored.
+"""Measure a model: an object is prompted from the truth of one frame, or of several, and the others are scored.
 
 In a stack the score is the volumetric Dice over all frames without a prompt, so that spilling past the end of the
 object counts. In a flow it is the mean over the images without a prompt; where the object is absent from an image, an
@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from ..images.datasets import Dataset
 from ..memory_bank import bank_for
-from .prompting import make_prompts, prompt_frame, worst_click
+from .prompting import make_prompts, template_frames, worst_click
 from .protocol import Protocol
-from .scores import Row, score_object
+from .scores import Prompted, Row, score_object
 
 if TYPE_CHECKING:
     from ..models.device import Model
@@ -41,13 +41,13 @@ def evaluate(
     Raises
     ------
     DatasetError
-        Before anything runs, if an object is not in the dataset or not on the frame asked for.
+        Before anything runs, if an object is not in the dataset or not on the frames asked for.
     """
     from ..session.options import SessionOptions
     from ..session.session import Session
 
     ids = list(dataset.objects) if protocol.objects is None else list(protocol.objects)
-    starts = {object_id: prompt_frame(dataset, object_id, protocol.frame) for object_id in ids}
+    templates = {object_id: template_frames(dataset, object_id, protocol) for object_id in ids}
     bank = bank_for(protocol.bank, dataset.mode)
     options = SessionOptions(undo_depth=0, adapt=protocol.adapt)
     session = Session(model, dataset.frames, mode=dataset.mode, bank=bank, passes=protocol.passes, options=options)
@@ -56,7 +56,8 @@ def evaluate(
     for group in [[object_id] for object_id in ids] if protocol.alone else [ids]:
         session.reset()
         for object_id in group:
-            _add_prompts(session, dataset, protocol, object_id, starts[object_id])
+            for frame in templates[object_id]:
+                _add_prompts(session, dataset, protocol, object_id, frame)
         began = time.perf_counter()
         for result in _propagate(session, dataset, group, dtype, protocol.corrections):
             done.add((result.frame, result.object_id))
@@ -65,9 +66,11 @@ def evaluate(
         seconds = (time.perf_counter() - began) / (n_frames * len(group))
         shown = [session.label_image(t, dtype) for t in range(n_frames)]
         for object_id in group:
-            yield score_object(
-                dataset, protocol, object_id, starts[object_id], shown, seconds, bank=bank, model=model.name
+            prompted = Prompted(
+                templates[object_id],
+                tuple(sorted({p.frame for p in session.prompts if p.object_id == object_id} - {*templates[object_id]})),
             )
+            yield score_object(dataset, protocol, object_id, prompted, shown, seconds, bank=bank, model=model.name)
 
 
 def _add_prompts(session: Session, dataset: Dataset, protocol: Protocol, object_id: int, frame: int) -> None:

@@ -12,7 +12,7 @@ from ..geometry.parts import MAX_PARTS, depth, largest_error, largest_parts, mos
 from ..images.datasets import Dataset
 from ..prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from ..types import AnyArray, Mask
-from .protocol import PromptKind
+from .protocol import PromptKind, Protocol
 
 #: Jitter: a box's edges move by up to this share of its sides.
 BOX_JITTER = 0.1
@@ -32,6 +32,34 @@ def prompt_frame(dataset: Dataset, object_id: int, frame: int | None = None) -> 
         there = ", ".join(str(t) for t in np.flatnonzero(sizes))
         raise DatasetError(f"object {object_id} of {dataset.name} is not on frame {frame}; it is on {there}")
     return frame
+
+
+def template_frames(dataset: Dataset, object_id: int, protocol: Protocol) -> tuple[int, ...]:
+    """The frames to prompt, as the protocol says: one, or in a flow the first images that have the object.
+
+    Raises
+    ------
+    DatasetError
+        If the object is not where it is to be prompted, no image would be left to score, or a stack is to have several
+        templates.
+    """
+    first = prompt_frame(dataset, object_id, protocol.frame)
+    if protocol.templates == 1 and not protocol.leave_out:
+        return (first,)
+    if dataset.mode == "stack":
+        raise DatasetError(f"{dataset.name} is a stack: several templates, and images that are left out, are for flows")
+    there = frames_with(dataset, object_id)
+    most = max(protocol.templates, protocol.leave_out)
+    if most >= len(there):
+        raise DatasetError(
+            f"object {object_id} of {dataset.name} is on {len(there)} images: none is left to score beside {most}"
+        )
+    return (first,) if protocol.templates == 1 else tuple(there[: protocol.templates])
+
+
+def frames_with(dataset: Dataset, object_id: int) -> list[int]:
+    """The frames that have an object, in order."""
+    return [t for t in range(len(dataset.frames)) if dataset.truth(t, object_id).any()]
 
 
 def make_prompts(

@@ -30,6 +30,11 @@ class Protocol:
         How far each side of a box is outside the object, as a share of the box; 0 is a tight one.
     objects
         Ids to measure; ``None`` measures all.
+    templates
+        In a flow, how many images are prompted: the first ones that have the object.
+    leave_out
+        In a flow, how many of the first images that have the object are not scored, prompted or not. With the same
+        number, runs with more and with fewer templates are scored on the same images.
     passes
         Passes over a flow.
     corrections
@@ -50,6 +55,8 @@ class Protocol:
     seed: int = 0
     loose: float = 0.0
     objects: tuple[int, ...] | None = None
+    templates: int = 1
+    leave_out: int = 0
     passes: int = 1
     corrections: int = 0
     parts: int = MAX_PARTS

@@ -12,6 +12,7 @@ from ..geometry.overlap import dice, iou, volumetric_dice, volumetric_iou
 from ..images.datasets import Dataset
 from ..types import Mask
 from .metrics import expected_calibration_error, hd95, pearson_correlation
+from .prompting import frames_with
 from .protocol import Protocol
 
 if TYPE_CHECKING:
@@ -39,13 +40,17 @@ class Row:
     dataset, object, mode, prompt, bank, model
         What was measured. ``object`` is the id.
     frame
-        The prompted frame.
+        The prompted frame, of several the first.
+    templates
+        All frames that were prompted at the start.
+    corrected
+        Those that got clicks later.
     frames
-        How many frames were scored: all others.
+        How many frames were scored: all that are neither templates nor left out.
     dice, iou
         Of those frames: volumetric in a stack, mean over images in a flow.
     dice_prompted
-        Of the prompted frame.
+        Of the templates, the mean.
     hd95
         95th percentile of the surface distance. Stack: in 3D, from the surface on frames without a prompt. Flow: mean
         over the images where truth and prediction are both there. Infinite if nothing was found.
@@ -58,6 +63,8 @@ class Row:
         Expected calibration error of the confidence against the true IoU, on the same frames.
     seconds_per_frame
         Wall time of the whole run, prompted frame included, over the number of frames and of objects in the session.
+    frame_dice
+        Dice of each frame of the dataset, templates included; 1 where neither truth nor prediction is there.
     """
 
     dataset: str
@@ -67,6 +74,8 @@ class Row:
     bank: str
     model: str
     frame: int
+    templates: tuple[int, ...]
+    corrected: tuple[int, ...]
     frames: int
     dice: float
     dice_prompted: float
@@ -76,17 +85,26 @@ class Row:
     confidence_dice_correlation: float
     calibration_error: float
     seconds_per_frame: float
+    frame_dice: tuple[float, ...]
 
     def as_json(self) -> dict[str, Any]:
         """For a JSON file: numbers that JSON does not know (NaN, infinite) become ``None``."""
         return {key: _json_number(value) for key, value in asdict(self).items()}
 
 
+@dataclass(frozen=True)
+class Prompted:
+    """The frames that were prompted: ``templates`` at the start, ``corrected`` later."""
+
+    templates: tuple[int, ...]
+    corrected: tuple[int, ...] = ()
+
+
 def score_object(
     dataset: Dataset,
     protocol: Protocol,
     object_id: int,
-    start: int,
+    prompted: Prompted,
     shown: Sequence[LabelImage],
     seconds: float,
     *,
@@ -97,8 +115,8 @@ def score_object(
 
     Parameters
     ----------
-    start
-        The prompted frame, which is scored apart.
+    prompted
+        Templates are scored apart.
     shown
         Labels and confidences of all frames.
     seconds
@@ -107,16 +125,17 @@ def score_object(
         What segmented them.
     """
     n_frames = len(dataset.frames)
-    others = [t for t in range(n_frames) if t != start]
+    apart = {*prompted.templates, *frames_with(dataset, object_id)[: protocol.leave_out]}
+    others = [t for t in range(n_frames) if t not in apart]
     truths = {t: dataset.truth(t, object_id) for t in range(n_frames)}
     masks: dict[int, Mask] = {t: shown[t].labels == object_id for t in range(n_frames)}
-    dices = {t: dice(masks[t], truths[t]) for t in others}
+    dices = [dice(masks[t], truths[t]) for t in range(n_frames)]
     ious = {t: iou(masks[t], truths[t]) for t in others}
     if dataset.mode == "stack":
         overlap = volumetric_dice((masks[t], truths[t]) for t in others) if others else float("nan")
         shared = volumetric_iou((masks[t], truths[t]) for t in others) if others else float("nan")
     else:
-        overlap, shared = _mean(list(dices.values())), _mean(list(ious.values()))
+        overlap, shared = _mean([dices[t] for t in others]), _mean(list(ious.values()))
     there = [t for t in others if masks[t].any() or truths[t].any()]
     confidence = [shown[t].confidences.get(object_id, 0.0) for t in there]
     return Row(
@@ -126,16 +145,19 @@ def score_object(
         prompt=protocol.prompt,
         bank=bank,
         model=model,
-        frame=start,
+        frame=prompted.templates[0],
+        templates=prompted.templates,
+        corrected=prompted.corrected,
         frames=len(others),
         dice=overlap,
-        dice_prompted=dice(masks[start], truths[start]),
+        dice_prompted=_mean([dices[t] for t in prompted.templates]),
         iou=shared,
         hd95=_surface_distance(dataset, masks, truths, others),
         hd95_unit="mm" if dataset.spacing else "px",
         confidence_dice_correlation=pearson_correlation(confidence, [dices[t] for t in there]),
         calibration_error=expected_calibration_error(confidence, [ious[t] for t in there]),
         seconds_per_frame=seconds,
+        frame_dice=tuple(dices),
     )
 
 
@@ -170,6 +192,20 @@ def means(rows: Sequence[Row]) -> dict[str, Any]:
     return {"datasets": datasets, **{mode: scores for mode, scores in kinds.items() if mode in modes.values()}}
 
 
+def worst(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+    """The dataset with the lowest mean Dice: ``{"stack": {"dataset": name, "dice": ...}, "flow": ...}``.
+
+    A kind of which no dataset has a score is left out.
+    """
+    datasets = means(rows)["datasets"]
+    found: dict[str, dict[str, Any]] = {}
+    for name, mode in {row.dataset: row.mode for row in rows}.items():
+        score = datasets[name]["dice"]
+        if np.isfinite(score) and (mode not in found or score < found[mode]["dice"]):
+            found[mode] = {"dataset": name, "dice": score}
+    return found
+
+
 def _mean_scores(rows: Sequence[dict[str, Any]]) -> dict[str, float]:
     return {score: _mean([row[score] for row in rows]) for score in SCORES}
 
@@ -184,9 +220,9 @@ def _json_number(value: Any) -> Any:
 
 
 def as_json(rows: Sequence[Row]) -> dict[str, Any]:
-    """``{"rows": [...], "means": {...}}``, ready for :func:`json.dump`."""
+    """``{"rows": [...], "means": {...}, "worst": {...}}``, ready for :func:`json.dump`."""
 
     def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()} if isinstance(value, dict) else _json_number(value)
 
-    return {"rows": [row.as_json() for row in rows], "means": plain(means(rows))}
+    return {"rows": [row.as_json() for row in rows], "means": plain(means(rows)), "worst": worst(rows)}
