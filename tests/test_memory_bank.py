@@ -134,6 +134,27 @@ def test_sampling_draws_as_many_as_there_are_and_repeats_with_the_same_seed():
     assert draw(1, 20) != draw(1, 21)
 
 
+@pytest.mark.parametrize("descriptor", [0.0, 90.0])
+def test_templates_share_evenly_and_have_most_beside_what_was_found(descriptor):
+    bank = SelfSorting(template_share=0.8)
+    for frame, degrees in ((0, 0.0), (1, 90.0)):
+        bank.add(entry(frame, degrees, pinned=True))
+    now = entry(99, descriptor).descriptor
+    assert [pick.weight for pick in bank.pick(9, now, n_frames=10)] == [1, 1]
+    for frame in range(2, 8):  # more alike than the templates, or than one of them
+        bank.add(entry(frame, descriptor))
+    weights = [pick.weight for pick in bank.pick(9, now, n_frames=10)]
+    assert weights[:2] == pytest.approx([3.2, 3.2]) and sum(weights) == pytest.approx(8)
+
+
+def test_templates_keep_what_they_have_by_likeness_if_that_is_more():
+    bank = SelfSorting(template_share=0.5)
+    for frame, degrees, pinned in ((0, 0.0, True), (1, 10.0, True), (2, 90.0, False)):
+        bank.add(entry(frame, degrees, pinned=pinned))
+    first, second, other = (pick.weight for pick in bank.pick(9, entry(9).descriptor, n_frames=10))
+    assert first == second > 1.49 and other < 0.01
+
+
 # ---- first in, first out -------------------------------------------------------------------------------------------
 
 

@@ -7,13 +7,14 @@ MedSAM-2 (Zhu et al., arXiv 2408.00874) with its weighted pick-up.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import OptionError
+from .memory_weights import TEMPLATE_SHARE, drawn_weights, likeness, shares_by_likeness, with_templates
 from .types import Mode
 
 #: Which memories are kept; "auto" leaves it to the kind of the sequence, see :func:`bank_for`.
@@ -175,16 +176,25 @@ class Fifo(MemoryBank):
         Largest number of prompted frames that count; ``None`` for all.
     capacity
         Unprompted frames that are kept at all. The oldest go first, so that a long run needs no more memory.
+    template_share
+        Least share of the weights that prompted frames have together; with 0 all weigh 1, as in SAM 2.
     """
 
     def __init__(
-        self, *, slots: int = 6, pointers: int = 16, max_pinned: int | None = None, capacity: int = 32
+        self,
+        *,
+        slots: int = 6,
+        pointers: int = 16,
+        max_pinned: int | None = None,
+        capacity: int = 32,
+        template_share: float = 0.0,
     ) -> None:
         super().__init__()
         self.slots = slots
         self.pointers = pointers
         self.max_pinned = max_pinned
         self.capacity = capacity
+        self.template_share = template_share
 
     def add(self, entry: MemoryEntry) -> bool:
         if self._replaces_pinned(entry):
@@ -204,22 +214,19 @@ class Fifo(MemoryBank):
         n_frames: int,
         reverse: bool = False,
     ) -> list[Pick]:
-        picks = []
-        for entry in self._nearest_pinned(frame):
-            offset = _offset(entry, frame, reverse)
-            picks.append(Pick(entry, offset=offset))
+        picks = [Pick(entry, offset=_offset(entry, frame, reverse)) for entry in self._nearest_pinned(frame)]
         reach = max(self.slots, min(n_frames, self.pointers) - 1)
         for steps in range(1, reach + 1):
             behind = self._entries.get(frame + steps if reverse else frame - steps)
             if behind is not None and not behind.pinned:
                 picks.append(Pick(behind, slot=steps, offset=steps, spatial=steps <= self.slots))
-        return picks
+        heard = [pick for pick in picks if pick.spatial]  # they come before the others
+        weights = with_templates(np.ones(len(heard)), [pick.entry.pinned for pick in heard], self.template_share)
+        return [replace(p, weight=w) for p, w in zip(heard, weights, strict=True)] + picks[len(heard) :]
 
     def _nearest_pinned(self, frame: int) -> list[MemoryEntry]:
-        pinned = sorted(
-            (entry for entry in self._entries.values() if entry.pinned and entry.frame != frame),
-            key=lambda entry: entry.frame,
-        )
+        pinned = [entry for entry in self._entries.values() if entry.pinned and entry.frame != frame]
+        pinned.sort(key=lambda entry: entry.frame)
         if self.max_pinned is None or len(pinned) <= self.max_pinned:
             return pinned
         pinned.sort(key=lambda entry: (abs(entry.frame - frame), entry.frame))
@@ -234,7 +241,8 @@ class SelfSorting(MemoryBank):
     candidate takes its place if the bank becomes more diverse and the candidate's confidence is at least the
     victim's less a slack (the rule of the authors' released code). Pinned entries always come in and never go.
 
-    Every entry is picked up for every frame, with the weight ``n softmax_i(cos(d_i, d) / temperature)``.
+    Every entry is picked up for every frame, with the weight ``n softmax_i(cos(d_i, d) / temperature)``. Pinned ones
+    share theirs evenly, and it is at least ``template_share``: what the user said is right, what was found may not be.
 
     Parameters
     ----------
@@ -248,7 +256,9 @@ class SelfSorting(MemoryBank):
         Of the softmax; the larger, the more equal the weights.
     sample_seed
         Draw ``n`` entries with replacement by these weights, as the authors do, in place of weighing all. An entry
-        that is drawn k times weighs k. The draw depends on this seed and the frame alone. ``None``: do not draw.
+        that is drawn k times weighs k, pinned or not. The draw depends on this seed and the frame alone.
+    template_share
+        Least share of the weights that pinned entries have together, 0 to 1.
     slots
         Temporal slots there are; entries further away share the last. Without a meaning in a flow.
     """
@@ -261,6 +271,7 @@ class SelfSorting(MemoryBank):
         slack: float = 0.1,
         temperature: float = 0.05,
         sample_seed: int | None = None,
+        template_share: float = TEMPLATE_SHARE,
         slots: int = 6,
     ) -> None:
         super().__init__()
@@ -271,6 +282,7 @@ class SelfSorting(MemoryBank):
         self.slack = slack
         self.temperature = temperature
         self.sample_seed = sample_seed
+        self.template_share = template_share
         self.slots = slots
 
     def add(self, entry: MemoryEntry) -> bool:
@@ -295,10 +307,10 @@ class SelfSorting(MemoryBank):
 
     def _victim(self, candidate: MemoryEntry) -> MemoryEntry | None:
         """The member that the candidate replaces, or ``None`` if the bank is better as it is."""
-        to_candidate = {kept: _cosine(kept.descriptor, candidate.descriptor) for kept in self._entries.values()}
+        to_candidate = {kept: likeness(kept.descriptor, candidate.descriptor) for kept in self._entries.values()}
         least_similar = min(to_candidate, key=lambda kept: to_candidate[kept])
         to_least = {
-            kept: _cosine(kept.descriptor, least_similar.descriptor)
+            kept: likeness(kept.descriptor, least_similar.descriptor)
             for kept in self._entries.values()
             if kept is not least_similar and not kept.pinned
         }
@@ -331,16 +343,8 @@ class SelfSorting(MemoryBank):
     ) -> list[float]:
         if not entries or descriptor is None:
             return [1.0] * len(entries)
-        logits = np.array([_cosine(entry.descriptor, descriptor) for entry in entries]) / self.temperature
-        shares = np.exp(logits - logits.max())
-        if self.sample_seed is None:
-            # n * share / sum, in this order, gives exactly 1 for equal shares
-            return [float(weight) for weight in len(entries) * shares / shares.sum()]
-        random = np.random.default_rng((self.sample_seed, frame))
-        drawn = random.choice(len(entries), size=len(entries), p=shares / shares.sum())
-        return [float(count) for count in np.bincount(drawn, minlength=len(entries))]
-
-
-def _cosine(a: npt.NDArray[np.floating[Any]], b: npt.NDArray[np.floating[Any]]) -> float:
-    """Cosine similarity of two unit vectors; rounded, so that the order of summation shows in no comparison."""
-    return round(float(np.dot(np.asarray(a, np.float64), np.asarray(b, np.float64))), 9)
+        shares = shares_by_likeness([entry.descriptor for entry in entries], descriptor, self.temperature)
+        if self.sample_seed is not None:
+            return drawn_weights(shares, (self.sample_seed, frame))
+        weights = len(entries) * shares / shares.sum()  # in this order exactly 1 for equal shares
+        return with_templates(weights, [entry.pinned for entry in entries], self.template_share)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from fakes import PLAIN, blob_model, disc
 
 from napari_medsam2.prompts import PointPrompt
@@ -45,13 +46,27 @@ def test_only_confident_frames_are_remembered_in_a_flow():
     assert [e.frame for e in session.memory().entries] == [0, 1, 2, 4]
 
 
-def test_memories_of_similar_images_weigh_more():
-    session = flow_session([(200, 40, 40), (200, 150, 40), (200, 40, 40), (200, 150, 40)])
-    session.add(PointPrompt(0, 14, 15))
-    session.add(PointPrompt(1, 19, 24))
+@pytest.mark.parametrize("bank", ["self-sorting", "fifo"])
+def test_all_templates_are_heard_everywhere_and_together_more_than_what_was_found(bank):
+    colours = [(200, 40, 40), (200, 150, 40)] * 12  # more images than the bank has room for
+    session = flow_session(colours, bank=bank)
+    templates = {0: (14, 15), 1: (19, 24), 8: (29, 15)}
+    for t, place in templates.items():
+        session.add(PointPrompt(t, *place))
     list(session.propagate())
-    weights = [recall.weight for recall in session.model.network.calls.segmented[2].recalls]
-    assert weights[0] > 1 > weights[1]
+    for call in session.model.network.calls.segmented[3:]:
+        weights = [recall.weight for recall in call.recalls if recall.pinned and recall.spatial]
+        assert len(weights) == 3 and len(set(weights)) == 1, "all alike, however unlike the image they are"
+        heard = sum(recall.weight for recall in call.recalls if recall.spatial)
+        assert sum(weights) > heard / 2
+
+
+def test_answers_on_similar_images_weigh_more():
+    session = flow_session([(200, 40, 40), (200, 40, 40), (200, 90, 40), (200, 40, 40), (200, 90, 40)])
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    _, red, yellow = session.model.network.calls.segmented[3].recalls
+    assert red.weight > yellow.weight > 0
 
 
 def test_a_second_pass_does_the_early_frames_again():
@@ -72,11 +87,26 @@ def test_a_late_template_queues_the_frames_done_so_far_once():
     assert [r.frame for r in run] == [2, 4, 5, 1, 3]
 
 
+def test_what_was_found_before_a_correction_teaches_no_more():
+    session = flow_session()
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    session.add(PointPrompt(3, 29, 42))
+    assert [e.frame for e in session.memory().entries if e.frame != 3] == [0]
+    assert session.plan() == 6, "all images are to be done again, the template is known"
+    session.model.network.calls.clear()
+    list(session.propagate())
+    first = next(call for call in session.model.network.calls.segmented if not call.prompted)
+    assert [recall.pinned for recall in first.recalls] == [True, True]
+    assert sorted(e.frame for e in session.memory().entries if e.pinned) == [0, 3]
+
+
 def test_the_bank_can_be_chosen_and_sampling_repeats():
     session = flow_session(bank="fifo")
     session.add(PointPrompt(0, 14, 15))
     list(session.propagate())
-    assert {recall.weight for call in session.model.network.calls.segmented for recall in call.recalls} == {1.0}
+    *_, last = session.model.network.calls.segmented
+    assert [recall.weight for recall in last.recalls] == pytest.approx([4.0, 0.25, 0.25, 0.25, 0.25])
 
     def weights(seed):
         session = flow_session(seed=seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import torch
 
 from ..geometry.window import Window
 from ..memory_bank import Pick
+from ..memory_weights import likeness
 from ..models.device import Model
 from ..network.interface import Adaptation, Memory
 from ..types import Mask, Mode
@@ -61,10 +63,17 @@ class Adaptations:
         """Note that a memory is of a drawn mask."""
         self._drawn[memory] = drawn
 
-    def drawn_among(self, picks: Sequence[Pick], frame: int) -> list[Pick]:
-        """The picks to adapt to on a frame: of drawn masks, those of frames most like it, in a stack the nearest."""
-        drawn = [pick for pick in picks if pick.entry.payload in self._drawn]
-        return sorted(drawn, key=lambda pick: (-pick.weight, abs(pick.entry.frame - frame)))[:_MOST_MASKS]
+    def drawn_among(self, picks: Sequence[Pick], frame: int, descriptor: npt.NDArray[np.floating[Any]]) -> list[Pick]:
+        """The picks to adapt to on a frame: of drawn masks, those of images most like it, in a stack the nearest.
+
+        ``descriptor`` is that of the frame, ``(D,)`` of unit length.
+        """
+
+        def order(pick: Pick) -> tuple[float, int]:
+            alike = likeness(pick.entry.descriptor, descriptor) if self.mode == "flow" else pick.weight
+            return -alike, abs(pick.entry.frame - frame)
+
+        return sorted((pick for pick in picks if pick.entry.payload in self._drawn), key=order)[:_MOST_MASKS]
 
     def adaptation_to(self, memory: Memory) -> Adaptation | None:
         """What the network learned from a memory's drawn mask; it adapts when this is asked for first."""

@@ -159,7 +159,7 @@ class WindowPredictor:
         """The memories that the task's bank picks up for these image features."""
         descriptor = descriptor_of(features)
         picks = task.bank.pick(task.frame, descriptor, n_frames=len(self.frames), reverse=task.reverse)
-        drawn = [] if task.prompts else self._adaptations.drawn_among(picks, task.frame)
+        drawn = [] if task.prompts else self._adaptations.drawn_among(picks, task.frame, descriptor)
         return [self._recall(pick, adapted=pick in drawn) for pick in picks]
 
     def remember(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
-from ..memory_bank import MemoryBank
+from ..memory_bank import Fifo, MemoryBank, SelfSorting
+from ..memory_weights import TEMPLATE_SHARE
 from ..segment.tiles import TileOptions
 from ..segment.windows import RegionOptions
+from ..types import Mode
 
 
 @dataclass(frozen=True)
@@ -46,3 +49,11 @@ class SessionOptions:
     adapt: bool = True
     make_bank: Callable[[], MemoryBank] | None = None
     undo_depth: int = 30
+
+
+def make_bank(name: Literal["fifo", "self-sorting"], mode: Mode, seed: int | None = None) -> MemoryBank:
+    """An empty bank. In a flow templates have a share of their own in it; a ``seed`` is that of drawing memories."""
+    share = TEMPLATE_SHARE if mode == "flow" else 0.0
+    if name == "fifo":
+        return Fifo(template_share=share)
+    return SelfSorting(sample_seed=seed, template_share=share)

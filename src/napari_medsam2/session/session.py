@@ -17,7 +17,7 @@ from ..errors import OptionError, OutputError, PromptError, SessionError
 from ..images.contrast import ContrastLike, PerFrameContrast, estimate_contrast
 from ..images.conversion import as_frames
 from ..images.frames import FrameSource
-from ..memory_bank import BankName, Fifo, MemoryBank, SelfSorting, bank_for
+from ..memory_bank import BankName, MemoryBank, bank_for
 from ..models.device import Model
 from ..prompts import FramePrompts, Prompt
 from ..results import FrameResult
@@ -27,7 +27,7 @@ from ..segment.tiles import FOR_WHOLE_FRAMES, TileOptions
 from ..segment.window_predictor import WindowPredictor
 from ..types import Direction, Mode
 from .label_image import LabelImage, paint_labels
-from .options import SessionOptions
+from .options import SessionOptions, make_bank
 from .propagation import Propagator
 from .state import SessionState
 from .steps import Span
@@ -118,7 +118,7 @@ class Session:
     def _make_bank(self) -> MemoryBank:
         if self.options.make_bank is not None:
             return self.options.make_bank()
-        return Fifo() if self.bank == "fifo" else SelfSorting(sample_seed=self.seed)
+        return make_bank(self.bank, self.mode, self.seed)
 
     # ---- prompts ---------------------------------------------------------------------------------------------------
 

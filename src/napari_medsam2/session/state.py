@@ -167,7 +167,7 @@ class ObjectState:
         self.recent = self.recent[-_RECENT:]
 
     def set_prompts(self, prompts: FramePrompts, mode: Mode, n_frames: int) -> None:
-        """Change the prompts of a frame: what that can change becomes stale, in a stack the bank forgets it.
+        """Change the prompts of a frame: what that can change becomes stale, and the bank forgets it.
 
         Without its prompts a frame is what it was before them.
         """
@@ -190,7 +190,7 @@ class ObjectState:
                 continue
             if t in self.kept:
                 self.stale.add(t)
-            if mode == "stack" and t != frame:
+            if t != frame:
                 self.bank.remove(t)
         if not self.has_positive_prompt:  # then "not here" says nothing
             self.prompts = {t: given for t, given in self.prompts.items() if not given.erases}
