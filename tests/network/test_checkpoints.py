@@ -16,6 +16,7 @@ from golden.cases import SMALL, build
 from golden.recipe import layouts
 from napari_medsam2.errors import CheckpointError
 from napari_medsam2.network.checkpoints import fit, load_checkpoint, load_config, read_checkpoint, recognise
+from napari_medsam2.network.few_bits import pack_state
 from napari_medsam2.network.sam2.config import LAYOUTS
 from napari_medsam2.network.sam2.network import Sam2
 
@@ -201,12 +202,15 @@ def test_a_file_carries_its_configuration(tmp_path: Path) -> None:
             load_config(path)
 
 
-@pytest.mark.parametrize("kind", ["zip", "older", "safetensors"])
+@pytest.mark.parametrize("kind", ["zip", "older", "safetensors", "few bits"])
 def test_a_file_that_is_damaged_anywhere_is_refused_or_read(tmp_path: Path, kind: str) -> None:
     path = tmp_path / "weights"
     weights = {f"layer{number}.weight": torch.ones(3, 4) for number in range(6)}
     if kind == "safetensors":
         save_file(weights, path)
+    elif kind == "few bits":
+        tensors, metadata = pack_state({"layer.weight": torch.ones(64, 64)}, lambda name, value: 6)
+        save_file(tensors, path, metadata)
     else:
         torch.save(weights, path, _use_new_zipfile_serialization=kind == "zip")
     whole, rng = path.read_bytes(), random.Random(0)

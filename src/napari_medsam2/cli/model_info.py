@@ -86,7 +86,6 @@ def about_file(path: Path) -> str:
 
     found = read_checkpoint(path, mapped=True)
     numbers = sum(value.numel() for value in found.weights.values())
-    kinds = sorted({str(value.dtype).removeprefix("torch.") for value in found.weights.values()})
     architecture, fault, own = _recognised(path, found)
     entry = entry_of_file(path)
     alike = [known.name for known in MODELS.values() if known.architecture == architecture]
@@ -99,7 +98,7 @@ def about_file(path: Path) -> str:
     facts = {
         "format": "safetensors" if found.kind == "safetensors" else "PyTorch checkpoint, opened without running code",
         "size": megabytes(path.stat().st_size, digits=4),
-        "holds": f"{len(found.weights)} weights, {numbers / 1e6:.4g} million numbers, {', '.join(kinds)}",
+        "holds": f"{len(found.weights)} weights, {numbers / 1e6:.4g} million numbers, {', '.join(found.stored)}",
         "where": _where(found),
         "names": "those of Hugging Face's transformers" if found.names == "transformers" else "",
         "network": f"{architecture}{f', as {_and(alike)}' if alike else ''}",

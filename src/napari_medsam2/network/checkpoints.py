@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from ..errors import CheckpointError
+from .few_bits import packed_bits, unpack_state
 from .sam2.config import LAYOUTS, Sam2Config, VitConfig
 from .sam2.guess import guess
 from .sam2.names import MARK, from_transformers
@@ -53,7 +54,7 @@ class Checkpoint:
     Attributes
     ----------
     weights
-        By Meta's names, on the CPU, with the dtypes of the file.
+        By Meta's names, on the CPU, with the dtypes of the file; what it keeps in few bits is float32.
     kind
         "safetensors" or "pt".
     container
@@ -62,6 +63,8 @@ class Checkpoint:
         What else is in the file.
     names
         Whose names the file uses: "Meta" or "transformers".
+    stored
+        How the file keeps the numbers, as ("6 bits", "float16").
     """
 
     weights: dict[str, Tensor]
@@ -69,6 +72,7 @@ class Checkpoint:
     container: str = ""
     beside: tuple[str, ...] = ()
     names: str = "Meta"
+    stored: tuple[str, ...] = ()
 
 
 def load_checkpoint(path: str | Path) -> dict[str, Tensor]:
@@ -94,7 +98,12 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
     """
     path = Path(path)
     kind = "safetensors" if _is_safetensors(path) else "pt"
-    content = _load_safetensors(path) if kind == "safetensors" else _load_torch(path, mapped=mapped)
+    bits: dict[str, int] = {}
+    content: object
+    if kind == "safetensors":
+        content, bits = _load_safetensors(path)
+    else:
+        content = _load_torch(path, mapped=mapped)
     container = ""
     beside: tuple[str, ...] = ()
     if isinstance(content, Mapping):
@@ -107,11 +116,12 @@ def read_checkpoint(path: str | Path, *, mapped: bool = False) -> Checkpoint:
     weights = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     if not weights:
         raise CheckpointError(f"{path} holds no weights; its entries are {_some(content)}")
+    stored = {f"{bits[k]} bits" if k in bits else str(v.dtype).removeprefix("torch.") for k, v in weights.items()}
     for wrapper in _WRAPPERS:  # saved from a network wrapped for several devices, for compiling or for training
         if all(name.startswith(wrapper) for name in weights):
             weights = {name.removeprefix(wrapper): value for name, value in weights.items()}
     names = "transformers" if MARK in weights else "Meta"
-    return Checkpoint(from_transformers(weights), kind, container, beside, names)
+    return Checkpoint(from_transformers(weights), kind, container, beside, names, tuple(sorted(stored)))
 
 
 def load_config(path: str | Path, key: str = "config") -> dict[str, Any] | None:
@@ -251,12 +261,18 @@ def _is_safetensors(path: Path) -> bool:
     return _head(path)[8:] == b"{" or path.suffix == ".safetensors"
 
 
-def _load_safetensors(path: Path) -> dict[str, Tensor]:
+def _load_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, int]]:
+    """The weights, and how many bits those have that are kept in few."""
     try:
         with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (no mapping)
+            metadata = file.metadata() or {}
     except SafetensorError as error:
         raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
+    try:
+        return unpack_state(tensors, metadata), packed_bits(metadata)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path} is damaged: {error}") from error
 
 
 def _is_zip(path: Path) -> bool:
