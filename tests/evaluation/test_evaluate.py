@@ -115,12 +115,12 @@ def test_a_wrong_object_or_frame_is_refused_before_anything_runs() -> None:
     assert model.network.calls.encoded == 0
 
 
-def red_discs(count: int, blue: tuple[int, ...] = ()) -> Dataset:
-    """A flow with a disc on each image; on some of them it is blue, which the network does not take for a red one."""
+def red_discs(count: int, yellow: tuple[int, ...] = ()) -> Dataset:
+    """A flow with a disc on each image; on some it is yellow, which the network does not take for a red one."""
     masks = np.stack([disc((48, 48), 12 + 3 * (t % 6), 34 - 3 * (t % 6), 7) for t in range(count)])
     images = np.where(masks[..., None], (230, 60, 50), (20, 22, 24)).astype(np.uint8)
-    for t in blue:
-        images[t][masks[t]] = (50, 60, 230)
+    for t in yellow:
+        images[t][masks[t]] = (230, 200, 50)
     return Dataset("coins", "flow", as_frames(images), masks.astype(np.uint8), {1: "coin"})
 
 
@@ -144,7 +144,7 @@ def test_templates_that_leave_nothing_to_score_are_refused() -> None:
 
 
 def test_a_correction_in_a_flow_is_heard_on_all_images() -> None:
-    dataset = red_discs(6, blue=(2, 3, 5))
+    dataset = red_discs(6, yellow=(2, 3, 5))
     rows = [next(evaluate(blob_model(), dataset, Protocol("point", corrections=n))) for n in (0, 1)]
     assert [row.corrected for row in rows] == [(), (2,)]
     untouched = [np.mean([row.frame_dice[t] for t in (3, 5)]) for row in rows]
