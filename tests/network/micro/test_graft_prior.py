@@ -13,7 +13,7 @@ from safetensors import safe_open
 
 from napari_medsam2.models.loading import load_model
 from napari_medsam2.network.micro.network import MicroNetwork
-from napari_medsam2.network.micro.prior import STAGES
+from napari_medsam2.network.pretrained.efficientnet import STAGES
 
 TOOL = Path(__file__).parents[3] / "tools" / "graft_prior.py"
 
@@ -56,7 +56,7 @@ def test_batch_normalisation_is_folded_in_and_the_file_names_no_place(published:
     given = F.pad((image * 255 - 127) / 128, (0, 1, 0, 1))
     norm = [state[f"_bn0.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
     expected = F.batch_norm(F.conv2d(given, state["_conv_stem.weight"], stride=2), *norm, eps=1e-3)
-    folded = tool["read_prior"](published).stem(given)
+    folded = tool["read_prior"](published).network.stem(given)
     torch.testing.assert_close(folded, expected, atol=1e-4, rtol=1e-4)
 
     with safe_open(out, "pt") as file:

@@ -10,8 +10,9 @@ from napari_medsam2.errors import ConfigError
 from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.memory import MicroMemory
 from napari_medsam2.network.micro.network import MicroNetwork
-from napari_medsam2.network.micro.prior import CHANNELS, PriorEncoder
+from napari_medsam2.network.micro.prior import PriorEncoder
 from napari_medsam2.network.micro.prompt_maps import prompt_maps
+from napari_medsam2.network.pretrained.efficientnet import CHANNELS
 from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.learning.learners import MicroLearner
 
@@ -98,11 +99,11 @@ def test_its_edges_are_padded_as_tensorflow_does() -> None:
     """Whose weights they are: on an even side a stride of two pads on the right and below only."""
     encoder = PriorEncoder(4)
     with torch.no_grad():
-        encoder.stem.weight.zero_()
-        encoder.stem.weight[0, 0, 0, 0] = 1  # the upper left of the kernel
-        encoder.stem.bias.zero_()
+        encoder.network.stem.weight.zero_()
+        encoder.network.stem.weight[0, 0, 0, 0] = 1  # the upper left of the kernel
+        encoder.network.stem.bias.zero_()
     seen: list[torch.Tensor] = []
-    encoder.stages[0].register_forward_pre_hook(lambda _module, given: seen.append(given[0]))
+    encoder.network.stages[0].register_forward_pre_hook(lambda _module, given: seen.append(given[0]))
     image = torch.zeros(1, 3, 64, 64)
     image[0, 0, 10, 20] = 1
     encoder.stacked(image)

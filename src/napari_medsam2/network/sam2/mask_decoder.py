@@ -69,11 +69,11 @@ class Candidates:
     logits
         Mask logits ``[B, 4, S / 4, S / 4]``.
     iou
-        Predicted IoU with the truth, 0..1, ``[B, 4]``.
+        Predicted IoU with the truth, ``[B, 4]``: 0..1, or nearly so from the first SAM.
     tokens
         Output token of each mask ``[B, 4, C]``.
     score
-        Object logit: above 0 the object is on the frame, ``[B, 1]``.
+        Object logit: above 0 the object is on the frame, ``[B, 1]``; empty ``[B, 0]`` from the first SAM.
     """
 
     logits: Tensor
@@ -83,15 +83,23 @@ class Candidates:
 
 
 class MaskDecoder(nn.Module):
-    """Two-way transformer, upscaling with the encoder's fine features, and one small head a mask."""
+    """Two-way transformer, upscaling with the encoder's fine features, and one small head a mask.
 
-    def __init__(self, config: Sam2Config) -> None:
+    Parameters
+    ----------
+    config
+        Sizes.
+    first
+        That of the first SAM (Kirillov et al. 2023): without fine features or object score, IoU without a sigmoid.
+    """
+
+    def __init__(self, config: Sam2Config, *, first: bool = False) -> None:
         super().__init__()
         dim = config.dim
         self.transformer = _TwoWayTransformer(dim, config.decoder_heads, config.decoder_feedforward)
         self.iou_token = nn.Embedding(1, dim)
         self.mask_tokens = nn.Embedding(4, dim)
-        self.obj_score_token = nn.Embedding(1, dim)
+        self.obj_score_token = None if first else nn.Embedding(1, dim)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(dim, dim // 4, kernel_size=2, stride=2),
             ChannelNorm(dim // 4),
@@ -99,12 +107,12 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose2d(dim // 4, dim // 8, kernel_size=2, stride=2),
             nn.GELU(),
         )
-        if config.vit is None:  # a plain trunk has no fine features to offer
+        if config.vit is None and not first:  # a plain trunk has no fine features to offer
             self.conv_s0 = nn.Conv2d(dim, dim // 8, kernel_size=1)
             self.conv_s1 = nn.Conv2d(dim, dim // 4, kernel_size=1)
         self.output_hypernetworks_mlps = nn.ModuleList(MLP((dim, dim, dim, dim // 8)) for _ in range(4))
         self.iou_prediction_head = MLP((dim, config.iou_hidden, config.iou_hidden, 4))
-        self.pred_obj_score_head = MLP((dim, dim, dim, 1))
+        self.pred_obj_score_head = None if first else MLP((dim, dim, dim, 1))
 
     def forward(
         self, image: Tensor, image_code: Tensor, fine: tuple[Tensor, ...], prompts: Tensor, dense: Tensor
@@ -117,13 +125,15 @@ class MaskDecoder(nn.Module):
             Conditioned features ``[B or 1, C, H, W]`` and the code of their places ``[1, C, H, W]``.
         fine
             Features after ``conv_s0`` and ``conv_s1``: ``[B or 1, C / 8, 4H, 4W]`` and ``[B or 1, C / 4, 2H, 2W]``;
-            empty with a plain trunk.
+            empty with a plain trunk and for the first SAM.
         prompts, dense
             Of the prompt encoder: tokens ``[B, N, C]`` and a map that broadcasts to the features.
         """
         batch = len(prompts)
         height, width = image.shape[-2:]
-        own = torch.cat((self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight))
+        own = torch.cat((self.iou_token.weight, self.mask_tokens.weight))
+        if self.obj_score_token is not None:
+            own = torch.cat((self.obj_score_token.weight, own))
         tokens = torch.cat((own.expand(batch, -1, -1), prompts), dim=1)
         source = (image + dense).expand(batch, -1, -1, -1).flatten(2).transpose(1, 2)
         tokens, source = self.transformer(tokens, source, image_code.flatten(2).transpose(1, 2))
@@ -133,14 +143,14 @@ class MaskDecoder(nn.Module):
         quarter, half = fine or (0.0, 0.0)
         upscaled = activation(norm(up1(grid) + half))
         upscaled = activation(up2(upscaled) + quarter)
-        masks = tokens[:, 2:6]
+        asked = tokens[:, : len(own)]
+        quality, masks = asked[:, -5], asked[:, -4:]
         heads = torch.stack([mlp(masks[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
-        return Candidates(
-            logits=(heads @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:]),
-            iou=self.iou_prediction_head(tokens[:, 1]).sigmoid(),
-            tokens=masks,
-            score=self.pred_obj_score_head(tokens[:, 0]),
-        )
+        logits = (heads @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        iou = self.iou_prediction_head(quality)
+        if self.pred_obj_score_head is None:
+            return Candidates(logits, iou, masks, score=iou[:, :0])
+        return Candidates(logits, iou.sigmoid(), masks, score=self.pred_obj_score_head(asked[:, 0]))
 
 
 def best_of(candidates: Candidates) -> Tensor:

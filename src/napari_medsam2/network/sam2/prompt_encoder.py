@@ -57,13 +57,21 @@ class PromptEncoder(nn.Module):
         """
         labels = F.pad(labels, (0, 1), value=NOTHING)
         points = F.pad(points, (0, 0, 0, 1))
-        code = self.pe_layer((points + 0.5) / self.image_size) * (labels != NOTHING)[..., None]
+        return self.tokens((points + 0.5) / self.image_size, labels), self.dense(mask, self.image_size // 4)
+
+    def tokens(self, places: Tensor, labels: Tensor) -> Tensor:
+        """One token ``[B, N, dim]`` for each place (x, y) in 0..1 ``[B, N, 2]`` with its label ``[B, N]``."""
+        code = self.pe_layer(places) * (labels != NOTHING)[..., None]
         kinds = torch.cat([kind.weight for kind in (self.not_a_point_embed, *self.point_embeddings)])
-        tokens = code + kinds[labels + 1]
+        tokens: Tensor = code + kinds[labels + 1]
+        return tokens
+
+    def dense(self, mask: Tensor | None, side: int) -> Tensor:
+        """Mask logits, resized to ``side``, to a map ``[B, dim, side / 4, side / 4]``; ``[1, dim, 1, 1]`` without."""
         if mask is None:
-            return tokens, self.no_mask_embed.weight[..., None, None]
-        quarter = (self.image_size // 4, self.image_size // 4)
-        return tokens, self.mask_downscaling(resize(mask, quarter, antialias=True))
+            return self.no_mask_embed.weight[..., None, None]
+        out: Tensor = self.mask_downscaling(resize(mask, (side, side), antialias=True))
+        return out
 
 
 def prompt_tokens(prompts: PromptTensors | None, device: torch.device) -> list[tuple[Tensor, Tensor]]:
