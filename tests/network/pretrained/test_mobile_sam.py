@@ -61,7 +61,9 @@ def test_it_agrees_with_the_original(network: MobileSam, side: int) -> None:
     _, embedding = network.encode(picture(side))
     check(f"{side}/embedding", embedding)
     mask = torch.from_numpy(ellipse(side // 4))[None, None] * 20 - 10
-    for case, told in {"points": clicks(side), "box": boxes(side), "mask": (*clicks(side), mask)}.items():
+    alone = torch.zeros(2, 0, 2), torch.zeros(2, 0, dtype=torch.int64), mask
+    asked = {"points": clicks(side), "box": boxes(side), "mask": (*clicks(side), mask), "mask alone": alone}
+    for case, told in asked.items():
         found = network.ask(embedding, *told)
         check(f"{side}/{case}/logits", found.logits)
         check(f"{side}/{case}/iou", found.iou)

@@ -103,7 +103,9 @@ class MobileSam(nn.Module):
         embedding
             Of :meth:`encode`, ``[B or 1, C, S / 16, S / 16]``; one image serves any number of objects.
         points
-            (x, y) in pixels of the input, centre of the first pixel at (0, 0), ``[B, N, 2]``. N may be 0.
+            (x, y) in pixels of the input, centre of the first pixel at (0, 0), ``[B, N, 2]``; N is 0 for a mask alone.
+            Ask objects with a box apart from those without: together all get a point more, that says nothing, which
+            SAM does not give to a box.
         labels
             1 positive, 0 negative, 2 and 3 the first and second corner of a box, -1 nothing: int64 ``[B, N]``.
         mask
@@ -115,8 +117,8 @@ class MobileSam(nn.Module):
             Four masks of each object, at S / 4. Mask 0 is for clear prompts.
         """
         cells = embedding.shape[-1]
-        # SAM adds a point that says nothing unless there is a box.
-        if not (labels == 2).any(dim=1).all():
+        # SAM adds a point that says nothing to clicks alone, not where there is a box as well, or only a mask.
+        if labels.shape[1] and not (labels == 2).any(dim=1).all():
             points, labels = F.pad(points, (0, 0, 0, 1)), F.pad(labels, (0, 1), value=NOTHING)
         prompts = self.prompt_encoder.tokens((points + 0.5) / (cells * STRIDE), labels)
         code = self.prompt_encoder.pe_layer.grid(cells)
