@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ..errors import OptionError
 from ..memory_bank import Fifo, MemoryBank, SelfSorting
 from ..memory_weights import TEMPLATE_SHARE
 from ..segment.tiles import TileOptions
@@ -57,3 +58,9 @@ def make_bank(name: Literal["fifo", "self-sorting"], mode: Mode, seed: int | Non
     if name == "fifo":
         return Fifo(template_share=share)
     return SelfSorting(sample_seed=seed, template_share=share)
+
+
+def check_choice(name: str, value: str, choices: Sequence[str]) -> None:
+    """Raise an :class:`OptionError` for a value that is not one of these."""
+    if value not in choices:
+        raise OptionError(f"{name} must be one of {', '.join(choices)}; got {value!r}")

@@ -8,6 +8,7 @@ A session joins three parts: a :class:`~napari_medsam2.session.state.SessionStat
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, get_args
 
 import numpy as np
@@ -27,10 +28,11 @@ from ..segment.tiles import FOR_WHOLE_FRAMES, TileOptions
 from ..segment.window_predictor import WindowPredictor
 from ..types import Direction, Mode
 from .label_image import LabelImage, paint_labels
-from .options import SessionOptions, make_bank
+from .options import SessionOptions, check_choice, make_bank
 from .propagation import Propagator
 from .state import SessionState
-from .steps import Span
+from .steps import span_of
+from .suggestion import next_to_prompt
 
 
 class Session:
@@ -86,8 +88,8 @@ class Session:
         seed: int | None = None,
         options: SessionOptions | None = None,
     ) -> None:
-        _check_choice("mode", mode, ("stack", "flow"))
-        _check_choice("bank", bank, get_args(BankName))
+        check_choice("mode", mode, ("stack", "flow"))
+        check_choice("bank", bank, get_args(BankName))
         if passes not in (1, 2):
             raise OptionError(f"passes must be 1 or 2; got {passes!r}")
         options = options or SessionOptions()
@@ -112,13 +114,9 @@ class Session:
             adapt=options.adapt and strategy.at_trained_scale,
         )
         self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))
-        self._state = SessionState(mode, self.frames, self._make_bank, options.undo_depth)
+        new_bank = options.make_bank or partial(make_bank, self.bank, mode, seed)
+        self._state = SessionState(mode, self.frames, new_bank, options.undo_depth)
         self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
-
-    def _make_bank(self) -> MemoryBank:
-        if self.options.make_bank is not None:
-            return self.options.make_bank()
-        return make_bank(self.bank, self.mode, self.seed)
 
     # ---- prompts ---------------------------------------------------------------------------------------------------
 
@@ -200,12 +198,8 @@ class Session:
         SessionError
             If one of them is not of these frames; nothing is taken then.
         """
-        results = tuple(results)
-        for result in results:
-            if not 0 <= result.frame < len(self.frames) or result.shape != self.frames.shape(result.frame):
-                raise SessionError(f"a result of frame {result.frame}, {result.shape}, is not of these images")
         with self._state.lock:
-            self._state.take_results(results)
+            self._state.take_results(tuple(results))
 
     # ---- segmenting ------------------------------------------------------------------------------------------------
 
@@ -260,7 +254,7 @@ class Session:
         SessionError
             If there is not enough main memory; before that, caches shrink and the network goes to the CPU.
         """
-        return self._propagator.propagate(self._span(objects, direction, start, stop))
+        return self._propagator.propagate(span_of(len(self.frames), objects, direction, start, stop))
 
     def plan(
         self,
@@ -271,19 +265,12 @@ class Session:
         stop: int | None = None,
     ) -> int:
         """Number of results that :meth:`propagate` would yield now, second passes not counted."""
-        return len(self._propagator.plan(self._span(objects, direction, start, stop)))
+        return len(self._propagator.plan(span_of(len(self.frames), objects, direction, start, stop)))
 
     @property
     def steps_left(self) -> int:
         """Results that the propagation in progress has still to yield; 0 if there is none."""
         return self._propagator.steps_left
-
-    def _span(self, objects: Sequence[int] | None, direction: Direction, start: int | None, stop: int | None) -> Span:
-        _check_choice("direction", direction, ("both", "forward", "backward"))
-        first, last = start or 0, len(self.frames) if stop is None else stop
-        if first >= last or first >= len(self.frames) or last <= 0:
-            raise SessionError(f"no frames from {first} up to {last}; frames are 0 to {len(self.frames) - 1}")
-        return Span(None if objects is None else frozenset(objects), direction, first, last)
 
     # ---- results ---------------------------------------------------------------------------------------------------
 
@@ -320,6 +307,25 @@ class Session:
             values[t] = self.label_image(t, np.int64).confidences.get(object_id, np.nan)
         return values
 
+    def next_to_prompt(self, object_id: int | None = None) -> int | None:
+        """The frame whose prompt would help the rest most: the one without a prompt whose result is least sure.
+
+        May be asked while a propagation runs, too. Frames without a result count as unsure; of these, in a stack the
+        one farthest from the prompts comes first, in a flow the first one.
+
+        Parameters
+        ----------
+        object_id
+            The object to prompt; ``None``: all that have a prompt, together.
+
+        Returns
+        -------
+        int or None
+            ``None`` if the object, or each of them, has a prompt on every frame. :class:`PromptError` if it has none.
+        """
+        with self._state.lock:
+            return next_to_prompt(self._state, object_id)
+
     def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
         """Label image ``(H, W)`` of a frame: 0 for background, else the object's number.
 
@@ -340,8 +346,3 @@ class Session:
             return paint_labels(self.frames.shape(frame), dtype, found)
         except OutputError as error:
             raise SessionError(str(error)) from error
-
-
-def _check_choice(name: str, value: str, choices: Sequence[str]) -> None:
-    if value not in choices:
-        raise OptionError(f"{name} must be one of {', '.join(choices)}; got {value!r}")

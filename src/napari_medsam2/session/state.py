@@ -6,13 +6,13 @@ Everything in here is shared between threads and is only touched under the state
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import PromptError
+from ..errors import PromptError, SessionError
 from ..geometry.window import Window
 from ..images.frames import FrameSource
 from ..memory_bank import MemoryBank
@@ -297,8 +297,14 @@ class SessionState:
         self._together = together
         return self._change
 
-    def take_results(self, results: Iterable[FrameResult]) -> None:
-        """Take in results that were not found here; they are stale. What was done so far can no longer be undone."""
+    def take_results(self, results: Sequence[FrameResult]) -> None:
+        """Take in results that were not found here; they are stale. What was done so far can no longer be undone.
+
+        :class:`SessionError` if one of them is not of these frames.
+        """
+        for result in results:
+            if not 0 <= result.frame < len(self.frames) or result.shape != self.frames.shape(result.frame):
+                raise SessionError(f"a result of frame {result.frame}, {result.shape}, is not of these images")
         for result in results:
             known = self._object(result.object_id)
             known.kept[result.frame] = Kept(result, 0, 0, None, None)  # without a window nothing is followed from it

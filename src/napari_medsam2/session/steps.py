@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import get_args
 
-from ..errors import PromptError
+from ..errors import PromptError, SessionError
 from ..types import Direction
+from .options import check_choice
 from .planning import Step, flow_steps, interleave, stack_steps
 from .rivals import Rivals
 from .state import ObjectState, SessionState
@@ -24,6 +26,17 @@ class Span:
     direction: Direction
     start: int
     stop: int
+
+
+def span_of(
+    n_frames: int, objects: Sequence[int] | None, direction: Direction, start: int | None, stop: int | None
+) -> Span:
+    """The span that was asked for; :class:`OptionError` or :class:`SessionError` if there is none like it."""
+    check_choice("direction", direction, get_args(Direction))
+    first, last = start or 0, n_frames if stop is None else stop
+    if first >= last or first >= n_frames or last <= 0:
+        raise SessionError(f"no frames from {first} up to {last}; frames are 0 to {n_frames - 1}")
+    return Span(None if objects is None else frozenset(objects), direction, first, last)
 
 
 @dataclass
