@@ -106,7 +106,11 @@ def test_the_bank_can_be_chosen_and_sampling_repeats():
     session.add(PointPrompt(0, 14, 15))
     list(session.propagate())
     *_, last = session.model.network.calls.segmented
-    assert [recall.weight for recall in last.recalls] == pytest.approx([4.0, 0.25, 0.25, 0.25, 0.25])
+    assert [recall.weight for recall in last.recalls] == [1.0] * 5
+    session.add(PointPrompt(2, 24, 33))
+    list(session.propagate())
+    *_, last = session.model.network.calls.segmented
+    assert [recall.weight for recall in last.recalls] == pytest.approx([2.0, 2.0, 1 / 3, 1 / 3, 1 / 3])
 
     def weights(seed):
         session = flow_session(seed=seed)
