@@ -1,4 +1,5 @@
-"""What others taught networks, kept as it was: encoders that only infer, batch normalisation folded away.
+"""What others taught networks with photographs, kept as it was: they only infer, batch normalisation folded away.
 
-`efficientnet` tells photographs apart; `mobile_sam` composes `tiny_vit` with the prompts and the decoder of `sam2`.
+`efficientnet` tells photographs apart; `mobile_sam` composes `tiny_vit` with the prompts and the decoder of `sam2`, and
+outlines what is on them. NOTICE says whose they are.
 """
