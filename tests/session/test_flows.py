@@ -106,7 +106,7 @@ def test_the_bank_can_be_chosen_and_sampling_repeats():
     session.add(PointPrompt(0, 14, 15))
     list(session.propagate())
     *_, last = session.model.network.calls.segmented
-    assert [recall.weight for recall in last.recalls] == [1.0] * 5
+    assert [recall.weight for recall in last.recalls] == pytest.approx([4.0, *[0.25] * 4])
     session.add(PointPrompt(2, 24, 33))
     list(session.propagate())
     *_, last = session.model.network.calls.segmented

@@ -25,7 +25,7 @@ class FinerBlobs(BlobNetwork):
         super().__init__(64)
         self.seen: list[int] = []
 
-    def encode_image(self, image, mode="stack"):
+    def encode_image(self, image, mode="stack", *, fine=None):
         self.image_size = image.shape[-1]
         return super().encode_image(image, mode)
 

@@ -47,10 +47,10 @@ class Desk:
         self.model = blob_model()
         network, encode = self.model.network, self.model.network.encode_image
 
-        def gated(image, mode="stack"):
+        def gated(image, mode="stack", *, fine=None):
             self.at_gate.release()
             assert self.gate.acquire(timeout=10)
-            return encode(image, mode)
+            return encode(image, mode, fine=fine)
 
         network.encode_image = gated
         return self.model

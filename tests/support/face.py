@@ -129,9 +129,9 @@ def blob_engine(on_event, pace: Pace):
         model = blob_model()
         encode = model.network.encode_image
 
-        def paced(image, mode="stack"):
+        def paced(image, mode="stack", *, fine=None):
             pace.take()
-            return encode(image, mode)
+            return encode(image, mode, fine=fine)
 
         model.network.encode_image = paced
         return model

@@ -64,7 +64,7 @@ class BlobNetwork(SegmentationNetwork):
         self.calls = Calls()
         self.fail_next: list[Exception] = []
 
-    def encode_image(self, image: Tensor, mode: Mode = "stack") -> ImageFeatures:
+    def encode_image(self, image: Tensor, mode: Mode = "stack", *, fine: Tensor | None = None) -> ImageFeatures:
         if self.fail_next:
             raise self.fail_next.pop(0)
         assert image.shape == (1, 3, self.image_size, self.image_size)

@@ -50,11 +50,11 @@ def on_a_full_gpu(gpu):
         model = load_model("micro", device=device, on_notice=on_notice)
         encode, seen = model.network.encode_image, []
 
-        def fills_up(image, mode="stack"):
+        def fills_up(image, mode="stack", *, fine=None):
             seen.append(1)
             if len(seen) == 5:
                 gpu.capacity = 0
-            return encode(image, mode)
+            return encode(image, mode, fine=fine)
 
         model.network.encode_image = fills_up
         return model

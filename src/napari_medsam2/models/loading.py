@@ -137,7 +137,8 @@ def _build(
 
         if precision == "bfloat16":
             raise ModelError(f"{path.name} is a micro network, which runs in float32 only; leave the precision away")
-        sizes = micro_config(path, settings or {})
+        components = weights.get("prior.lite_components.directions")
+        sizes = micro_config(path, settings or {"prior_dim": 0 if components is None else len(components)})
         sizes = replace(sizes, image_size=image_size) if image_size else sizes
         with settings_in_words(path):
             network = MicroNetwork(sizes)

@@ -239,14 +239,24 @@ class SegmentationNetwork(nn.Module, ABC):
     box_detail: float = 1.0
     #: Whether a box around what was found after clicks makes that better, in a window.
     boxes_clicked: bool = False
+    #: Side at which a frame with prompts is also shown to the image encoder; ``None``: it is not.
+    fine_size: int | None = None
     #: Whether the network has a use for the neighbouring slice: ``neighbour_mask`` and ``neighbour_image``.
     uses_neighbour: bool = False
     #: Run the session's methods in this precision where that is safe; ``None``: in that of the weights.
     autocast: torch.dtype | None = None
 
     @abstractmethod
-    def encode_image(self, image: Tensor, mode: Mode = "stack") -> ImageFeatures:
-        """Encode one network input, float32 ``[1, 3, S, S]`` in 0..1 (the network normalises it itself)."""
+    def encode_image(self, image: Tensor, mode: Mode = "stack", *, fine: Tensor | None = None) -> ImageFeatures:
+        """Encode one network input, float32 ``[1, 3, S, S]`` in 0..1 (the network normalises it itself).
+
+        Parameters
+        ----------
+        mode
+            Of the sequence that it is from.
+        fine
+            The same at :attr:`fine_size` pixels a side, where the frame has prompts and the network asks for that.
+        """
 
     @abstractmethod
     def segment(

@@ -18,7 +18,7 @@ class Strategy(Enum):
     FOLLOW = "follow"
     #: Stacks: on the whole frame; where the object is too small to be drawn there, in a window that follows it.
     CLOSE_UP = "close-up"
-    #: Flows: on the whole frame or, where things are small, in tiles; then closely where all is in one place.
+    #: Flows: as TILES; what is alone on a large frame is then drawn more finely.
     SEARCH = "search"
     #: Flows: on the whole frame or, where things are too small to be drawn there, in tiles.
     TILES = "tiles"
@@ -41,8 +41,9 @@ def choose_strategy(mode: Mode, region: bool | None) -> Strategy:
     Parameters
     ----------
     region
-        True: objects are shown at the scale that the network was trained on. ``None``: whole frames, and windows or
-        tiles only where an object is too small to be drawn. False: whole frames.
+        True: in a stack, objects are shown at the scale that the network was trained on; in a flow they are looked at
+        more closely on large frames. ``None``: whole frames, and windows or tiles only where an object is too small to
+        be drawn. False: whole frames.
     """
     if region is False:
         return Strategy.WHOLE_FRAME

@@ -102,7 +102,7 @@ class TileFinder(Finder):
 
 
 class SearchFinder(TileFinder):
-    """Finds as a :class:`TileFinder`, and looks closely where all that was found is in one place.
+    """Finds as a :class:`TileFinder`, and draws more finely what is alone on a frame that is large.
 
     Parameters
     ----------
@@ -121,27 +121,37 @@ class SearchFinder(TileFinder):
     def find(self, task: FrameTask) -> Found:
         """Where all is in one place on a frame with prompts, tiles are left out on the others.
 
-        They are for crowds, and what is alone is found as well at a look at the whole frame.
+        They are for crowds, and cost a frame's work each.
         """
-        found, side = self.find_everywhere(task)
-        if side is None:
-            return self._closer_look(task, found, max(self.frames.shape(task.frame)))
-        closer = self._closer_look(task, found, side)
-        return closer if closer is not found and task.prompts else replace(closer, tile=side)
+        found = super().find(task)
+        shape = self.frames.shape(task.frame)
+        if found.tile is None:
+            large = max(shape) >= self.closer.detail * self.predictor.size
+            return self._drawn_finely(task, found, shape) if large else found
+        window = self._closer_window(task, found, shape)
+        alone = bool(task.prompts) and window is not None and window.size_y <= found.tile
+        return self.find_in(task, window) if alone and window is not None else found
 
-    def _closer_look(self, task: FrameTask, found: Found, side: int) -> Found:
-        """Look again at the part of the frame where the object is, if that is much less than what was seen at once.
+    def _drawn_finely(self, task: FrameTask, found: Found, shape: tuple[int, int]) -> Found:
+        """The same with the mask of a look at that part of the frame where the object is, if that is a small part.
 
-        Unrelated images show an object at any size; seen from as near as it was remembered, it looks more alike.
+        What is remembered is the look at the whole: the next frame is seen like that, too. On a frame without prompts
+        the closer look only counts where it is as sure, which the check against the template makes comparable.
         """
-        options = self.closer
+        window = self._closer_window(task, found, shape)
+        if window is None or window.size_y > self.closer.closer_share * max(shape) or task.prompts.mask is not None:
+            return found
+        closer = self.find_in(task, window)
+        if not task.prompts and closer.prediction.answer.confidence < found.prediction.answer.confidence:
+            return found
+        summary = replace(closer.prediction, features=found.prediction.features)
+        return replace(found, logits=closer.logits, mask=closer.mask, apart=closer.apart, whole=summary)
+
+    def _closer_window(self, task: FrameTask, found: Found, shape: tuple[int, int]) -> Window | None:
+        """The window around all that was prompted and found; ``None`` where that is nothing."""
         mask = found.mask if task.prompts.mask is None else task.prompts.mask
         box = extent_of_prompts(task.prompts, mask) if mask.any() else None
-        if box is None:
-            return found
-        shape = self.frames.shape(task.frame)
-        window = window_around(box, shape, options.closer_scale, options)
-        return self.find_in(task, window) if window.size_y < options.closer_share * side else found
+        return None if box is None else window_around(box, shape, self.closer.closer_scale, self.closer)
 
 
 def _summary(

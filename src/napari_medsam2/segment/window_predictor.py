@@ -94,7 +94,7 @@ class WindowPredictor:
         self.frames = frames
         self.contrast = contrast
         self.options = options
-        self.cache: BoundedCache[tuple[int, Window, int], ImageFeatures] = BoundedCache(cache_bytes)
+        self.cache: BoundedCache[tuple[int, Window, int, int | None], ImageFeatures] = BoundedCache(cache_bytes)
         self._cache_bytes = cache_bytes
         #: Side of the network's input, in pixels.
         self.size = options.strategy.input_size(model.network)
@@ -139,7 +139,9 @@ class WindowPredictor:
         recalls
             What is remembered; ``None`` for what the task's bank picks up for this window.
         """
-        features = self.features(task.frame, window)
+        clicked = self.options.mode == "flow" and task.prompts.positive
+        asks = bool(task.prompts.boxes or clicked) and task.prompts.mask is None
+        features = self._features(task.frame, window, self.size, prompted=asks)
         if recalls is None:
             recalls = self.recalls(task, features)
         answer = self._answer(task, window, features, self.size, recalls)
@@ -147,13 +149,13 @@ class WindowPredictor:
         if detail > 1 and task.prompts.boxes and task.prompts.mask is None:
             finer = int(detail * self.size)
             # Without memory, which holds frames as they are seen at the usual size.
-            closely = self._answer(task, window, self._features(task.frame, window, finer), finer, ())
+            closely = self._answer(task, window, self._features(task.frame, window, finer, prompted=asks), finer, ())
             answer = _mean(answer, closely)
         return WindowPrediction(task.frame, window, features, answer, len(recalls))
 
     def features(self, frame: int, window: Window) -> ImageFeatures:
         """Image features of a window, kept while there is room."""
-        return self._features(frame, window, self.size)
+        return self._features(frame, window, self.size, prompted=False)
 
     def recalls(self, task: FrameTask, features: ImageFeatures) -> list[Recall]:
         """The memories that the task's bank picks up for these image features."""
@@ -210,13 +212,16 @@ class WindowPredictor:
             n_frames=len(self.frames),
         )
 
-    def _features(self, frame: int, window: Window, size: int) -> ImageFeatures:
-        encode = partial(self._encode, frame, window, size)
-        return self.cache.get((frame, window, size), encode).to(self.model.device)
+    def _features(self, frame: int, window: Window, size: int, *, prompted: bool) -> ImageFeatures:
+        fine = self.model.network.fine_size if prompted else None
+        encode = partial(self._encode, frame, window, size, fine)
+        return self.cache.get((frame, window, size, fine), encode).to(self.model.device)
 
-    def _encode(self, frame: int, window: Window, size: int) -> ImageFeatures:
-        image = crop(self._prepared(frame), window, size)
-        return self.model.network.encode_image(image.to(self.model.device), self.options.mode)
+    def _encode(self, frame: int, window: Window, size: int, fine_size: int | None) -> ImageFeatures:
+        device, prepared = self.model.device, self._prepared(frame)
+        image = crop(prepared, window, size).to(device)
+        fine = None if fine_size is None else crop(prepared, window, fine_size).to(device)
+        return self.model.network.encode_image(image, self.options.mode, fine=fine)
 
     def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
         """The frame in 0..1; the latest few are kept, because objects take their windows from them in turn."""

@@ -38,8 +38,10 @@ class RegionOptions:
     closer_scale
         Side of the window over the longer side of the object's box, for the closer look in a flow.
     closer_share
-        There is no closer look if it would show more than this share of what one look showed: of the frame's longer
-        side, or of a tile.
+        There is no closer look if it would show more than this share of the frame's longer side.
+    detail
+        There is no closer look on frames less than this many times as large as the network's input: of those the look
+        at the whole shows most that there is.
     minimum
         Shortest side in data pixels.
     largest
@@ -64,7 +66,8 @@ class RegionOptions:
     click_limit: float = 2.2
     boxed_scale: float = 1.6
     closer_scale: float = 1.6
-    closer_share: float = 0.8
+    closer_share: float = 0.5
+    detail: float = 2.5
     minimum: float = 20.0
     largest: float = 1.25
     click_sides: tuple[float, ...] = (0.9, 0.65, 0.48, 0.35, 0.26, 0.19, 0.14, 0.1)

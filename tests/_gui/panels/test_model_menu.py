@@ -252,9 +252,9 @@ def test_a_wrong_file_keeps_the_model_that_is_in_use_and_its_run(viewer, docks, 
         model = blob_model()
         encode = model.network.encode_image
 
-        def after_the_choice(image, mode="stack"):
+        def after_the_choice(image, mode="stack", *, fine=None):
             assert go_on.wait(5)
-            return encode(image, mode)
+            return encode(image, mode, fine=fine)
 
         model.network.encode_image = after_the_choice
         return model

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from napari_medsam2.models.loading import load_model
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.network.pretrained.efficientnet import STAGES
+from napari_medsam2.network.pretrained.mobile_sam import MobileSam
 
 TOOL = Path(__file__).parents[3] / "tools" / "graft_prior.py"
 
@@ -45,18 +46,21 @@ def published(tmp_path: Path) -> Path:
 
 def test_batch_normalisation_is_folded_in_and_the_file_names_no_place(published: Path, tmp_path: Path) -> None:
     tool = runpy.run_path(str(TOOL))
-    tool["main"].__globals__.update(PHOTOGRAPHS=("coins",), VIEWS=2)
+    sam = MobileSam().eval().requires_grad_(False)
+    tool["main"].__globals__.update(PHOTOGRAPHS=("coins",), VIEWS=1, read_mobile_sam=lambda _: sam)
     out = tmp_path / "out.safetensors"
-    assert tool["main"]([str(out), str(published)]) == 0
+    assert tool["main"]([str(out), str(published), "mobile_sam.pt"]) == 0
+    assert out.stat().st_size <= 14e6
     network = load_model(out, device="cpu").network
     assert isinstance(network, MicroNetwork) and network.prior is not None and network.config.prior_dim == 96
-    assert network.prior.directions.abs().max() > 0
+    assert network.prior.lite_components.directions.abs().max() > 0
+    assert network.prior.sam_components.directions.abs().max() > 0
 
     state, image = torch.load(published, weights_only=True), torch.rand(1, 3, 32, 32)
     given = F.pad((image * 255 - 127) / 128, (0, 1, 0, 1))
     norm = [state[f"_bn0.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
     expected = F.batch_norm(F.conv2d(given, state["_conv_stem.weight"], stride=2), *norm, eps=1e-3)
-    folded = tool["read_prior"](published).network.stem(given)
+    folded = tool["read_lite"](published).stem(given)
     torch.testing.assert_close(folded, expected, atol=1e-4, rtol=1e-4)
 
     with safe_open(out, "pt") as file:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -10,9 +12,8 @@ from napari_medsam2.errors import ConfigError
 from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.memory import MicroMemory
 from napari_medsam2.network.micro.network import MicroNetwork
-from napari_medsam2.network.micro.prior import PriorEncoder
+from napari_medsam2.network.micro.prior import SAM_SIZE
 from napari_medsam2.network.micro.prompt_maps import prompt_maps
-from napari_medsam2.network.pretrained.efficientnet import CHANNELS
 from napari_medsam2.training.config import TrainConfig
 from napari_medsam2.training.learning.learners import MicroLearner
 
@@ -24,7 +25,8 @@ def network() -> MicroNetwork:
     torch.manual_seed(0)
     made = MicroNetwork(SMALL).eval().requires_grad_(False)
     assert made.prior is not None
-    made.prior.directions.copy_(torch.linalg.qr(torch.randn(CHANNELS, 12)).Q.T)
+    for components in (made.prior.lite_components, made.prior.sam_components):
+        components.directions.copy_(torch.linalg.qr(torch.randn(*reversed(components.directions.shape))).Q.T)
     return made
 
 
@@ -40,15 +42,16 @@ def striped(row: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_its_features_are_at_a_quarter_of_the_size_with_mean_square_one(network: MicroNetwork) -> None:
     assert network.prior is not None
-    features = network.prior(striped(8)[0])
-    assert features.shape == (1, 12, 16, 16)
-    assert torch.allclose(features.square().mean(1), torch.ones(1, 16, 16), atol=0.05)
+    features, embedding = network.prior(striped(8)[0], striped(8)[0])
+    assert features.shape == (1, 24, 16, 16) and embedding.shape == (1, 256, SAM_SIZE // 16, SAM_SIZE // 16)
+    for one in features.split(12, 1):
+        assert torch.allclose(one.square().mean(1), torch.ones(1, 16, 16), atol=0.05)
 
 
 @pytest.mark.parametrize("side", [32, 80, 112])
 def test_any_input_that_the_network_takes_can_be_encoded(network: MicroNetwork, side: int) -> None:
     features, _ = network.encode(torch.rand(1, 3, side, side), "flow")
-    assert features.prior.shape == (1, 13, side // 4, side // 4) and features.match.shape[-1] == side // 4
+    assert features.prior.shape == (1, 25, side // 4, side // 4) and features.match.shape[-1] == side // 4
 
 
 def test_stacks_are_segmented_as_without_it(network: MicroNetwork) -> None:
@@ -69,7 +72,7 @@ def test_in_flows_it_finds_what_the_own_features_cannot_tell(network: MicroNetwo
     (image, mask), (other, there) = striped(4), striped(36)
     features, _ = network.encode(image, "flow")
     now, _ = network.encode(other, "flow")
-    blind = [type(f)(f.s2, f.s4, f.s8, torch.ones_like(f.match), f.grey, f.prior) for f in (features, now)]
+    blind = [replace(f, match=torch.ones_like(f.match)) for f in (features, now)]
     score = network.memory.ridge(blind[1], network.memory.remember(blind[0], mask), torch.ones(1, 1))
     where = F.avg_pool2d(there, 4)
     assert score[where == 1].mean() > score[where == 0].mean() + 0.05
@@ -77,7 +80,7 @@ def test_in_flows_it_finds_what_the_own_features_cannot_tell(network: MicroNetwo
 
 def test_memories_of_both_kinds_are_joined_by_their_entries(network: MicroNetwork) -> None:
     image, mask = striped(8)
-    for mode, size in (("flow", 13), ("stack", 0)):
+    for mode, size in (("flow", 25), ("stack", 0)):
         features, _ = network.encode(image, mode)
         one = network.memory.remember(features, mask)
         assert MicroMemory.cat([one, one]).prior_gram.shape == (1, 2, size, size)
@@ -93,19 +96,3 @@ def test_training_leaves_it_as_it_is(network: MicroNetwork) -> None:
 def test_no_network_has_fewer_components_than_none() -> None:
     with pytest.raises(ConfigError, match="prior_dim of the micro network"):
         MicroConfig(prior_dim=-1)
-
-
-def test_its_edges_are_padded_as_tensorflow_does() -> None:
-    """Whose weights they are: on an even side a stride of two pads on the right and below only."""
-    encoder = PriorEncoder(4)
-    with torch.no_grad():
-        encoder.network.stem.weight.zero_()
-        encoder.network.stem.weight[0, 0, 0, 0] = 1  # the upper left of the kernel
-        encoder.network.stem.bias.zero_()
-    seen: list[torch.Tensor] = []
-    encoder.network.stages[0].register_forward_pre_hook(lambda _module, given: seen.append(given[0]))
-    image = torch.zeros(1, 3, 64, 64)
-    image[0, 0, 10, 20] = 1
-    encoder.stacked(image)
-    lit = (seen[0][0, 0] > 0).nonzero().tolist()
-    assert seen[0].shape[-2:] == (32, 32) and lit == [[5, 10]]

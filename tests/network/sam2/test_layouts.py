@@ -54,7 +54,7 @@ def _reference(entry: ModelEntry, weights: dict[str, Tensor]) -> SegmentationNet
     """What the table says, built without reading a file."""
     network: SegmentationNetwork
     if entry.bundled:
-        network = MicroNetwork(MicroConfig())
+        network = MicroNetwork(MicroConfig(prior_dim=96))
     else:
         behaviour = BEHAVIOURS[entry.behaviour]
         network = empty_sam2(replace(layout(entry.architecture), image_size=_SIZE, behaviour=behaviour))

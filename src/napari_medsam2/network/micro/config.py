@@ -24,7 +24,7 @@ class MicroConfig:
     heads, head_dim
         Of the cosine attention to memory.
     prior_dim
-        Components of the features that photographs taught, for flows; 0: the network has none.
+        Components of the features of each of two pretrained networks, for flows; 0: the network has neither.
 
     Raises
     ------

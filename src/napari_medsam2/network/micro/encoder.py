@@ -14,7 +14,8 @@ from .blocks import GlobalAttention, ResidualBlock, down, up
 @dataclass(frozen=True)
 class MicroFeatures:
     """Image features of a batch: ``s2``, ``s4``, ``s8`` maps, ``match`` ``[B, match_dim + 1, H/4, W/4]``, the grey
-    values ``[B, 1, H/2, W/2]``, and ``prior`` ``[B, prior_dim + 1, H/4, W/4]``, which has no channels where unused."""
+    values ``[B, 1, H/2, W/2]``; and of pretrained networks, without channels where unused, ``prior``
+    ``[B, 2 * prior_dim + 1, H/4, W/4]`` for matching and ``embedding`` ``[B, C, h, w]`` for outlines."""
 
     s2: Tensor
     s4: Tensor
@@ -22,6 +23,7 @@ class MicroFeatures:
     match: Tensor
     grey: Tensor
     prior: Tensor
+    embedding: Tensor
 
 
 def grey_of(image: Tensor) -> Tensor:

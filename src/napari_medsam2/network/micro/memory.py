@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -16,9 +16,9 @@ from .config import MicroConfig
 from .encoder import MicroFeatures
 
 #: Of the regression on the pretrained features: what keeps it from following chance.
-PRIOR_RIDGE = 0.02
+PRIOR_RIDGE = 0.01
 #: How much what they say counts beside what the own features say.
-PRIOR_SHARE = 0.5
+PRIOR_SHARE = 0.8
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,11 @@ class MicroMemory:
     coarse_values: Tensor
     prior_gram: Tensor
     prior_corr: Tensor
+
+    @staticmethod
+    def of(tokens: Mapping[str, Tensor]) -> MicroMemory:
+        """The entry among the tokens of a memory, which may hold more."""
+        return MicroMemory(**{field.name: tokens[field.name] for field in fields(MicroMemory)})
 
     @staticmethod
     def cat(memories: Sequence[MicroMemory]) -> MicroMemory:
@@ -65,11 +70,18 @@ class MemoryReader(nn.Module):
         self.closeness = nn.Parameter(torch.linspace(0.0, 3.0, config.heads))
         self.log_ridge = nn.Parameter(torch.tensor(math.log(0.02)))
 
-    def remember(self, features: MicroFeatures, mask: Tensor) -> MicroMemory:
-        """Remember a batch of frames with their masks, probabilities ``[B, 1, S, S]``; one entry each."""
+    def remember(self, features: MicroFeatures, mask: Tensor, known: Tensor | None = None) -> MicroMemory:
+        """Remember a batch of frames with their masks, probabilities ``[B, 1, S, S]``; one entry each.
+
+        Parameters
+        ----------
+        known
+            How far the regression is to believe the mask, 0..1, of its shape; ``None``: everywhere.
+        """
         b = mask.shape[0]
         y = pooled(mask, features.match).flatten(1)  # [B, P]
-        moments = [moment[:, None] for x in (features.match, features.prior) for moment in _moments(x, y)]
+        share = torch.ones_like(y) if known is None else pooled(known, features.match).flatten(1)
+        moments = [moment[:, None] for x in (features.match, features.prior) for moment in _moments(x, y, share)]
         mask8 = pooled(mask, features.s8)
         key = self.key(features.s8)
         value = self.value(torch.cat([features.s8, mask8], 1))
@@ -88,13 +100,25 @@ class MemoryReader(nn.Module):
     def ridge(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor) -> Tensor:
         """Score of each pixel by the ridge regression over all entries, ``[B, 1, H/4, W/4]``, about -1..1.
 
-        Where there are pretrained features, it is the mean of what they say and what the own ones say.
+        Where there are pretrained features, it is a mean of what they say and what the own ones say.
         """
         own = _ridge(features.match, memory.gram, memory.corr, weights, self.log_ridge.exp())
         if not features.prior.shape[1]:
             return own
         prior = _ridge(features.prior, memory.prior_gram, memory.prior_corr, weights, PRIOR_RIDGE)
         return (1 - PRIOR_SHARE) * own + PRIOR_SHARE * prior
+
+    def own_score(self, match: Tensor, shown: Tensor, mask: Tensor) -> Tensor:
+        """Score ``[B, 1, H, W]`` of matching features ``[B, D, H, W]`` by the regression on one frame alone.
+
+        Parameters
+        ----------
+        shown, mask
+            That frame's matching features ``[1, D, H, W]`` and its mask ``[1, 1, S, S]`` in 0..1.
+        """
+        y = pooled(mask, shown).flatten(1)
+        gram, corr = _moments(shown, y, torch.ones_like(y))
+        return _ridge(match, gram[:, None], corr[:, None], mask.new_ones(1, 1), self.log_ridge.exp())
 
     def attend(self, features: MicroFeatures, memory: MicroMemory, weights: Tensor, mode: Mode) -> Tensor:
         """Carry values to where the current frame looks alike, ``[B, heads * (1 + head_dim), H/8, W/8]``.
@@ -129,16 +153,17 @@ class MemoryReader(nn.Module):
         return read if mode == "stack" else up(read)
 
 
-def _moments(features: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+def _moments(features: Tensor, mask: Tensor, known: Tensor) -> tuple[Tensor, Tensor]:
     """Second moments ``[B, D, D]`` of features ``[B, D, H, W]``, and how they go with a mask ``[B, N]``: ``[B, D]``.
 
-    Half of the weight is spread evenly over the pixels, the other half given to inside and outside alike.
+    Half of the weight is spread evenly over the pixels, the other half given to inside and outside alike; then each
+    pixel counts as far as its mask is ``known``, ``[B, N]``.
     """
     x = features.flatten(2)
-    pixels = mask.shape[1]
-    inside, outside = mask.sum(1, keepdim=True), (1 - mask).sum(1, keepdim=True)
-    balanced = 0.5 * mask / inside.clamp(min=1.0) + 0.5 * (1 - mask) / outside.clamp(min=1.0)
-    weight = 0.5 * balanced + 0.5 / pixels
+    within, without = mask * known, (1 - mask) * known
+    inside, outside = within.sum(1, keepdim=True), without.sum(1, keepdim=True)
+    balanced = 0.5 * within / inside.clamp(min=1.0) + 0.5 * without / outside.clamp(min=1.0)
+    weight = 0.5 * balanced + 0.5 * known / known.sum(1, keepdim=True)
     xw = x * weight[:, None]
     return xw @ x.transpose(1, 2), (xw * (2 * mask - 1)[:, None]).sum(2)
 

@@ -1,7 +1,7 @@
 """The bundled network: a small convolutional relative of SAM 2 that reads its memory by explicit matching.
 
 The roles are SAM 2's (image encoder, memory read, mask decoder with prompts, memory encoder); the parts are chosen for
-learning fast from synthetic data alone and for running on one CPU core. Memory is read in two ways, both weighted per
+learning fast from synthetic data and for running on one CPU core. Memory is read in two ways, both weighted per
 entry: a ridge regression from pixel features to the remembered masks, solved in closed form from per-entry moments
 (the idea of closed-form few-shot heads, Bertinetto et al. 2019, arXiv 1805.08136), and a cosine attention that carries
 remembered masks and features to pixels that look alike (Oh et al. 2019, arXiv 1904.00607).
@@ -10,6 +10,7 @@ remembered masks and features to pixels that look alike (Oh et al. 2019, arXiv 1
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 import torch.nn.functional as F
@@ -29,13 +30,17 @@ from ..interface import (
     SegmentationNetwork,
 )
 from .adaptation import adapt_decoder
+from .back_check import as_template, found_again
 from .config import MicroConfig
 from .decoder import CoarseAnswer, MaskDecoder
 from .encoder import MicroFeatures, Trunk, grey_of, local_contrast
 from .memory import MemoryReader, MicroMemory
-from .prior import PriorEncoder
+from .outline import Outliner, without_additions
+from .prior import SAM_SIZE, PriorEncoder
 from .prompt_maps import draw_neighbour_image, prompt_maps
 
+#: How far an answer to boxes is known beside them, where other things of the kind may lie.
+UNBOXED = 0.1
 #: Mask logits, predicted IoU logit, objectness logit, ridge score and carried masks; see :meth:`MicroNetwork.decode`.
 Answer = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -60,14 +65,20 @@ class MicroNetwork(SegmentationNetwork):
         self.match = nn.Conv2d(w4 + 3, config.match_dim, 1)
         self.memory = MemoryReader(config)
         self.decoder = MaskDecoder(config)
-        #: What photographs taught; heard in flows alone.
+        #: What photographs taught: heard in flows, and asked for outlines where there are prompts.
         self.prior = PriorEncoder(config.prior_dim) if config.prior_dim else None
+        self.fine_size = SAM_SIZE if self.prior is not None else None
+        #: MobileSAM has seen more closely already.
+        self.box_detail = 1.0 if self.prior is not None else self.box_detail
 
     # ---- batched parts
 
-    def encode(self, image: Tensor, mode: Mode = "stack") -> tuple[MicroFeatures, Tensor]:
-        """Encode images ``[B, 3, S, S]`` in 0..1; also returns image descriptors ``[B, D]`` of unit length."""
-        prior = self._prior_of(image, mode)
+    def encode(self, image: Tensor, mode: Mode = "stack", fine: Tensor | None = None) -> tuple[MicroFeatures, Tensor]:
+        """Encode images ``[B, 3, S, S]`` in 0..1; also returns image descriptors ``[B, D]`` of unit length.
+
+        ``fine`` shows the same at any size, for outlines; ``None``: there are no prompts.
+        """
+        prior, embedding = self._pretrained(image, mode, fine)
         local, grey = local_contrast(image), grey_of(image)
         image = (image - 0.5) / 0.25
         f2, f4, f8 = self.trunk(torch.cat([image, local], 1))
@@ -77,14 +88,21 @@ class MicroNetwork(SegmentationNetwork):
         # Which images are alike is asked where matching is done; the coarsest features are the same for all images.
         moments = torch.cat([match.mean((2, 3)), match.std((2, 3))], 1)
         match = torch.cat([match, torch.ones_like(match[:, :1])], 1)
-        return MicroFeatures(f2, f4, f8, match, grey, prior), F.normalize(moments, dim=1)
+        return MicroFeatures(f2, f4, f8, match, grey, prior, embedding), F.normalize(moments, dim=1)
 
-    def _prior_of(self, image: Tensor, mode: Mode) -> Tensor:
-        """Pretrained features of images and a constant one; without channels in a stack, which does not use them."""
-        if self.prior is None or mode == "stack":
-            return image[:, :0, ::4, ::4]
-        prior = self.prior(image)
-        return torch.cat([prior, torch.ones_like(prior[:, :1])], 1)
+    def _pretrained(self, image: Tensor, mode: Mode, fine: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Pretrained features and a constant one, and the embedding for outlines; without channels where unused.
+
+        Stacks do without the features, and frames of stacks that have no prompts without the embedding.
+        """
+        unused = image[:, :0, ::4, ::4]
+        if self.prior is None or (mode == "stack" and fine is None):
+            return unused, unused
+        fine = image if fine is None else fine
+        if mode == "stack":
+            return unused, self.prior.embedding(fine)
+        prior, embedding = self.prior(image, fine)
+        return torch.cat([prior, torch.ones_like(prior[:, :1])], 1), embedding
 
     def decode(
         self,
@@ -137,8 +155,8 @@ class MicroNetwork(SegmentationNetwork):
 
     # ---- the session's interface
 
-    def encode_image(self, image: Tensor, mode: Mode = "stack") -> ImageFeatures:
-        features, descriptor = self.encode(image, mode)
+    def encode_image(self, image: Tensor, mode: Mode = "stack", *, fine: Tensor | None = None) -> ImageFeatures:
+        features, descriptor = self.encode(image, mode, fine)
         return ImageFeatures(tuple(vars(features).values()), descriptor[0].float().cpu())
 
     def segment(
@@ -165,16 +183,28 @@ class MicroNetwork(SegmentationNetwork):
         memory = weights = None
         spatial = [r for r in recalls if r.spatial]
         if spatial:
-            memory = MicroMemory.cat([MicroMemory(**r.memory.tokens) for r in spatial])
+            memory = MicroMemory.cat([MicroMemory.of(r.memory.tokens) for r in spatial])
             weights = own.s2.new_tensor([[r.weight for r in spatial]])
         adaptation = Adaptation.mean([r.adaptation for r in recalls if r.adaptation is not None])
         answer = self.decode(own, maps, memory, weights, mode, adaptation)
         if prompts is not None:
             answer = self.look_again(own, maps, answer, memory, weights, mode)
+        outline = None if prompts is None else self._outline(own, prompts, maps, answer[0], mode)
+        if outline is not None:
+            # In a stack what is remembered is to stay as tight as the slices that follow are drawn: half is the own.
+            answer = ((outline + answer[0]) / 2 if mode == "stack" else outline, *answer[1:])
         if prompts is not None and mode == "flow":
             answer = self._look_for_more(own, prompts, answer, memory, weights)
+            if outline is not None and len(prompts.boxes):
+                answer = (without_additions(answer[0], outline, maps[:, 2:3] > 0), *answer[1:])
         logits, iou, objectness, _, _ = answer
         quality, there = float(iou.sigmoid()), float(objectness.sigmoid())
+        if outline is not None:
+            threshold = self.box_threshold / 2 if mode == "stack" else 0.0
+            return Prediction(logits.float(), quality, there, threshold=threshold)
+        if prompts is None and mode == "flow":
+            again = found_again(self.memory, own, _enlarged(logits).sigmoid(), [r.memory.tokens for r in spatial])
+            quality = quality if again is None else (quality * again) ** 0.5
         in_boxes = None if mode == "stack" else self.box_threshold
         return Prediction(
             logits.float(), quality, there, threshold=self._threshold(prompts, mode), threshold_in_boxes=in_boxes
@@ -198,20 +228,40 @@ class MicroNetwork(SegmentationNetwork):
         memory: MicroMemory | None,
         weights: Tensor | None,
         mode: Mode,
+        *,
+        known: Tensor | None = None,
     ) -> Answer:
         """Segment again with the first answer remembered: what looks like its inside, and what like its outside?
 
         It brings masks to edges and gives a click its extent. Parameters and result are those of :meth:`decode`, with
-        the first look's answer.
+        the first look's answer, and how far that is ``known`` ``[B, 1, S/2, S/2]``, ``None`` for everywhere.
         """
-        logits = answer[0]
-        size = 2 * logits.shape[-1]
-        first = F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False).sigmoid().detach()
-        seen = self.memory.remember(features, first)
-        one = logits.new_ones(len(logits), 1)
+        first = _enlarged(answer[0]).sigmoid().detach()
+        seen = self.memory.remember(features, first, known)
+        one = first.new_ones(len(first), 1)
         memory = seen if memory is None else MicroMemory.cat([memory, seen])
         weights = one if weights is None else torch.cat([weights, one], 1)
         return self.decode(features, maps, memory, weights, mode)
+
+    def _outline(
+        self, features: MicroFeatures, prompts: PromptTensors, maps: Tensor, like: Tensor, mode: Mode
+    ) -> Tensor | None:
+        """Logits as ``like``, the own answer, of what is prompted as MobileSAM outlines it; ``None`` if it isn't asked.
+
+        It is not for clicks that correct a mask: what they mean depends on that mask; nor for clicks in a stack, where
+        the network's own answer tells better how far the object goes.
+        """
+        asked = len(prompts.boxes) or (mode == "flow" and bool(prompts.point_labels.any()))
+        if self.prior is None or not features.embedding.shape[1] or prompts.correcting is not None or not asked:
+            return None
+        if not len(prompts.boxes):
+            # What a click means is better known by the own features alone, and by all that looks like it.
+            blind = replace(features, prior=features.prior[:, :0])
+            first = self.look_again(blind, maps, self.decode(blind, maps, None, None, mode), None, None, mode)
+            like = self._look_for_more(blind, prompts, first, None, None)[0]
+        outliner = Outliner(self.prior.sam, features.embedding, 2 * features.s2.shape[-1])
+        outline = outliner.around(prompts, like)
+        return F.interpolate(outline, like.shape[-2:], mode="bilinear", align_corners=False)
 
     def _look_for_more(
         self,
@@ -229,9 +279,14 @@ class MicroNetwork(SegmentationNetwork):
         side = answer[0].shape[-1]
         device = answer[0].device
         free = prompt_maps(None, None, mode="flow", side=side, device=device)
+        boxes = prompt_maps(prompts, None, mode="flow", side=side, device=device)[:, 2:3]
         more = answer
         for _ in range(2):
-            more = self.look_again(features, free, more, memory, weights, "flow")
+            # Beside boxes others of the kind may lie: that they are not in the mask says little.
+            known = None
+            if len(prompts.boxes):
+                known = torch.maximum(boxes.clamp(min=UNBOXED), (more[0].sigmoid() > 0.5) * more[0].sigmoid())
+            more = self.look_again(features, free, more, memory, weights, "flow", known=known)
             more = (torch.maximum(more[0], answer[0]), *more[1:])
         unwanted = [(int(y) // 2, int(x) // 2) for x, y in prompts.points[prompts.point_labels == 0].tolist()]
         if not unwanted:
@@ -260,5 +315,13 @@ class MicroNetwork(SegmentationNetwork):
         return features, self.decoder.coarse(features, maps, score, read)
 
     def encode_memory(self, features: ImageFeatures, prediction: Prediction, mask: Tensor, *, prompted: bool) -> Memory:
-        made = self.memory.remember(MicroFeatures(*features.levels), mask.sigmoid())
-        return Memory(dict(vars(made)))
+        seen, probability = MicroFeatures(*features.levels), mask.sigmoid()
+        made = self.memory.remember(seen, probability)
+        in_flow = bool(seen.prior.shape[1])
+        return Memory(vars(made) | (as_template(seen, probability) if prompted and in_flow else {}))
+
+
+def _enlarged(logits: Tensor) -> Tensor:
+    """Logits ``[B, 1, S/2, S/2]`` at the size of the network input."""
+    size = 2 * logits.shape[-1]
+    return F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False)

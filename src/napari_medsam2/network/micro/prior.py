@@ -1,7 +1,9 @@
-"""What photographs taught: frozen features of EfficientNet-Lite0, for telling alike from unlike on unrelated images.
+"""What photographs taught: frozen features of two pretrained networks, for telling alike from unlike.
 
-Each stage's map is scaled to unit length a pixel and brought to stride 4; together they are projected to their
-principal components on photographs, each divided by the fourth root of its variance.
+EfficientNet-Lite0, trained to name what is on photographs, knows kinds of things; the image encoder of MobileSAM,
+trained to outline whatever is on them, knows where one thing ends. Each stage's map is scaled to unit length a pixel
+and brought to stride 4; those of a network together are projected to their principal components on photographs, each
+divided by the fourth root of its variance.
 """
 
 from __future__ import annotations
@@ -10,43 +12,92 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..pretrained.efficientnet import CHANNELS, EfficientNetLite
+from ..pretrained.efficientnet import CHANNELS as LITE_CHANNELS
+from ..pretrained.efficientnet import EfficientNetLite
+from ..pretrained.mobile_sam import MobileSam
+from ..pretrained.tiny_vit import TinyVitConfig
+
+#: Side of MobileSAM's input. Made for 1024, it sees less at 256, and at 512 outlines as well and matches better.
+SAM_SIZE = 512
+SAM_CHANNELS = sum(TinyVitConfig().dims) + TinyVitConfig().neck
 
 
-class PriorEncoder(nn.Module):
-    """Frozen features of photographs.
+class Components(nn.Module):
+    """Principal components of stacked features.
 
     Parameters
     ----------
-    components
-        Principal components that are kept.
+    channels
+        Of the features.
+    kept
+        Components that are kept.
     """
 
     mean: Tensor
     directions: Tensor
 
+    def __init__(self, channels: int, kept: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(channels))
+        self.register_buffer("directions", torch.zeros(kept, channels))
+
+    def forward(self, stacked: Tensor) -> Tensor:
+        """Of features ``[B, channels, H, W]``: ``[B, kept, H, W]``, mean square 1 a pixel."""
+        x = F.conv2d(stacked, self.directions[:, :, None, None], -self.directions @ self.mean)
+        return x / x.square().mean(1, keepdim=True).add(1e-4).sqrt()
+
+
+class PriorEncoder(nn.Module):
+    """Frozen features of photographs, and MobileSAM for outlines.
+
+    Parameters
+    ----------
+    components
+        Principal components that are kept of each network.
+    """
+
     def __init__(self, components: int) -> None:
         super().__init__()
-        self.network = EfficientNetLite()
-        self.register_buffer("mean", torch.zeros(CHANNELS))
-        self.register_buffer("directions", torch.zeros(components, CHANNELS))
-
-    def stacked(self, image: Tensor) -> Tensor:
-        """All stages of images ``[B, 3, S, S]`` in 0..1, ``[B, CHANNELS, S/4, S/4]``, unit length a stage and pixel."""
-        side = (image.shape[-2] // 4, image.shape[-1] // 4)
-        maps = []
-        for x in self.network(image):
-            one = F.normalize(x, dim=1)
-            if one.shape[-1] > side[1]:
-                one = F.adaptive_avg_pool2d(one, side)
-            elif one.shape[-1] < side[1]:
-                one = F.interpolate(one, side, mode="bilinear", align_corners=False)
-            maps.append(one)
-        return torch.cat(maps, 1)
+        self.lite = EfficientNetLite()
+        self.sam = MobileSam()
+        self.lite_components = Components(LITE_CHANNELS, components)
+        self.sam_components = Components(SAM_CHANNELS, components)
 
     @torch.no_grad()
-    def forward(self, image: Tensor) -> Tensor:
-        """Features of images ``[B, 3, S, S]`` in 0..1: ``[B, components, S/4, S/4]``, mean square 1 a pixel."""
-        x = self.stacked(image).permute(0, 2, 3, 1) - self.mean
-        x = (x @ self.directions.T).permute(0, 3, 1, 2)
-        return x / x.square().mean(1, keepdim=True).add(1e-4).sqrt()
+    def forward(self, image: Tensor, fine: Tensor) -> tuple[Tensor, Tensor]:
+        """Of images ``[B, 3, S, S]`` in 0..1: features ``[B, 2 * components, S/4, S/4]`` and MobileSAM's embedding.
+
+        ``fine`` is the same at any size, for MobileSAM.
+        """
+        (lite, sam), embedding = self.stacked(image, fine)
+        return torch.cat([self.lite_components(lite), self.sam_components(sam)], 1), embedding
+
+    @torch.no_grad()
+    def stacked(self, image: Tensor, fine: Tensor) -> tuple[tuple[Tensor, Tensor], Tensor]:
+        """All stages of both networks, ``[B, C, S/4, S/4]``, unit length a stage and pixel, and the embedding."""
+        side = image.shape[-1] // 4
+        maps, embedding = self.sam.encode(at_sam_size(fine))
+        return (stacked(self.lite(image), side), stacked([*maps, embedding], side)), embedding
+
+    @torch.no_grad()
+    def embedding(self, image: Tensor) -> Tensor:
+        """MobileSAM's embedding of images ``[B, 3, S, S]`` in 0..1, ``[B, 256, SAM_SIZE/16, SAM_SIZE/16]``."""
+        return self.sam.encode(at_sam_size(image))[1]
+
+
+def at_sam_size(image: Tensor) -> Tensor:
+    """Images ``[B, 3, S, S]`` at MobileSAM's size."""
+    if image.shape[-1] == SAM_SIZE:
+        return image
+    return F.interpolate(image, (SAM_SIZE, SAM_SIZE), mode="bilinear", align_corners=False, antialias=True)
+
+
+def stacked(maps: list[Tensor], side: int) -> Tensor:
+    """Maps ``[B, C, h, w]`` of all stages as one, ``[B, sum of C, side, side]``, unit length a stage and pixel."""
+    return torch.cat([_resized(F.normalize(one, dim=1), side) for one in maps], 1)
+
+
+def _resized(x: Tensor, side: int) -> Tensor:
+    if x.shape[-1] > side:
+        return F.adaptive_avg_pool2d(x, (side, side))
+    return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bilinear", align_corners=False)

@@ -93,7 +93,7 @@ class Sam2(SegmentationNetwork):
     # ---- the session's side -------------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def encode_image(self, image: Tensor, mode: Mode = "stack") -> ImageFeatures:
+    def encode_image(self, image: Tensor, mode: Mode = "stack", *, fine: Tensor | None = None) -> ImageFeatures:
         with self._precision(image.device):
             levels = self.encode(image)
         mean = levels[-1].float().mean(dim=(2, 3))[0]

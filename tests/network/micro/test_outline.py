@@ -1,0 +1,153 @@
+"""Outlines of what prompts show: which masks MobileSAM is asked for, and which of its answers is taken."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from napari_medsam2.models.loading import load_model
+from napari_medsam2.network.interface import PromptTensors, no_prompts
+from napari_medsam2.network.micro.back_check import found_again
+from napari_medsam2.network.micro.encoder import MicroFeatures
+from napari_medsam2.network.micro.network import MicroNetwork
+from napari_medsam2.network.micro.outline import SUREST, Outliner, without_additions
+from napari_medsam2.network.sam2.mask_decoder import Candidates
+
+
+def disc(side: int, y: float, x: float, radius: float) -> Tensor:
+    place = torch.arange(side)
+    return ((place[:, None] - y) ** 2 + (place[None] - x) ** 2 <= radius**2).float()
+
+
+class Offering(torch.nn.Module):
+    """Offers discs of four sizes around the first point or the middle of a box, and notes what it was asked."""
+
+    radii = (12.0, 3.0, 6.0, 24.0)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked: list[tuple[Tensor, list[int], bool]] = []
+
+    def ask(self, embedding: Tensor, points: Tensor, labels: Tensor, mask: Tensor | None = None) -> Candidates:
+        self.asked.append((points[0], labels[0].tolist(), mask is not None))
+        side = 4 * embedding.shape[-1]
+        place = points[0, :2].mean(0) if labels[0, 0] == 2 else points[0, 0]
+        x, y = (place / 4).tolist()
+        logits = torch.stack([40 * disc(side, y, x, radius) - 20 for radius in self.radii])[None]
+        return Candidates(logits, torch.ones(1, 4), torch.zeros(1, 4, 1), torch.zeros(1, 0))
+
+
+@pytest.fixture
+def sam() -> Offering:
+    return Offering()
+
+
+def outliner(sam: Any) -> Outliner:
+    """For network inputs of 128 pixels, of which MobileSAM sees 512."""
+    return Outliner(sam, torch.zeros(1, 8, 32, 32), 128)
+
+
+def prompts(**given: Tensor) -> PromptTensors:
+    return PromptTensors(**{**no_prompts(), **given})
+
+
+def test_a_box_is_asked_for_twice_and_the_second_time_with_the_first_answer(sam: Offering) -> None:
+    outline = outliner(sam).around(prompts(boxes=torch.tensor([[19.5, 39.5, 59.5, 79.5]])), torch.zeros(1, 1, 64, 64))
+    (corners, labels, with_mask), (_, _, again_with_mask) = sam.asked
+    assert labels == [2, 3] and not with_mask and again_with_mask
+    assert corners.tolist() == [[79.5, 159.5], [239.5, 319.5]]  # outer edges, four times as fine
+    assert outline.shape == (1, 1, 128, 128) and outline.max() == SUREST == -outline.min()
+    assert (outline[0, 0] > 0).sum() == disc(128, 59.875, 39.875, 12).sum()
+
+
+def test_several_boxes_mean_their_union_and_clicks_go_with_the_box_that_they_are_in(sam: Offering) -> None:
+    given = prompts(
+        boxes=torch.tensor([[9.5, 9.5, 29.5, 29.5], [79.5, 79.5, 99.5, 99.5]]),
+        points=torch.tensor([[20.0, 20.0], [90.0, 90.0], [60.0, 60.0]]),
+        point_labels=torch.tensor([0, 1, 1]),
+    )
+    outline = outliner(sam).around(given, torch.zeros(1, 1, 64, 64))
+    assert [labels for _, labels, _ in sam.asked] == [[2, 3, 0], [2, 3, 0], [2, 3, 1], [2, 3, 1]]
+    assert outline[0, 0, 20, 20] > 0 and outline[0, 0, 90, 90] > 0 > outline[0, 0, 60, 60]
+
+
+@pytest.mark.parametrize(("radius", "expected"), [(1.5, 3.0), (3.0, 6.0), (6.0, 12.0), (14.0, 24.0)])
+def test_a_click_means_what_the_own_answer_is_most_like(sam: Offering, radius: float, expected: float) -> None:
+    like = 20 * disc(64, 32, 32, radius) - 10
+    like[:8] = 10  # another part, which the click is not on
+    given = prompts(points=torch.tensor([[64.0, 64.0]]), point_labels=torch.tensor([1]))
+    outline = outliner(sam).around(given, like[None, None])
+    assert abs(int((outline > 0).sum()) - int(disc(128, 64, 64, expected).sum())) <= 30
+
+
+def test_negative_clicks_go_with_every_positive_one(sam: Offering) -> None:
+    points = torch.tensor([[30.0, 30.0], [90.0, 90.0], [60.0, 60.0]])
+    given = prompts(points=points, point_labels=torch.tensor([1, 1, 0]))
+    outliner(sam).around(given, torch.zeros(1, 1, 64, 64))
+    assert [labels for _, labels, _ in sam.asked] == [[1, 0], [1, 0]]
+
+
+def test_in_a_box_nothing_is_added_but_neighbours_that_reach_in() -> None:
+    boxes = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
+    boxes[..., 8:24, 8:24] = True
+    outline = torch.full((1, 1, 32, 32), -8.0)
+    outline[..., 12:16, 12:16] = 8
+    found = outline.clone()
+    found[..., 20:22, 10:12] = 5  # inside
+    found[..., 9:11, 22:32] = 5  # reaches in
+    found[..., 28:30, 2:4] = 5  # outside
+    found[..., 13, 13] = -5  # the outline is kept
+    kept = without_additions(found, outline, boxes)[0, 0] > 0
+    assert kept[13, 13] and kept[10, 23] and kept[10, 30] and kept[29, 3] and not kept[21, 11]
+    assert kept.sum() == 16 + 20 + 4
+
+
+@pytest.fixture(scope="module")
+def micro() -> MicroNetwork:
+    network = load_model("micro", device="cpu").network
+    assert isinstance(network, MicroNetwork)
+    return network
+
+
+def painted() -> Tensor:
+    """A bright disc with a rough rim on a darker ground, ``[1, 3, 256, 256]``."""
+    generator = torch.Generator().manual_seed(0)
+    image = 0.3 + 0.4 * disc(256, 120, 100, 40) + 0.03 * torch.randn(256, 256, generator=generator)
+    return image.clamp(0, 1).expand(1, 3, -1, -1)
+
+
+@torch.inference_mode()
+def test_stacks_are_embedded_for_outlines_only_where_there_are_prompts(micro: MicroNetwork) -> None:
+    image = painted()
+    assert micro.fine_size == 512
+    assert not micro.encode(image, "stack")[0].embedding.shape[1]
+    assert micro.encode(image, "stack", image)[0].embedding.shape == (1, 256, 32, 32)
+    assert micro.encode(image, "flow")[0].embedding.shape == (1, 256, 32, 32)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("mode", ["stack", "flow"])
+def test_a_box_gives_the_outline_in_both_modes(micro: MicroNetwork, mode: Any) -> None:
+    features = micro.encode_image(painted(), mode, fine=painted())
+    box = torch.tensor([[59.5, 79.5, 140.5, 160.5]])
+    answer = micro.segment(features, prompts(boxes=box), [], mode=mode)
+    found = torch.nn.functional.interpolate(answer.logits, (256, 256), mode="bilinear")[0, 0] > answer.threshold
+    truth = disc(256, 120, 100, 40) > 0
+    assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.95
+
+
+@torch.inference_mode()
+def test_an_answer_that_finds_the_template_again_is_believed_more(micro: MicroNetwork) -> None:
+    features = micro.encode_image(painted(), "flow")
+    mask = (20 * disc(256, 120, 100, 40) - 10)[None, None]
+    drawn = prompts(mask=(mask > 0).float())
+    memory = micro.encode_memory(features, micro.segment(features, drawn, [], mode="flow"), mask, prompted=True)
+    own = MicroFeatures(*features.levels)
+    right = found_again(micro.memory, own, (mask > 0).float(), [memory.tokens])
+    wrong = found_again(micro.memory, own, (20 * disc(256, 40, 220, 20) - 10)[None, None].sigmoid(), [memory.tokens])
+    assert right is not None and wrong is not None and right > 0.8 > 0.5 > wrong
+    unprompted = micro.encode_memory(features, micro.segment(features, None, [], mode="flow"), mask, prompted=False)
+    assert found_again(micro.memory, own, mask.sigmoid(), [unprompted.tokens]) is None
