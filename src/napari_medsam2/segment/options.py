@@ -7,7 +7,7 @@ from enum import Enum
 
 from ..network.interface import SegmentationNetwork
 from ..types import Mode
-from .tiles import TileOptions
+from .tiles import FOR_WHOLE_FRAMES, WITH_PRETRAINED, TileOptions
 from .windows import RegionOptions
 
 
@@ -29,6 +29,12 @@ class Strategy(Enum):
     def at_trained_scale(self) -> bool:
         """True if objects are shown at the scale that the network was trained on, whatever their size."""
         return self in (Strategy.FOLLOW, Strategy.SEARCH)
+
+    def usual_tiles(self, network: SegmentationNetwork) -> TileOptions:
+        """When a frame is looked at in tiles, as suits the network."""
+        if not self.at_trained_scale:
+            return FOR_WHOLE_FRAMES
+        return WITH_PRETRAINED if network.fine_size is not None else TileOptions()
 
     def input_size(self, network: SegmentationNetwork) -> int:
         """Side of the network's input, in pixels."""

@@ -53,6 +53,10 @@ class TileOptions:
     most: int = 64
 
 
+#: For the bundled network with its pretrained parts: it draws masks on every second pixel and tells small things apart,
+#: and each tile is a frame's work.
+WITH_PRETRAINED = TileOptions(least=8.0)
+
 #: For networks that are at home on whole frames, SAM 2 and its descendants: they are large, and each tile is a frame's
 #: work.
 FOR_WHOLE_FRAMES = TileOptions(wanted=64.0, most=16)

@@ -24,7 +24,6 @@ from ..prompts import FramePrompts, Prompt
 from ..results import FrameResult
 from ..segment.options import SegmentOptions, choose_strategy
 from ..segment.segmenter import FrameSegmenter
-from ..segment.tiles import FOR_WHOLE_FRAMES, TileOptions
 from ..segment.window_predictor import WindowPredictor
 from ..types import Direction, Mode
 from .label_image import LabelImage, paint_labels
@@ -108,7 +107,7 @@ class Session:
             mode=mode,
             strategy=strategy,
             region=options.region,
-            tiles=options.tiles or (TileOptions() if strategy.at_trained_scale else FOR_WHOLE_FRAMES),
+            tiles=options.tiles or strategy.usual_tiles(model.network),
             remember_absent=options.remember_absent,
             show_neighbour=options.show_neighbour,
             adapt=options.adapt and strategy.at_trained_scale,
