@@ -98,8 +98,7 @@ class MicroNetwork(SegmentationNetwork):
         unused = image[:, :0, ::4, ::4]
         if self.prior is None or (mode == "stack" and fine is None):
             return unused, unused
-        fine = image if fine is None else fine
-        if mode == "stack":
+        if mode == "stack" and fine is not None:
             return unused, self.prior.embedding(fine)
         prior, embedding = self.prior(image, fine)
         return torch.cat([prior, torch.ones_like(prior[:, :1])], 1), embedding
