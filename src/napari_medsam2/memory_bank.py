@@ -177,7 +177,7 @@ class Fifo(MemoryBank):
     capacity
         Unprompted frames that are kept at all. The oldest go first, so that a long run needs no more memory.
     template_share
-        Least share of the weights that several prompted frames have together; with 0 all weigh 1, as in SAM 2.
+        Least share of the weights that prompted frames have together; with 0 all weigh 1, as in SAM 2.
     """
 
     def __init__(
@@ -241,8 +241,8 @@ class SelfSorting(MemoryBank):
     candidate takes its place if the bank becomes more diverse and the candidate's confidence is at least the
     victim's less a slack (the rule of the authors' released code). Pinned entries always come in and never go.
 
-    Every entry is picked up for every frame, with the weight ``n softmax_i(cos(d_i, d) / temperature)``. Several
-    pinned ones share theirs evenly, at least ``template_share``: what the user said is right, what was found may err.
+    Every entry is picked up for every frame, with the weight ``n softmax_i(cos(d_i, d) / temperature)``. Pinned
+    ones share theirs evenly, at least ``template_share``: what the user said is right, what was found may err.
 
     Parameters
     ----------
@@ -258,7 +258,7 @@ class SelfSorting(MemoryBank):
         Draw ``n`` entries with replacement by these weights, as the authors do, in place of weighing all. An entry
         that is drawn k times weighs k, pinned or not. The draw depends on this seed and the frame alone.
     template_share
-        Least share of the weights that several pinned entries have together, 0 to 1.
+        Least share of the weights that pinned entries have together, 0 to 1.
     slots
         Temporal slots there are; entries further away share the last. Without a meaning in a flow.
     """

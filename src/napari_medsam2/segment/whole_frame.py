@@ -129,8 +129,9 @@ class SearchFinder(TileFinder):
             large = max(shape) >= self.closer.detail * self.predictor.size
             return self._drawn_finely(task, found, shape) if large else found
         window = self._closer_window(task, found, shape)
-        alone = bool(task.prompts) and window is not None and window.size_y <= found.tile
-        return self.find_in(task, window) if alone and window is not None else found
+        if task.prompts and window is not None and window.size_y <= found.tile:
+            return self.find_in(task, window)
+        return found
 
     def _drawn_finely(self, task: FrameTask, found: Found, shape: tuple[int, int]) -> Found:
         """The same with the mask of a look at that part of the frame where the object is, if that is a small part.

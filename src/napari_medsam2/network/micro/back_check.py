@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from .blocks import pooled
+from .blocks import pooled, soft_dice
 from .encoder import MicroFeatures
 from .memory import MemoryReader
 
@@ -43,5 +43,4 @@ def found_again(
         return None
     match, mask = (torch.cat(tensors) for tensors in zip(*templates, strict=True))
     found = (4.0 * reader.own_score(match, features.match, probability)).sigmoid()
-    overlap = 2 * (found * mask).sum((1, 2, 3))
-    return float((overlap / (found.square().sum((1, 2, 3)) + mask.square().sum((1, 2, 3)) + 1.0)).mean())
+    return float(soft_dice(found, mask).mean())

@@ -63,3 +63,8 @@ def up(x: Tensor) -> Tensor:
 def pooled(mask: Tensor, like: Tensor) -> Tensor:
     """A mask ``[B, 1, H, W]`` averaged down to the resolution of a feature map."""
     return F.adaptive_avg_pool2d(mask, (like.shape[-2], like.shape[-1]))
+
+
+def soft_dice(a: Tensor, b: Tensor) -> Tensor:
+    """Soft Dice of two masks ``[B, 1, H, W]``, ``[B, 1]``."""
+    return 2 * (a * b).sum((2, 3)) / (a.square().sum((2, 3)) + b.square().sum((2, 3)) + 1.0)

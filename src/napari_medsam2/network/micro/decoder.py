@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .blocks import GlobalAttention, ResidualBlock, down, norm, pooled, up
+from .blocks import GlobalAttention, ResidualBlock, down, norm, pooled, soft_dice, up
 from .config import MicroConfig
 from .encoder import MicroFeatures
 from .prompt_maps import PROMPT_MAPS
@@ -99,10 +99,10 @@ class MaskDecoder(nn.Module):
             _inside(score, p4),
             _inside(score, 1 - p4),
             score.amax((2, 3)),
-            _overlap((4.0 * score).sigmoid(), p4),
-            _overlap(carried, p8),
+            soft_dice((4.0 * score).sigmoid(), p4),
+            soft_dice(carried, p8),
             carried.amax((2, 3)),
-            _overlap(neighbour_mask, prob),
+            soft_dice(neighbour_mask, prob),
             (area + 0.003).log() - (neighbour_mask.mean((2, 3)) + 0.003).log(),
         ]
         frame = [x8.mean((2, 3)), _inside(x8, p8), _inside(y4, p4)]
@@ -112,8 +112,3 @@ class MaskDecoder(nn.Module):
 def _inside(values: Tensor, where: Tensor) -> Tensor:
     """Mean of values ``[B, C, H, W]`` inside a mask ``[B, 1, H, W]``, ``[B, C]``; towards 0 for a tiny mask."""
     return (values * where).sum((2, 3)) / (where.sum((2, 3)) + 1.0)
-
-
-def _overlap(a: Tensor, b: Tensor) -> Tensor:
-    """Soft Dice of two masks ``[B, 1, H, W]``, ``[B, 1]``."""
-    return 2 * (a * b).sum((2, 3)) / (a.square().sum((2, 3)) + b.square().sum((2, 3)) + 1.0)

@@ -29,6 +29,7 @@ from ..interface import (
     Recall,
     SegmentationNetwork,
 )
+from ..resample import resize
 from .adaptation import adapt_decoder
 from .back_check import as_template, found_again
 from .config import MicroConfig
@@ -96,10 +97,10 @@ class MicroNetwork(SegmentationNetwork):
         Stacks do without the features, and frames of stacks that have no prompts without the embedding.
         """
         unused = image[:, :0, ::4, ::4]
-        if self.prior is None or (mode == "stack" and fine is None):
+        if self.prior is None:
             return unused, unused
-        if mode == "stack" and fine is not None:
-            return unused, self.prior.embedding(fine)
+        if mode == "stack":
+            return unused, unused if fine is None else self.prior.embedding(fine)
         prior, embedding = self.prior(image, fine)
         return torch.cat([prior, torch.ones_like(prior[:, :1])], 1), embedding
 
@@ -260,7 +261,7 @@ class MicroNetwork(SegmentationNetwork):
             like = self._look_for_more(blind, prompts, first, None, None)[0]
         outliner = Outliner(self.prior.sam, features.embedding, 2 * features.s2.shape[-1])
         outline = outliner.around(prompts, like)
-        return F.interpolate(outline, like.shape[-2:], mode="bilinear", align_corners=False)
+        return resize(outline, (like.shape[-2], like.shape[-1]))
 
     def _look_for_more(
         self,
@@ -284,7 +285,8 @@ class MicroNetwork(SegmentationNetwork):
             # Beside boxes others of the kind may lie: that they are not in the mask says little.
             known = None
             if len(prompts.boxes):
-                known = torch.maximum(boxes.clamp(min=UNBOXED), (more[0].sigmoid() > 0.5) * more[0].sigmoid())
+                found = more[0].sigmoid()
+                known = torch.maximum(boxes.clamp(min=UNBOXED), (found > 0.5) * found)
             more = self.look_again(features, free, more, memory, weights, "flow", known=known)
             more = (torch.maximum(more[0], answer[0]), *more[1:])
         unwanted = [(int(y) // 2, int(x) // 2) for x, y in prompts.points[prompts.point_labels == 0].tolist()]
@@ -323,4 +325,4 @@ class MicroNetwork(SegmentationNetwork):
 def _enlarged(logits: Tensor) -> Tensor:
     """Logits ``[B, 1, S/2, S/2]`` at the size of the network input."""
     size = 2 * logits.shape[-1]
-    return F.interpolate(logits, size=(size, size), mode="bilinear", align_corners=False)
+    return resize(logits, (size, size))

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from scipy import ndimage
 from torch import Tensor
 
 from ...geometry.parts import parts_at
 from ..interface import PromptTensors
 from ..pretrained.mobile_sam import STRIDE, MobileSam
+from ..resample import resize
 
 #: Outlines are no surer than this, in logits: what is remembered of them is to be weighed as an own answer is.
 SUREST = 8.0
@@ -73,7 +73,7 @@ class Outliner:
         points = torch.cat([click[None], refused])
         labels = torch.cat([torch.ones(1, device=click.device), torch.zeros(len(refused), device=click.device)]).long()
         offered = self._ask(points, labels)
-        meant = F.interpolate(like, offered.shape[-2:], mode="bilinear", align_corners=False)[0, 0] > 0
+        meant = resize(like, (offered.shape[-2], offered.shape[-1]))[0, 0] > 0
         x, y = ((click + 0.5) * offered.shape[-1] / self.size).long().clamp(0, offered.shape[-1] - 1).tolist()
         part = torch.from_numpy(parts_at(meant.cpu().numpy(), [(y, x)])).to(meant.device)
         meant = part if part.any() else meant

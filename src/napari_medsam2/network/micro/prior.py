@@ -16,6 +16,7 @@ from ..pretrained.efficientnet import CHANNELS as LITE_CHANNELS
 from ..pretrained.efficientnet import EfficientNetLite
 from ..pretrained.mobile_sam import MobileSam
 from ..pretrained.tiny_vit import TinyVitConfig
+from ..resample import resize
 
 #: Side of MobileSAM's input. Made for 1024, it sees less at 256, and at 512 outlines as well and matches better.
 SAM_SIZE = 512
@@ -78,21 +79,17 @@ class PriorEncoder(nn.Module):
     def stacked(self, image: Tensor, fine: Tensor | None) -> tuple[tuple[Tensor, Tensor], Tensor]:
         """All stages of both networks, ``[B, C, S/4, S/4]``, unit length a stage and pixel, and the embedding."""
         side = image.shape[-1] // 4
-        shown = _at_size(image, SAM_SIZE_UNPROMPTED) if fine is None else _at_size(fine, SAM_SIZE)
-        maps, embedding = self.sam.encode(shown)
+        maps, embedding = self._seen(image, SAM_SIZE_UNPROMPTED) if fine is None else self._seen(fine, SAM_SIZE)
         return (stacked(self.lite(image), side), stacked([*maps, embedding], side)), embedding
 
     @torch.no_grad()
     def embedding(self, image: Tensor) -> Tensor:
         """MobileSAM's embedding of images ``[B, 3, S, S]`` in 0..1, ``[B, 256, SAM_SIZE/16, SAM_SIZE/16]``."""
-        return self.sam.encode(_at_size(image, SAM_SIZE))[1]
+        return self._seen(image, SAM_SIZE)[1]
 
-
-def _at_size(image: Tensor, size: int) -> Tensor:
-    """Images ``[B, 3, S, S]`` with ``size`` pixels a side."""
-    if image.shape[-1] == size:
-        return image
-    return F.interpolate(image, (size, size), mode="bilinear", align_corners=False, antialias=True)
+    def _seen(self, image: Tensor, size: int) -> tuple[list[Tensor], Tensor]:
+        """MobileSAM's maps and embedding of images ``[B, 3, S, S]``, shown with ``size`` pixels a side."""
+        return self.sam.encode(resize(image, (size, size), antialias=True))
 
 
 def stacked(maps: list[Tensor], side: int) -> Tensor:
@@ -103,4 +100,4 @@ def stacked(maps: list[Tensor], side: int) -> Tensor:
 def _resized(x: Tensor, side: int) -> Tensor:
     if x.shape[-1] > side:
         return F.adaptive_avg_pool2d(x, (side, side))
-    return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+    return resize(x, (side, side))
