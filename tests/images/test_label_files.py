@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from napari_medsam2.errors import OutputError
-from napari_medsam2.images.label_files import label_dtype, save_labels, write_labels
+from napari_medsam2.images.label_files import keep_what_is_read, label_dtype, save_labels, write_labels
 
 LABELS = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(3, 8, 9)
 
@@ -76,3 +76,27 @@ def test_saved_labels_are_compressed_and_read_back(tmp_path: Path) -> None:
     save_labels(tmp_path / "labels.tif", labels)
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), labels)
     assert (tmp_path / "labels.tif").stat().st_size < 20_000
+
+
+class _Compared(type(Path())):  # type: ignore[misc]
+    """A path that counts how often it is compared."""
+
+    times = 0
+
+    def __eq__(self, other: object) -> bool:
+        _Compared.times += 1
+        return bool(super().__eq__(other))
+
+    __hash__ = Path.__hash__
+
+
+def test_the_check_before_a_run_does_not_compare_each_file_with_each(tmp_path: Path) -> None:
+    read = [_Compared(tmp_path / f"{k}.png") for k in range(300)]
+    written = [_Compared(tmp_path / "labels" / f"{k}.tif") for k in range(300)]
+    _Compared.times = 0
+    keep_what_is_read(written, read)
+    assert _Compared.times < 600, "once a file at most"
+    with pytest.raises(OutputError, match="is read from"):
+        keep_what_is_read([*written, read[7]], read)
+    with pytest.raises(OutputError, match="among the images"):
+        keep_what_is_read(written, [*read, written[0].parent])

@@ -65,17 +65,16 @@ def keep_what_is_read(written: Iterable[Path], read: Iterable[Path]) -> None:
     OutputError
         Naming the file.
     """
-    sources, targets = [source.resolve() for source in read], set[Path]()
+    sources, targets = {source.resolve() for source in read}, set[Path]()
     for path in written:
         target = path.resolve()
         if target in targets:
             raise OutputError(f"{path} would be written twice; name another file")
         targets.add(target)
-        for source in sources:
-            if target == source:
-                raise OutputError(f"{path} is read from; writing there would overwrite it: name another file")
-            if target.parent == source:
-                raise OutputError(f"{path} would lie among the images that are read; name another folder")
+        if target in sources:
+            raise OutputError(f"{path} is read from; writing there would overwrite it: name another file")
+        if target.parent in sources:
+            raise OutputError(f"{path} would lie among the images that are read; name another folder")
 
 
 def written_files(path: Path, names: Sequence[str]) -> list[Path]:
