@@ -128,6 +128,7 @@ def _build(
     path: Path, entry: ModelEntry | None, image_size: int | None, precision: str, device: torch.device
 ) -> SegmentationNetwork:
     from ..network.checkpoints import fit, is_micro, load_checkpoint, load_config, recognise
+    from ..network.unfilled import unfilled
 
     weights = load_checkpoint(path)
     settings = load_config(path)
@@ -141,16 +142,16 @@ def _build(
         sizes = micro_config(path, settings or {"prior_dim": 0 if components is None else len(components)})
         sizes = replace(sizes, image_size=image_size) if image_size else sizes
         with settings_in_words(path):
-            network = MicroNetwork(sizes)
+            network = unfilled(lambda: MicroNetwork(sizes))
     else:
-        from ..network.sam2.network import empty_sam2
+        from ..network.sam2.network import Sam2
 
         config = trained_config(path) or recognise(weights)
         size = image_size or (entry.image_size if entry else config.image_size)
         behaviour = BEHAVIOURS[entry.behaviour] if entry else config.behaviour
         config = replace(config, image_size=size, behaviour=behaviour)
         with settings_in_words(path):
-            network = empty_sam2(config)
+            network = unfilled(lambda: Sam2(config))
         network.autocast = autocast(precision, device)
     fit(network, weights)
     return network

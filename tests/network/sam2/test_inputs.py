@@ -18,8 +18,9 @@ from napari_medsam2.models.registry import MODELS
 from napari_medsam2.network.interface import PromptTensors, no_prompts
 from napari_medsam2.network.resample import resize
 from napari_medsam2.network.sam2.config import BEHAVIOURS, layout
-from napari_medsam2.network.sam2.network import empty_sam2
+from napari_medsam2.network.sam2.network import Sam2
 from napari_medsam2.network.sam2.vit import PlainImageEncoder
+from napari_medsam2.network.unfilled import unfilled
 
 GOLDEN = Golden()
 _MEAN = torch.tensor([0.485, 0.456, 0.406])[:, None, None]
@@ -71,7 +72,7 @@ def test_efficienttam_encodes_an_image_as_its_sources_say(name: str) -> None:
     """Against a second implementation, written step by step from the published sources and run once."""
     expected = json.loads((Path(__file__).parents[2] / "golden" / "efficienttam.json").read_text())[name]
     shapes = {key: shape for key, shape in shapes_of(name).items() if key.startswith("image_encoder.")}
-    network = empty_sam2(replace(layout(name), image_size=256))
+    network = unfilled(lambda: Sam2(replace(layout(name), image_size=256)))
     made = {key: torch.from_numpy(weight(key, tuple(shape))) for key, shape in shapes.items()}
     network.load_state_dict(made, strict=False)  # the other parts hold anything, and are not run
     with torch.no_grad():

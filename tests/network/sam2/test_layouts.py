@@ -23,7 +23,8 @@ from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.network.sam2.config import BEHAVIOURS, LAYOUTS, architecture, layout
 from napari_medsam2.network.sam2.names import from_transformers, meta_names
-from napari_medsam2.network.sam2.network import Sam2, empty_sam2
+from napari_medsam2.network.sam2.network import Sam2
+from napari_medsam2.network.unfilled import unfilled
 
 _SIZE = 64
 _ALL = [*GOLDEN_NAMES, "efficienttam tiny", "efficienttam small"]
@@ -57,7 +58,8 @@ def _reference(entry: ModelEntry, weights: dict[str, Tensor]) -> SegmentationNet
         network = MicroNetwork(MicroConfig(prior_dim=96))
     else:
         behaviour = BEHAVIOURS[entry.behaviour]
-        network = empty_sam2(replace(layout(entry.architecture), image_size=_SIZE, behaviour=behaviour))
+        config = replace(layout(entry.architecture), image_size=_SIZE, behaviour=behaviour)
+        network = unfilled(lambda: Sam2(config))
     network.load_state_dict(weights)
     return network.eval().requires_grad_(False)
 

@@ -338,10 +338,3 @@ def _corrected_logits(prompts: PromptTensors | None) -> Tensor | None:
     if prompts is None or prompts.correcting is None:
         return None
     return _MASK_SCALE * prompts.correcting + _MASK_SHIFT
-
-
-def empty_sam2(config: Sam2Config) -> Sam2:
-    """A network whose parameters hold anything at all, for weights to be put in: nothing is drawn at random."""
-    with torch.device("meta"):
-        network = Sam2(config)
-    return network.to_empty(device="cpu")
