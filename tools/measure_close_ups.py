@@ -28,8 +28,8 @@ from napari_medsam2.evaluation.evaluate import evaluate
 from napari_medsam2.evaluation.protocol import Protocol
 from napari_medsam2.evaluation.scores import means
 from napari_medsam2.geometry.overlap import dice
-from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset, read_dataset
+from napari_medsam2.images.formats import as_frames
 from napari_medsam2.models.loading import load_model
 from napari_medsam2.types import Mask
 

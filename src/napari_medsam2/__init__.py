@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_medsam2.images.formats import open_images
     from napari_medsam2.models.loading import load_model
     from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
     from napari_medsam2.segment.tiles import TileOptions
@@ -28,6 +29,7 @@ __all__ = [
     "TileOptions",
     "__version__",
     "load_model",
+    "open_images",
 ]
 
 _ROOM_OF = {
@@ -39,6 +41,7 @@ _ROOM_OF = {
     "SessionOptions": "session.options",
     "TileOptions": "segment.tiles",
     "load_model": "models.loading",
+    "open_images": "images.formats",
 }
 
 

@@ -43,7 +43,7 @@ def test_a_defect_inside_numpy_shows_where_it_was_and_exits_with_1(tif: Path) ->
     code = (
         "import numpy as np\n"
         "from napari_medsam2.cli import main, segment\n"
-        "segment.open_frames = lambda *_, **__: np.zeros((2, 3)).reshape(7)\n"
+        "segment.open_images = lambda *_, **__: np.zeros((2, 3)).reshape(7)\n"
         "raise SystemExit(main.main())\n"
     )
     words = ("segment", tif, "--mode", "stack", "--point", POINT, "-o", tif.with_name("o.tif"))

@@ -13,8 +13,8 @@ from labelled import flow, stack
 from napari_medsam2.errors import DatasetError
 from napari_medsam2.evaluation.evaluate import evaluate
 from napari_medsam2.evaluation.protocol import Protocol
-from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset
+from napari_medsam2.images.formats import as_frames
 
 
 def test_a_stack_that_is_found_scores_one() -> None:

@@ -12,8 +12,8 @@ from labelled import stack
 from napari_medsam2.errors import DatasetError
 from napari_medsam2.evaluation.prompting import make_prompts, prompt_frame, worst_click
 from napari_medsam2.geometry.parts import largest_parts
-from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset
+from napari_medsam2.images.formats import as_frames
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 

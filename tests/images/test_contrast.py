@@ -10,7 +10,7 @@ import pytest
 
 from napari_medsam2.errors import FrameError
 from napari_medsam2.images.contrast import Contrast, PerFrameContrast, estimate_contrast
-from napari_medsam2.images.conversion import as_frames
+from napari_medsam2.images.formats import as_frames
 from napari_medsam2.images.frames import FrameSource
 
 

@@ -12,10 +12,9 @@ import pytest
 import tifffile
 
 from napari_medsam2.errors import UserError
-from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import read_dataset
-from napari_medsam2.images.files import image_header, read_image
-from napari_medsam2.images.formats import open_frames
+from napari_medsam2.images.formats import as_frames, open_frames
+from napari_medsam2.images.readers.single import image_header, read_image
 
 STACK = np.random.default_rng(0).integers(0, 200, (3, 24, 25), dtype=np.uint16)
 
@@ -81,7 +80,7 @@ def test_a_compressed_nifti_that_is_damaged_is_named(tmp_path: Path) -> None:
     path = tmp_path / "scan.nii.gz"
     nibabel.save(nibabel.Nifti1Image(STACK.astype(np.int16), np.eye(4)), path)
     broken_at(path, 60, b"\xff" * 40)
-    with pytest.raises(UserError, match=r"cannot read scan\.nii\.gz: it is truncated, damaged or no NIfTI"):
+    with pytest.raises(UserError, match=r"cannot read scan\.nii\.gz: it is truncated, damaged"):
         open_frames(path)
 
 
@@ -90,7 +89,7 @@ def test_a_nifti_whose_pixels_begin_in_its_header_is_named(tmp_path: Path) -> No
     path = tmp_path / "scan.nii"
     nibabel.save(nibabel.Nifti1Image(STACK.astype(np.int16), np.eye(4)), path)
     broken_at(path, 108, np.float32(16).tobytes())  # vox_offset
-    with pytest.raises(UserError, match=r"cannot read scan\.nii: .*no NIfTI"):
+    with pytest.raises(UserError, match=r"cannot read scan\.nii: "):
         open_frames(path)
 
 
@@ -128,7 +127,7 @@ def test_a_zarr_without_a_sensible_description_is_named(notes: str | bytes, tmp_
     zarr.open_group(str(path), mode="w").create_array("0", shape=STACK.shape, dtype=STACK.dtype)
     for file in path.rglob("zarr.json"):
         file.write_bytes(notes if isinstance(notes, bytes) else notes.encode())
-    with pytest.raises(UserError, match=r"cannot read scan\.zarr as zarr: "):
+    with pytest.raises(UserError, match=r"cannot read scan\.zarr: "):
         open_frames(path)
 
 
@@ -139,5 +138,5 @@ def test_an_ome_zarr_whose_levels_are_not_told_as_agreed_is_named(scales: Any, t
     group = zarr.open_group(str(path), mode="w")
     group.create_array("0", shape=STACK.shape, dtype=STACK.dtype)
     group.attrs["multiscales"] = scales
-    with pytest.raises(UserError, match=r"cannot read scan\.zarr as zarr: "):
+    with pytest.raises(UserError, match=r"cannot read scan\.zarr: "):
         open_frames(path)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from napari_medsam2.errors import FrameError
-from napari_medsam2.images.conversion import as_frames
+from napari_medsam2.images.formats import as_frames
 
 STACK = np.arange(5 * 8 * 9, dtype=np.uint16).reshape(5, 8, 9)
 

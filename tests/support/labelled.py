@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from fakes import disc, moving_disc
 
-from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset
+from napari_medsam2.images.formats import as_frames
 
 
 def stack(*, ends_after: int | None = None, spacing: tuple[float, float, float] | None = None) -> Dataset:

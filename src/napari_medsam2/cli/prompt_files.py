@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import FrameError, PromptError
-from ..images.files import read_image
+from ..images.readers.single import read_image
 from ..prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 _FIELDS = {

@@ -11,7 +11,7 @@ import numpy as np
 
 from ..errors import FrameError, OptionError, PromptError, SessionError
 from ..images.contrast import Contrast
-from ..images.formats import open_frames
+from ..images.formats import open_images
 from ..images.label_files import keep_what_is_read, label_dtype, prepare_output, write_labels, written_files
 from ..prompts import Prompt
 from ..results import FrameResult
@@ -85,9 +85,10 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.contrast and arguments.contrast[0] >= arguments.contrast[1]:
         low, high = arguments.contrast
         raise OptionError(f"--contrast is LOW HIGH, and LOW is less than HIGH; got {low:g} {high:g}")
-    frames = open_frames(arguments.input, axis=arguments.axis, rgb=arguments.rgb)
-    if frames.skipped:
-        say(f"skipped beside the images: {', '.join(frames.skipped[:5])}{' ...' if len(frames.skipped) > 5 else ''}")
+    images = open_images(arguments.input, axis=arguments.axis, rgb=arguments.rgb)
+    for sentence in images.left_out:
+        say(sentence)
+    frames = images.frames
     names = [frames.name(t) for t in range(len(frames))]
     dtype = label_dtype(max(prompt.object_id for prompt in prompts))
     _check_output(arguments, names, read)

@@ -45,7 +45,7 @@ def _load_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model
 
 
 def _open_session(model: Model, data: Any, options: dict[str, Any]) -> Session:
-    from ..images.conversion import as_frames
+    from ..images.formats import as_frames
     from ..images.frames import FrameSource
     from ..session.session import Session
 
@@ -155,7 +155,7 @@ class Engine:
         Parameters
         ----------
         data
-            A frame source, or anything that :func:`napari_medsam2.images.conversion.as_frames` takes: an array, dask,
+            A frame source, or anything that :func:`napari_medsam2.images.formats.as_frames` takes: an array, dask,
             zarr, a folder, a list of paths.
         mode
             ``"stack"`` for frames that follow each other, ``"flow"`` for frames without an order.

@@ -1,21 +1,18 @@
-"""Make a sequence of frames of what a user has: arrays of numpy, dask or zarr, tif files, folders of images."""
+"""Make a sequence of frames of arrays: of numpy, dask or zarr, or lists of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from os import PathLike, fspath
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import FrameError
-from .files import IMAGE_SUFFIXES, TIF_SUFFIXES, TifPages, as_paths, list_images, read_image
 from .frames import DEFAULT_CACHE_BYTES, FrameSource
-from .sources import ArrayFrames, FileFrames, ListFrames
+from .sources import ArrayFrames, ListFrames
 
 
-def as_frames(
+def frames_of(
     data: Any,
     *,
     axis: int = 0,
@@ -23,14 +20,12 @@ def as_frames(
     names: Sequence[str] | None = None,
     cache_bytes: int = DEFAULT_CACHE_BYTES,
 ) -> FrameSource:
-    """Make a frame source of whatever holds images.
+    """Make a frame source of an array of two axes (one frame) or three, and one for colours, or of a list of frames.
 
     Parameters
     ----------
     data
-        An array of numpy, dask or zarr with two axes (one frame) or three (a stack), and one more for colours; a list
-        of single frames whose sizes may differ; the path of a folder of images, of a tif with one or many pages, or of
-        one image; a list of such files; or a frame source, which is returned as it is.
+        Anything with a shape, a dtype and numpy's basic indexing; or a list of single frames whose sizes may differ.
     axis
         The axis that the frames follow each other along, for arrays of three axes (colours not counted).
     rgb
@@ -45,51 +40,14 @@ def as_frames(
     FrameError
         If there are no frames, or the axes do not say which they are.
     """
-    if isinstance(data, FrameSource):
-        return data
-    if isinstance(data, str | PathLike):
-        return _from_path(Path(fspath(data)), axis, rgb, cache_bytes)
     if isinstance(data, list | tuple) or _is_pyramid(data):
         return _from_list(list(data), rgb, names, cache_bytes)
     return _from_array(data, axis, rgb, names, cache_bytes)
 
 
-def refuse_axis(axis: int, reason: str) -> None:
-    """Raise a :class:`FrameError` for another axis than 0 where, for this reason, there is none to choose."""
-    if axis != 0:
-        raise FrameError(f"{reason}, there is no axis to choose; got axis {axis}")
-
-
-def _from_path(path: Path, axis: int, rgb: bool | None, cache_bytes: int) -> FrameSource:
-    if not path.exists():
-        raise FrameError(f"there is no file or folder {path}")
-    if path.is_dir():
-        refuse_axis(axis, "the frames of a folder are its files")
-        images, skipped = list_images(path)
-        if not images:
-            held = f"it holds {len(skipped)} other entries" if skipped else "it is empty"
-            raise FrameError(f"no images in the folder {path}: {held}; images are {', '.join(IMAGE_SUFFIXES)}")
-        return FileFrames(images, skipped, cache_bytes)
-    if path.suffix.lower() in TIF_SUFFIXES:
-        pages = TifPages(path)
-        if rgb is not None and rgb != pages.colour:
-            raise FrameError(
-                f"by its header {path.name} is {'in colour' if pages.colour else 'grey'}, and rgb={rgb} says otherwise"
-            )
-        n_axes = pages.ndim - pages.colour
-        along_pages = n_axes == 2 or axis in (0, -n_axes)
-        return _from_array(pages if along_pages else pages.whole(), axis, pages.colour, None, cache_bytes)
-    if path.suffix.lower() == ".npy":
-        return _from_array(read_image(path), axis, rgb, None, cache_bytes)
-    refuse_axis(axis, f"{path.name} is a single frame")
-    return FileFrames(as_paths([path]), [], cache_bytes)
-
-
 def _from_list(items: list[Any], rgb: bool | None, names: Sequence[str] | None, cache_bytes: int) -> FrameSource:
     if not items:
         raise FrameError("there are no frames: the list is empty")
-    if all(isinstance(item, str | PathLike) for item in items):
-        return FileFrames(as_paths(items), [], cache_bytes)
     arrays = [_array_like(item) for item in items]
     for number, array in enumerate(arrays):
         colour = _is_colour(array, rgb)

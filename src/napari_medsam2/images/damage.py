@@ -1,4 +1,4 @@
-"""Damaged files: what the libraries that read them raise, and how to put it in words."""
+"""One context around every library that reads a file of a user: whatever it raises becomes a sentence with the name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,13 @@ import struct
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from ..errors import FrameError
 
 #: What the libraries raise on files that are truncated, damaged, or not what their name says. The list is long because
 #: they trust what is in a file: they divide by its sizes, look its numbers up in tables, assert what should hold, and
@@ -26,6 +33,55 @@ DECODING_ERRORS: tuple[type[Exception], ...] = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+
+@contextmanager
+def reading(path: Path, part: str = "") -> Iterator[None]:
+    """Around the call of a library that reads a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    part
+        Which part of it is read, such as "page 3".
+
+    Raises
+    ------
+    FrameError
+        In place of what the library raises, with the name of the file; a ``FrameError`` passes, with the name added
+        where it does not have it. Missing memory passes as it is.
+    """
+    where = f"{part} of {path.name}" if part else path.name
+    try:
+        yield
+    except MemoryError:
+        raise
+    except FrameError as error:
+        raise error if path.name in str(error) else FrameError(f"cannot read {where}: {error}") from error
+    except FileNotFoundError as error:
+        raise FrameError(f"cannot read {where}: there is no file {path}") from error
+    except PermissionError as error:
+        raise FrameError(f"cannot read {where}: you have no permission to read it") from error
+    except Exception as error:
+        raise FrameError(
+            f"cannot read {where}: it is truncated, damaged or of another format ({reason_of(error)})"
+        ) from error
+
+
+def require(package: str, path: Path) -> Any:
+    """Import a package that a file needs.
+
+    Raises
+    ------
+    FrameError
+        If it is not installed, with the command that installs it.
+    """
+    try:
+        return import_module(package)
+    except ImportError as error:
+        name = package.partition(".")[0]
+        raise FrameError(f"{path.name} needs the package {name}, which is not installed: pip install {name}") from error
 
 
 def reason_of(error: Exception) -> str:

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..errors import DatasetError, FrameError
 from ..types import AnyArray, Mask, Mode
-from .conversion import as_frames
+from .conversion import frames_of
 from .damage import DECODING_ERRORS, reason_of
 from .frames import FrameSource
 
@@ -139,8 +139,8 @@ def dataset_frames(path: Path) -> FrameSource:
 def _as_frames(images: AnyArray | list[AnyArray], path: Path) -> FrameSource:
     try:
         if isinstance(images, np.ndarray):
-            return as_frames(images, rgb=images.ndim == 4)
-        return as_frames(images)
+            return frames_of(images, rgb=images.ndim == 4)
+        return frames_of(images)
     except FrameError as error:
         raise DatasetError(f"{path.name}: {error}") from error
 

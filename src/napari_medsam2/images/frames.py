@@ -23,15 +23,7 @@ DEFAULT_CACHE_BYTES = 256 << 20
 
 
 class FrameSource(Sequence[AnyArray], ABC):
-    """A lazy sequence of raw frames, each ``(H, W)`` or ``(H, W, C)``; safe to read from several threads.
-
-    Attributes
-    ----------
-    skipped
-        Names of files that were found beside the frames and left out.
-    """
-
-    skipped: tuple[str, ...] = ()
+    """A lazy sequence of raw frames, each ``(H, W)`` or ``(H, W, C)``; safe to read from several threads."""
 
     def __init__(self, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         self._cache: BoundedCache[int, AnyArray] = BoundedCache(cache_bytes)

@@ -14,7 +14,7 @@ import numpy as np
 from ..errors import OutputError
 from ..types import AnyArray, Mode
 from ..whole_file import replace_file
-from .files import TIF_SUFFIXES
+from .listing import TIF_SUFFIXES
 
 #: From so many bytes on, not compressed, a tif is one of the kind that may be larger than 4 GB.
 _LARGE = 2**31

@@ -1,16 +1,14 @@
-"""Where frames come from: along an axis of an array, from a list of arrays, or from image files."""
+"""Where frames come from: along an axis of an array, or from a list of arrays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import FrameError
 from ..types import AnyArray
-from .files import image_header, read_image
 from .frames import FrameSource
 
 
@@ -76,42 +74,6 @@ class ListFrames(FrameSource):
     def describe(self) -> str:
         sizes = {self.shape(t) for t in range(len(self))}
         return super().describe() if len(sizes) == 1 else f"{len(self)} frames of differing size"
-
-
-class FileFrames(FrameSource):
-    """Image files, one a frame."""
-
-    def __init__(self, paths: Sequence[Path], skipped: Sequence[Path], cache_bytes: int) -> None:
-        super().__init__(cache_bytes)
-        self._paths = paths
-        self._shapes: dict[int, tuple[int, int]] = {}
-        self.skipped = tuple(path.name for path in skipped)
-
-    def __len__(self) -> int:
-        return len(self._paths)
-
-    def shape(self, t: int) -> tuple[int, int]:
-        t = self._index(t)
-        if t not in self._shapes:
-            self._shapes[t] = image_header(self._paths[t]).shape
-        return self._shapes[t]
-
-    def name(self, t: int) -> str:
-        return self._paths[self._index(t)].name
-
-    def _read(self, t: int) -> AnyArray:
-        frame = read_image(self._paths[t])
-        self._shapes[t] = (int(frame.shape[0]), int(frame.shape[1])) if frame.ndim >= 2 else (0, 0)
-        return frame
-
-    def describe(self) -> str:
-        skipped = f"; {len(self.skipped)} other entries skipped" if self.skipped else ""
-        count = "1 image file" if len(self) == 1 else f"{len(self)} image files"
-        try:
-            height, width = self.shape(0)
-        except FrameError:  # damaged: said when it is read
-            return count + skipped
-        return f"{count}, the first of {width} x {height} pixels{skipped}"
 
 
 def _colour_words(frame_shape: Sequence[int]) -> str:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import OptionError, OutputError, PromptError, SessionError
 from ..images.contrast import ContrastLike, PerFrameContrast, estimate_contrast
-from ..images.conversion import as_frames
+from ..images.formats import as_frames
 from ..images.frames import FrameSource
 from ..memory_bank import BankName, MemoryBank, bank_for
 from ..models.device import Model
@@ -44,7 +44,7 @@ class Session:
     model
         From :func:`napari_medsam2.load_model`.
     frames
-        A frame source, or anything that :func:`napari_medsam2.images.conversion.as_frames` takes.
+        A frame source, or anything that :func:`napari_medsam2.images.formats.as_frames` takes.
     mode
         ``"stack"`` for frames that follow each other, ``"flow"`` for frames without an order.
     bank

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset
+from napari_medsam2.images.formats import as_frames
 from napari_medsam2.training.data.split import split
 
 

@@ -10,8 +10,8 @@ import torch
 from accelerator import CPU, DEVICE, Accelerator
 from training_helpers import discs, small_micro
 
-from napari_medsam2.images.conversion import as_frames
 from napari_medsam2.images.datasets import Dataset
+from napari_medsam2.images.formats import as_frames
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.training.data.split import Part
 from napari_medsam2.training.learning.validation import Validation

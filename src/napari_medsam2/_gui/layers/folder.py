@@ -10,9 +10,10 @@ import numpy as np
 from napari.utils.notifications import show_warning
 
 from ...errors import FrameError
-from ...images.conversion import as_frames
-from ...images.files import image_header, list_images
+from ...images.formats import as_frames
 from ...images.frames import FrameSource
+from ...images.listing import list_images
+from ...images.readers.single import image_header
 from ...types import AnyArray
 from .layout import MODE_KEY, SIZES_KEY
 

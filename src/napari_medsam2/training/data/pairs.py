@@ -10,10 +10,10 @@ from typing import Literal
 import numpy as np
 
 from ...errors import DatasetError, FrameError
-from ...images.conversion import as_frames
 from ...images.datasets import Dataset, read_dataset, told_apart
-from ...images.files import IMAGE_SUFFIXES, list_images
+from ...images.formats import as_frames
 from ...images.frames import FrameSource
+from ...images.listing import IMAGE_SUFFIXES, list_images
 from ...types import AnyArray, Mode
 
 Labels = Literal["auto", "classes", "instances"]

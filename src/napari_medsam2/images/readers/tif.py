@@ -1,106 +1,49 @@
-"""Read single image files (tif, png, jpg, bmp, npy) and the pages of a tif, one at a time, with errors in words."""
+"""TIFF by tifffile: its series and axes, one page at a time."""
 
 from __future__ import annotations
 
 import math
-import re
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ..errors import FrameError
-from ..types import AnyArray
-from .damage import DECODING_ERRORS, reason_of
-
-TIF_SUFFIXES = (".tif", ".tiff")
-IMAGE_SUFFIXES = (*TIF_SUFFIXES, ".png", ".jpg", ".jpeg", ".bmp", ".npy")
+from ...errors import FrameError
+from ...types import AnyArray
+from ..damage import DECODING_ERRORS, reading, reason_of
+from ..lazy import parts_of
+from ..listing import stem_of
+from ..opened import Axis, OpenedImages
+from .header import ImageHeader
+from .options import ReadOptions
+from .pictures import as_array, opened
 
 #: What tifffile calls the pictures in a slide's file that are not the slide.
 _BESIDE_THE_IMAGE = ("Thumbnail", "Label", "Macro", "Map", "Overview")
-_pillow_limit = threading.Lock()
 
 
-def natural_key(name: str) -> list[tuple[int, int, str]]:
-    """Sort key that puts ``slice2`` before ``slice10``."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
+def open_tif(path: Path, options: ReadOptions) -> OpenedImages:
+    """The first series of a tif."""
+    pages = TifPages(path)
+    axes = tuple(Axis(letter.lower() if letter in "ZTYX" else "") for letter in pages.axes if letter != "S")
+    return OpenedImages(stem_of(path), pages, axes, pages.colour, files=(path,))
 
 
-def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
-    """The image files of a folder in natural order, and what was skipped: hidden files, folders, other files."""
-    entries = sorted(folder.iterdir(), key=lambda path: natural_key(path.name))
-    images = [
-        path
-        for path in entries
-        if path.is_file() and not path.name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES
-    ]
-    chosen = set(images)
-    return images, [path for path in entries if path not in chosen]
+def read_tif(path: Path) -> AnyArray:
+    """The only page ``(H, W)`` or ``(H, W, C)`` of a tif."""
+    with reading(path):
+        return _read_single_tif(path)
 
 
-def read_image(path: Path) -> AnyArray:
-    """One frame ``(H, W)`` or ``(H, W, C)`` as it is in the file.
+def tif_header(path: Path) -> ImageHeader:
+    """What the header of the first page says."""
+    import tifffile
 
-    Raises
-    ------
-    FrameError
-        If the file is missing, truncated, of another format, or holds several frames.
-    """
-    with _in_words(path):
-        if path.suffix.lower() == ".npy":
-            array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
-        elif path.suffix.lower() in TIF_SUFFIXES:
-            return _read_single_tif(path)
-        else:
-            with _pillow(path) as image:
-                array = _pillow_array(image)
-    return array
-
-
-@dataclass(frozen=True)
-class ImageHeader:
-    """What an image file says of the array that :func:`read_image` makes of it, before it is decoded.
-
-    Attributes
-    ----------
-    shape
-        ``(H, W)``.
-    colour
-        Whether there is a last axis of colours.
-    dtype
-        Of the pixels.
-    """
-
-    shape: tuple[int, int]
-    colour: bool
-    dtype: np.dtype[Any]
-
-
-def image_header(path: Path) -> ImageHeader:
-    """Read the header of an image file; raises as :func:`read_image`."""
-    with _in_words(path):
-        if path.suffix.lower() == ".npy":
-            array = np.load(path, mmap_mode="r", allow_pickle=False)
-            if array.ndim < 2:
-                raise FrameError(f"{path.name} holds an array of shape {array.shape}, not an image")
-            return ImageHeader((int(array.shape[0]), int(array.shape[1])), array.ndim > 2, array.dtype)
-        if path.suffix.lower() in TIF_SUFFIXES:
-            import tifffile
-
-            with tifffile.TiffFile(path) as tif:
-                page = tif.pages.first
-                shape = int(page.imagelength), int(page.imagewidth)
-                return ImageHeader(shape, int(page.samplesperpixel) > 1, np.dtype(page.dtype))
-        from PIL import Image
-
-        with _pillow(path) as image:
-            alike = _pillow_array(Image.new(image.mode, (1, 1)))
-            return ImageHeader((image.height, image.width), alike.ndim > 2, alike.dtype)
+    with reading(path), tifffile.TiffFile(path) as tif:
+        page = tif.pages.first
+        shape = int(page.imagelength), int(page.imagewidth)
+        return ImageHeader(shape, int(page.samplesperpixel) > 1, np.dtype(page.dtype))
 
 
 class TifPages:
@@ -122,7 +65,7 @@ class TifPages:
         import tifffile
 
         self.path = path
-        with _in_words(path), tifffile.TiffFile(path) as tif:
+        with reading(path), tifffile.TiffFile(path) as tif:
             if not tif.series:
                 raise FrameError(f"{path.name} has no image in it")
             series = tif.series[0]
@@ -162,16 +105,22 @@ class TifPages:
 
         if not self._contiguous:
             return np.stack([self[t] for t in range(len(self))])
-        with _in_words(self.path):
+        with reading(self.path):
             pixels: AnyArray = tifffile.memmap(self.path, series=0, mode="r")
             return pixels.reshape(self.shape)
 
     def __getitem__(self, key: Any) -> AnyArray:
-        """Frame ``t`` for ``[t]``; the only frame of a single image for ``[...]``."""
-        if isinstance(key, tuple):
-            key = key[0] if key else 0
-        index = 0 if key is Ellipsis or isinstance(key, slice) else int(key)
-        with _in_words(self.path, page=index if len(self.axes.strip("YXS")) else None):
+        if not self.axes.strip("YXS"):
+            alone: AnyArray = self._frame(0)[key]
+            return alone
+        parts = parts_of(key, self.ndim)
+        if isinstance(parts[0], slice):
+            return np.stack([self._frame(t)[tuple(parts[1:])] for t in range(*parts[0].indices(len(self)))])
+        frame: AnyArray = self._frame(int(parts[0]))[tuple(parts[1:])]
+        return frame
+
+    def _frame(self, index: int) -> AnyArray:
+        with reading(self.path, f"page {index}" if len(self.axes.strip("YXS")) else ""):
             if self._contiguous:
                 import tifffile
 
@@ -231,60 +180,10 @@ def _read_page(path: Path, index: int) -> AnyArray:
 
 def _read_page_with_pillow(path: Path, index: int, reason: str) -> AnyArray:
     try:
-        with _pillow(path) as image:
+        with opened(path) as image:
             image.seek(index)
-            return _pillow_array(image)
+            return as_array(image)
     except DECODING_ERRORS as error:
         raise FrameError(
             f"{reason} (pip install imagecodecs), and Pillow cannot read it: {reason_of(error)}"
         ) from error
-
-
-def _pillow_array(image: Any) -> AnyArray:
-    """Grey stays grey at its depth; palettes, CMYK and the like become RGB; grey with alpha loses the alpha."""
-    if image.mode in ("P", "PA", "CMYK", "YCbCr", "LAB", "HSV", "RGBX", "RGBa"):
-        image = image.convert("RGB")
-    elif image.mode in ("LA", "La"):
-        image = image.convert("L")
-    array: AnyArray = np.asarray(image)
-    return array
-
-
-@contextmanager
-def _pillow(path: Path) -> Iterator[Any]:
-    """Open with Pillow, whatever the size: its guard against "decompression bombs" also refuses large slides."""
-    from PIL import Image
-
-    with _pillow_limit:
-        limit = Image.MAX_IMAGE_PIXELS
-        Image.MAX_IMAGE_PIXELS = None
-        try:
-            image = Image.open(path)
-        finally:
-            Image.MAX_IMAGE_PIXELS = limit
-    with image:
-        yield image
-
-
-@contextmanager
-def _in_words(path: Path, page: int | None = None) -> Iterator[None]:
-    where = path.name if page is None else f"page {page} of {path.name}"
-    try:
-        yield
-    except FrameError as error:
-        raise error if path.name in str(error) else FrameError(f"cannot read {where}: {error}") from error
-    except FileNotFoundError as error:
-        raise FrameError(f"cannot read {where}: there is no file {path}") from error
-    except DECODING_ERRORS as error:
-        raise FrameError(
-            f"cannot read {where}: it is truncated, damaged or of another format ({reason_of(error)})"
-        ) from error
-
-
-def as_paths(items: Sequence[Any]) -> list[Path]:
-    """Paths of a list, checked to be of formats that can be read."""
-    paths = [Path(item) for item in items]
-    for path in paths:
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise FrameError(f"{path.name} is not an image that can be read; these can: {', '.join(IMAGE_SUFFIXES)}")
-    return paths
