@@ -5,6 +5,9 @@ All of them are a :class:`UserError`. Whose fault something is, is asked in one 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class UserError(Exception):
     """Something that the user can mend; the message is a sentence that names the value and what would be right.
@@ -27,6 +30,36 @@ class PromptError(UserError, ValueError):
 
 class FrameError(UserError, ValueError):
     """Frames that cannot be read or used; the message says which, and what would be right."""
+
+
+@dataclass(frozen=True)
+class SeriesInfo:
+    """One of several images in a file or folder, as people are asked which.
+
+    Attributes
+    ----------
+    key
+        What ``series=`` takes for it: its number, name or identifier.
+    name
+        What it is called there, such as the description of a DICOM series.
+    size
+        In words: "24 slices of 512 x 512 pixels".
+    kind
+        The modality, or what else tells it apart.
+    """
+
+    key: int | str
+    name: str
+    size: str = ""
+    kind: str = ""
+
+
+class SeriesError(FrameError):
+    """Several images where one is wanted: the message lists them, ``series`` holds them to choose from."""
+
+    def __init__(self, message: str, series: Sequence[SeriesInfo]) -> None:
+        super().__init__(message)
+        self.series = tuple(series)
 
 
 class DatasetError(UserError, ValueError):

@@ -71,6 +71,8 @@ class OpenedImages(Sequence[AnyArray]):
         Whether frames follow each other, where that is known.
     files
         The files that are read.
+    labels
+        Whether the file says that its numbers are labels, as those that we write do.
     """
 
     name: str
@@ -83,6 +85,7 @@ class OpenedImages(Sequence[AnyArray]):
     levels: tuple[Any, ...] = ()
     mode: Mode | None = None
     files: tuple[Path, ...] = ()
+    labels: bool = False
 
     @property
     def lengths(self) -> tuple[int, ...]:

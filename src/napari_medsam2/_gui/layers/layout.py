@@ -16,6 +16,8 @@ from ...types import Mode
 MODE_KEY = "napari_medsam2_mode"
 #: Layer metadata with the size ``(H, W)`` of each image, in the upper left corner of its frame, where they differ.
 SIZES_KEY = "napari_medsam2_sizes"
+#: Layer metadata with the :class:`~napari_medsam2.images.opened.OpenedImages` that the layer shows, or lies on.
+IMAGES_KEY = "napari_medsam2_images"
 #: A level of a multiscale image is used if its frames have at most this many pixels; else the next smaller one.
 LARGEST_FRAME = 4096 * 4096
 
