@@ -44,10 +44,38 @@ def test_bool_frames_are_black_and_white() -> None:
     np.testing.assert_array_equal(seen(as_frames(mask))[..., 0], mask)
 
 
-def test_colours_of_eight_bit_and_of_zero_to_one_stay_as_they_are() -> None:
-    colours = np.random.default_rng(0).integers(20, 90, (2, 8, 9, 4), dtype=np.uint8)
-    np.testing.assert_allclose(seen(as_frames(colours)), colours[..., :3] / 255, atol=1e-6)
-    np.testing.assert_allclose(seen(as_frames(colours / 255)), colours[..., :3] / 255, atol=1e-6)
+@pytest.mark.parametrize("scale", [1, 1 / 255, 257])
+def test_dim_colours_are_seen_as_the_dim_grey_image_is(scale: float) -> None:
+    dim = np.random.default_rng(0).integers(10, 40, (2, 30, 40))
+    dim = (dim * scale).astype(np.uint16 if scale == 257 else np.float32 if scale < 1 else np.uint8)
+    colours = np.stack([dim] * 3, axis=-1)
+    opaque = np.concatenate([colours, np.full((*dim.shape, 1), dim.max())], axis=-1)
+    for others in (colours, opaque):
+        np.testing.assert_array_equal(seen(as_frames(others)), seen(as_frames(dim)))
+        for grey, colour in zip(dim, others, strict=True):
+            np.testing.assert_array_equal(PerFrameContrast().apply(colour), PerFrameContrast().apply(grey))
+
+
+def test_photographs_that_use_their_range_keep_their_colours() -> None:
+    photograph = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    photograph[1] = photograph[1] // 2 + 90  # hazy: no shadow is black
+    assert estimate_contrast(photograph[:1]) == Contrast(0, 255)
+    np.testing.assert_allclose(seen(as_frames(photograph / 255)), photograph / 255, atol=1e-6)
+    hues = [PerFrameContrast().apply(image).mean((0, 1)) for image in photograph]
+    assert all(np.ptp(hue) < 0.02 for hue in hues), "the colours share their limits"
+
+
+def test_transparent_pixels_are_black_and_their_colours_do_not_count() -> None:
+    image = np.random.default_rng(0).integers(40, 60, (64, 64, 4), dtype=np.uint8)
+    image[..., 3] = 255
+    clean = PerFrameContrast().apply(image)
+    image[:20] = np.random.default_rng(1).integers(0, 256, (20, 64, 4))
+    image[:20, :, 3] = 0
+    covered = PerFrameContrast().apply(image)
+    assert not covered[:20].any()
+    np.testing.assert_allclose(covered[20:], clean[20:], atol=0.05)
+    image[..., 3] = 0  # written by a program that knows no transparency
+    assert PerFrameContrast().apply(image).any()
 
 
 @pytest.mark.parametrize("value", [0, 7, -3.5, 1e30])

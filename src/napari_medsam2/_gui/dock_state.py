@@ -60,6 +60,8 @@ class DockState:
         Stack or flow, and what people call one of its frames: "slice", "image" or "frame".
     axes, axis
         ``(axis, words)`` that can be chosen as the propagation axis, and the chosen one.
+    remarks
+        What the contrast was estimated without, and images that show nothing, in sentences.
     contrast_as_shown
         True if the network sees the layer's contrast limits, false for limits estimated over all frames.
     model, wanted_device
@@ -106,6 +108,7 @@ class DockState:
     noun: str = "slice"
     axes: tuple[tuple[int, str], ...] = ()
     axis: int | None = None
+    remarks: tuple[str, ...] = ()
     contrast_as_shown: bool = False
     model: str = "micro"
     wanted_device: str = "auto"
@@ -148,7 +151,7 @@ class DockState:
 #: What is known of an image, or was said or chosen while it was segmented.
 _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "columns"),
-    *("frame", "problem", "report", "note", "aside", "has_prompts", "has_results"),
+    *("remarks", "frame", "problem", "report", "note", "aside", "has_prompts", "has_results"),
 )
 
 

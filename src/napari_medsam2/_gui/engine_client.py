@@ -12,7 +12,17 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..engine.engine import Engine
-from ..engine.events import Event, Failed, Finished, FinishReason, ModelLoaded, Restored, ResultReady, StatusChanged
+from ..engine.events import (
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    ImagesRemarked,
+    ModelLoaded,
+    Restored,
+    ResultReady,
+    StatusChanged,
+)
 from ..engine.requests import RequestKind
 from ..errors import OutputError
 from ..images.contrast import Contrast
@@ -24,6 +34,9 @@ from .layers.workspace import Workspace
 
 #: Labels are redrawn at most this often.
 REFRESH_MS = 100
+
+#: Events about the images that are open.
+OF_IMAGES = (ResultReady, Restored, Finished, ImagesRemarked)
 
 
 class EngineClient(QObject):
@@ -156,7 +169,7 @@ class EngineClient(QObject):
             self._closed = True
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, ResultReady | Restored | Finished) and event.generation != self._generation:
+        if isinstance(event, OF_IMAGES) and event.generation != self._generation:
             return  # of an image that was left meanwhile
         work = self._store.work
         if isinstance(event, StatusChanged):
@@ -168,6 +181,8 @@ class EngineClient(QObject):
             self._on_restored(work, event)
         elif isinstance(event, Finished):
             self._on_finished(event)
+        elif isinstance(event, ImagesRemarked):
+            self._on_remarks(event)
         elif isinstance(event, ModelLoaded):
             self._has_model = True
             self.model_loaded.emit(event)
@@ -197,6 +212,11 @@ class EngineClient(QObject):
         if event.reason is FinishReason.CANCELLED and not (told.note or told.problem):
             self._store.say(note="Cancelled; what was done stays.")
         self.flush()
+
+    def _on_remarks(self, event: ImagesRemarked) -> None:
+        self._store.set(remarks=event.remarks)
+        if event.blank:
+            self._store.say(f"Nothing can be found on these images: {event.blank}. Is it the right layer, or channel?")
 
     def _on_failed(self, event: Failed) -> None:
         if event.kind is RequestKind.LOAD_MODEL:

@@ -58,9 +58,11 @@ def next_step(state: DockState) -> str:
 
 
 def image_words(state: DockState) -> str:
-    """Say what the axes are, and why the frames were taken as a stack or as a flow."""
-    guess = f" {state.mode.capitalize()}: {state.reason}." if state.axes and state.reason else ""
-    return f"{state.layout}.{guess}" if state.layout else "No image layer yet."
+    """Say what the axes are, why the frames were taken as a stack or as a flow, and what the contrast leaves out."""
+    if not state.layout:
+        return "No image layer yet."
+    guess = f"{state.mode.capitalize()}: {state.reason}." if state.axes and state.reason else ""
+    return " ".join(filter(None, (f"{state.layout}.", guess, *state.remarks)))
 
 
 def progress_words(state: DockState) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..errors import FrameError, OptionError, PromptError, SessionError
 from ..images.contrast import Contrast
+from ..images.contrast_words import nothing_to_see
 from ..images.formats import open_images
 from ..images.label_files import keep_what_is_read, label_dtype, prepare_output, write_labels, written_files
 from ..prompts import Prompt
@@ -92,11 +93,22 @@ def run(arguments: argparse.Namespace) -> int:
     names = [frames.name(t) for t in range(len(frames))]
     dtype = label_dtype(max(prompt.object_id for prompt in prompts))
     _check_output(arguments, names, read)
+    if why := nothing_to_see(frames):
+        raise FrameError(
+            f"there is nothing to segment on the images of {arguments.input}: {why}. Is this the right file, channel "
+            "or axis?"
+        )
 
     session = _open_session(arguments, frames)
+    told = session.remarks
+    for remark in told:
+        say(remark)
     for prompt in prompts:
         session.add(prompt)
     problem = _propagate(session, arguments)
+    for remark in session.remarks:
+        if remark not in told:
+            say(remark)
     _write(session, arguments, names, dtype)
     done = f"{len({frame for frame, _ in session.results})} of {len(frames)} frames"
     if problem is None:

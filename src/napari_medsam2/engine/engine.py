@@ -27,6 +27,7 @@ from .events import (
     SequenceOpened,
     failure_of,
 )
+from .remarks import Remarks
 from .requests import Request, RequestKind
 from .run import Run
 from .worker import Worker
@@ -101,6 +102,7 @@ class Engine:
         self._session: Session | None = None
         self._images: _Images | None = None
         self._worker = Worker(on_event, on_failure=self._on_failure, on_end=self._let_go)
+        self._remarks = Remarks(self._worker.emit)
         self._worker.start()
 
     # ---- what may be asked, from any thread ------------------------------------------------------------------------
@@ -220,8 +222,10 @@ class Engine:
         """
 
         def call(request: Request) -> None:
-            result = self._opened().segment(frame, object_id)
-            self._worker.emit(ResultReady(request.number, request.generation, result, request.kind))
+            session = self._opened()
+            found = iter([session.segment(frame, object_id)])
+            for result in self._remarks.along(session, found, request.number, request.generation):
+                self._worker.emit(ResultReady(request.number, request.generation, result, request.kind))
 
         return self._worker.submit(RequestKind.PREVIEW, call, preview_of=(frame, object_id))
 
@@ -243,6 +247,7 @@ class Engine:
             self._worker.end_run(FinishReason.SUPERSEDED)
             session = self._opened()
             steps = session.propagate(objects=objects, direction=direction, start=start, stop=stop)
+            steps = self._remarks.along(session, steps, request.number, request.generation)
             self._worker.begin_run(Run(request, steps, lambda: session.steps_left))
 
         return self._worker.submit(RequestKind.PROPAGATE, call)
@@ -326,6 +331,7 @@ class Engine:
         self._session = session
         frames = session.frames
         self._worker.emit(SequenceOpened(request.number, images.generation, len(frames), frames.describe()))
+        self._remarks.begin(session, request.number, images.generation)
 
     def _opened(self) -> Session:
         """The session; :class:`NotReadyError` says what is missing."""

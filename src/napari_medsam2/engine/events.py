@@ -130,6 +130,24 @@ class SequenceOpened:
 
 
 @dataclass(frozen=True)
+class ImagesRemarked:
+    """What a user should know of the images; comes after they are opened, and again with what turns out later.
+
+    Attributes
+    ----------
+    remarks
+        What the contrast was estimated without, and images that show nothing, in sentences: all that is known now.
+    blank
+        Why nothing can be found on any of them; empty where that is not so.
+    """
+
+    request: int
+    generation: int
+    remarks: tuple[str, ...]
+    blank: str = ""
+
+
+@dataclass(frozen=True)
 class PromptsChanged:
     """The session's prompts after an edit, all of them."""
 
@@ -200,7 +218,16 @@ class Failed:
 
 
 Event = (
-    StatusChanged | ModelLoaded | SequenceOpened | PromptsChanged | ResultReady | Restored | Finished | Failed | Notice
+    StatusChanged
+    | ModelLoaded
+    | SequenceOpened
+    | ImagesRemarked
+    | PromptsChanged
+    | ResultReady
+    | Restored
+    | Finished
+    | Failed
+    | Notice
 )
 
 

@@ -18,7 +18,8 @@ from torch import Tensor
 
 from ..bounded_cache import BoundedCache
 from ..geometry.window import DRAWN_LOGIT, Window, contains, crop, crop_mask, to_window
-from ..images.contrast import ContrastLike
+from ..images.contrast import ContrastLike, Estimate, PerFrameContrast
+from ..images.contrast_words import remarks_on_flow, remarks_on_stack
 from ..images.frames import FrameSource
 from ..memory_bank import Pick
 from ..models.device import Model
@@ -96,12 +97,20 @@ class WindowPredictor:
         self.options = options
         self.cache: BoundedCache[tuple[int, Window, int, int | None], ImageFeatures] = BoundedCache(cache_bytes)
         self._cache_bytes = cache_bytes
+        self._estimates: dict[int, Estimate] = {}  # of images of a flow, where not all of their pixels count
         #: Side of the network's input, in pixels.
         self.size = options.strategy.input_size(model.network)
         self._images: BoundedCache[int, npt.NDArray[np.float32]] = BoundedCache(_IMAGES_KEPT, size_of=lambda _: 1)
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
         self._adaptations = Adaptations(model, self._prepared, self.size, mode=options.mode)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the contrast was estimated without, and images that show nothing, in sentences; of those seen so far."""
+        if isinstance(self.contrast, Estimate):
+            return remarks_on_stack(self.contrast, self.frames.name)
+        return remarks_on_flow(dict(self._estimates), self.frames.name)
 
     # ---- memory of the machine -------------------------------------------------------------------------------------
 
@@ -225,7 +234,15 @@ class WindowPredictor:
 
     def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
         """The frame in 0..1; the latest few are kept, because objects take their windows from them in turn."""
-        return self._images.get(frame, lambda: self.contrast.apply(self.frames[frame]))
+        return self._images.get(frame, partial(self._prepare, frame))
+
+    def _prepare(self, frame: int) -> npt.NDArray[np.float32]:
+        raw, contrast = self.frames[frame], self.contrast
+        if isinstance(contrast, PerFrameContrast):
+            contrast = contrast.estimate(raw)
+            if contrast.left_out or contrast.alike:
+                self._estimates[frame] = contrast
+        return contrast.apply(raw)
 
     def _recall(self, pick: Pick, *, adapted: bool) -> Recall:
         stack = self.options.mode == "stack"

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import OptionError, OutputError, PromptError, SessionError
-from ..images.contrast import ContrastLike, PerFrameContrast, estimate_contrast
+from ..images.contrast import ContrastLike, usual_contrast
 from ..images.formats import as_frames
 from ..images.frames import FrameSource
 from ..memory_bank import BankName, MemoryBank, bank_for
@@ -91,17 +91,14 @@ class Session:
         check_choice("bank", bank, get_args(BankName))
         if passes not in (1, 2):
             raise OptionError(f"passes must be 1 or 2; got {passes!r}")
-        options = options or SessionOptions()
         self.model = model
         self.frames: FrameSource = as_frames(frames)
         self.mode: Mode = mode
         self.bank = bank_for(bank, mode)
-        self.options = options
+        self.options = options = options or SessionOptions()
         self.region = model.region if region is None else bool(region)
         self.passes = passes if mode == "flow" else 1
         self.seed = seed
-        if contrast is None:
-            contrast = estimate_contrast(self.frames) if mode == "stack" else PerFrameContrast()
         strategy = choose_strategy(mode, self.region)
         how = SegmentOptions(
             mode=mode,
@@ -112,10 +109,16 @@ class Session:
             show_neighbour=options.show_neighbour,
             adapt=options.adapt and strategy.at_trained_scale,
         )
+        contrast = contrast or usual_contrast(self.frames, mode)
         self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))
         new_bank = options.make_bank or partial(make_bank, self.bank, mode, seed)
         self._state = SessionState(mode, self.frames, new_bank, options.undo_depth)
         self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the contrast was estimated without, and images that show nothing; in a flow, of those seen so far."""
+        return self.segmenter.predictor.remarks
 
     # ---- prompts ---------------------------------------------------------------------------------------------------
 

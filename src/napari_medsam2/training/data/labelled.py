@@ -15,7 +15,7 @@ from ...bounded_cache import BoundedCache
 from ...errors import DatasetError
 from ...geometry.boxes import box_of_mask
 from ...geometry.window import Window, crop, crop_mask
-from ...images.contrast import ContrastLike, PerFrameContrast, estimate_contrast
+from ...images.contrast import ContrastLike, usual_contrast
 from ...images.datasets import Dataset
 from ...segment.windows import RegionOptions, follow, grown, touches_border, window_around
 from ...types import Mask, Mode
@@ -190,17 +190,13 @@ class _Loaded:
     def _prepare(self, part: int, frame: int) -> Image:
         dataset = self.parts[part].dataset
         if part not in self._contrast:
-            self._contrast[part] = _contrast(dataset)
+            self._contrast[part] = usual_contrast(dataset.frames, dataset.mode)
         return self._contrast[part].apply(dataset.frames[frame])
 
 
 def _bytes(image: Image) -> int:
     """Memory that a frame ``(H, W, 3)`` takes, in bytes; a grey one is one plane that is shown three times."""
     return image.nbytes // (3 if image.strides[-1] == 0 else 1)
-
-
-def _contrast(dataset: Dataset) -> ContrastLike:
-    return estimate_contrast(dataset.frames) if dataset.mode == "stack" else PerFrameContrast()
 
 
 def _walk(start: int, length: int, n_frames: int, left_out: int, rng: np.random.Generator) -> list[int]:
