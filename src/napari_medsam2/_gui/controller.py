@@ -83,7 +83,7 @@ class Controller(QObject):
         self.images.choose(image)
 
     def open_folder(self, path: Path) -> None:
-        """Show a folder of unrelated images, which may differ in size, and take it as the image."""
+        """Show what is in a folder, such as images that may differ in size, and take it as the image."""
         self.images.open_folder(path)
 
     def choose_axis(self, axis: int) -> None:

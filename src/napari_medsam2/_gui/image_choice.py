@@ -11,13 +11,13 @@ from napari.layers import Image, Labels, Layer
 from napari.utils.events import Event as NapariEvent
 from qtpy.QtCore import QObject, Signal
 
-from ..errors import FrameError, LayoutError, OutputError
+from ..errors import EXPECTED_ERRORS, LayoutError, OutputError, in_words
 from ..types import Mode
 from .dock_store import DockStore
 from .engine_client import EngineClient
-from .layers.folder import read_folder
 from .layers.sequence import ImageSequence
 from .layers.workspace import Workspace
+from .readers import open_layers
 
 
 @dataclass(frozen=True)
@@ -93,13 +93,16 @@ class ImageChoice(QObject):
                 self._store.say(removed)
 
     def open_folder(self, path: Path) -> None:
-        """Show a folder of unrelated images, which may differ in size, and take it as the image."""
+        """Show what is in a folder, such as images that may differ in size, and take it as the image."""
         try:
-            data, options = read_folder(path)
-        except FrameError as error:
-            self._store.say(str(error))
+            opened = [Layer.create(*layer) for layer in open_layers(path)]
+        except EXPECTED_ERRORS as error:
+            self._store.say(in_words(error))
             return
-        self.choose(self._viewer.add_image(data, **options))
+        for layer in opened:
+            self._viewer.add_layer(layer)
+        if images := [layer for layer in opened if isinstance(layer, Image)]:
+            self.choose(images[0])
 
     def choose_axis(self, axis: int) -> None:
         """Propagate along this axis, and give it a slider in the viewer."""

@@ -1,4 +1,4 @@
-"""Which axis of an image is what, and whether its frames follow each other."""
+"""Which axis of an image is what."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from face import SHAPE, stack_layout
 
-from napari_medsam2._gui.layers.layout import describe, guess_mode, resolve_layout, take_frames
+from napari_medsam2._gui.layers.layout import describe, resolve_layout, take_frames
 from napari_medsam2.errors import LayoutError
 
 
@@ -52,13 +52,3 @@ def test_frames_of_any_axis_stay_lazy():
     frames = take_frames(data, layout)
     assert frames.shape == (40, 5, 60)
     np.testing.assert_array_equal(frames[11], data[layout.index(11)])
-
-
-def test_stack_and_flow_are_told_apart():
-    rng = np.random.default_rng(0)
-    ramp = np.add.outer(np.arange(40.0), np.arange(60.0))
-    layout = stack_layout()
-    assert guess_mode(np.stack([ramp + t for t in range(5)]), layout, {})[0] == "stack"
-    assert guess_mode(rng.normal(size=SHAPE), layout, {})[0] == "flow"
-    assert guess_mode(np.full(SHAPE, np.nan), layout, {}) == ("stack", "the images are constant or cannot be compared")
-    assert guess_mode(da.zeros(SHAPE), layout, {})[0] == "stack"

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import LayoutError
-from ...types import Mode
 
 #: Layer metadata that tells whether the frames are a "stack" or a "flow".
 MODE_KEY = "napari_medsam2_mode"
@@ -208,38 +207,3 @@ def take_frames(data: Any, layout: Layout) -> Any:
     if layout.sizes:
         return [frames[t, :height, :width] for t, (height, width) in enumerate(layout.sizes)]
     return frames
-
-
-def _plain(frame: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Any pixels as finite numbers in one row, for comparing."""
-    values = np.abs(frame) if np.iscomplexobj(frame) else frame
-    return np.nan_to_num(np.asarray(values, dtype=np.float64), posinf=0.0, neginf=0.0).ravel()
-
-
-def guess_mode(frames: Any, layout: Layout, metadata: dict[Any, Any]) -> tuple[Mode, str]:
-    """Guess whether frames follow each other, and say why.
-
-    Frames in memory are compared with their neighbours, at up to eight places; lazy ones are not read.
-    """
-    if layout.n_frames == 1:
-        return "stack", "a single image"
-    known = metadata.get(MODE_KEY)
-    if known in ("stack", "flow"):
-        return known, "as the images were opened"
-    if not isinstance(frames, np.ndarray):
-        return "stack", "not read yet; change it if the images have no order"
-    step = max(1, max(layout.frame_shape) // 64)
-    alike = []
-    for t in np.unique(np.linspace(0, layout.n_frames - 2, 8).astype(int)):
-        pair = [_plain(frames[i, ::step, ::step]) for i in (t, t + 1)]
-        if min(np.ptp(p) for p in pair) > 0:
-            with np.errstate(all="ignore"):  # values near the limits of float64
-                likeness = float(np.corrcoef(pair[0], pair[1])[0, 1])
-            if np.isfinite(likeness):
-                alike.append(likeness)
-    if not alike:
-        return "stack", "the images are constant or cannot be compared"
-    mean = float(np.mean(alike))
-    if mean >= 0.5:
-        return "stack", f"neighbours look alike (r = {mean:.2f})"
-    return "flow", f"neighbours differ (r = {mean:.2f})"

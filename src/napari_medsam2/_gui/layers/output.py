@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
-from napari.utils.colormaps import DirectLabelColormap
 
 from ...errors import OutputError
 from ...models.registry import megabytes
 from ...results import FrameResult
 from ...session.label_image import LEAST_SHARE_WITHIN_WHOLE, LabelImage, paint_labels
 from ...types import AnyArray, Mask
-from .colours import object_colour
+from .colours import label_colours
 from .coordinates import affine_of, placed_like
-from .layout import Layout
+from .layout import IMAGES_KEY, MODE_KEY, SIZES_KEY, Layout
 
 #: Results of one frame, by the object's number.
 ResultsByObject = Mapping[int, FrameResult]
@@ -31,8 +30,6 @@ def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
     OutputError
         If the memory is not there.
     """
-    colours: dict[int | None, Any] = {None: "#bbbbbb", 0: "transparent"}
-    colours.update({k: object_colour(k) for k in range(1, 256)})
     try:
         empty = np.zeros(layout.shape, dtype=np.uint16)
     except MemoryError as error:
@@ -42,7 +39,8 @@ def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
         empty,
         name=name,
         opacity=0.55,
-        colormap=DirectLabelColormap(color_dict=colours),
+        colormap=label_colours(),
+        metadata={key: image.metadata[key] for key in (IMAGES_KEY, MODE_KEY, SIZES_KEY) if key in image.metadata},
         **placed_like(image, layout),
     )
     layer.brush_size = max(1, round(min(layout.frame_shape) / 25))

@@ -12,7 +12,9 @@ from napari.layers import Image
 
 from ...images.contrast import Contrast
 from ...types import Mode
-from .layout import SIZES_KEY, Layout, axis_name, describe, guess_mode, noun_of, resolve_layout, take_frames
+from .layout import SIZES_KEY, Layout, axis_name, describe, noun_of, resolve_layout, take_frames
+from .mode_guess import guess_mode
+from .opened_layers import images_of
 
 
 class ImageSequence:
@@ -52,7 +54,10 @@ class ImageSequence:
 
     def guess_mode(self) -> tuple[Mode, str]:
         """Guess whether the frames follow each other, and say why."""
-        return guess_mode(self.frames(), self.layout, self.image.metadata)
+        images = images_of(self.image)
+        axis = self.layout.axis
+        files = images.files if axis is not None and images.axes[axis].name in ("", "image") else ()
+        return guess_mode(self.frames(), self.layout, self.image.metadata, files)
 
     def shown_contrast(self) -> Contrast:
         """The layer's contrast limits and gamma."""

@@ -27,7 +27,7 @@ class ImagePanel(Panel):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self.picker = LayerPicker(viewer, (Image,))
-        self.folder = button("Folder...", "Open a folder of unrelated images, which may differ in size, as a flow")
+        self.folder = button("Folder...", "Open a folder: images, which may differ in size, or DICOM slices")
         self.stack = button("Stack", "The frames follow each other: z-slices or time points", checkable=True)
         self.flow = button("Flow", "The frames show the same kind of object and have no order", checkable=True)
         self.axis = Choice(tip="The axis to propagate along; the viewer shows a slider for it")
@@ -77,7 +77,7 @@ class ImagePanel(Panel):
             self.axis.setCurrentIndex(self.axis.findData(axis))
 
     def _on_folder(self) -> None:
-        path = QFileDialog.getExistingDirectory(self, "A folder of unrelated images")
+        path = QFileDialog.getExistingDirectory(self, "A folder of images or of DICOM slices")
         if path:
             self.folder_requested.emit(path)
 

@@ -11,13 +11,21 @@ from face import running
 from fakes import disc
 from PIL import Image
 
-from napari_medsam2._gui.layers import folder as folder_module
-from napari_medsam2._gui.layers.folder import read_folder
+from napari_medsam2._gui.layers import shown_planes
+from napari_medsam2._gui.readers import open_layers
 from napari_medsam2.engine.events import FinishReason
 from napari_medsam2.errors import FrameError
 
 SIZES = [(40, 44), (64, 60), (50, 80)]
 CENTRES = [(20, 20), (50, 45), (15, 70)]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Warnings that are shown."""
+    sentences: list[str] = []
+    monkeypatch.setattr(shown_planes, "show_warning", sentences.append)
+    return sentences
 
 
 @pytest.fixture
@@ -32,15 +40,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_each_image_lies_in_the_corner_of_a_frame_as_large_as_the_largest(folder: Path) -> None:
-    data, options = read_folder(folder)
-    assert data.shape == (3, 64, 80, 3) and options["rgb"] and options["name"] == "discs"
+    ((data, options, kind),) = open_layers(folder)
+    assert kind == "image" and data.shape == (3, 64, 80, 3) and options["rgb"] and options["name"] == "discs"
     second = np.asarray(data[1])
     assert second[50, 45].tolist() == [220, 40, 40] and not second[:, 60:].any()
 
 
 def test_grey_images_among_coloured_ones_become_coloured(folder: Path) -> None:
     Image.fromarray(np.full((20, 20), 9, np.uint8)).save(folder / "img3.png")
-    data, _ = read_folder(folder)
+    data = open_layers(folder)[0][0]
     assert np.asarray(data[3])[5, 5].tolist() == [9, 9, 9]
 
 
@@ -50,24 +58,44 @@ def test_pixels_keep_their_values_whatever_the_others_are(tmp_path: Path) -> Non
     tifffile.imwrite(tmp_path / "img9.tif", np.full((8, 8), 1000, np.uint16))
     np.save(tmp_path / "img10.npy", np.full((8, 8), -0.5, np.float32))
     Image.fromarray(np.full((8, 8, 4), 7, np.uint8)).save(tmp_path / "img11.png")
-    data, options = read_folder(tmp_path)
+    ((data, options, _),) = open_layers(tmp_path)
     assert options["rgb"] and data.shape == (12, 8, 8, 3)
     assert [float(np.asarray(data[t])[3, 3, 1]) for t in range(12)] == [*range(9), 1000, -0.5, 7]
 
 
-def test_what_cannot_be_read_is_told_and_shown_empty(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_images_that_cannot_be_read_are_told_and_shown_empty(folder: Path, told: list[str]) -> None:
     (folder / "img1.png").write_bytes((folder / "img1.png").read_bytes()[:90])
-    told: list[str] = []
-    monkeypatch.setattr(folder_module, "show_warning", told.append)
-    data, _ = read_folder(folder)
-    assert np.asarray(data[0]).any() and not np.asarray(data[1]).any()
-    assert len(told) == 1 and "img1.png" in told[0]
-    (folder / "img2.png").write_bytes(b"no image")
-    with pytest.raises(FrameError, match=r"img2\.png"):
-        read_folder(folder)
-    (folder.parent / "empty").mkdir()
+    (folder / "img3.png").write_bytes(b"no image")
+    data = open_layers(folder)[0][0]
+    assert len(data) == 4 and len(told) == 1 and "img3.png" in told[0]
+    shown = [bool(np.asarray(data[t]).any()) for t in range(4)]
+    assert shown == [True, False, True, False]
+    assert len(told) == 2 and "img1.png" in told[1] and "shown empty" in told[1]
+    np.asarray(data[1])
+    assert len(told) == 2, "each is told once"
+
+
+def test_images_that_vanish_or_grow_while_they_are_looked_at_are_told(folder: Path, told: list[str]) -> None:
+    data = open_layers(folder)[0][0]
+    (folder / "img0.png").unlink()
+    Image.fromarray(np.full((200, 200, 3), 9, np.uint8)).save(folder / "img1.png")
+    assert [bool(np.asarray(data[t]).any()) for t in range(3)] == [False, False, True]
+    assert "no file" in told[0] and "larger than when" in told[1]
+
+
+def test_of_many_that_cannot_be_read_not_each_is_told(folder: Path, told: list[str]) -> None:
+    for t in range(3, 30):
+        (folder / f"img{t}.png").write_bytes(b"no image")
+    open_layers(folder)
+    assert len(told) == 4 and "More images" in told[-1]
+
+
+def test_a_folder_of_nothing_that_can_be_read_is_an_error_in_words(tmp_path: Path) -> None:
     with pytest.raises(FrameError, match="no images in the folder"):
-        read_folder(folder.parent / "empty")
+        open_layers(tmp_path)
+    (tmp_path / "img1.png").write_bytes(b"no image")
+    with pytest.raises(FrameError, match=r"img1\.png"):
+        open_layers(tmp_path)
 
 
 def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer, qtbot, folder: Path) -> None:

@@ -1,0 +1,151 @@
+"""Pixels that napari asks for while it draws: read a plane at a time, told and empty where that fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from napari.utils import progress
+from napari.utils.notifications import show_warning
+
+from ...errors import FrameError
+from ...images.damage import DECODING_ERRORS, reason_of
+from ...images.frames import FrameSource
+from ...images.opened import OpenedImages
+from ...images.readers.header import ImageHeader
+from ...images.readers.single import image_header
+from ...types import AnyArray
+from .layout import SIZES_KEY
+
+#: So many planes of a layer that cannot be read are told one by one.
+_TOLD_SINGLY = 3
+#: Headers of so many files are read before a progress bar is shown.
+_MANY = 200
+
+
+class Tell:
+    """Tells what cannot be read, each once, and of many that there are more."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+
+    def __call__(self, problem: str) -> None:
+        if problem in self._told or len(self._told) > _TOLD_SINGLY:
+            return
+        self._told.add(problem)
+        more = len(self._told) > _TOLD_SINGLY
+        show_warning("More images cannot be read. They are shown empty." if more else f"{problem}. It is shown empty.")
+
+
+def shown(array: Any, tell: Tell, *, colour: bool) -> Any:
+    """A dask array of an array-like, one chunk a plane.
+
+    Parameters
+    ----------
+    array
+        Anything with a shape, a dtype and numpy's basic indexing.
+    tell
+        Is told what cannot be read; that is empty then, since napari would not survive an error.
+    colour
+        Whether a last axis is colours.
+    """
+    import dask.array as da
+
+    plane = 2 + colour
+    chunks = (1,) * (len(array.shape) - plane) + tuple(array.shape[-plane:])
+    meta = np.empty((0,) * len(array.shape), array.dtype)
+    return da.from_array(_Told(array, tell), chunks, name=False, meta=meta)  # not to be told apart by what it holds
+
+
+def shown_frames(images: OpenedImages, tell: Tell) -> tuple[Any, dict[str, Any], bool]:
+    """Frames that may differ in size as one dask array ``(T, H, W)`` or ``(T, H, W, 3)``; ``(H, W[, 3])`` of one frame.
+
+    Each image lies in the upper left corner of its frame, which is as large as the largest one.
+
+    Returns
+    -------
+    data, metadata, colour
+        The metadata hold the size of each image where they differ.
+    """
+    import dask.array as da
+    from dask.delayed import delayed
+
+    frames: FrameSource = images.data
+    headers = _headers(images, tell)
+    sizes = tuple(header.shape for header in headers)
+    height, width = (max(size[side] for size in sizes) for side in range(2))
+    colour = any(header.colour for header in headers) and not images.labels
+    dtype = np.result_type(*{header.dtype for header in headers})
+    shape = (height, width, 3) if colour else (height, width)
+    load = delayed(partial(_padded, frames, shape, dtype, tell), pure=False)
+    planes = [da.from_delayed(load(t), shape, dtype) for t in range(len(frames))]
+    metadata = {SIZES_KEY: sizes} if len(set(sizes)) > 1 else {}
+    return planes[0] if len(planes) == 1 else da.stack(planes), metadata, colour
+
+
+class _Told:
+    """An array-like that is empty where it cannot be read."""
+
+    def __init__(self, source: Any, tell: Tell) -> None:
+        self._source, self._tell = source, tell
+        self.shape = tuple(int(n) for n in source.shape)
+        self.ndim = len(self.shape)
+        self.dtype = np.dtype(source.dtype)
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        empty = np.broadcast_to(np.zeros((), self.dtype), self.shape)[key]
+        return _or_told(lambda: np.asarray(self._source[key]), self._tell, np.zeros(empty.shape, self.dtype))
+
+
+def _padded(frames: FrameSource, shape: tuple[int, ...], dtype: npt.DTypeLike, tell: Tell, t: int) -> AnyArray:
+    """Frame ``t`` in the corner of an empty one of this shape; grey becomes colour where the others have colours."""
+    padded = np.zeros(shape, dtype)
+
+    def fill() -> AnyArray:
+        frame = frames[t]
+        if frame.shape[0] > shape[0] or frame.shape[1] > shape[1]:
+            raise FrameError(f"{frames.name(t)} is now larger than when the folder was opened")
+        whole = padded.copy()
+        height, width = frame.shape[:2]
+        whole[:height, :width] = frame if frame.ndim == len(shape) == 2 else _as_colours(frame)
+        return whole
+
+    return _or_told(fill, tell, padded)
+
+
+def _as_colours(frame: AnyArray) -> AnyArray:
+    return frame[..., None] if frame.ndim == 2 else frame[..., :3]
+
+
+def _or_told(read: Callable[[], AnyArray], tell: Tell, empty: AnyArray) -> AnyArray:
+    try:
+        return read()
+    except FrameError as error:
+        tell(str(error))
+    except DECODING_ERRORS as error:
+        tell(f"this part cannot be read: {reason_of(error)}")
+    return empty
+
+
+def _headers(images: OpenedImages, tell: Tell) -> list[ImageHeader]:
+    """What is known of each frame before it is decoded; of files that cannot be read, what others are."""
+    frames: FrameSource = images.data
+    if images.labels or len(images.files) != len(frames):
+        first = np.asarray(frames[0])
+        return [ImageHeader(frames.shape(t), first.ndim > 2, first.dtype) for t in range(len(frames))]
+    found: list[ImageHeader | None] = []
+    problem: FrameError | None = None
+    for file in progress(images.files, desc="Looking at images", disable=len(frames) < _MANY):
+        try:
+            found.append(image_header(file))
+        except FrameError as error:
+            problem = problem or error
+            found.append(None)
+            tell(str(error))
+    good = next((header for header in found if header is not None), None)
+    if good is None:
+        raise problem or FrameError(f"{images.name} has no images in it")
+    return [header or good for header in found]

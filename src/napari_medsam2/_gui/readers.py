@@ -1,0 +1,107 @@
+"""File > Open and drag and drop: what napari asks a plugin for, given a path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+
+from napari.utils import progress
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtWidgets import QApplication, QMainWindow
+
+from ..errors import EXPECTED_ERRORS, FrameError, SeriesError, in_words
+from ..images.formats import read_images
+from ..images.listing import stem_of
+from ..images.opened import OpenedImages
+from .layers.opened_layers import LayerData, layers_of
+from .series_dialog import ask_series
+
+#: How names of files with labels end, before the suffix; ours do.
+_LABELS = "_labels"
+#: What a reader gives that opened no layer, and told why.
+NOTHING: list[tuple[None]] = [(None,)]
+#: Looking at so many files is shown as progress.
+_MANY = 200
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData] | list[tuple[None]]]:
+    """Give napari the function that opens a file or a folder as layers."""
+    return _open
+
+
+def open_layers(path: Path) -> list[LayerData]:
+    """Layers of a file or a folder; of several series in it those that the user chooses.
+
+    What is in it beside them is told.
+
+    Raises
+    ------
+    FrameError, DatasetError
+        If it cannot be read; in words. Of several series where there is no window to ask in: a ``SeriesError``.
+    """
+    try:
+        return _layers(path, None)
+    except SeriesError as error:
+        if (window := _window()) is None:
+            raise
+        chosen = ask_series(path.name, error.series, window)
+    return [layer for key in chosen for layer in _layers(path, key)]
+
+
+def _open(path: str | list[str]) -> list[LayerData] | list[tuple[None]]:
+    """Open one path or several. In a window errors are told there, since napari would show a traceback."""
+    layers: list[LayerData] = []
+    for one in [path] if isinstance(path, str) else path:
+        try:
+            layers += open_layers(Path(one))
+        except EXPECTED_ERRORS as error:
+            if _window() is None:
+                raise
+            show_error(in_words(error))
+    return layers or NOTHING
+
+
+def _layers(path: Path, series: int | str | None) -> list[LayerData]:
+    named = stem_of(path).lower().endswith(_LABELS)
+    images = _read(path, series, as_labels=named)
+    if images.labels and not named:
+        images = _read(path, series, as_labels=True)
+    for sentence in images.left_out:
+        show_info(f"{images.name}: {sentence}")
+    if named and not images.labels:
+        with suppress(FrameError):  # it is only called so, and holds colours or fractions
+            return layers_of(replace(images, labels=True))
+    return layers_of(images)
+
+
+def _read(path: Path, series: int | str | None, *, as_labels: bool) -> OpenedImages:
+    with _progress(f"Looking at {path.name}") as tell:
+        return read_images(path, series=series, as_labels=as_labels, progress=tell)
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar of napari's for as long as many files are looked at."""
+    bars: list[progress] = []
+
+    def tell(done: int, total: int) -> None:
+        if not bars and total >= _MANY:
+            bars.append(progress(total=total, desc=title))
+        for bar in bars:
+            bar.update(done - bar.n)
+
+    try:
+        yield tell
+    finally:
+        for bar in bars:
+            bar.close()
+
+
+def _window() -> QMainWindow | None:
+    """A window of napari to ask or to tell something in; ``None`` where a script has none, or hides it."""
+    if QApplication.instance() is None:
+        return None
+    windows = (widget for widget in QApplication.topLevelWidgets() if isinstance(widget, QMainWindow))
+    return next((window for window in windows if window.isVisible()), None)
