@@ -22,6 +22,7 @@ def replace_file(
     error: type[UserError] = OutputError,
     advice: str = "",
     wrapped_in: tuple[type[Exception], ...] = (),
+    suffix: str = "",
 ) -> None:
     """Write a file through a draft beside it, which takes its name once it is complete and on the disk.
 
@@ -39,6 +40,8 @@ def replace_file(
         A sentence for the user, without its full stop, to end the message with.
     wrapped_in
         What the writer raises in place of the system's ``OSError``.
+    suffix
+        What the name of the draft ends with, for writers that go by it.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def replace_file(
     """
     failures: tuple[type[Exception], ...] = (OSError, *wrapped_in)
     target = Path(os.path.realpath(path))
-    draft = target.with_name(target.name + ".part")
+    draft = target.with_name(target.name + ".part" + suffix)
     try:
         if target.exists() and not target.is_file():
             write(target)
@@ -67,6 +70,98 @@ def replace_file(
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+def replace_folder(
+    path: Path, write: Callable[[Path], object], *, wrapped_in: tuple[type[Exception], ...] = ()
+) -> None:
+    """Write a folder through a draft beside it, which takes its name, and its place, once it is complete.
+
+    Parameters
+    ----------
+    path
+        The folder; the one that it is in has to exist. If it is there, all that is in it gives way.
+    write
+        Writes into the empty folder that it is given.
+    wrapped_in
+        What the writer raises in place of the system's ``OSError``.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be written; the older folder is as it was.
+    """
+    failures: tuple[type[Exception], ...] = (OSError, *wrapped_in)
+    target = Path(os.path.realpath(path))
+    draft, older = (target.with_name(target.name + ending) for ending in (".part", ".old"))
+    try:
+        for left in (draft, older):  # by a run that was killed
+            if left.exists() and (target.exists() or left is draft):
+                shutil.rmtree(left)
+        draft.mkdir()
+        write(draft)
+        _sync_tree(draft)
+        if target.exists():
+            target.rename(older)
+        draft.rename(target)
+        _sync_folder(target.parent)
+    except UserError:
+        raise
+    except failures as cause:
+        if older.exists() and not target.exists():
+            older.rename(target)
+        raise OutputError(_cannot_write(path, cause)) from cause
+    finally:
+        for left in (draft, older):
+            if target.exists() or left is draft:
+                shutil.rmtree(left, ignore_errors=True)
+
+
+def add_to_folder(path: Path, write: Callable[[Path], object], *, wrapped_in: tuple[type[Exception], ...] = ()) -> None:
+    """Write files into a folder that may hold others: in a draft folder within it first, and each moved when all are.
+
+    Parameters
+    ----------
+    path
+        The folder, made if it is not there.
+    write
+        Writes files, and no folders, into the empty folder that it is given.
+    wrapped_in
+        What the writer raises in place of the system's ``OSError``.
+
+    Raises
+    ------
+    OutputError
+        If they cannot be written; those of the same names from before are as they were.
+    """
+    failures: tuple[type[Exception], ...] = (OSError, *wrapped_in)
+    made = not path.exists()
+    draft = path / ".part"
+    try:
+        path.mkdir(exist_ok=True)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir()
+        write(draft)
+        _sync_tree(draft)
+        for file in sorted(draft.iterdir()):
+            file.replace(path / file.name)
+        _sync_folder(path)
+    except UserError:
+        raise
+    except failures as cause:
+        raise OutputError(_cannot_write(path, cause)) from cause
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        if made:
+            with suppress(OSError):  # it holds something
+                path.rmdir()
+
+
+def _sync_tree(folder: Path) -> None:
+    for file in folder.rglob("*"):
+        if file.is_file():
+            with file.open("rb+") as opened:
+                os.fsync(opened.fileno())
 
 
 def _cannot_write(path: Path, error: Exception) -> str:

@@ -14,7 +14,9 @@ from fakes import command as run
 from PIL import Image
 
 from napari_medsam2.cli import main as cli
-from napari_medsam2.images.label_files import file_names
+from napari_medsam2.images.opened import Axis, OpenedImages
+from napari_medsam2.images.writers.folder import file_names
+from napari_medsam2.images.writers.labels import Labelled
 from napari_medsam2.models import loading
 
 pytestmark = pytest.mark.usefixtures("blobs")
@@ -79,22 +81,19 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_flow_of_differing_sizes_is_padded_in_one_tif(images: Path, capsys: Any) -> None:
+def test_a_flow_of_differing_sizes_is_not_padded_into_one_tif(images: Path, capsys: Any) -> None:
     out = images.parent / "labels.tif"
-    assert run("segment", images, "--mode", "flow", "--point", "0,32,21", "-o", out) == 0
-    labels = tifffile.imread(out)
-    assert labels.shape == (3, 64, 64)
-    assert labels[1].any()
-    assert not labels[1, 50:].any()
-    assert not labels[1, :, 60:].any()
-    assert "skipped beside the images: notes.txt" in capsys.readouterr().err
+    assert run("segment", images, "--mode", "flow", "--point", "0,32,21", "-o", out) == 2
+    assert "name a folder, and each gets a file of its own" in capsys.readouterr().err and not out.exists()
 
 
-def test_a_flow_into_a_folder_keeps_sizes_and_names(images: Path) -> None:
+def test_a_flow_into_a_folder_keeps_sizes_and_names(images: Path, capsys: Any) -> None:
     out = images.parent / "labels"
     assert run("segment", images, "--mode", "flow", "--point", "0,32,21", "-o", out) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["img0.tif", "img1.tif", "img2.tif"]
-    assert tifffile.imread(out / "img1.tif").shape == (50, 60)
+    assert sorted(path.name for path in out.iterdir()) == ["img0.png", "img1.png", "img2.png"]
+    labels = np.asarray(Image.open(out / "img1.png"))
+    assert labels.shape == (50, 60) and np.unique(labels).tolist() == [0, 1]
+    assert "skipped beside the images: notes.txt" in capsys.readouterr().err
 
 
 def test_nothing_that_is_read_is_written_over(images: Path, tif: Path, capsys: Any) -> None:
@@ -133,9 +132,16 @@ def test_nothing_that_is_read_is_written_over(images: Path, tif: Path, capsys: A
 
 
 def test_frames_without_names_of_their_own_are_numbered() -> None:
-    assert file_names(["frame 0", "frame 1"]) == ["frame_000.tif", "frame_001.tif"]
-    assert file_names(["a.png", "a.jpg"]) == ["frame_000.tif", "frame_001.tif"]
-    assert file_names(["a.png", "b.tif"]) == ["a.tif", "b.tif"]
+    images = OpenedImages("flow", IMAGES[:2], (Axis(), Axis("y"), Axis("x")))
+    for names, files in {
+        ("frame 0", "frame 1"): ["frame_000.tif", "frame_001.tif"],
+        ("a.png", "a.jpg"): ["frame_000.tif", "frame_001.tif"],
+        ("a.png", "A.png"): ["frame_000.png", "frame_001.png"],
+        ("con.png", "b.png"): ["frame_000.png", "frame_001.png"],
+        ("x" * 250 + ".png", "b.png"): ["frame_000.png", "frame_001.png"],
+        ("a?.png", "b:1.tif"): ["a_.tif", "b_1.tif"],
+    }.items():
+        assert file_names(Labelled(images, names, "flow")) == files
 
 
 def test_a_range_and_a_direction(tif: Path) -> None:

@@ -13,10 +13,12 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from ..errors import EXPECTED_ERRORS, OutputError, in_words
-from ..images.label_files import save_labels
+from ..images.writers.checks import check_choice
+from ..images.writers.saving import save_labels
 from ..types import AnyArray
 from .dock_store import DockStore
 from .engine_client import EngineClient
+from .layers.labelled import LabelsToSave
 from .layers.output import new_labels_layer
 from .layers.tools import place_below
 from .layers.workspace import Workspace
@@ -90,11 +92,11 @@ class Keeping(QObject):
         return kept
 
     def save(self, path: Path) -> None:
-        """Write the labels to a compressed tif, beside the interface thread."""
+        """Write the labels in the format that the suffix says, beside the interface thread."""
         self._client.flush()
         store, work = self._store, self._store.work
         layers = [] if work is None else [la for la in (self.kept_layer(work), work.output_layer) if la is not None]
-        if not layers:
+        if not layers or work is None:
             store.say("There are no labels to save yet.")
             return
         try:  # a copy, now: what is painted while it is written is not part of it
@@ -102,17 +104,22 @@ class Keeping(QObject):
         except MemoryError:
             store.say("There is not enough memory to save the labels: close other images first.")
             return
-        path = path if path.suffix.lower() in (".tif", ".tiff") else path.with_name(path.name + ".tif")
+        layout, mode = work.sequence.layout, store.chosen.mode
+        if not path.suffix and len(set(layout.sizes)) < 2 and not path.is_dir():
+            path = path.with_name(path.name + ".tif")
+        to_save = LabelsToSave(work.image, layers[-1], layout, labels, mode, work.results.found())
         store.put(saved=None)
         store.say(note=f"Saving {path.name} ...")
         # No daemon: closing napari waits for the file.
-        threading.Thread(target=self._write, args=(path, labels), name="napari-medsam2 save").start()
+        threading.Thread(target=self._write, args=(path, to_save), name="napari-medsam2 save").start()
 
-    def _write(self, path: Path, labels: AnyArray) -> None:
+    def _write(self, path: Path, to_save: LabelsToSave) -> None:
         """Run on a thread of its own."""
         written: Path | None = None
         problem = "The labels could not be saved, and it is not known why"  # what else went wrong has a traceback
         try:
+            labels = to_save.label_set()
+            check_choice(path, labels)
             save_labels(path, labels)
             written, problem = path, ""
         except EXPECTED_ERRORS as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import OptionError
 from ..geometry.parts import MAX_PARTS
 from ..images.datasets import notes_of, read_dataset, told_apart
-from ..images.label_files import keep_what_is_read
+from ..images.writers.checks import keep_what_is_read
 from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
 from .reports import save_json, scores_table
 

@@ -13,7 +13,9 @@ from ..errors import FrameError, OptionError, PromptError, SessionError
 from ..images.contrast import Contrast
 from ..images.contrast_words import nothing_to_see
 from ..images.formats import open_images
-from ..images.label_files import keep_what_is_read, label_dtype, prepare_output, write_labels, written_files
+from ..images.writers.checks import check_labels
+from ..images.writers.labels import Found, Labelled, label_dtype
+from ..images.writers.saving import save_labels
 from ..prompts import Prompt
 from ..results import FrameResult
 from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
@@ -69,7 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         required=True,
-        help="a .tif for all frames (padded to the largest where sizes differ), or a folder for one tif a frame",
+        help="a .tif for all frames, or a folder for one file a frame",
     )
     parser.set_defaults(run=run)
 
@@ -90,9 +92,14 @@ def run(arguments: argparse.Namespace) -> int:
     for sentence in images.left_out:
         say(sentence)
     frames = images.frames
-    names = [frames.name(t) for t in range(len(frames))]
-    dtype = label_dtype(max(prompt.object_id for prompt in prompts))
-    _check_output(arguments, names, read)
+    names = tuple(frames.name(t) for t in range(len(frames)))
+    labelled = Labelled(images, names, arguments.mode, label_dtype(max(prompt.object_id for prompt in prompts)))
+    check_labels(
+        arguments.output,
+        labelled,
+        read=[arguments.input, *read],
+        written=[arguments.json] if arguments.json else [],
+    )
     if why := nothing_to_see(frames):
         raise FrameError(
             f"there is nothing to segment on the images of {arguments.input}: {why}. Is this the right file, channel "
@@ -109,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in session.remarks:
         if remark not in told:
             say(remark)
-    _write(session, arguments, names, dtype)
+    _write(session, arguments, labelled)
     done = f"{len({frame for frame, _ in session.results})} of {len(frames)} frames"
     if problem is None:
         tell(f"{arguments.output}: {len(session.objects)} object(s), {done}, model {session.model.name}")
@@ -134,14 +141,6 @@ def _given_prompts(arguments: argparse.Namespace) -> tuple[list[Prompt], list[Pa
         raise PromptError("at least one prompt is needed: --point, --box, --mask or --prompts")
     drawn = [path for file in files for path in file.masks]
     return prompts, [*(path for _, path in masks), *arguments.prompts, *drawn]
-
-
-def _check_output(arguments: argparse.Namespace, names: Sequence[str], read: Sequence[Path]) -> None:
-    """Refuse, before a long run, what could not be written after it or would overwrite what is read."""
-    prepare_output(arguments.output)
-    written = written_files(arguments.output, names)
-    images = [file for file in arguments.input.glob("*") if file.is_file()]  # links may lead elsewhere
-    keep_what_is_read([*written, *([arguments.json] if arguments.json else [])], [arguments.input, *images, *read])
 
 
 def _open_session(arguments: argparse.Namespace, frames: FrameSource) -> Session:
@@ -175,19 +174,15 @@ def _propagate(session: Session, arguments: argparse.Namespace) -> BaseException
     return None
 
 
-def _write(
-    session: Session, arguments: argparse.Namespace, names: Sequence[str], dtype: type[np.unsignedinteger[Any]]
-) -> None:
+def _write(session: Session, arguments: argparse.Namespace, labelled: Labelled) -> None:
     """Write the labels, and the JSON if one was asked for."""
-    frames = session.frames
-    shapes = [frames.shape(t) for t in range(len(frames))]
-    write_labels(
-        arguments.output, lambda t: session.labels(t, dtype), shapes, dtype=dtype, names=names, mode=arguments.mode
-    )
+    results = [result for _, result in sorted(session.results.items())]
+    confidences = {t: session.label_image(t, np.uint32).confidences for t in {result.frame for result in results}}
+    found = {(r.frame, r.object_id): Found(confidences[r.frame][r.object_id], r.prompted) for r in results}
+    labels = labelled.with_labels(lambda t: session.labels(t, labelled.dtype), found=found)
+    save_labels(arguments.output, labels)
     if arguments.json:
-        results = [result for _, result in sorted(session.results.items())]
-        confidences = {t: session.label_image(t, dtype).confidences for t in {result.frame for result in results}}
-        summaries = [_summary(r, names, confidences[r.frame][r.object_id]) for r in results]
+        summaries = [_summary(r, labelled.names, found[r.frame, r.object_id].confidence) for r in results]
         save_json(arguments.json, {"results": summaries})
 
 

@@ -66,11 +66,16 @@ class AxesView:
         Its axes that are kept.
     fixed
         Where other axes stay; those not mentioned stay at 0.
+
+    Attributes
+    ----------
+    order
+        As given: which axis of the source each of the axes is.
     """
 
     def __init__(self, source: Any, order: Sequence[int], fixed: Mapping[int, int] | None = None) -> None:
         self._source = source
-        self._order = tuple(order)
+        self.order = tuple(order)
         self._fixed = dict(fixed or {})
         self.shape = tuple(int(source.shape[axis]) for axis in order)
         self.ndim = len(self.shape)
@@ -82,9 +87,9 @@ class AxesView:
     def __getitem__(self, key: Any) -> AnyArray:
         parts = parts_of(key, self.ndim)
         wanted: list[Any] = [self._fixed.get(axis, 0) for axis in range(len(self._source.shape))]
-        for axis, part in zip(self._order, parts, strict=True):
+        for axis, part in zip(self.order, parts, strict=True):
             wanted[axis] = part
-        kept = [axis for axis, part in zip(self._order, parts, strict=True) if isinstance(part, slice)]
+        kept = [axis for axis, part in zip(self.order, parts, strict=True) if isinstance(part, slice)]
         array = np.asarray(self._source[tuple(wanted)])
         ranks = {axis: rank for rank, axis in enumerate(sorted(kept))}
         return array.transpose([ranks[axis] for axis in kept])

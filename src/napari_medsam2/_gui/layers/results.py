@@ -8,6 +8,7 @@ from dataclasses import replace
 from napari.layers import Image, Labels
 
 from ...errors import OutputError
+from ...images.writers.labels import Found
 from ...results import FrameResult
 from ..dock_state import Column
 from .layout import Layout
@@ -152,6 +153,15 @@ class ResultView:
         self._outdated |= {frame for frame, _ in self.results}
         self.results, self._late = {}, set()
         self._shown.clear()
+
+    def found(self) -> dict[tuple[int, int], Found]:
+        """How sure the network is of each object on each frame, in the light of the others where they are shown."""
+        return {
+            (frame, number): Found(
+                self._confidences.get(frame, {}).get(number, result.confidence), prompted=result.prompted
+            )
+            for (frame, number), result in self.results.items()
+        }
 
     def columns(self, object_id: int, prompted: frozenset[int]) -> tuple[Column, ...]:
         """Sum up one object for the confidence strip; overlap with others counts as soon as it is shown.

@@ -1,8 +1,9 @@
-"""Labels are written whole or not at all, in the smallest type that holds them."""
+"""Labels are written whole or not at all, in the smallest type that holds them, as the suffix says."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,24 @@ import pytest
 import tifffile
 
 from napari_medsam2.errors import OutputError
-from napari_medsam2.images.label_files import keep_what_is_read, label_dtype, save_labels, write_labels
+from napari_medsam2.images.conversion import frames_of
+from napari_medsam2.images.opened import Axis, OpenedImages
+from napari_medsam2.images.writers.checks import keep_what_is_read
+from napari_medsam2.images.writers.labels import Labelled, LabelSet, label_dtype
+from napari_medsam2.images.writers.saving import save_labels
 
 LABELS = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(3, 8, 9)
 
 
-@pytest.mark.parametrize(("offset", "dtype"), [(0, np.uint8), (200, np.uint16)])
-def test_labels_are_saved_in_eight_bits_where_that_is_enough(offset: int, dtype: Any, tmp_path: Path) -> None:
-    save_labels(tmp_path / "labels.tif", LABELS + np.uint16(offset))
-    saved = tifffile.imread(tmp_path / "labels.tif")
-    assert saved.dtype == dtype
-    np.testing.assert_array_equal(saved, LABELS + np.uint16(offset))
-    assert [path.name for path in tmp_path.iterdir()] == ["labels.tif"]
+def stack_of(labels: np.ndarray, **options: Any) -> LabelSet:
+    images = OpenedImages("scan", labels, options.pop("axes", (Axis("z"), Axis("y"), Axis("x"))), **options)
+    names = tuple(f"frame {t}" for t in range(len(labels)))
+    return Labelled(images, names, "stack", labels.dtype).with_labels(lambda t: labels[t])
+
+
+def flow_of(labels: Sequence[np.ndarray], names: Sequence[str]) -> LabelSet:
+    images = OpenedImages("cells", frames_of(list(labels), names=names), (Axis("image"), Axis("y"), Axis("x")))
+    return Labelled(images, tuple(names), "flow", np.uint8).with_labels(lambda t: labels[t])
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), struct.error("'I' format requires less")])
@@ -30,7 +37,7 @@ def test_labels_that_cannot_be_written_leave_the_older_file_as_it_was(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "labels.tif"
-    save_labels(path, LABELS)
+    save_labels(path, stack_of(LABELS))
     before = path.read_bytes()
 
     def fail(draft: Path, *_: Any, **__: Any) -> None:
@@ -38,30 +45,20 @@ def test_labels_that_cannot_be_written_leave_the_older_file_as_it_was(
         raise error
 
     monkeypatch.setattr(tifffile, "imwrite", fail)
-    options: Any = {"dtype": np.uint8, "names": ["a"] * 3, "mode": "stack"}
-    for write in (
-        lambda: save_labels(path, LABELS + np.uint16(1)),
-        lambda: write_labels(path, lambda t: LABELS[t], [(8, 9)] * 3, **options),
-    ):
-        with pytest.raises(OutputError, match=r"cannot write .*labels\.tif: .*; the labels\.tif from before"):
-            write()
-        assert path.read_bytes() == before
-        assert [found.name for found in tmp_path.iterdir()] == ["labels.tif"]
+    with pytest.raises(OutputError, match=r"cannot write .*labels\.tif: .*; the labels\.tif from before"):
+        save_labels(path, stack_of(LABELS + np.uint16(1)))
+    assert path.read_bytes() == before
+    assert [found.name for found in tmp_path.iterdir()] == ["labels.tif"]
 
 
-def test_frames_of_differing_size_are_padded_in_one_file_and_keep_their_size_in_a_folder(tmp_path: Path) -> None:
-    labels = [LABELS[0], LABELS[1, :4, :5]]
-    options: Any = {"dtype": np.uint8, "names": ["a.png", "b.png"], "mode": "flow"}
-    write_labels(tmp_path / "all.tif", lambda t: labels[t], [one.shape for one in labels], **options)
-    with tifffile.TiffFile(tmp_path / "all.tif") as tif:
-        assert tif.series[0].axes == "IYX"
-        together = tif.asarray()
-    np.testing.assert_array_equal(together[1, :4, :5], labels[1])
-    assert together.shape == (2, 8, 9) and not together[1, 4:].any() and not together[1, :, 5:].any()
-    (tmp_path / "each").mkdir()
-    write_labels(tmp_path / "each", lambda t: labels[t], [one.shape for one in labels], **options)
-    for name, one in zip(("a.tif", "b.tif"), labels, strict=True):
-        np.testing.assert_array_equal(tifffile.imread(tmp_path / "each" / name), one)
+def test_frames_of_differing_size_are_refused_in_one_file_and_keep_their_size_in_a_folder(tmp_path: Path) -> None:
+    labels = flow_of([LABELS[0], LABELS[1, :4, :5]], ["a.jpg", "b.jpg"])
+    with pytest.raises(OutputError, match=r"cells differ in size .* name a folder"):
+        save_labels(tmp_path / "all.tif", labels)
+    assert not list(tmp_path.iterdir())
+    save_labels(tmp_path / "each", labels)
+    for t, name in enumerate(("a.tif", "b.tif")):
+        np.testing.assert_array_equal(tifffile.imread(tmp_path / "each" / name), labels.labels(t))
 
 
 def test_the_type_of_labels_holds_the_largest_number() -> None:
@@ -73,7 +70,7 @@ def test_the_type_of_labels_holds_the_largest_number() -> None:
 def test_saved_labels_are_compressed_and_read_back(tmp_path: Path) -> None:
     labels = np.zeros((4, 200, 200), np.uint16)
     labels[1, 50:90, 60:100] = 3
-    save_labels(tmp_path / "labels.tif", labels)
+    save_labels(tmp_path / "labels.tif", stack_of(labels))
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), labels)
     assert (tmp_path / "labels.tif").stat().st_size < 20_000
 

@@ -1,0 +1,142 @@
+"""OME-TIFF by tifffile: compressed, with spacing, units and origin, and notes of what OME has no place for."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...types import AnyArray
+from ..opened import Axis
+from .labels import STORED_ORDER, Labelled, LabelSet
+from .notes import NOTES_NAMESPACE, notes_of
+
+#: From so many bytes on, not compressed, a tif is one of the kind that may be larger than 4 GB.
+_LARGE = 2**31
+#: What tifffile raises in place of the system's errors: a number that is too large for a field of the file.
+TIF_ERRORS = (struct.error,)
+#: Units as OME writes them, by other spellings; others stay as they are.
+_OME_UNITS = {
+    "um": "µm",
+    "micron": "µm",
+    "micrometer": "µm",
+    "micrometre": "µm",
+    "millimeter": "mm",
+    "millimetre": "mm",
+    "nanometer": "nm",
+    "nanometre": "nm",
+    "centimeter": "cm",
+    "meter": "m",
+    "angstrom": "Å",
+    "second": "s",
+    "sec": "s",
+    "millisecond": "ms",
+    "minute": "min",
+    "hour": "h",
+}
+
+
+def refuse_tif(labelled: Labelled) -> str:
+    """One tif holds one block of pixels; empty if they are that."""
+    if labelled.uniform:
+        return ""
+    return (
+        f"the images of {labelled.images.name} differ in size and do not fit into one tif without padding: name a "
+        "folder, and each gets a file of its own"
+    )
+
+
+def write_tif(path: Path, labels: LabelSet) -> None:
+    """Write all frames, one in memory at a time where files store them in the same order."""
+    import tifffile
+
+    order = labels.places(STORED_ORDER)
+    shape = tuple(labels.lengths[place] for place in order)
+    in_order = order == sorted(order)
+    data: AnyArray | Iterator[AnyArray] = labels.planes() if in_order else labels.array(STORED_ORDER)
+    axes = [labels.axes[place] for place in order]
+    tifffile.imwrite(
+        path,
+        data,
+        shape=shape,
+        dtype=labels.dtype,
+        bigtiff=labels.nbytes > _LARGE,
+        ome=True,
+        compression="zlib",
+        photometric="minisblack",
+        metadata=_metadata(labels, axes, shape),
+    )
+
+
+def write_frame(path: Path, labels: LabelSet, t: int) -> None:
+    """Write one frame alone, in its own size, with the spacing of its two axes."""
+    import tifffile
+
+    frame = labels.labels(t)
+    axes = labels.axes[-2:]
+    tifffile.imwrite(
+        path,
+        frame,
+        ome=True,
+        compression="zlib",
+        photometric="minisblack",
+        metadata={"axes": "YX", **_sizes(axes, "YX"), **_places(axes, "YX", frame.shape)},
+    )
+
+
+def _metadata(labels: LabelSet, axes: Sequence[Axis], shape: Sequence[int]) -> dict[str, Any]:
+    letters = _letters([axis.name for axis in axes])
+    value = notes_of(labels, [axis.name for axis in axes])
+    return {
+        "axes": letters,
+        "Name": "".join(c for c in labels.images.name if c.isprintable()) or "labels",
+        **_sizes(axes, letters),
+        **_places(axes, letters, shape),
+        "MapAnnotation": {"Namespace": NOTES_NAMESPACE, "Value": value},
+    }
+
+
+def _letters(names: Sequence[str]) -> str:
+    """OME's letters for axes; what it has no letter for takes the place of one that is free."""
+    letters = [name.upper() if name and name in STORED_ORDER else "" for name in names]
+    for place, letter in enumerate(letters):
+        if not letter:
+            letters[place] = next(free for free in "TZCAPRHEQ" if free not in letters)
+    return "".join(letters)
+
+
+def _sizes(axes: Sequence[Axis], letters: str) -> dict[str, Any]:
+    sizes: dict[str, Any] = {}
+    for axis, letter in zip(axes, letters, strict=True):
+        told = axis.unit != "pixel" or axis.spacing != 1
+        if told and letter in "XYZ":
+            sizes |= {f"PhysicalSize{letter}": abs(axis.spacing), f"PhysicalSize{letter}Unit": ome_unit(axis.unit)}
+        elif told and letter == "T" and axis.unit != "pixel":
+            sizes |= {"TimeIncrement": axis.spacing, "TimeIncrementUnit": ome_unit(axis.unit)}
+    return sizes
+
+
+def _places(axes: Sequence[Axis], letters: str, shape: Sequence[int]) -> dict[str, Any]:
+    """Where each plane lies, if not at 0."""
+    spatial = {letter: axis for letter, axis in zip(letters, axes, strict=True) if letter in "XYZ"}
+    if not any(axis.origin for axis in spatial.values()):
+        return {}
+    leading = tuple(shape[:-2])
+    planes: dict[str, Any] = {}
+    for letter, axis in spatial.items():
+        place = letters.index(letter)
+        steps = np.zeros(leading or (1,))
+        if place < len(leading):
+            steps = steps + np.arange(shape[place]).reshape([-1 if a == place else 1 for a in range(len(leading))])
+        planes[f"Position{letter}"] = [axis.origin + float(step) * axis.spacing for step in steps.ravel()]
+        planes[f"Position{letter}Unit"] = [ome_unit(axis.unit)] * math.prod(leading)
+    return {"Plane": planes}
+
+
+def ome_unit(unit: str) -> str:
+    """A unit as OME spells it."""
+    return _OME_UNITS.get(unit.lower(), unit)
