@@ -40,8 +40,9 @@ def test_a_folder_in_natural_order_without_what_is_no_image(folder: Path) -> Non
     assert [frames.name(t) for t in range(len(frames))] == [
         "img2.png", "img3.TIF", "img10.png", "img11.jpg", "img12.npy"
     ]  # fmt: skip
-    [sentence] = open_images(folder).left_out
-    assert all(name in sentence for name in (".hidden.png", "notes.txt", "sub"))
+    assert open_images(folder).left_out == (
+        "sub-folders that are not looked into: sub", "skipped beside the images: notes.txt"
+    )  # fmt: skip
     assert [frames.shape(t) for t in range(5)] == [(6, 7), (5, 4), (80, 90), (5, 5), (3, 3)]
     assert [frame.shape[:2] for frame in frames] == [frames.shape(t) for t in range(5)]
     assert frames[1].dtype == np.uint16
@@ -82,7 +83,10 @@ def test_a_damaged_file_is_named_when_it_is_read_and_spares_the_others(folder: P
     assert estimate_contrast(frames) is not None
 
 
-@pytest.mark.parametrize("options", [{}, {"compression": "zlib"}, {"metadata": {"axes": "ZYX"}}, {"imagej": True}])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"compression": "zlib"}, {"metadata": {"axes": "ZYX"}}, {"imagej": True, "metadata": {"axes": "ZYX"}}],
+)
 def test_a_tif_with_pages_is_a_stack(tmp_path: Path, options: dict[str, Any]) -> None:
     path = tmp_path / "stack.tif"
     tifffile.imwrite(path, STACK, **options)
@@ -114,7 +118,7 @@ def test_a_tif_compressed_with_lzw_needs_nothing_more(tmp_path: Path) -> None:
 
 def test_a_tif_with_too_many_axes_says_which(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "hyper.tif", np.zeros((2, 3, 8, 9), np.uint8), metadata={"axes": "TZYX"}, ome=True)
-    with pytest.raises(FrameError, match="T=2, Z=3"):
+    with pytest.raises(FrameError, match="t=2, z=3"):
         as_frames(tmp_path / "hyper.tif")
 
 
@@ -122,7 +126,7 @@ def test_a_tif_of_several_images_is_refused_and_one_with_a_thumbnail_is_not(tmp_
     with tifffile.TiffWriter(tmp_path / "several.tif") as tif:
         for size in (40, 50, 60):
             tif.write(np.zeros((size, size), np.uint8), photometric="minisblack")
-    with pytest.raises(FrameError, match="3 images that are not frames of one sequence: 40 x 40, 50 x 50, 60 x 60"):
+    with pytest.raises(FrameError, match=r"3 images that are not frames of one sequence: 0 \(40 x 40\), 1"):
         as_frames(tmp_path / "several.tif")
     with tifffile.TiffWriter(tmp_path / "slide.tif") as tif:
         tif.write(np.zeros((40, 40), np.uint8), photometric="minisblack")
@@ -135,14 +139,6 @@ def test_a_stack_among_single_images_is_refused_by_name(tmp_path: Path) -> None:
     frames = as_frames([tmp_path / "stack.tif"])
     with pytest.raises(FrameError, match=r"stack\.tif has 5 pages"):
         frames[0]
-
-
-def test_a_truncated_stack_gives_the_pages_that_are_there(tmp_path: Path) -> None:
-    path = tmp_path / "stack.tif"
-    tifffile.imwrite(path, np.zeros((4, 64, 64), np.uint16), photometric="minisblack")
-    path.write_bytes(path.read_bytes()[:-5000])
-    with pytest.raises(FrameError, match=r"stack\.tif"):
-        as_frames(path)[3]
 
 
 def test_an_npy_is_not_read_into_memory(tmp_path: Path) -> None:

@@ -10,8 +10,10 @@ from typing import Any
 
 from ..errors import FrameError
 from .conversion import frames_of
+from .damage import reading
 from .frames import DEFAULT_CACHE_BYTES, FrameSource
-from .listing import IMAGE_SUFFIXES, TIF_SUFFIXES, list_images, natural_key
+from .kinds import Kind, kind_of
+from .listing import list_images, natural_key
 from .opened import OpenedImages
 from .readers.arrays import open_npy, open_npz
 from .readers.dicom import DICOM_SUFFIXES, open_dicom
@@ -23,7 +25,15 @@ from .readers.pictures import open_picture
 from .readers.single import as_paths
 from .readers.tif import open_tif
 
-NIFTI_SUFFIXES = (".nii", ".nii.gz")
+#: The reader made for each kind of file.
+READERS: dict[Kind, Callable[[Path, ReadOptions], OpenedImages]] = {
+    "tif": open_tif,
+    "picture": open_picture,
+    "npy": open_npy,
+    "npz": open_npz,
+    "nifti": open_nifti,
+    "dicom": lambda path, options: open_dicom([path], options),
+}
 
 
 def open_images(
@@ -85,9 +95,13 @@ def read_images(
     """
     path = Path(path)
     options = ReadOptions(series=series, as_labels=as_labels, progress=progress)
-    if not path.exists():
-        raise FrameError(f"there is no file or folder {path}")
-    return _read_folder(path, options) if path.is_dir() else _read_file(path, options)
+    with reading(path):
+        if path.is_symlink() and not path.exists():
+            raise FrameError(f"{path} is a link that leads nowhere, or in a circle")
+        if not path.exists():
+            raise FrameError(f"there is no file or folder {path}")
+        is_folder = path.is_dir()
+    return _read_folder(path, options) if is_folder else _read_file(path, options)
 
 
 def open_frames(path: str | PathLike[str], **options: Any) -> FrameSource:
@@ -130,28 +144,19 @@ def as_frames(
 
 
 def _read_folder(path: Path, options: ReadOptions) -> OpenedImages:
-    if path.name.lower().endswith(".zarr") or any((path / mark).exists() for mark in ZARR_MARKS):
-        return open_zarr(path, options)
-    images, others = list_images(path)
-    slices = sorted((p for p in others if p.suffix.lower() in DICOM_SUFFIXES), key=lambda p: natural_key(p.name))
-    return open_dicom(slices, options) if slices and not images else open_folder(path, options)
+    with reading(path):
+        if path.name.lower().endswith(".zarr") or any((path / mark).exists() for mark in ZARR_MARKS):
+            return open_zarr(path, options)
+        images, others = list_images(path)
+        slices = sorted((p for p in others if p.suffix.lower() in DICOM_SUFFIXES), key=lambda p: natural_key(p.name))
+        return open_dicom(slices, options) if slices and not images else open_folder(path, options)
 
 
 def _read_file(path: Path, options: ReadOptions) -> OpenedImages:
-    name = path.name.lower()
-    if name.endswith(NIFTI_SUFFIXES):
-        return open_nifti(path, options)
-    if name.endswith(".npz"):
-        return open_npz(path, options)
-    if name.endswith(".npy"):
-        return open_npy(path, options)
-    if name.endswith(DICOM_SUFFIXES):
-        return open_dicom([path], options)
-    if name.endswith(TIF_SUFFIXES):
-        return open_tif(path, options)
-    if name.endswith(IMAGE_SUFFIXES):
-        return open_picture(path, options)
-    raise FrameError(f"{path.name} is not an image that can be read; these can: {', '.join(IMAGE_SUFFIXES)}")
+    kind = kind_of(path)
+    if kind not in READERS:
+        raise FrameError(f"{path.name} is {kind}, which cannot be read yet")
+    return READERS[kind](path, options)
 
 
 def _with_colours(images: OpenedImages, rgb: bool | None) -> OpenedImages:

@@ -135,7 +135,10 @@ def _headers(images: OpenedImages, tell: Tell) -> list[ImageHeader]:
     frames: FrameSource = images.data
     if images.labels or len(images.files) != len(frames):
         first = np.asarray(frames[0])
-        return [ImageHeader(frames.shape(t), first.ndim > 2, first.dtype) for t in range(len(frames))]
+        return [
+            ImageHeader(frames.shape(t), first.shape[2] if first.ndim > 2 else 0, first.dtype)
+            for t in range(len(frames))
+        ]
     found: list[ImageHeader | None] = []
     problem: FrameError | None = None
     for file in progress(images.files, desc="Looking at images", disable=len(frames) < _MANY):

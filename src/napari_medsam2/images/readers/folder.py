@@ -8,40 +8,92 @@ from pathlib import Path
 from ...errors import FrameError
 from ...types import AnyArray
 from ..frames import DEFAULT_CACHE_BYTES, FrameSource
-from ..listing import IMAGE_SUFFIXES, list_images
+from ..listing import IMAGE_SUFFIXES, TIF_LIKE, VOLUME_SUFFIXES, list_images, without_labels
 from ..opened import Axis, OpenedImages
+from .header import ImageHeader
 from .options import ReadOptions
 from .single import image_header, read_image
+from .tif import open_tif, parts_of_set
 
 
 def open_folder(path: Path, options: ReadOptions) -> OpenedImages:
     """The images of a folder; what else is in it is named in ``left_out``."""
-    images, skipped = list_images(path)
+    images, others = list_images(path)
+    labels: list[Path] = []
+    if not options.as_labels:
+        images, labels = without_labels(images, path)
     if not images:
-        held = f"it holds {len(skipped)} other entries" if skipped else "it is empty"
-        raise FrameError(f"no images in the folder {path}: {held}; images are {', '.join(IMAGE_SUFFIXES)}")
-    return open_files(images, name=path.name, left_out=skipped)
+        raise FrameError(_nothing_found(path, labels + others))
+    left_out = _sentences(labels, others)
+    together = _one_image_in_files(path, images, options)
+    if together is not None:
+        return together
+    return open_files(images, name=path.name, options=options, left_out=left_out)
 
 
-def open_files(paths: Sequence[Path], *, name: str, left_out: Sequence[Path] = ()) -> OpenedImages:
+def open_files(
+    paths: Sequence[Path], *, name: str, options: ReadOptions | None = None, left_out: Sequence[str] = ()
+) -> OpenedImages:
     """Image files, one a frame."""
     axes = (Axis("image"), Axis("y"), Axis("x"))
-    return OpenedImages(name, FileFrames(paths), axes, left_out=_named(left_out), files=tuple(paths))
+    frames = FileFrames(paths, options or ReadOptions())
+    return OpenedImages(name, frames, axes, left_out=tuple(left_out), files=tuple(paths))
 
 
-def _named(skipped: Sequence[Path]) -> tuple[str, ...]:
-    if not skipped:
-        return ()
-    names = ", ".join(path.name for path in skipped[:5]) + (" ..." if len(skipped) > 5 else "")
-    return (f"skipped beside the images: {names}",)
+def _one_image_in_files(folder: Path, images: Sequence[Path], options: ReadOptions) -> OpenedImages | None:
+    """The image whose planes lie in the files of a folder, as microscopes write it: as a flow they would be mixed."""
+    first = next((path for path in images if ".ome." in path.name.lower()), None)
+    if first is None or not first.name.lower().endswith(TIF_LIKE):
+        return None
+    parts = set(parts_of_set(first))
+    if not parts:
+        return None
+    more = [path.name for path in images if path.name not in parts]
+    if more:
+        raise FrameError(
+            f"{first.name} in the folder {folder} is one of {len(parts)} files of one image, and {more[0]} is another "
+            f"image. Open {first.name} itself, or move the others apart"
+        )
+    return open_tif(first, options)
+
+
+def _sentences(labels: Sequence[Path], others: Sequence[Path]) -> tuple[str, ...]:
+    """What was left out, a sentence for each kind."""
+    folders = [path for path in others if path.is_dir()]
+    volumes = [path for path in others if path not in folders and path.name.lower().endswith(VOLUME_SUFFIXES)]
+    rest = [path for path in others if path not in folders and path not in volumes]
+    kinds = (
+        ("left out as labels of images beside them: ", labels),
+        ("left out, each being a volume to be opened by itself: ", volumes),
+        ("sub-folders that are not looked into: ", folders),
+        ("skipped beside the images: ", rest),
+    )
+    return tuple(words + _named(paths) for words, paths in kinds if paths)
+
+
+def _named(paths: Sequence[Path]) -> str:
+    return ", ".join(path.name for path in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+
+
+def _nothing_found(folder: Path, others: Sequence[Path]) -> str:
+    """Why there is nothing in a folder to open, and what might be opened in its place."""
+    volumes = [path for path in others if path.name.lower().endswith((*VOLUME_SUFFIXES, ".zarr"))]
+    folders = [path for path in others if path.is_dir() and path not in volumes]
+    if volumes:
+        return f"the folder {folder} holds volumes, each an image by itself: open one of {_named(volumes)}"
+    if folders:
+        return f"no images in the folder {folder} itself: open one of its sub-folders, such as {_named(folders)}"
+    held = f"it holds {len(others)} other entries" if others else "it is empty"
+    return f"no images in the folder {folder}: {held}; images are {', '.join(IMAGE_SUFFIXES)}"
 
 
 class FileFrames(FrameSource):
     """Image files, one a frame."""
 
-    def __init__(self, paths: Sequence[Path], cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
+    def __init__(self, paths: Sequence[Path], options: ReadOptions, cache_bytes: int = DEFAULT_CACHE_BYTES) -> None:
         super().__init__(cache_bytes)
         self._paths = paths
+        self._options = options
         self._shapes: dict[int, tuple[int, int]] = {}
 
     def __len__(self) -> int:
@@ -50,14 +102,18 @@ class FileFrames(FrameSource):
     def shape(self, t: int) -> tuple[int, int]:
         t = self._index(t)
         if t not in self._shapes:
-            self._shapes[t] = image_header(self._paths[t]).shape
+            self._shapes[t] = self.header(t).shape
         return self._shapes[t]
+
+    def header(self, t: int) -> ImageHeader:
+        """Size, colours and type of a frame, before it is decoded."""
+        return image_header(self._paths[self._index(t)])
 
     def name(self, t: int) -> str:
         return self._paths[self._index(t)].name
 
     def _read(self, t: int) -> AnyArray:
-        frame = read_image(self._paths[t])
+        frame = read_image(self._paths[t], self._options)
         self._shapes[t] = (int(frame.shape[0]), int(frame.shape[1])) if frame.ndim >= 2 else (0, 0)
         return frame
 

@@ -16,12 +16,17 @@ class ImageHeader:
     ----------
     shape
         ``(H, W)``.
-    colour
-        Whether there is a last axis of colours.
+    colours
+        Length of the last axis of colours; 0 if there is none.
     dtype
         Of the pixels.
     """
 
     shape: tuple[int, int]
-    colour: bool
+    colours: int
     dtype: np.dtype[Any]
+
+    @property
+    def colour(self) -> bool:
+        """Whether there is a last axis of colours."""
+        return self.colours > 0

@@ -11,13 +11,15 @@ import numpy as np
 from ...errors import FrameError
 from ...types import AnyArray
 from ..damage import reading
-from ..listing import IMAGE_SUFFIXES, TIF_SUFFIXES
+from ..kinds import kind_of
+from ..listing import IMAGE_SUFFIXES
 from .header import ImageHeader
-from .pictures import picture_header, read_picture
+from .options import ReadOptions
+from .pictures import picture_header, single_picture
 from .tif import read_tif, tif_header
 
 
-def read_image(path: Path) -> AnyArray:
+def read_image(path: Path, options: ReadOptions | None = None) -> AnyArray:
     """One frame ``(H, W)`` or ``(H, W, C)`` as it is in the file.
 
     Raises
@@ -25,21 +27,29 @@ def read_image(path: Path) -> AnyArray:
     FrameError
         If the file is missing, truncated, of another format, or holds several frames.
     """
-    if path.suffix.lower() == ".npy":
-        with reading(path):
-            array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
-            return array
-    return read_tif(path) if path.suffix.lower() in TIF_SUFFIXES else read_picture(path)
+    kind, options = kind_of(path), options or ReadOptions()
+    if kind == "tif":
+        return read_tif(path, options)
+    if kind == "picture":
+        return single_picture(path, options)
+    _check_npy(path, kind)
+    with reading(path):
+        array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return array
 
 
 def image_header(path: Path) -> ImageHeader:
     """Read the header of an image file; raises as :func:`read_image`."""
-    if path.suffix.lower() == ".npy":
-        array = read_image(path)
-        if array.ndim < 2:
-            raise FrameError(f"{path.name} holds an array of shape {array.shape}, not an image")
-        return ImageHeader((int(array.shape[0]), int(array.shape[1])), array.ndim > 2, array.dtype)
-    return tif_header(path) if path.suffix.lower() in TIF_SUFFIXES else picture_header(path)
+    kind = kind_of(path)
+    if kind == "tif":
+        return tif_header(path)
+    if kind == "picture":
+        return picture_header(path, ReadOptions())
+    array = read_image(path)
+    if array.ndim < 2:
+        raise FrameError(f"{path.name} holds an array of shape {array.shape}, not an image")
+    colours = int(array.shape[2]) if array.ndim > 2 else 0
+    return ImageHeader((int(array.shape[0]), int(array.shape[1])), colours, array.dtype)
 
 
 def as_paths(items: Sequence[Any]) -> list[Path]:
@@ -49,3 +59,8 @@ def as_paths(items: Sequence[Any]) -> list[Path]:
         if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise FrameError(f"{path.name} is not an image that can be read; these can: {', '.join(IMAGE_SUFFIXES)}")
     return paths
+
+
+def _check_npy(path: Path, kind: str) -> None:
+    if kind != "npy":
+        raise FrameError(f"{path.name} is no frame of a folder, it is {kind}: open that file by itself")

@@ -1,189 +1,293 @@
-"""TIFF by tifffile: its series and axes, one page at a time."""
+"""TIFF by tifffile: its series and axes, one plane at a time.
+
+A plane is what one page of the file holds. Which page is which plane is what tifffile's series say (OME's TiffData,
+ImageJ's order, pages of other files, thumbnails between them), never the number of the page.
+"""
 
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...errors import FrameError
-from ...types import AnyArray
+from ...errors import FrameError, SeriesError, SeriesInfo
+from ...types import AnyArray, Mode
+from ..budget import ask_for
 from ..damage import DECODING_ERRORS, reading, reason_of
-from ..lazy import parts_of
+from ..lazy import AxesView, PlaneArray
 from ..listing import stem_of
-from ..opened import Axis, OpenedImages
+from ..opened import CHANNEL, Axis, OpenedImages
 from .header import ImageHeader
 from .options import ReadOptions
-from .pictures import as_array, opened
+from .tif_axes import Calibration, axis_names, calibration_of
+from .tif_checks import check_declared, check_pages, check_stored, ome_files
 
 #: What tifffile calls the pictures in a slide's file that are not the slide.
-_BESIDE_THE_IMAGE = ("Thumbnail", "Label", "Macro", "Map", "Overview")
+_BESIDE_THE_IMAGE = ("thumbnail", "label", "macro", "map", "overview")
+_WHITE_IS_ZERO, _GREY, _PALETTE = 0, 1, 3  # photometric interpretations
+_JPEG = (6, 7, 33007, 34892)  # compressions that change numbers
+_COMPRESSIONS = {5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits"}
+_WORDS = {CHANNEL: "channels", "": "pages", "z": "slices", "t": "time points"}
 
 
 def open_tif(path: Path, options: ReadOptions) -> OpenedImages:
-    """The first series of a tif."""
-    pages = TifPages(path)
-    axes = tuple(Axis(letter.lower() if letter in "ZTYX" else "") for letter in pages.axes if letter != "S")
-    return OpenedImages(stem_of(path), pages, axes, pages.colour, files=(path,))
-
-
-def read_tif(path: Path) -> AnyArray:
-    """The only page ``(H, W)`` or ``(H, W, C)`` of a tif."""
-    with reading(path):
-        return _read_single_tif(path)
-
-
-def tif_header(path: Path) -> ImageHeader:
-    """What the header of the first page says."""
+    """One series of a tif, all axes of it."""
     import tifffile
 
     with reading(path), tifffile.TiffFile(path) as tif:
-        page = tif.pages.first
-        shape = int(page.imagelength), int(page.imagewidth)
-        return ImageHeader(shape, int(page.samplesperpixel) > 1, np.dtype(page.dtype))
+        check_pages(path, tif)
+        series = _chosen(path, list(tif.series), options.series)
+        check_declared(path, tif, series)
+        calibration, unclear = _calibration(tif, series)
+        files = _File(path, series)
+        layout = _Layout.of(series)
+        levels = [_lazy(path, level, files) for level in series.levels]
+        names = axis_names(series.axes)
+        axes = [
+            Axis(CHANNEL) if place == layout.channel else calibration.axes.get(names[place], Axis(names[place]))
+            for place in layout.order
+        ]
+        told = _told(series, options, layout)
+    channels = calibration.channels
+    known = [axis.name for axis in axes]
+    return OpenedImages(
+        series.name if options.series is not None and series.name else stem_of(path),
+        levels[0],
+        tuple(axes),
+        layout.colour is not None,
+        channels=channels if CHANNEL in known and len(channels) == levels[0].shape[known.index(CHANNEL)] else (),
+        left_out=told + unclear,
+        levels=tuple(levels[1:]),
+        mode=_mode(known, levels[0].shape),
+        files=files.paths,
+    )
 
 
-class TifPages:
-    """The first series of a tif as a lazy array: ``[t]`` reads the pages of frame ``t`` only.
+def read_tif(path: Path, options: ReadOptions) -> AnyArray:
+    """The only plane ``(H, W)`` or ``(H, W, C)`` of a tif."""
+    images = open_tif(path, options)
+    _only_plane(path, images)
+    pixels: AnyArray = images.frames_along().frames[0]
+    return pixels
+
+
+def tif_header(path: Path) -> ImageHeader:
+    """What the header of a tif of one plane says."""
+    images = open_tif(path, ReadOptions())
+    _only_plane(path, images)
+    height, width = images.lengths[-2:]
+    return ImageHeader((height, width), images.data.shape[-1] if images.colour else 0, images.data.dtype)
+
+
+def parts_of_set(path: Path) -> tuple[str, ...]:
+    """Names of the files that make one image together, if this tif is one of several of an OME image; else none."""
+    import tifffile
+
+    with reading(path), tifffile.TiffFile(path) as tif:
+        names = ome_files(tif)
+    return names if len(names) > 1 else ()
+
+
+def _only_plane(path: Path, images: OpenedImages) -> None:
+    """In a folder every file is one frame."""
+    held = [(axis.name, n) for axis, n in zip(images.axes[:-2], images.lengths, strict=False) if n > 1]
+    if not held:
+        return
+    what = " x ".join(f"{n} {_WORDS.get(name, f'positions along {name}')}" for name, n in held)
+    raise FrameError(
+        f"{path.name} has {what}; in a folder every file is one frame. Open that file by itself to segment it"
+    )
+
+
+def _calibration(tif: Any, series: Any) -> tuple[Calibration, tuple[str, ...]]:
+    """What the header says of the axes; a header that cannot be understood costs the scale, not the pixels."""
+    try:
+        return calibration_of(tif, series), ()
+    except DECODING_ERRORS as error:
+        return Calibration(), (f"what {tif.filename} says of its scale cannot be understood ({reason_of(error)})",)
+
+
+def _mode(names: Sequence[str], lengths: Sequence[int]) -> Mode | None:
+    """Slices and time points follow each other; of others nothing is known."""
+    follow = any(name in ("z", "t") and n > 1 for name, n in zip(names, lengths, strict=False))
+    return "stack" if follow else None
+
+
+def _chosen(path: Path, series: list[Any], wanted: int | str | None) -> Any:
+    """The series that is meant: the only image, or the one named. Thumbnails and pictures of a label do not count."""
+    if not series:
+        raise FrameError(f"{path.name} has no image in it")
+    if wanted is not None:
+        named = [one for one in series if one.name and one.name == str(wanted)]
+        number = int(wanted) if str(wanted).isdecimal() else -1
+        if named or 0 <= number < len(series):
+            return named[0] if named else series[number]
+    images = [
+        (number, one)
+        for number, one in enumerate(series)
+        if not one.keyframe.is_reduced and one.name.lower() not in _BESIDE_THE_IMAGE
+    ] or list(enumerate(series))
+    if wanted is None and len(images) == 1:
+        return images[0][1]
+    infos = [SeriesInfo(number, one.name, " x ".join(map(str, one.shape)), str(one.dtype)) for number, one in images]
+    listed = ", ".join(f"{info.key}{f' {info.name!r}' if info.name else ''} ({info.size})" for info in infos[:8])
+    held = f"{path.name} holds {len(infos)} images that are not frames of one sequence: {listed}"
+    asked = "" if wanted is None else f"; there is no {wanted!r}"
+    raise SeriesError(f"{held}{', ...' if len(infos) > 8 else ''}{asked}. Choose one: series= or --series N", infos)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """How the axes of a series become those of an image.
 
     Attributes
     ----------
-    shape
-        ``(H, W)``, ``(T, H, W)`` or either with a last axis of colours.
-    dtype
-        Of the pixels.
+    order
+        Places of the axes in the series, y and x last, without colours.
     colour
-        Whether the last axis is colours.
-    axes
-        One letter an axis, as tifffile names them: ``"ZYX"``, ``"TYXS"``, ...
+        Place of the colours.
+    channel
+        Place of samples that are no colours, and so channels.
+    fixed
+        Axes that are left out, and where they stay: a single sample, or grey beside its alpha.
     """
 
-    def __init__(self, path: Path) -> None:
-        import tifffile
+    order: tuple[int, ...]
+    colour: int | None
+    channel: int | None
+    fixed: dict[int, int]
 
-        self.path = path
-        with reading(path), tifffile.TiffFile(path) as tif:
-            if not tif.series:
-                raise FrameError(f"{path.name} has no image in it")
-            series = tif.series[0]
-            _refuse_other_images(path, tif.series)
-            page = tif.pages.first
-            self.colour = "S" in series.axes and series.sizes.get("sample", series.shape[series.axes.index("S")]) > 1
-            named = [
-                (letter, length)
-                for letter, length in zip(series.axes, series.shape, strict=True)
-                if letter not in "YXS" and length > 1
-            ]
-            if len(named) > 1:
-                sizes = ", ".join(f"{letter}={length}" for letter, length in named)
-                raise FrameError(
-                    f"{path.name} has more axes than a sequence of frames: {sizes} beside y and x. "
-                    "Choose one of them: save the part that you want as a file of its own, or pass an array such as "
-                    "tifffile.imread(path)[0]"
-                )
-            self.dtype = np.dtype(series.dtype)
-            n_frames = named[0][1] if named else 1
-            self._contiguous = series.dataoffset is not None and series.axes.find("S") in (-1, len(series.axes) - 1)
-            if not self._contiguous and len(series.pages) != n_frames:
-                raise FrameError(f"{path.name} stores {n_frames} frames in {len(series.pages)} pages, not one a page")
-            frame_shape = (int(page.imagelength), int(page.imagewidth))
-            samples = (int(page.samplesperpixel),) if self.colour else ()
-            self.axes = (named[0][0] if named else "") + ("YXS" if self.colour else "YX")
-            self.shape: tuple[int, ...] = ((n_frames,) if named else ()) + frame_shape + samples
-        self.ndim = len(self.shape)
-        self._frame_shape = frame_shape + samples
+    @classmethod
+    def of(cls, series: Any) -> _Layout:
+        letters = str(series.axes)
+        last = [letters.rfind(letter) for letter in "YX"]
+        if -1 in last:  # whoever wrote the file names its axes otherwise
+            others = [place for place in range(len(letters)) if letters[place] != "S"]
+            last = others[-2:]
+        sample = letters.find("S")
+        n = series.shape[sample] if sample >= 0 else 0
+        page = series.keyframe
+        grey = page.photometric in (_WHITE_IS_ZERO, _GREY)
+        alpha = grey and n == 2 and any(int(kind) in (1, 2) for kind in page.extrasamples)
+        colour = sample if n in (3, 4) else None
+        fixed = {sample: 0} if n == 1 or alpha else {}
+        channel = sample if n and colour is None and not fixed else None
+        leading = [place for place in range(len(letters)) if place not in (*last, colour, *fixed)]
+        return cls((*leading, *last), colour, channel, fixed)
 
-    def __len__(self) -> int:
-        return self.shape[0]
 
-    def whole(self) -> AnyArray:
-        """All pages, for frames that cut across them; they stay on the disk where the file is not compressed."""
-        import tifffile
+def _lazy(path: Path, series: Any, file: _File) -> Any:
+    """The pixels of a series, y and x last, colours behind them."""
+    layout = _Layout.of(series)
+    shape = tuple(int(n) for n in series.shape)
+    if series.dataoffset is not None:
+        source: Any = _Mapped(file, shape, series.dtype.newbyteorder(series.parent.byteorder), int(series.dataoffset))
+    else:
+        pages = [series[number] for number in range(len(series))]
+        check_stored(path, pages, shape)
+        leading, plane = _split(shape, len(pages))
+        starts = [math.prod(leading[place + 1 :]) for place in range(len(leading))]
 
-        if not self._contiguous:
-            return np.stack([self[t] for t in range(len(self))])
-        with reading(self.path):
-            pixels: AnyArray = tifffile.memmap(self.path, series=0, mode="r")
-            return pixels.reshape(self.shape)
+        def read(index: tuple[int, ...]) -> AnyArray:
+            number = sum(position * start for position, start in zip(index, starts, strict=True))
+            return file.page(pages[number], number, len(pages)).reshape(plane)
+
+        source = PlaneArray(leading, plane, series.dtype, read)
+    colours = () if layout.colour is None else (layout.colour,)
+    return AxesView(source, (*layout.order, *colours), layout.fixed)
+
+
+def _split(shape: tuple[int, ...], n_pages: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The axes along which pages follow each other, and those of a page."""
+    count = 1
+    for place, length in enumerate(shape):
+        if count == n_pages and 0 not in shape[place:]:
+            return shape[:place], shape[place:]
+        count *= length
+    return shape, ()
+
+
+class _Mapped:
+    """Pixels that lie in the file as they are: what is indexed is read, and nothing else."""
+
+    def __init__(self, file: _File, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> None:
+        self.shape, self.ndim, self.dtype = shape, len(shape), dtype.newbyteorder("=")
+        self._file, self._stored, self._offset = file, dtype, offset
+        self._file.check_length(offset + math.prod(shape) * dtype.itemsize)
 
     def __getitem__(self, key: Any) -> AnyArray:
-        if not self.axes.strip("YXS"):
-            alone: AnyArray = self._frame(0)[key]
-            return alone
-        parts = parts_of(key, self.ndim)
-        if isinstance(parts[0], slice):
-            return np.stack([self._frame(t)[tuple(parts[1:])] for t in range(*parts[0].indices(len(self)))])
-        frame: AnyArray = self._frame(int(parts[0]))[tuple(parts[1:])]
-        return frame
-
-    def _frame(self, index: int) -> AnyArray:
-        with reading(self.path, f"page {index}" if len(self.axes.strip("YXS")) else ""):
-            if self._contiguous:
-                import tifffile
-
-                pixels: AnyArray = tifffile.memmap(self.path, series=0, mode="r")
-                return np.array(pixels.reshape(-1, *self._frame_shape)[index])
-            return _read_page(self.path, index)
+        with reading(self._file.path):
+            self._file.check_same()
+            mapped = np.memmap(self._file.path, self._stored, "r", self._offset, self.shape)
+            return np.array(mapped[key], self.dtype)
 
 
-def _refuse_other_images(path: Path, series: Sequence[Any]) -> None:
-    """A tif of several images would lose all but the first. Thumbnails and pictures of a slide's label do not count."""
-    images = [one for one in series if not one.keyframe.is_reduced and one.name not in _BESIDE_THE_IMAGE]
-    if len(images) > 1:
-        sizes = ", ".join(" x ".join(map(str, one.shape)) for one in images[:4]) + (", ..." if len(images) > 4 else "")
-        raise FrameError(
-            f"{path.name} holds {len(images)} images that are not frames of one sequence: {sizes}. Save each of them "
-            "as a file of its own; a folder of files may hold images of any sizes"
-        )
+class _File:
+    """The file, or the files, that the pages of a series lie in: read by one thread at a time, opened for a moment."""
+
+    def __init__(self, path: Path, series: Any) -> None:
+        self.path = path
+        parents = {str(page.parent.filehandle.path): None for page in series.pages if page is not None}
+        others = [Path(name) for name in parents if Path(name).name != path.name]
+        self.paths = (path, *others)
+        self._states = {file.name: _state(file) for file in self.paths}
+        self._lock = threading.Lock()
+
+    def check_same(self) -> None:
+        """The places of the pixels are those of the file that was opened; it may have been written anew since."""
+        for file in self.paths:
+            if _state(file) != self._states[file.name]:
+                raise FrameError(f"{file.name} has changed since it was opened: open it again")
+
+    def check_length(self, needed: int) -> None:
+        size = self.path.stat().st_size
+        if needed > size:
+            raise FrameError(f"{self.path.name} is truncated: its pixels should end at byte {needed}, it has {size}")
+
+    def page(self, page: Any, number: int, n_pages: int) -> AnyArray:
+        """The pixels of a page as they are stored."""
+        with reading(self.path, f"page {number}" if n_pages > 1 else ""), self._lock:
+            self.check_same()
+            keyframe = page.keyframe
+            what = " x ".join(map(str, keyframe.shape)) + " pixels"
+            compression = _COMPRESSIONS.get(int(keyframe.compression), "")
+            ask_for(self.path, what, int(page.nbytes), stored=sum(page.databytecounts), compression=compression)
+            handle = page.parent.filehandle
+            handle.open()
+            try:
+                pixels: AnyArray = page.asarray()
+            finally:
+                handle.close()
+            return pixels
 
 
-def _read_single_tif(path: Path) -> AnyArray:
-    import tifffile
-
-    with tifffile.TiffFile(path) as tif:
-        pages: Any = tif.pages
-        n_pages = len(pages)
-        reduced = sum(bool(pages[index].subfiletype & 1) for index in range(1, min(n_pages, 16)))  # thumbnails
-    if n_pages - reduced > 1:
-        raise FrameError(
-            f"{path.name} has {n_pages} pages; in a folder every file is one frame. Open that file by itself to "
-            "segment it as a stack"
-        )
-    return _read_page(path, 0)
+def _state(path: Path) -> tuple[int, int]:
+    state = path.stat()
+    return state.st_size, state.st_mtime_ns
 
 
-def _read_page(path: Path, index: int) -> AnyArray:
-    """Page of a tif, colours last. Pillow steps in for compressions that tifffile needs another package for."""
-    import tifffile
-
-    with tifffile.TiffFile(path) as tif:
-        page = tif.pages[index]
-        expected = math.prod(page.shape) * page.dtype.itemsize if page.dtype is not None else 0
-        if page.compression == 1 and sum(page.databytecounts) < expected:
-            raise FrameError(f"{path.name} is truncated: {sum(page.databytecounts)} of {expected} bytes are there")
-        size = path.stat().st_size
-        if any(offset + count > size for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)):
-            raise FrameError(f"{path.name} is truncated: its pixels should reach beyond the {size} bytes of the file")
-        colours_first = page.axes.startswith("S") and page.ndim == 3
-        try:
-            array: AnyArray = page.asarray()
-        except ValueError as error:
-            if "imagecodecs" not in str(error):
-                raise
-            array = _read_page_with_pillow(path, index, str(error))
-            colours_first = False
-    return np.moveaxis(array, 0, -1) if colours_first else array
-
-
-def _read_page_with_pillow(path: Path, index: int, reason: str) -> AnyArray:
-    try:
-        with opened(path) as image:
-            image.seek(index)
-            return as_array(image)
-    except DECODING_ERRORS as error:
-        raise FrameError(
-            f"{reason} (pip install imagecodecs), and Pillow cannot read it: {reason_of(error)}"
-        ) from error
+def _told(series: Any, options: ReadOptions, layout: _Layout) -> tuple[str, ...]:
+    """What of the header is not followed, a sentence each. What is read is what tifffile and napari show."""
+    page, told = series.keyframe, []
+    name = page.parent.filehandle.name
+    if layout.fixed and series.shape[next(iter(layout.fixed))] > 1:
+        told.append(f"the transparency of {name} is left out")
+    if options.as_labels:
+        if int(page.compression) in _JPEG:
+            raise FrameError(
+                f"{name} is compressed as JPEG, which changes numbers: labels are read of png or of a tif without loss"
+            )
+        return tuple(told)
+    if page.photometric == _PALETTE and not page.is_imagej:
+        told.append(f"{name} has a palette: its numbers are read as grey, its colours are not")
+    if page.photometric == _WHITE_IS_ZERO:
+        told.append(f"{name} says that 0 is white: its numbers are read as they are stored, as napari shows them")
+    turned = page.tags.valueof(274, default=1)
+    if turned not in (0, 1):
+        told.append(f"{name} says that it is to be turned (orientation {turned}): it is read as it is stored")
+    return tuple(told)
