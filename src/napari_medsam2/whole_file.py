@@ -93,14 +93,14 @@ def replace_folder(
     """
     failures: tuple[type[Exception], ...] = (OSError, *wrapped_in)
     target = Path(os.path.realpath(path))
-    draft, older = (target.with_name(target.name + ending) for ending in (".part", ".old"))
+    draft, older = (target.with_name(f".{target.name}.napari-medsam2.{ending}") for ending in ("part", "old"))
     try:
         for left in (draft, older):  # by a run that was killed
             if left.exists() and (target.exists() or left is draft):
                 shutil.rmtree(left)
         draft.mkdir()
         write(draft)
-        _sync_tree(draft)
+        _sync_all()
         if target.exists():
             target.rename(older)
         draft.rename(target)
@@ -136,13 +136,13 @@ def add_to_folder(path: Path, write: Callable[[Path], object], *, wrapped_in: tu
     """
     failures: tuple[type[Exception], ...] = (OSError, *wrapped_in)
     made = not path.exists()
-    draft = path / ".part"
+    draft = path / ".napari-medsam2.part"
     try:
         path.mkdir(exist_ok=True)
         shutil.rmtree(draft, ignore_errors=True)
         draft.mkdir()
         write(draft)
-        _sync_tree(draft)
+        _sync_all()
         for file in sorted(draft.iterdir()):
             file.replace(path / file.name)
         _sync_folder(path)
@@ -157,11 +157,10 @@ def add_to_folder(path: Path, write: Callable[[Path], object], *, wrapped_in: tu
                 path.rmdir()
 
 
-def _sync_tree(folder: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            with file.open("rb+") as opened:
-                os.fsync(opened.fileno())
+def _sync_all() -> None:
+    """Have many files on the disk at once, where the system can; one by one would take long."""
+    if hasattr(os, "sync"):
+        os.sync()
 
 
 def _cannot_write(path: Path, error: Exception) -> str:
@@ -169,6 +168,8 @@ def _cannot_write(path: Path, error: Exception) -> str:
     full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
     full = full or (path.parent.is_dir() and shutil.disk_usage(path.parent).free < _ALMOST_NOTHING)
     why = "the disk is full" if full else (str(error).splitlines() or [type(error).__name__])[0]
+    if isinstance(error, PermissionError) and not full:
+        why = f"you have no permission, or it is open in another program ({error.strerror or error})"
     kept = f"; the {path.name} from before is untouched" if path.is_file() else ""
     return f"cannot write {path}: {why}{kept}"
 

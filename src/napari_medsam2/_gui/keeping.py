@@ -107,7 +107,7 @@ class Keeping(QObject):
         layout, mode = work.sequence.layout, store.chosen.mode
         if not path.suffix and len(set(layout.sizes)) < 2 and not path.is_dir():
             path = path.with_name(path.name + ".tif")
-        to_save = LabelsToSave(work.image, layers[-1], layout, labels, mode, work.results.found())
+        to_save = LabelsToSave.of(work.image, layers[-1], layout, labels, mode, work.results.found())
         store.put(saved=None)
         store.say(note=f"Saving {path.name} ...")
         # No daemon: closing napari waits for the file.

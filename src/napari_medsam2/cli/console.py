@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import textwrap
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args
@@ -23,19 +25,55 @@ INTERRUPTED = 130
 
 def tell(text: str) -> None:
     """An answer, on stdout."""
-    sys.stdout.write(f"{text}\n")
+    if sys.stdout is not None:  # closed by whoever started us
+        sys.stdout.write(f"{text}\n")
 
 
 def say(sentence: str) -> None:
     """A remark or a complaint, on stderr."""
-    sys.stderr.write(f"napari-medsam2: {sentence}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"napari-medsam2: {sentence}\n")
 
 
-def progress_bar(total: int | None, title: str, unit: str = "frame") -> Any:
-    """A tqdm bar over frames, or over bytes with the unit "B", on stderr."""
+def progress_bar(total: int | None, title: str, unit: str = "frame", *, delay: float = 0.0) -> Any:
+    """A tqdm bar over frames, or over bytes with the unit "B", on stderr; from ``delay`` seconds on."""
     from tqdm import tqdm
 
-    return tqdm(total=total, desc=title, unit=unit, unit_scale=unit == "B", file=sys.stderr, dynamic_ncols=True)
+    return tqdm(
+        total=total,
+        desc=title,
+        unit=unit,
+        unit_scale=unit == "B",
+        file=sys.stderr,
+        dynamic_ncols=True,
+        delay=delay,
+        disable=sys.stderr is None,
+    )
+
+
+@contextmanager
+def slow_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar that is shown if something takes longer than a second; gives a function of how much is done, and in all."""
+    with progress_bar(None, title, unit, delay=1.0) as bar:
+
+        def show(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield show
+
+
+@contextmanager
+def stopped_softly() -> Iterator[None]:
+    """Being told to end, as at a shutdown, is like Ctrl-C: what is done is saved."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

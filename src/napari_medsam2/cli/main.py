@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return int(parsed.run(parsed))
+        code = int(parsed.run(parsed))
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where somebody hears of a reader that left
+        return code
     except KeyboardInterrupt:
         say("stopped")
         return INTERRUPTED

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from ..errors import FrameError, OptionError, PromptError, SessionError
 from ..images.contrast import Contrast
 from ..images.contrast_words import nothing_to_see
 from ..images.formats import open_images
-from ..images.writers.checks import check_labels
-from ..images.writers.labels import Found, Labelled, label_dtype
-from ..images.writers.saving import save_labels
+from ..images.opened import OpenedImages
+from ..images.writers.labels import Labelled, label_dtype
 from ..prompts import Prompt
-from ..results import FrameResult
-from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
+from ..types import Mode
+from .console import (
+    INTERRUPTED,
+    add_bank_options,
+    add_model_options,
+    load_chosen_model,
+    progress_bar,
+    say,
+    slow_bar,
+    stopped_softly,
+    tell,
+)
+from .outputs import Outputs, add_output_options
 from .prompt_files import parse_box, parse_mask, parse_point, read_prompt_file
-from .reports import save_json
 
 if TYPE_CHECKING:
     from ..images.frames import FrameSource
@@ -35,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input", type=Path, help="a folder of images, or a tif, npy, npz, zarr, NIfTI or DICOM file; frames come first"
     )
-    parser.add_argument("--mode", choices=("stack", "flow"), required=True, help="frames in order, or unrelated images")
+    parser.add_argument(
+        "--mode", choices=("stack", "flow"), help="frames in order, or unrelated images (default: as the input says)"
+    )
+    _add_input_options(parser)
     prompts = parser.add_argument_group("prompts", "for object 1, each may be given again; at least one is needed")
     prompts.add_argument("--point", action="append", default=[], metavar="F,Y,X[,0|1]", help="a click; 0 is negative")
     prompts.add_argument("--box", action="append", default=[], metavar="F,Y0,X0,Y1,X1", help="a box, by two corners")
@@ -57,23 +66,44 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="default: both")
     parser.add_argument("--start", type=int, default=None, help="first frame to segment (default: the first)")
     parser.add_argument("--stop", type=int, default=None, help="frame to stop before (default: after the last)")
-    parser.add_argument("--axis", type=int, default=0, help="axis along which frames follow each other (default: 0)")
-    parser.add_argument(
-        "--rgb", action=argparse.BooleanOptionalAction, default=None, help="the last axis is colours (default: guessed)"
-    )
     parser.add_argument(
         "--contrast", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values for black and white (default: "
         "percentiles)"
     )  # fmt: skip
-    parser.add_argument("--json", type=Path, help="also write the confidence and size of each result here")
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        help="a .tif for all frames, or a folder for one file a frame",
-    )
+    add_output_options(parser)
     parser.set_defaults(run=run)
+
+
+def _add_input_options(parser: argparse.ArgumentParser) -> None:
+    """Which part of the input is segmented."""
+    part = parser.add_argument_group("part of the input", "where it holds more than a sequence of frames")
+    part.add_argument(
+        "--axis",
+        type=_number_or_name,
+        default=0,
+        metavar="N|NAME",
+        help="axis along which frames follow each other, by number or name, such as z or t (default: the first)",
+    )
+    part.add_argument("--channel", type=_number_or_name, metavar="N|NAME", help="channel, where there are several")
+    part.add_argument(
+        "--at", type=_position, action="append", default=[], metavar="AXIS=N", help="where another axis stays: t=0"
+    )
+    part.add_argument("--series", type=_number_or_name, metavar="N|NAME", help="which of several images")
+    part.add_argument(
+        "--rgb", action=argparse.BooleanOptionalAction, default=None, help="the last axis is colours (default: guessed)"
+    )
+
+
+def _number_or_name(text: str) -> int | str:
+    return int(text) if text.removeprefix("-").isdecimal() and len(text) < 10 else text
+
+
+def _position(text: str) -> tuple[str, int]:
+    name, _, place = text.partition("=")
+    number = _number_or_name(place)
+    if not name or not isinstance(number, int):
+        raise argparse.ArgumentTypeError(f"a position is AXIS=N, such as t=0; got {text!r}")
+    return name, number
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -88,25 +118,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.contrast and arguments.contrast[0] >= arguments.contrast[1]:
         low, high = arguments.contrast
         raise OptionError(f"--contrast is LOW HIGH, and LOW is less than HIGH; got {low:g} {high:g}")
-    images = open_images(arguments.input, axis=arguments.axis, rgb=arguments.rgb)
+    images = _open(arguments)
     for sentence in images.left_out:
         say(sentence)
     frames = images.frames
+    mode = _mode_of(images, arguments)
     names = tuple(frames.name(t) for t in range(len(frames)))
-    labelled = Labelled(images, names, arguments.mode, label_dtype(max(prompt.object_id for prompt in prompts)))
-    check_labels(
-        arguments.output,
-        labelled,
-        read=[arguments.input, *read],
-        written=[arguments.json] if arguments.json else [],
-    )
+    labelled = Labelled(images, names, mode, label_dtype(max(prompt.object_id for prompt in prompts)))
+    outputs = Outputs.checked(arguments, labelled, [arguments.input, *read])
     if why := nothing_to_see(frames):
         raise FrameError(
             f"there is nothing to segment on the images of {arguments.input}: {why}. Is this the right file, channel "
             "or axis?"
         )
 
-    session = _open_session(arguments, frames)
+    session = _open_session(arguments, frames, mode)
     told = session.remarks
     for remark in told:
         say(remark)
@@ -116,7 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in session.remarks:
         if remark not in told:
             say(remark)
-    _write(session, arguments, labelled)
+    outputs.save(session, labelled)
     done = f"{len({frame for frame, _ in session.results})} of {len(frames)} frames"
     if problem is None:
         tell(f"{arguments.output}: {len(session.objects)} object(s), {done}, model {session.model.name}")
@@ -125,6 +151,37 @@ def run(arguments: argparse.Namespace) -> int:
     if isinstance(problem, KeyboardInterrupt):
         return INTERRUPTED
     raise problem
+
+
+def _open(arguments: argparse.Namespace) -> OpenedImages:
+    """Open the input, with a bar if that takes more than a moment."""
+    with slow_bar(f"opening {arguments.input.name}", unit="file") as progress:
+        return open_images(
+            arguments.input,
+            axis=arguments.axis,
+            channel=arguments.channel,
+            at=dict(arguments.at),
+            series=arguments.series,
+            rgb=arguments.rgb,
+            progress=progress,
+        )
+
+
+def _mode_of(images: OpenedImages, arguments: argparse.Namespace) -> Mode:
+    """As the user says, else as the input says; of a single frame it does not matter."""
+    if arguments.mode is not None:
+        chosen: Mode = arguments.mode
+        return chosen
+    if len(images) == 1:
+        return "stack"
+    if images.mode is None:
+        raise OptionError(
+            f"{arguments.input} does not say how its {len(images)} frames belong together: say --mode stack if they "
+            "follow each other, as slices or in time, or --mode flow if they are unrelated images"
+        )
+    other = "flow" if images.mode == "stack" else "stack"
+    say(f"{arguments.input.name} is taken as a {images.mode} (--mode {other}: not)")
+    return images.mode
 
 
 def _given_prompts(arguments: argparse.Namespace) -> tuple[list[Prompt], list[Path]]:
@@ -143,14 +200,14 @@ def _given_prompts(arguments: argparse.Namespace) -> tuple[list[Prompt], list[Pa
     return prompts, [*(path for _, path in masks), *arguments.prompts, *drawn]
 
 
-def _open_session(arguments: argparse.Namespace, frames: FrameSource) -> Session:
+def _open_session(arguments: argparse.Namespace, frames: FrameSource, mode: Mode) -> Session:
     from ..session.options import SessionOptions
     from ..session.session import Session
 
     return Session(
         load_chosen_model(arguments),
         frames,
-        mode=arguments.mode,
+        mode=mode,
         bank=arguments.bank,
         contrast=Contrast(*arguments.contrast) if arguments.contrast else None,
         passes=arguments.passes,
@@ -162,7 +219,7 @@ def _propagate(session: Session, arguments: argparse.Namespace) -> BaseException
     """Segment all frames; returns what ended it early, and raises that if nothing was done."""
     span: dict[str, Any] = {"direction": arguments.direction, "start": arguments.start, "stop": arguments.stop}
     try:
-        with progress_bar(session.plan(**span), arguments.input.name) as bar:
+        with stopped_softly(), progress_bar(session.plan(**span), arguments.input.name) as bar:
             for result in session.propagate(**span):
                 bar.set_postfix(frame=result.frame, confidence=f"{result.confidence:.2f}", refresh=False)
                 bar.total = bar.n + 1 + session.steps_left
@@ -172,29 +229,3 @@ def _propagate(session: Session, arguments: argparse.Namespace) -> BaseException
             raise
         return error
     return None
-
-
-def _write(session: Session, arguments: argparse.Namespace, labelled: Labelled) -> None:
-    """Write the labels, and the JSON if one was asked for."""
-    results = [result for _, result in sorted(session.results.items())]
-    confidences = {t: session.label_image(t, np.uint32).confidences for t in {result.frame for result in results}}
-    found = {(r.frame, r.object_id): Found(confidences[r.frame][r.object_id], r.prompted) for r in results}
-    labels = labelled.with_labels(lambda t: session.labels(t, labelled.dtype), found=found)
-    save_labels(arguments.output, labels)
-    if arguments.json:
-        summaries = [_summary(r, labelled.names, found[r.frame, r.object_id].confidence) for r in results]
-        save_json(arguments.json, {"results": summaries})
-
-
-def _summary(result: FrameResult, names: Sequence[str], confidence: float) -> dict[str, Any]:
-    return {
-        "frame": result.frame,
-        "name": names[result.frame],
-        "object": result.object_id,
-        "confidence": confidence,
-        "iou": result.iou,
-        "objectness": result.objectness,
-        "prompted": result.prompted,
-        "pixels": int(result.mask.sum()),
-        "seconds": result.seconds,
-    }

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...errors import OutputError
+from ..readers.ome_zarr import ZARR_MARKS
 from .formats import format_of
 from .labels import Labelled
 from .saving import written_files
@@ -19,25 +20,34 @@ _COMPRESSED = 0.05
 def check_labels(path: Path, labelled: Labelled, *, read: Iterable[Path] = (), written: Iterable[Path] = ()) -> None:
     """Make sure, before a long run and not after it, that labels can be written to ``path``.
 
-    Folders on the way are made.
-
     Parameters
     ----------
     path, labelled, read, written
-        As for :func:`check_choice`.
+        As for :func:`check_choice`; ``written`` can be written too.
 
     Raises
     ------
     OutputError
         In words, with what helps.
     """
+    written = list(written)
     check_choice(path, labelled, read=read, written=written)
-    is_folder = format_of(path) is None
     targets = written_files(path, labelled)
-    for target in targets if is_folder else ():
-        if target.is_dir():
-            raise OutputError(f"{target} is a folder, and a file of that name is to be written; name another folder")
-    check_place(path if is_folder else path.parent, targets, round(labelled.nbytes * _COMPRESSED))
+    if format_of(path) is None:
+        check_place(path, ())
+        for target in targets:
+            if target.is_dir():
+                raise OutputError(f"{target} is a folder, and a file of that name is to be written; name another one")
+    check_place(targets[0].parent, targets, round(labelled.nbytes * _COMPRESSED))
+    for other in written:
+        check_file(other)
+
+
+def check_file(path: Path) -> None:
+    """Make sure that a file can be written; raises as :func:`check_place`."""
+    if path.is_dir():
+        raise OutputError(f"{path} is a folder; name a file in it")
+    check_place(path.parent, [path])
 
 
 def check_choice(path: Path, labelled: Labelled, *, read: Iterable[Path] = (), written: Iterable[Path] = ()) -> None:
@@ -59,8 +69,6 @@ def check_choice(path: Path, labelled: Labelled, *, read: Iterable[Path] = (), w
     OutputError
         In words, with what helps.
     """
-    if not path.name:
-        raise OutputError("the labels need a place: name a file or a folder")
     keep_what_is_read([*written_files(path, labelled), *written], [*labelled.images.files, *read])
     kind = format_of(path)
     if kind is not None and (problem := kind.refuses(labelled)):
@@ -69,37 +77,54 @@ def check_choice(path: Path, labelled: Labelled, *, read: Iterable[Path] = (), w
         raise OutputError(f"{path} is a folder; name a file in it")
     if (kind is None or kind.store) and path.is_file():
         raise OutputError(f"{path} is a file; name another one, or a folder")
+    if kind is not None and kind.store and path.is_dir() and not _gives_way(path):
+        raise OutputError(f"{path} is a folder with other files in it, which would be lost; name another one")
+
+
+def _gives_way(store: Path) -> bool:
+    """Whether a folder may be replaced by a store."""
+    return not any(store.iterdir()) or any((store / mark).exists() for mark in ZARR_MARKS)
 
 
 def check_place(folder: Path, targets: Iterable[Path], nbytes: int = 0) -> None:
-    """Make sure that files can be written into a folder, which is made if it is not there.
+    """Make sure that files can be written into a folder that is there or can be made.
 
     Raises
     ------
     OutputError
         In words.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot make the folder {folder}: {error.strerror or error}") from error
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot write to the folder {folder}: you have no permission to")
+    there = next(above for above in (folder, *folder.absolute().parents) if _exists(above))
+    if not there.is_dir():
+        raise OutputError(f"cannot make the folder {folder}: {there} is a file")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write to the folder {there}: you have no permission")
     for target in targets:
         _try_to_open(target)
-    free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(there).free
     if free < nbytes:
         raise OutputError(
-            f"the disk of {folder} has {free / 1e6:.0f} MB left, and the labels may need {nbytes / 1e6:.0f} MB"
+            f"the disk of {there} has {free / 1e6:.0f} MB left, and the labels may need {nbytes / 1e6:.0f} MB"
         )
 
 
-def _try_to_open(target: Path) -> None:
-    """A file that is there may be locked, or its name may not be one for this disk."""
+def _exists(path: Path) -> bool:
     try:
-        if target.is_file():
-            with target.open("rb+"):
-                return
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:  # the name is too long, or a folder above may not be looked into
+        raise OutputError(f"cannot use {path}: {error.strerror or error}") from error
+    return True
+
+
+def _try_to_open(target: Path) -> None:
+    """A file that is there may be locked, and its name may not be one for this disk."""
+    if not _exists(target) or not target.is_file():
+        return
+    try:
+        with target.open("rb+"):
+            return
     except PermissionError as error:
         raise OutputError(
             f"cannot write over {target}: it is read-only, or open in another program; close it there, or name another"
@@ -138,8 +163,11 @@ def keep_what_is_read(written: Iterable[Path], read: Iterable[Path]) -> None:
 def _real(path: Path) -> Path:
     """Where a path leads."""
     try:
-        return path.resolve()
-    except (OSError, RuntimeError) as error:  # links in a circle
-        raise OutputError(f"cannot use {path}: its links lead in a circle, or nowhere") from error
+        real = path.resolve()
+        if real.is_symlink():  # how newer Pythons say it
+            raise RuntimeError
+        return real
+    except (OSError, RuntimeError) as error:
+        raise OutputError(f"cannot use {path}: its links lead in a circle") from error
     except ValueError as error:
         raise OutputError(f"cannot use {str(path)!r}: {error}") from error

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import OutputError
+from .coco import write_coco
 from .labels import Labelled, LabelSet
 from .tif import TIF_ERRORS, refuse_tif, write_tif
 
@@ -52,6 +53,7 @@ FORMATS = (
         refuse_tif,
         wrapped_in=TIF_ERRORS,
     ),
+    LabelFormat("COCO, masks as run lengths", (".json",), write_coco),
 )
 
 

@@ -19,6 +19,7 @@ def save_labels(path: Path, labels: LabelSet) -> None:
     ----------
     path
         Its suffix says the format, see :data:`.formats.FORMATS`; without one it is a folder with a file for each image.
+        The folder that it is in has to exist.
 
     Raises
     ------

@@ -14,30 +14,12 @@ from ...types import AnyArray
 from ..opened import Axis
 from .labels import STORED_ORDER, Labelled, LabelSet
 from .notes import NOTES_NAMESPACE, notes_of
+from .units import ome_unit
 
 #: From so many bytes on, not compressed, a tif is one of the kind that may be larger than 4 GB.
 _LARGE = 2**31
 #: What tifffile raises in place of the system's errors: a number that is too large for a field of the file.
 TIF_ERRORS = (struct.error,)
-#: Units as OME writes them, by other spellings; others stay as they are.
-_OME_UNITS = {
-    "um": "µm",
-    "micron": "µm",
-    "micrometer": "µm",
-    "micrometre": "µm",
-    "millimeter": "mm",
-    "millimetre": "mm",
-    "nanometer": "nm",
-    "nanometre": "nm",
-    "centimeter": "cm",
-    "meter": "m",
-    "angstrom": "Å",
-    "second": "s",
-    "sec": "s",
-    "millisecond": "ms",
-    "minute": "min",
-    "hour": "h",
-}
 
 
 def refuse_tif(labelled: Labelled) -> str:
@@ -135,8 +117,3 @@ def _places(axes: Sequence[Axis], letters: str, shape: Sequence[int]) -> dict[st
         planes[f"Position{letter}"] = [axis.origin + float(step) * axis.spacing for step in steps.ravel()]
         planes[f"Position{letter}Unit"] = [ome_unit(axis.unit)] * math.prod(leading)
     return {"Plane": planes}
-
-
-def ome_unit(unit: str) -> str:
-    """A unit as OME spells it."""
-    return _OME_UNITS.get(unit.lower(), unit)

@@ -1,0 +1,145 @@
+"""What ``segment`` leaves: labels, a table, a JSON; checked before the run, and not lost if a disk fails after it."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import EXPECTED_ERRORS, OutputError, in_words
+from ..images.writers.checks import check_labels
+from ..images.writers.labels import Found, Labelled, LabelSet
+from ..images.writers.saving import save_labels
+from ..images.writers.table import check_table_name, save_table, table_beside
+from ..results import FrameResult
+from .reports import save_json
+
+if TYPE_CHECKING:
+    from ..session.session import Session
+
+
+def add_output_options(parser: argparse.ArgumentParser) -> None:
+    """Where labels, the table and the JSON go."""
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=_path,
+        required=True,
+        help="labels, by the suffix: .tif (OME-TIFF), .json (COCO), .nii.gz, .nrrd, .ome.zarr; or a folder, for one "
+        "file an image under its own name",
+    )
+    parser.add_argument(
+        "--table",
+        type=_path,
+        metavar="FILE.csv",
+        help="also write area and confidence of each object on each image here (beside a flow's folder there is one)",
+    )
+    parser.add_argument("--json", type=_path, help="also write the confidence and size of each result here")
+
+
+def _path(text: str) -> Path:
+    if not text:
+        raise argparse.ArgumentTypeError("name a file or a folder; got an empty name")
+    return Path(text)
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where everything goes.
+
+    Attributes
+    ----------
+    labels, table, json
+        ``None`` for what is not wanted.
+    """
+
+    labels: Path
+    table: Path | None = None
+    json: Path | None = None
+
+    @staticmethod
+    def checked(arguments: argparse.Namespace, labelled: Labelled, read: Sequence[Path]) -> Outputs:
+        """Refuse, before a long run, what could not be written after it or would overwrite what is read.
+
+        Raises
+        ------
+        OutputError
+            In words, with what helps.
+        """
+        table = arguments.table
+        if table is not None:
+            check_table_name(table)
+        outputs = Outputs(arguments.output, table or table_beside(arguments.output, labelled), arguments.json)
+        others = [path for path in (outputs.table, outputs.json) if path is not None]
+        check_labels(outputs.labels, labelled, read=read, written=others)
+        return outputs
+
+    def save(self, session: Session, labelled: Labelled) -> None:
+        """Write everything.
+
+        Raises
+        ------
+        OutputError
+            If something could not be written; labels that could not are written to a folder of the system's.
+        """
+        results = [result for _, result in sorted(session.results.items())]
+        confidences = {t: session.label_image(t, np.uint32).confidences for t in {result.frame for result in results}}
+        found = {(r.frame, r.object_id): Found(confidences[r.frame][r.object_id], r.prompted) for r in results}
+        labels = labelled.with_labels(lambda t: session.labels(t, labelled.dtype), found=found)
+        self._save_labels(labels)
+        try:
+            if self.table is not None:
+                _make_folder_of(self.table)
+                save_table(self.table, labels)
+            if self.json is not None:
+                summaries = [_summary(r, labelled.names, found[r.frame, r.object_id].confidence) for r in results]
+                save_json(self.json, {"results": summaries})
+        except OutputError as error:
+            raise OutputError(f"{error}. The labels are in {self.labels}") from error
+
+    def _save_labels(self, labels: LabelSet) -> None:
+        try:
+            _make_folder_of(self.labels)
+            save_labels(self.labels, labels)
+        except EXPECTED_ERRORS as error:
+            elsewhere = _save_elsewhere(labels)
+            if elsewhere is None:
+                raise
+            raise OutputError(f"{in_words(error)}. The labels were saved as {elsewhere} instead") from error
+
+
+def _save_elsewhere(labels: LabelSet) -> Path | None:
+    """So that a long run is not lost; ``None`` if there is no room either."""
+    try:
+        folder = Path(tempfile.mkdtemp(prefix="napari-medsam2-"))
+        path = folder / "labels.tif" if labels.uniform else folder / "labels"
+        save_labels(path, labels)
+    except EXPECTED_ERRORS:
+        return None
+    return path
+
+
+def _make_folder_of(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
+
+
+def _summary(result: FrameResult, names: Sequence[str], confidence: float) -> dict[str, Any]:
+    return {
+        "frame": result.frame,
+        "name": names[result.frame],
+        "object": result.object_id,
+        "confidence": confidence,
+        "iou": result.iou,
+        "objectness": result.objectness,
+        "prompted": result.prompted,
+        "pixels": int(result.mask.sum()),
+        "seconds": result.seconds,
+    }

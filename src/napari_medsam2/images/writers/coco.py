@@ -1,0 +1,70 @@
+"""COCO's JSON, with masks as run lengths by pycocotools."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...types import AnyArray
+from .labels import LabelSet
+from .notes import are_numbers
+from .regions import Region, regions_of
+
+
+def write_coco(path: Path, labels: LabelSet) -> None:
+    """Write an image for each frame, an annotation for each object on it, and a category for each object.
+
+    Numbers of images and annotations begin at 1; that of a category is the object's. ``score`` is the confidence.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    numbers = set(labels.objects)
+    for t, plane in enumerate(labels.planes()):
+        images.append(_image(labels, t, plane))
+        for region in regions_of(plane):
+            annotations.append(_annotation(labels, t, plane, region, len(annotations) + 1))
+            numbers.add(region.number)
+    content = {
+        "info": {"description": f"labels of {labels.images.name}"},
+        "images": images,
+        "annotations": annotations,
+        "categories": [_category(labels, number) for number in sorted(numbers)],
+    }
+    path.write_text(json.dumps(content) + "\n", encoding="utf-8")
+
+
+def _image(labels: LabelSet, t: int, plane: AnyArray) -> dict[str, Any]:
+    """A frame; those of one file have its name in common, and say which frame they are."""
+    height, width = plane.shape
+    files = labels.images.files
+    name = files[0].name if are_numbers(labels.names) and len(files) == 1 else labels.names[t]
+    return {"id": t + 1, "file_name": name, "height": height, "width": width, "frame": t}
+
+
+def _annotation(labels: LabelSet, t: int, plane: AnyArray, region: Region, number: int) -> dict[str, Any]:
+    from pycocotools import mask as masks
+
+    runs = masks.encode(np.asfortranarray(plane == region.number, dtype=np.uint8))
+    (top, bottom), (left, right) = region.rows, region.columns
+    found = labels.found.get((t, region.number))
+    return {
+        "id": number,
+        "image_id": t + 1,
+        "category_id": region.number,
+        "segmentation": {"size": list(runs["size"]), "counts": runs["counts"].decode("ascii")},
+        "area": region.area,
+        "bbox": [left, top, right - left, bottom - top],
+        "iscrowd": 0,
+        **({} if found is None else {"score": round(found.confidence, 4), "prompted": found.prompted}),
+    }
+
+
+def _category(labels: LabelSet, number: int) -> dict[str, Any]:
+    known = labels.objects.get(number)
+    category: dict[str, Any] = {"id": number, "name": (known and known.name) or f"object {number}", "supercategory": ""}
+    if known is not None and known.colour:
+        category["color"] = [int(known.colour[at : at + 2], 16) for at in (1, 3, 5)]
+    return category
