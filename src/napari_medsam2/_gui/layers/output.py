@@ -15,7 +15,7 @@ from ...results import FrameResult
 from ...session.label_image import LEAST_SHARE_WITHIN_WHOLE, LabelImage, paint_labels
 from ...types import AnyArray, Mask
 from .colours import label_colours
-from .coordinates import affine_of, placed_like
+from .coordinates import lie_on_each_other, placed_like
 from .layout import IMAGES_KEY, MODE_KEY, SIZES_KEY, Layout
 
 #: Results of one frame, by the object's number.
@@ -68,8 +68,10 @@ class OutputLabels:
         self._before: dict[int, AnyArray] = {}
 
     @staticmethod
-    def of_user(layer: Labels, image: Image, layout: Layout, *, keep: bool) -> OutputLabels:
-        """Take the user's layer.
+    def of_user(
+        layer: Labels, image: Image, layout: Layout, *, keep: bool, counted: bool | None = None
+    ) -> OutputLabels:
+        """Take the user's layer; ``counted`` says whether the viewer counts units of layers (see ``map_points``).
 
         Raises
         ------
@@ -85,11 +87,8 @@ class OutputLabels:
             raise OutputError(f"'{layer.name}' is not in memory, so it cannot be painted; choose a new layer")
         if not layer.data.flags.writeable:
             raise OutputError(f"the labels of '{layer.name}' are read-only; choose a new layer")
-        expected = affine_of(image)
-        if layout.factors:
-            expected = expected @ np.diag([*layout.factors, 1.0])
-        if not np.allclose(affine_of(layer), expected, rtol=1e-4, atol=1e-6):
-            raise OutputError(f"'{layer.name}' does not lie on the image: its scale or position differs")
+        if not lie_on_each_other(layer, image, layout, counted=counted):
+            raise OutputError(f"'{layer.name}' does not lie on the image: its scale or position differs, units counted")
         return OutputLabels(layer, layout, ours=False, keep=keep)
 
     def frame(self, frame: int) -> AnyArray:

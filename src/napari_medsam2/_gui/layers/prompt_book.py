@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from napari.layers import Image, Layer
 
 from ...prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt, by_object_and_frame, same_prompt
+from .coordinates import WorldPoint
 from .layout import Layout
 from .prompt_layers import fill_prompt_layer
 from .reading import Reading, read_prompts
@@ -35,16 +36,25 @@ class Source:
 
     layer: Layer
     ours: bool
-    point: tuple[float, ...]
+    point: WorldPoint | tuple[float, ...]
     object_id: int
 
 
 class PromptBook:
-    """All prompts on one image, whatever layer they come from."""
+    """All prompts on one image, whatever layer they come from.
 
-    def __init__(self, image: Image, layout: Layout) -> None:
+    Parameters
+    ----------
+    image, layout
+        The sequence.
+    counted
+        Says whether the viewer counts the units of layers now; ``None``: as it would with each layer and the image.
+    """
+
+    def __init__(self, image: Image, layout: Layout, counted: Callable[[], bool] | None = None) -> None:
         self.image = image
         self.layout = layout
+        self._counted = counted
         self.sources: list[Source] = []
         self.problems: tuple[str, ...] = ()
         self._strokes: dict[Key, MaskPrompt] = {}
@@ -101,13 +111,23 @@ class PromptBook:
         reading = self._readings.get(source.layer)
         if reading is None:
             reading = read_prompts(
-                source.layer, self.image, self.layout, viewer_point=source.point, object_id=source.object_id
+                source.layer,
+                self.image,
+                self.layout,
+                viewer_point=source.point,
+                object_id=source.object_id,
+                counted=self._counts_units(source),
             )
             self._readings[source.layer] = reading
             self.problems += reading.problems
         if source.ours or not self._muted:
             return reading.prompts
         return tuple(p for p in reading.prompts if not _holds(self._muted.get((p.object_id, p.frame), ()), p))
+
+    def _counts_units(self, source: Source) -> bool | None:
+        if source.ours:
+            return True  # it lies on the image, in whatever units
+        return None if self._counted is None else self._counted()
 
     def changes(self) -> list[FramePrompts]:
         """Read the edited layers; return what differs from the last time, empty where prompts were taken away."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,9 +13,11 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from ...errors import PromptError
 from ...prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
-from .coordinates import map_points
+from .coordinates import WorldPoint, map_points
 from .layout import Layout
 
+#: Maps points ``(N, ndim)`` from the data coordinates of one layer to those of another.
+Mapping = Callable[[npt.ArrayLike], npt.NDArray[np.float64]]
 #: Labels layers of ours hold 16 bit.
 LARGEST_LABEL = 65535
 
@@ -28,19 +31,27 @@ class Reading:
 
 
 def read_prompts(
-    layer: Layer, image: Image, layout: Layout, *, viewer_point: Sequence[float], object_id: int
+    layer: Layer,
+    image: Image,
+    layout: Layout,
+    *,
+    viewer_point: WorldPoint | Sequence[float],
+    object_id: int,
+    counted: bool | None = None,
 ) -> Reading:
-    """Read all prompts of a Points, Shapes or Labels layer, through the transforms of both layers.
+    """Read all prompts of a Points, Shapes or Labels layer, through the transforms of both layers and their units.
 
     Features ``object`` and ``positive`` are used where the layer has them; else ``object_id`` and positive. In a
     Labels layer the label is the object's number. Rectangles and ellipses are boxes; polygons are masks.
     """
+    to_image: Mapping = partial(map_points, source=layer, target=image, viewer_point=viewer_point, counted=counted)
+    from_image: Mapping = partial(map_points, source=image, target=layer, viewer_point=viewer_point, counted=counted)
     if isinstance(layer, Points):
-        return _read_points(layer, image, layout, viewer_point, object_id)
+        return _read_points(layer, to_image, layout, object_id)
     if isinstance(layer, Shapes):
-        return _read_shapes(layer, image, layout, viewer_point, object_id)
+        return _read_shapes(layer, to_image, layout, object_id)
     if isinstance(layer, Labels):
-        return _read_labels(layer, image, layout, viewer_point)
+        return _read_labels(layer, from_image, to_image, layout)
     return Reading(problems=(f"'{layer.name}' is not a Points, Shapes or Labels layer",))
 
 
@@ -75,10 +86,10 @@ def _frame(value: float, layout: Layout) -> int:
     return int(np.clip(np.round(value), 0, layout.n_frames - 1))
 
 
-def _read_points(layer: Points, image: Image, layout: Layout, viewer_point: Sequence[float], object_id: int) -> Reading:
+def _read_points(layer: Points, to_image: Mapping, layout: Layout, object_id: int) -> Reading:
     if len(layer.data) == 0:
         return Reading()
-    data = map_points(layer.data, layer, image, viewer_point)
+    data = to_image(layer.data)
     column = layer.features.get("positive")
     signs = [True] * len(data) if column is None else [bool(v) for v in column]
     prompts: list[Prompt] = []
@@ -94,11 +105,11 @@ def _read_points(layer: Points, image: Image, layout: Layout, viewer_point: Sequ
     return Reading(tuple(prompts), tuple(problems))
 
 
-def _read_shapes(layer: Shapes, image: Image, layout: Layout, viewer_point: Sequence[float], object_id: int) -> Reading:
+def _read_shapes(layer: Shapes, to_image: Mapping, layout: Layout, object_id: int) -> Reading:
     prompts: list[Prompt] = []
     numbers, problems = _objects(layer, object_id)
     for vertices, kind, number in zip(layer.data, layer.shape_type, numbers, strict=True):
-        data = map_points(vertices, layer, image, viewer_point)
+        data = to_image(vertices)
         if not layout.is_here(data).all():
             continue
         corners = layout.to_frames(data)
@@ -130,12 +141,12 @@ def _read_shapes(layer: Shapes, image: Image, layout: Layout, viewer_point: Sequ
     return Reading(tuple(prompts), tuple(problems))
 
 
-def _read_labels(layer: Labels, image: Image, layout: Layout, viewer_point: Sequence[float]) -> Reading:
+def _read_labels(layer: Labels, from_image: Mapping, to_image: Mapping, layout: Layout) -> Reading:
     """Sample the labels at every pixel of the image's frames (nearest neighbour)."""
     data: Any = layer.data[0] if layer.multiscale else layer.data
     probe = layout.from_frames(np.vstack([np.zeros(3), np.eye(3)]))
-    at = map_points(probe, image, layer, viewer_point)
-    back = map_points(at[:2], layer, image, viewer_point)
+    at = from_image(probe)
+    back = to_image(at[:2])
     # A layer without the propagation axis (2D labels on a stack) speaks of the slice in view alone.
     here = _frame(float(layout.to_frames(back)[0, 0]), layout)
     follows = layout.n_frames > 1 and not np.allclose(back[0], back[1])

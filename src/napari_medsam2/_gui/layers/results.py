@@ -40,8 +40,10 @@ class ResultView:
         self._columns_of = 0
         self._outdated: set[int] = set()  # frames whose column is not as it should be
 
-    def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
+    def choose_output(self, layer: Labels | None, *, keep: bool, counted: bool | None = None) -> None:
         """Write to the user's layer from now on, or to one of ours (``None``, made when first needed).
+
+        ``counted`` says whether the viewer counts the units of layers; ``None``: as it would with these two.
 
         Raises
         ------
@@ -57,7 +59,7 @@ class ResultView:
             current.set_keep(keep)
             self._mark(frame for frame, _ in self.results)
         else:
-            self._change_output(OutputLabels.of_user(layer, self.image, self.layout, keep=keep))
+            self._change_output(OutputLabels.of_user(layer, self.image, self.layout, keep=keep, counted=counted))
 
     def labels(self) -> OutputLabels:
         """Return the output; one of ours is made if there is none."""

@@ -12,6 +12,7 @@ from napari.layers import Image
 
 from ...images.contrast import Contrast
 from ...types import Mode
+from .coordinates import per_unit, world_units
 from .layout import SIZES_KEY, Layout, axis_name, describe, noun_of, resolve_layout, take_frames
 from .mode_guess import guess_mode
 from .opened_layers import images_of
@@ -45,7 +46,8 @@ class ImageSequence:
 
     def _position(self) -> npt.NDArray[np.float64]:
         """Where the viewer's sliders are, in data coordinates of the image."""
-        return np.asarray(self.image.world_to_data(self.viewer.dims.point[-self.image.ndim :]), dtype=float)
+        point = np.asarray(self.viewer.dims.point[-self.image.ndim :]) * per_unit(world_units(self.viewer), self.image)
+        return np.asarray(self.image.world_to_data(point), dtype=float)
 
     def frames(self) -> Any:
         """The pixels ``(frame, y, x[, rgb])``, lazy where the layer is lazy."""
@@ -111,7 +113,7 @@ class ImageSequence:
             return
         at = self._position()
         at[axis] = frame * (self.layout.factors[axis] if self.layout.factors else 1.0)
-        world = self.image.data_to_world(at)
+        world = np.asarray(self.image.data_to_world(at)) / per_unit(world_units(self.viewer), self.image)
         self.viewer.dims.set_point(axis + self.viewer.dims.ndim - self.image.ndim, float(world[axis]))
 
     def order_with_slider(self, axis: int) -> tuple[int, ...]:

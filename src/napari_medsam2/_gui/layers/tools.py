@@ -8,6 +8,7 @@ from typing import Any, Literal
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
+from .coordinates import measure_in, world_units
 from .layout import Layout
 from .prompt_layers import arm, new_boxes_layer, new_points_layer
 
@@ -84,6 +85,8 @@ class PromptTools:
             layer, mode = self.boxes, "add_rectangle"
         else:
             layer, mode = output(), "paint" if positive else "erase"
+        if layer in self.layers:
+            measure_in(world_units(self._viewer) or self._image.units, layer)
         self.aim(object_id, positive, layer)
         self._viewer.layers.selection.active = layer
         layer.visible = True

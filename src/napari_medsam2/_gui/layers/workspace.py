@@ -12,6 +12,7 @@ from qtpy.QtCore import QTimer
 
 from ...engine.events import Restored
 from ...prompts import MaskPrompt
+from .coordinates import WorldPoint, measure_in, world_units
 from .prompt_book import PromptBook, Source
 from .results import ResultView
 from .sequence import ImageSequence
@@ -36,7 +37,7 @@ class Workspace:
     ) -> None:
         image, layout = sequence.image, sequence.layout
         self.sequence = sequence
-        self.book = PromptBook(image, layout)
+        self.book = PromptBook(image, layout, self._counts_units)
         self.results = ResultView(image, layout, self._place)
         self.tools = PromptTools(sequence.viewer, image, layout, self._take_ours)
         self._dragging = False
@@ -90,9 +91,11 @@ class Workspace:
         self.tools.aim(object_id, positive, output.layer if output is not None and ours else None)
 
     def _painted_layer(self) -> Labels:
-        layer = self.results.labels().layer
+        output = self.results.labels()
+        if output.ours:
+            measure_in(world_units(self.sequence.viewer) or self.image.units, output.layer)
         self.watch_output()
-        return layer
+        return output.layer
 
     # ---- layers --------------------------------------------------------------------------------------------------
 
@@ -102,7 +105,7 @@ class Workspace:
 
     def choose_output(self, layer: Labels | None, *, keep: bool) -> None:
         """Write results to a layer of the user's, or to one of ours (``None``); see :class:`ResultView`."""
-        self.results.choose_output(layer, keep=keep)
+        self.results.choose_output(layer, keep=keep, counted=self._counts_units())
         self.watch_output()
 
     def let_go(self, layer: Layer) -> Literal["prompts", "output"] | None:
@@ -151,6 +154,9 @@ class Workspace:
             if self.image in viewer.layers:
                 viewer.layers.selection.active = self.image
 
+    def _counts_units(self) -> bool:
+        return world_units(self.sequence.viewer) is not None
+
     def _take_ours(self, layer: Layer) -> None:
         self._add_source(layer, ours=True, object_id=1)
         self._made(layer, True)
@@ -160,7 +166,7 @@ class Workspace:
         self._made(layer, True)
 
     def _add_source(self, layer: Layer, *, ours: bool, object_id: int) -> None:
-        self.book.add_source(Source(layer, ours, tuple(self.sequence.viewer.dims.point), object_id))
+        self.book.add_source(Source(layer, ours, WorldPoint.of(self.sequence.viewer), object_id))
         self._connect(layer)
 
     def _connect(self, layer: Layer) -> None:
