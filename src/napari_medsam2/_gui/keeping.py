@@ -18,7 +18,8 @@ from ..images.writers.saving import save_labels
 from ..types import AnyArray
 from .dock_store import DockStore
 from .engine_client import EngineClient
-from .layers.labelled import LabelsToSave
+from .layers.labelled import LabelsToSave, object_colours, object_names
+from .layers.opened_layers import images_of
 from .layers.output import new_labels_layer
 from .layers.tools import place_below
 from .layers.workspace import Workspace
@@ -107,7 +108,9 @@ class Keeping(QObject):
         layout, mode = work.sequence.layout, store.chosen.mode
         if not path.suffix and len(set(layout.sizes)) < 2 and not path.is_dir():
             path = path.with_name(path.name + ".tif")
-        to_save = LabelsToSave.of(work.image, layers[-1], layout, labels, mode, work.results.found())
+        colour, called = object_colours(layers[-1]), object_names(layers[-1])
+        found = work.results.found()
+        to_save = LabelsToSave(images_of(work.image), layout, labels, mode, found, colour, called)
         store.put(saved=None)
         store.say(note=f"Saving {path.name} ...")
         # No daemon: closing napari waits for the file.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, overload
@@ -43,6 +43,22 @@ class Axis:
     origin: float = 0.0
 
 
+@dataclass(frozen=True)
+class LabelledObject:
+    """What is known of an object in labels beside its number.
+
+    Attributes
+    ----------
+    name
+        What people call it.
+    colour
+        ``#rrggbb``; empty if it has none of its own.
+    """
+
+    name: str = ""
+    colour: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class OpenedImages(Sequence[AnyArray]):
     """Images as they were opened, all or a part of them; as a sequence, its frames.
@@ -73,6 +89,8 @@ class OpenedImages(Sequence[AnyArray]):
         The files that are read.
     labels
         Whether the file says that its numbers are labels, as those that we write do.
+    objects
+        What such a file says of its objects, by their numbers.
     """
 
     name: str
@@ -86,6 +104,7 @@ class OpenedImages(Sequence[AnyArray]):
     mode: Mode | None = None
     files: tuple[Path, ...] = ()
     labels: bool = False
+    objects: Mapping[int, LabelledObject] = field(default_factory=dict)
 
     @property
     def lengths(self) -> tuple[int, ...]:

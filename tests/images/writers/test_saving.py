@@ -3,33 +3,20 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tifffile
+from label_sets import flow_of, labels_of
 
 from napari_medsam2.errors import OutputError
-from napari_medsam2.images.conversion import frames_of
-from napari_medsam2.images.opened import Axis, OpenedImages
 from napari_medsam2.images.writers.checks import keep_what_is_read
-from napari_medsam2.images.writers.labels import Labelled, LabelSet, label_dtype
+from napari_medsam2.images.writers.labels import label_dtype
 from napari_medsam2.images.writers.saving import save_labels
 
 LABELS = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(3, 8, 9)
-
-
-def stack_of(labels: np.ndarray, **options: Any) -> LabelSet:
-    images = OpenedImages("scan", labels, options.pop("axes", (Axis("z"), Axis("y"), Axis("x"))), **options)
-    names = tuple(f"frame {t}" for t in range(len(labels)))
-    return Labelled(images, names, "stack", labels.dtype).with_labels(lambda t: labels[t])
-
-
-def flow_of(labels: Sequence[np.ndarray], names: Sequence[str]) -> LabelSet:
-    images = OpenedImages("cells", frames_of(list(labels), names=names), (Axis("image"), Axis("y"), Axis("x")))
-    return Labelled(images, tuple(names), "flow", np.uint8).with_labels(lambda t: labels[t])
 
 
 @pytest.mark.parametrize("error", [OSError(28, "No space left on device"), struct.error("'I' format requires less")])
@@ -37,7 +24,7 @@ def test_labels_that_cannot_be_written_leave_the_older_file_as_it_was(
     error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "labels.tif"
-    save_labels(path, stack_of(LABELS))
+    save_labels(path, labels_of(LABELS))
     before = path.read_bytes()
 
     def fail(draft: Path, *_: Any, **__: Any) -> None:
@@ -46,7 +33,7 @@ def test_labels_that_cannot_be_written_leave_the_older_file_as_it_was(
 
     monkeypatch.setattr(tifffile, "imwrite", fail)
     with pytest.raises(OutputError, match=r"cannot write .*labels\.tif: .*; the labels\.tif from before"):
-        save_labels(path, stack_of(LABELS + np.uint16(1)))
+        save_labels(path, labels_of(LABELS + np.uint16(1)))
     assert path.read_bytes() == before
     assert [found.name for found in tmp_path.iterdir()] == ["labels.tif"]
 
@@ -70,7 +57,7 @@ def test_the_type_of_labels_holds_the_largest_number() -> None:
 def test_saved_labels_are_compressed_and_read_back(tmp_path: Path) -> None:
     labels = np.zeros((4, 200, 200), np.uint16)
     labels[1, 50:90, 60:100] = 3
-    save_labels(tmp_path / "labels.tif", stack_of(labels))
+    save_labels(tmp_path / "labels.tif", labels_of(labels))
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "labels.tif"), labels)
     assert (tmp_path / "labels.tif").stat().st_size < 20_000
 

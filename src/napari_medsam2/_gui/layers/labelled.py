@@ -7,17 +7,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from napari.layers import Image, Labels
+from napari.layers import Labels
 
 from ...images.conversion import frames_of
-from ...images.opened import Axis, OpenedImages
-from ...images.writers.labels import Found, Labelled, LabelledObject, LabelSet, numbers_of
+from ...images.frames import FrameSource
+from ...images.opened import Axis, LabelledObject, OpenedImages
+from ...images.writers.labels import Found, Labelled, LabelSet, numbers_of
 from ...types import AnyArray, Mode
 from .layout import Layout
-from .opened_layers import images_of
-
-#: What axes are called that have no names, from the last one on.
-_UNNAMED = ("c", "t", "z", "y", "x")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +35,8 @@ class LabelsToSave:
         By (frame along the propagation axis, object).
     colour
         Gives the colour of an object, ``#rrggbb``.
+    called
+        What people call objects, by their numbers.
     """
 
     images: OpenedImages
@@ -46,11 +45,7 @@ class LabelsToSave:
     mode: Mode
     found: Mapping[tuple[int, int], Found]
     colour: Callable[[int], str]
-
-    @staticmethod
-    def of(image: Image, layer: Labels, layout: Layout, labels: AnyArray, mode: Mode, found: Any) -> LabelsToSave:
-        """Labels of an image, in the colours of a layer."""
-        return LabelsToSave(images_of(image), layout, labels, mode, found, object_colours(layer))
+    called: Mapping[int, str]
 
     def label_set(self) -> LabelSet:
         """What the writers take."""
@@ -61,7 +56,7 @@ class LabelsToSave:
         names = self._names(len(planes))
         images = self._images(labels, names, order)
         found = {(self._plane_of(frame, labels.shape[:-2]), number): f for (frame, number), f in self.found.items()}
-        objects = {number: LabelledObject(colour=self.colour(number)) for number in numbers_of(planes)}
+        objects = {n: LabelledObject(self.called.get(n, ""), self.colour(n)) for n in numbers_of(planes)}
         return Labelled(images, names, self.mode, labels.dtype).with_labels(
             lambda t: planes[t, : sizes[t][0], : sizes[t][1]], objects=objects, found=found
         )
@@ -80,7 +75,10 @@ class LabelsToSave:
 
     def _names(self, n_planes: int) -> tuple[str, ...]:
         """Those of the files, where each frame is one."""
-        if len(self.images.files) == n_planes:
+        source = self.images.data
+        if isinstance(source, FrameSource) and len(source) == n_planes:
+            return tuple(source.name(t) for t in range(n_planes))
+        if self.mode == "flow" and len(self.images.files) == n_planes:
             return tuple(path.name for path in self.images.files)
         return tuple(f"frame {t}" for t in range(n_planes))
 
@@ -89,7 +87,7 @@ class LabelsToSave:
         if affine is not None and self.layout.factors:
             affine = affine.copy()
             for axis, factor in zip(axes, self.layout.factors, strict=True):
-                if axis.name in "zyx":
+                if axis.name in tuple("zyx"):
                     affine[:, "zyx".index(axis.name)] *= factor
         data: Any = labels
         if self.layout.sizes:
@@ -102,7 +100,7 @@ class LabelsToSave:
         """The axes of the labels as they are stored in the layer, with names."""
         known, n = self.images.axes, len(self.layout.shape)
         axes = known if len(known) == n else (Axis(),) * (n - len(known)) + known[-n:]
-        spare = (("",) * n + _UNNAMED)[-n:]
+        spare = (("",) * n + ("c", "t", "z" if self.mode == "stack" else "image", "y", "x"))[-n:]
         factors = self.layout.factors or (1.0,) * n
         return tuple(
             replace(axis, name=axis.name or name, spacing=axis.spacing * factor)
@@ -119,3 +117,17 @@ def object_colours(layer: Labels) -> Callable[[int], str]:
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     return colour
+
+
+def object_names(layer: Labels) -> dict[int, str]:
+    """What a layer's table of features calls its objects; see :func:`features_of`."""
+    features = layer.features
+    if not {"index", "name"} <= set(features.columns):
+        return {}
+    rows = zip(features["index"], features["name"], strict=True)
+    return {int(number): name for number, name in rows if isinstance(name, str) and name}
+
+
+def features_of(objects: Mapping[int, LabelledObject]) -> dict[str, list[Any]]:
+    """Features of a Labels layer with the names of objects, which napari shows under the mouse."""
+    return {"index": list(objects), "name": [known.name for known in objects.values()]}

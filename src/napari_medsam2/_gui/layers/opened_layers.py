@@ -17,6 +17,7 @@ from ...images.listing import list_images, stem_of
 from ...images.opened import CHANNEL, Axis, OpenedImages
 from .colours import label_colours
 from .coordinates import affine_of
+from .labelled import features_of
 from .layout import IMAGES_KEY, MODE_KEY
 from .shown_planes import Tell, shown, shown_frames
 
@@ -137,7 +138,13 @@ def _labels_layer(images: OpenedImages) -> LayerData:
     if colour:
         raise FrameError(f"{images.name} is in colour, and labels are numbers: each object has one")
     data = np.asarray(lazy) if lazy.nbytes <= _PAINTABLE else lazy
-    return _whole_numbers(data, images.name), {**options, "opacity": 0.55, "colormap": label_colours()}, "labels"
+    options |= {
+        "opacity": 0.55,
+        "colormap": label_colours({n: o.colour for n, o in images.objects.items() if o.colour}),
+    }
+    if any(known.name for known in images.objects.values()):
+        options["features"] = features_of(images.objects)
+    return _whole_numbers(data, images.name), options, "labels"
 
 
 def _whole_numbers(data: Any, name: str) -> Any:

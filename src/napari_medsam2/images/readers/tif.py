@@ -21,6 +21,7 @@ from ..budget import ask_for
 from ..damage import DECODING_ERRORS, reading, reason_of
 from ..lazy import AxesView, PlaneArray
 from ..listing import stem_of
+from ..notes import notes_in_ome, with_notes
 from ..opened import CHANNEL, Axis, OpenedImages
 from .header import ImageHeader
 from .options import ReadOptions
@@ -53,9 +54,10 @@ def open_tif(path: Path, options: ReadOptions) -> OpenedImages:
             for place in layout.order
         ]
         told = _told(series, options, layout)
+        notes = notes_in_ome(str(tif.ome_metadata)) if series.kind == "ome" else None
     channels = calibration.channels
     known = [axis.name for axis in axes]
-    return OpenedImages(
+    images = OpenedImages(
         series.name if options.series is not None and series.name else stem_of(path),
         levels[0],
         tuple(axes),
@@ -66,6 +68,7 @@ def open_tif(path: Path, options: ReadOptions) -> OpenedImages:
         mode=_mode(known, levels[0].shape),
         files=files.paths,
     )
+    return images if notes is None else with_notes(images, notes)
 
 
 def read_tif(path: Path, options: ReadOptions) -> AnyArray:

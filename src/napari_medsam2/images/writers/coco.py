@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ...types import AnyArray
+from ..notes import are_numbers
 from .labels import LabelSet
-from .notes import are_numbers
 from .regions import Region, regions_of
 
 

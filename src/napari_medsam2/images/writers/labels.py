@@ -14,26 +14,10 @@ import numpy.typing as npt
 from ...errors import OutputError
 from ...types import AnyArray, Mode
 from ..frames import FrameSource
-from ..opened import Axis, OpenedImages
+from ..opened import Axis, LabelledObject, OpenedImages
 
 #: The order that files store axes in, where they are free to choose.
 STORED_ORDER = "tczyx"
-
-
-@dataclass(frozen=True)
-class LabelledObject:
-    """What is known of an object beside its number.
-
-    Attributes
-    ----------
-    name
-        What people call it.
-    colour
-        ``#rrggbb``; empty if it has none of its own.
-    """
-
-    name: str = ""
-    colour: str = ""
 
 
 @dataclass(frozen=True)

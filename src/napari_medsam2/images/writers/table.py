@@ -15,10 +15,10 @@ import numpy as np
 from ...errors import OutputError
 from ...whole_file import replace_file
 from ..opened import Axis
+from ..units import unit_of
 from .formats import format_of
 from .labels import Labelled, LabelSet
 from .regions import Region, regions_of
-from .units import short_unit
 
 TABLE_SUFFIX = ".csv"
 
@@ -78,15 +78,15 @@ def _measures(labels: LabelSet) -> list[tuple[str, float]]:
     plane = labels.axes[-2:]
     measures = []
     if _have_one_length(plane):
-        measures.append((f"area_{short_unit(plane[0].unit)}2", math.prod(axis.spacing for axis in plane)))
+        measures.append((f"area_{unit_of(plane[0].unit)}2", math.prod(axis.spacing for axis in plane)))
     space = [axes[name] for name in "zyx" if name in axes]
     if len(space) == 3 and _have_one_length(space):
-        measures.append((f"volume_{short_unit(space[0].unit)}3", math.prod(axis.spacing for axis in space)))
+        measures.append((f"volume_{unit_of(space[0].unit)}3", math.prod(axis.spacing for axis in space)))
     return measures
 
 
 def _have_one_length(axes: Any) -> bool:
-    units = {short_unit(axis.unit) for axis in axes}
+    units = {unit_of(axis.unit) for axis in axes}
     return len(units) == 1 and units != {Axis().unit}
 
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...types import AnyArray
+from ..notes import NOTES_NAMESPACE, notes_of
 from ..opened import Axis
+from ..units import unit_of
 from .labels import STORED_ORDER, Labelled, LabelSet
-from .notes import NOTES_NAMESPACE, notes_of
-from .units import ome_unit
 
 #: From so many bytes on, not compressed, a tif is one of the kind that may be larger than 4 GB.
 _LARGE = 2**31
@@ -59,26 +60,30 @@ def write_frame(path: Path, labels: LabelSet, t: int) -> None:
     import tifffile
 
     frame = labels.labels(t)
-    axes = labels.axes[-2:]
     tifffile.imwrite(
         path,
         frame,
         ome=True,
         compression="zlib",
         photometric="minisblack",
-        metadata={"axes": "YX", **_sizes(axes, "YX"), **_places(axes, "YX", frame.shape)},
+        metadata=_metadata(labels, labels.axes[-2:], frame.shape),
     )
 
 
 def _metadata(labels: LabelSet, axes: Sequence[Axis], shape: Sequence[int]) -> dict[str, Any]:
+    """The header of all frames, or of one."""
     letters = _letters([axis.name for axis in axes])
-    value = notes_of(labels, [axis.name for axis in axes])
+    whole = len(axes) == len(labels.axes)
+    noted = replace(labels.images, objects=labels.objects, affine=labels.images.affine if whole else None)
     return {
         "axes": letters,
         "Name": "".join(c for c in labels.images.name if c.isprintable()) or "labels",
         **_sizes(axes, letters),
         **_places(axes, letters, shape),
-        "MapAnnotation": {"Namespace": NOTES_NAMESPACE, "Value": value},
+        "MapAnnotation": {
+            "Namespace": NOTES_NAMESPACE,
+            "Value": notes_of(noted, labels.names if whole else (), labels.mode, axes),
+        },
     }
 
 
@@ -117,3 +122,9 @@ def _places(axes: Sequence[Axis], letters: str, shape: Sequence[int]) -> dict[st
         planes[f"Position{letter}"] = [axis.origin + float(step) * axis.spacing for step in steps.ravel()]
         planes[f"Position{letter}Unit"] = [ome_unit(axis.unit)] * math.prod(leading)
     return {"Plane": planes}
+
+
+def ome_unit(unit: str) -> str:
+    """A unit as OME spells it."""
+    short = unit_of(unit)
+    return {"um": "µm", "us": "µs", "angstrom": "Å"}.get(short, short)

@@ -1,18 +1,22 @@
-"""What formats have no place for, as texts by name: what objects and frames are called, colours, the affine."""
+"""What formats have no place for, written beside labels as texts by name: what objects are called, colours, the affine.
+
+The writers note it, the readers bring it back. In OME-TIFF it is a ``MapAnnotation``; other formats put the same texts
+where they have room for pairs of keys and values.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
 
-from ...types import Mode
-from ..opened import Axis
-from .labels import LabelledObject, LabelSet
+from ..types import Mode
+from .opened import Axis, LabelledObject, OpenedImages
 
 #: Whose notes these are, as OME wants to know it.
 NOTES_NAMESPACE = "napari-medsam2/labels"
@@ -43,16 +47,26 @@ class Notes:
     mode: Mode | None = None
 
 
-def notes_of(labels: LabelSet, order: Sequence[str]) -> dict[str, str]:
-    """The notes on labels whose axes are stored in this order, each as JSON."""
-    axes = {axis.name: axis for axis in labels.axes}
-    objects = {str(n): {"name": o.name, "colour": o.colour} for n, o in labels.objects.items()}
+def notes_of(images: OpenedImages, names: Sequence[str], mode: Mode, axes: Sequence[Axis]) -> dict[str, str]:
+    """The notes on labels, each as JSON in ASCII.
+
+    Parameters
+    ----------
+    images
+        With the ``objects`` and the affine.
+    names
+        What the frames are called.
+    mode
+        Whether they follow each other.
+    axes
+        In the order that they are stored in.
+    """
     notes: dict[str, Any] = {
-        "mode": labels.mode,
-        "axes": [[axes[n].name, axes[n].spacing, axes[n].unit, axes[n].origin] for n in order],
-        "objects": objects,
-        "frames": [] if are_numbers(labels.names) else labels.names,
-        "affine": None if labels.images.affine is None else labels.images.affine.tolist(),
+        "mode": mode,
+        "axes": [[axis.name, axis.spacing, axis.unit, axis.origin] for axis in axes],
+        "objects": {str(n): {"name": known.name, "colour": known.colour} for n, known in images.objects.items()},
+        "frames": [] if are_numbers(names) else list(names),
+        "affine": None if images.affine is None else images.affine.tolist(),
     }
     return {name: json.dumps(value) for name, value in notes.items() if value}
 
@@ -77,6 +91,24 @@ def read_notes(texts: Mapping[str, str]) -> Notes:
         _affine(found.get("affine")),
         found["mode"] if found.get("mode") in ("stack", "flow") else None,
     )
+
+
+def notes_in_ome(xml: str) -> Notes | None:
+    """The notes in the header of an OME-TIFF that we wrote; ``None`` in any other."""
+    if NOTES_NAMESPACE not in xml:
+        return None
+    for annotation in ElementTree.fromstring(xml).iter():
+        if annotation.attrib.get("Namespace") == NOTES_NAMESPACE:
+            return read_notes({str(pair.get("K")): pair.text or "" for pair in annotation.iter() if pair.get("K")})
+    return None
+
+
+def with_notes(images: OpenedImages, notes: Notes) -> OpenedImages:
+    """What was opened, with what was noted: they are labels."""
+    renamed = {"t": "image"} if "image" in [axis.name for axis in notes.axes] else {}
+    axes = tuple(replace(axis, name=renamed.get(axis.name, axis.name)) for axis in images.axes)
+    affine = images.affine if notes.affine is None else notes.affine
+    return replace(images, axes=axes, affine=affine, mode=notes.mode, labels=True, objects=notes.objects)
 
 
 def _list(value: Any) -> list[Any]:
