@@ -55,7 +55,7 @@ def test_prompts_as_json(tmp_path: Path) -> None:
         ({"type": "point", "frame": 0, "y": 1, "x": 2, "object": 0}, "must be 1 or more"),
         ({"type": "mask", "frame": 0, "file": 3}, "name of an image"),
         ({"type": "mask", "frame": 0, "file": "empty.tif"}, "is empty"),
-        ({"type": "mask", "frame": 0, "file": "a\0b.tif"}, "cannot read a"),
+        ({"type": "mask", "frame": 0, "file": "a\0b.tif"}, "there is no file or folder"),
         ({"type": "mask", "frame": 0, "file": "empty.tif", "label": [1, 2]}, '"label" must be a number; got [1, 2]'),
         ({"type": "mask", "frame": 0, "file": "empty.tif", "label": 10**400}, '"label" is too large a number'),
         ({"type": "mask", "frame": 0, "file": "words.npy"}, "the mask words.npy must be an image of real numbers"),

@@ -6,9 +6,10 @@ The JSON file holds ``{"prompts": [...]}``, each one of::
     {"type": "box", "frame": 12, "y0": 30, "x0": 50, "y1": 60, "x1": 80, "object": 2}
     {"type": "mask", "frame": 0, "file": "drawn.tif", "label": 3, "object": 3}
 
-``positive`` is true and ``object`` is 1 where they are left out. A mask file is an image, its name relative to the
-JSON file; the object is where it is not 0, or where it equals ``label``. Coordinates are pixels, and the centre of the
-first pixel is (0, 0).
+``positive`` is true and ``object`` is 1 where they are left out. A mask file is a label image, or a stack of them with
+one for each frame, its name relative to the JSON file; the object is where it is not 0, or where it equals ``label``.
+Of a picture with a palette the indices are the labels. Coordinates are pixels, and the centre of the first pixel is
+(0, 0).
 """
 
 from __future__ import annotations
@@ -21,9 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import FrameError, PromptError
-from ..images.readers.single import read_image
+from ..errors import DatasetError, FrameError, PromptError
+from ..images.formats import read_images
+from ..images.label_images import label_image
 from ..prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from ..types import AnyArray
 
 _FIELDS = {
     "point": ({"frame", "y", "x"}, {"positive", "object"}),
@@ -46,8 +49,27 @@ def parse_box(text: str) -> BoxPrompt:
     return BoxPrompt(_frame(frame, text), y0, x0, y1, x1)
 
 
-def parse_mask(text: str) -> tuple[MaskPrompt, Path]:
-    """``FRAME:FILE``: the object is where the image in the file is not 0. Returns the file too."""
+@dataclass(frozen=True)
+class MaskedSequence:
+    """What masks are drawn on, as far as their files have to fit it.
+
+    Attributes
+    ----------
+    n_frames
+        How many frames there are; ``None`` if that is not known.
+    axis
+        What they follow each other along, in their file and so in a stack of masks.
+    """
+
+    n_frames: int | None = None
+    axis: int | str = 0
+
+
+UNKNOWN = MaskedSequence()
+
+
+def parse_mask(text: str, sequence: MaskedSequence = UNKNOWN) -> tuple[MaskPrompt, Path]:
+    """``FRAME:FILE``: the object is where the image in the file, or its frame FRAME, is not 0. Returns the file too."""
     frame, _, file = text.partition(":")
     try:
         number = int(frame) if frame.strip().isdecimal() else -1
@@ -55,7 +77,7 @@ def parse_mask(text: str) -> tuple[MaskPrompt, Path]:
         number = -1
     if not file or number < 0:
         raise PromptError(f"a mask is FRAME:FILE, such as 12:drawn.tif; got {text!r}")
-    return _mask(number, Path(file), None, 1), Path(file)
+    return _mask(number, Path(file), None, 1, sequence), Path(file)
 
 
 @dataclass(frozen=True)
@@ -66,8 +88,15 @@ class PromptFile:
     masks: tuple[Path, ...]
 
 
-def read_prompt_file(path: str | Path) -> PromptFile:
+def read_prompt_file(path: str | Path, sequence: MaskedSequence = UNKNOWN) -> PromptFile:
     """Read a JSON file of prompts; see the head of this module.
+
+    Parameters
+    ----------
+    path
+        Of the JSON file.
+    sequence
+        What the prompts are for.
 
     Raises
     ------
@@ -79,10 +108,18 @@ def read_prompt_file(path: str | Path) -> PromptFile:
     prompts = []
     for number, item in enumerate(items):
         try:
-            prompts.append(_prompt_of(item, path.parent))
+            prompts.append(_prompt_of(item, _Place(path.parent, sequence)))
         except PromptError as error:
             raise PromptError(f"prompt {number} of {path.name}: {error}") from error
     return PromptFile(tuple(prompts), tuple(path.parent / item["file"] for item in items if item["type"] == "mask"))
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where the files of masks are, and what they are drawn on."""
+
+    folder: Path
+    sequence: MaskedSequence
 
 
 def _items_of(path: Path) -> list[Any]:
@@ -98,7 +135,7 @@ def _items_of(path: Path) -> list[Any]:
     return items
 
 
-def _prompt_of(item: Any, folder: Path) -> Prompt:
+def _prompt_of(item: Any, place: _Place) -> Prompt:
     if not isinstance(item, dict) or item.get("type") not in list(_FIELDS):  # it may be anything, also unhashable
         raise PromptError(f'"type" must be one of {", ".join(_FIELDS)}; got {item!r}')
     needed, possible = _FIELDS[item["type"]]
@@ -108,49 +145,76 @@ def _prompt_of(item: Any, folder: Path) -> Prompt:
     if unknown := given - needed - possible:
         raise PromptError(f"a {item['type']} has no {', '.join(sorted(unknown))}; got {item!r}")
     frame, object_id = item["frame"], item.get("object", 1)
-    return _MAKERS[item["type"]](item, frame, object_id, folder)
+    return _MAKERS[item["type"]](item, frame, object_id, place)
 
 
-def _point_of(item: Mapping[str, Any], frame: Any, object_id: Any, folder: Path) -> Prompt:
+def _point_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Prompt:
     positive = item.get("positive", True)
     if not isinstance(positive, bool):
         raise PromptError(f'"positive" must be true or false; got {positive!r}')
     return PointPrompt(frame, _number(item, "y"), _number(item, "x"), positive, object_id)
 
 
-def _box_of(item: Mapping[str, Any], frame: Any, object_id: Any, folder: Path) -> Prompt:
+def _box_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Prompt:
     y0, x0, y1, x1 = (_number(item, name) for name in ("y0", "x0", "y1", "x1"))
     return BoxPrompt(frame, y0, x0, y1, x1, object_id)
 
 
-def _mask_of(item: Mapping[str, Any], frame: Any, object_id: Any, folder: Path) -> Prompt:
+def _mask_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Prompt:
     if not isinstance(item["file"], str):
         raise PromptError(f'"file" must be the name of an image; got {item["file"]!r}')
     label = item.get("label")
-    return _mask(frame, folder / item["file"], None if label is None else _number(item, "label"), object_id)
+    value = None if label is None else _number(item, "label")
+    return _mask(frame, place.folder / item["file"], value, object_id, place.sequence)
 
 
-_MAKERS: dict[str, Callable[[Mapping[str, Any], Any, Any, Path], Prompt]] = {
+_MAKERS: dict[str, Callable[[Mapping[str, Any], Any, Any, _Place], Prompt]] = {
     "point": _point_of,
     "box": _box_of,
     "mask": _mask_of,
 }
 
 
-def _mask(frame: int, file: Path, label: float | None, object_id: int) -> MaskPrompt:
+def _mask(frame: Any, file: Path, label: float | None, object_id: Any, sequence: MaskedSequence) -> MaskPrompt:
     try:
-        image = read_image(file)
-    except FrameError as error:
+        image = label_image(_frame_of(file, frame, sequence), file.name)
+    except (DatasetError, FrameError) as error:
         raise PromptError(str(error)) from error
-    if image.dtype.kind not in "buif":
-        raise PromptError(f"the mask {file.name} must be an image of real numbers; got {image.dtype}")
-    if image.ndim == 3:
-        image = image[..., :3].max(axis=-1)
     mask = image != 0 if label is None else image == label
     if not mask.any():
-        what = "it is 0 everywhere" if label is None else f"it has no label {label:g}"
-        raise PromptError(f"the mask {file.name} is empty: {what}")
+        raise PromptError(f"the mask {file.name} is empty: {_what_is_there(image, label, frame)}")
     return MaskPrompt(frame, np.asarray(mask), object_id)
+
+
+def _frame_of(file: Path, frame: Any, sequence: MaskedSequence) -> AnyArray:
+    """The label image of a file; of a stack of them the one of a frame."""
+    images = read_images(file, as_labels=True)
+    dtype = getattr(images.data, "dtype", None)  # the files of a folder may have several
+    if dtype is not None and dtype.kind not in "buif":
+        raise FrameError(f"the mask {file.name} must be an image of real numbers; got {dtype}")
+    several = any(length > 1 for length in images.lengths[:-2])
+    frames = images.frames_along(sequence.axis if several else 0).frames
+    if len(frames) == 1:
+        return frames[0]
+    if sequence.n_frames not in (None, len(frames)):
+        raise FrameError(
+            f"the mask {file.name} has {len(frames)} frames, and the images have {sequence.n_frames}: a stack of masks "
+            "has one for each frame, else save the one that is meant as a file of its own"
+        )
+    if isinstance(frame, bool) or not isinstance(frame, int) or not 0 <= frame < len(frames):
+        raise FrameError(f"the mask {file.name} has frames 0 to {len(frames) - 1}; got {frame!r}")
+    return frames[frame]
+
+
+def _what_is_there(image: AnyArray, label: float | None, frame: Any) -> str:
+    """Why a mask is empty, with the labels that there are."""
+    if label is None:
+        return f"it is 0 everywhere on frame {frame}"
+    present = [str(value) for value in np.unique(image) if value]
+    held = (
+        f"it has {', '.join(present[:10])}{', ...' if len(present) > 10 else ''}" if present else "it is 0 everywhere"
+    )
+    return f"it has no label {label:g}; {held}"
 
 
 def _number(item: Mapping[str, Any], name: str) -> float:

@@ -26,7 +26,7 @@ from .console import (
     tell,
 )
 from .outputs import Outputs, add_output_options
-from .prompt_files import parse_box, parse_mask, parse_point, read_prompt_file
+from .prompt_files import MaskedSequence, parse_box, parse_mask, parse_point, read_prompt_file
 
 if TYPE_CHECKING:
     from ..images.frames import FrameSource
@@ -49,7 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     prompts.add_argument("--point", action="append", default=[], metavar="F,Y,X[,0|1]", help="a click; 0 is negative")
     prompts.add_argument("--box", action="append", default=[], metavar="F,Y0,X0,Y1,X1", help="a box, by two corners")
     prompts.add_argument(
-        "--mask", action="append", default=[], metavar="FRAME:FILE", help="an image, not 0 on the object"
+        "--mask",
+        action="append",
+        default=[],
+        metavar="FRAME:FILE",
+        help="a label image, or a stack with one a frame; not 0 on the object",
     )
     prompts.add_argument(
         "--prompts",
@@ -114,7 +118,6 @@ def run(arguments: argparse.Namespace) -> int:
     UserError
         For arguments and files that cannot be used, in words.
     """
-    prompts, read = _given_prompts(arguments)
     if arguments.contrast and arguments.contrast[0] >= arguments.contrast[1]:
         low, high = arguments.contrast
         raise OptionError(f"--contrast is LOW HIGH, and LOW is less than HIGH; got {low:g} {high:g}")
@@ -122,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
     for sentence in images.left_out:
         say(sentence)
     frames = images.frames
+    prompts, read = _given_prompts(arguments, MaskedSequence(len(frames), arguments.axis))
     mode = _mode_of(images, arguments)
     names = tuple(frames.name(t) for t in range(len(frames)))
     labelled = Labelled(images, names, mode, label_dtype(max(prompt.object_id for prompt in prompts)))
@@ -184,10 +188,10 @@ def _mode_of(images: OpenedImages, arguments: argparse.Namespace) -> Mode:
     return images.mode
 
 
-def _given_prompts(arguments: argparse.Namespace) -> tuple[list[Prompt], list[Path]]:
+def _given_prompts(arguments: argparse.Namespace, sequence: MaskedSequence) -> tuple[list[Prompt], list[Path]]:
     """All prompts, and the files that they were read from."""
-    masks = [parse_mask(text) for text in arguments.mask]
-    files = [read_prompt_file(path) for path in arguments.prompts]
+    masks = [parse_mask(text, sequence) for text in arguments.mask]
+    files = [read_prompt_file(path, sequence) for path in arguments.prompts]
     prompts: list[Prompt] = [
         *(parse_point(text) for text in arguments.point),
         *(parse_box(text) for text in arguments.box),

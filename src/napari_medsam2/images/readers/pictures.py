@@ -117,7 +117,7 @@ class _Animation:
 def as_array(image: Any, options: ReadOptions) -> AnyArray:
     """Grey stays grey at its depth; palettes, CMYK and the like become RGB; grey with alpha loses the alpha.
 
-    As labels, a palette's indices are read, and grey of 2 or 4 bits as it is stored.
+    As labels, a palette's indices are read, grey of 2 or 4 bits as it is stored, and what is transparent is 0.
     """
     if options.as_labels and image.mode in ("P", "PA"):
         indices: AnyArray = np.asarray(image)
@@ -128,8 +128,9 @@ def as_array(image: Any, options: ReadOptions) -> AnyArray:
         return spread // np.uint8(255 // (2**bits - 1))
     if image.mode in _AS_RGB:
         image = image.convert("RGB")
-    elif image.mode in ("LA", "La") and not options.as_labels:
-        image = image.convert("L")
+    elif image.mode in ("LA", "La"):
+        grey, alpha = (np.asarray(image.getchannel(band)) for band in "LA")
+        return np.where(alpha > 0, grey, np.uint8(0)) if options.as_labels else grey
     array: AnyArray = np.asarray(image)
     return array
 

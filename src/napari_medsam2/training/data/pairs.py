@@ -11,15 +11,22 @@ import numpy as np
 
 from ...errors import DatasetError, FrameError
 from ...images.datasets import Dataset, read_dataset, told_apart
-from ...images.formats import as_frames
+from ...images.formats import as_frames, read_images
 from ...images.frames import FrameSource
-from ...images.listing import IMAGE_SUFFIXES, list_images
+from ...images.label_images import label_image
+from ...images.listing import (
+    IMAGE_SUFFIXES,
+    LABEL_ENDINGS,
+    VOLUME_SUFFIXES,
+    image_stem,
+    list_images,
+    natural_key,
+    stem_of,
+)
 from ...types import AnyArray, Mode
 
 Labels = Literal["auto", "classes", "instances"]
 
-#: What a label file is called beside its image: NAME.tif and NAME_labels.tif.
-LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask", "_seg")
 _IMAGE_FOLDERS, _LABEL_FOLDERS = ("images", "image"), ("labels", "label", "masks", "mask")
 #: More different numbers than this on the labels of a flow are instances.
 MANY = 20
@@ -110,26 +117,25 @@ def _find_pairs(folder: Path, notes: list[str]) -> list[tuple[Path, Path]]:
     images_in = next((inside[name] for name in _IMAGE_FOLDERS if name in inside), None)
     labels_in = next((inside[name] for name in _LABEL_FOLDERS if name in inside), None)
     if images_in is not None and labels_in is not None:
-        images = list_images(images_in)[0]
-        labels = {_plain_stem(path): path for path in list_images(labels_in)[0]}
+        images = _image_files(images_in)
+        labels = {image_stem(path): path for path in _image_files(labels_in)}
     else:
-        files = list_images(folder)[0]
-        labels = {_plain_stem(path): path for path in files if _plain_stem(path) != path.stem}
+        files = _image_files(folder)
+        labels = {image_stem(path): path for path in files if image_stem(path) != stem_of(path)}
         images = [path for path in files if path not in labels.values()]
-    pairs = [(path, labels[path.stem]) for path in images if path.stem in labels]
-    alone = [path.name for path in images if path.stem not in labels]
+    pairs = [(path, labels[stem_of(path)]) for path in images if stem_of(path) in labels]
+    alone = [path.name for path in images if stem_of(path) not in labels]
     if pairs and alone:
         more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
         notes.append(f"{len(alone)} images have no labels and are left out: {', '.join(alone[:3])}{more}")
     return pairs
 
 
-def _plain_stem(path: Path) -> str:
-    """The name of the image that a label file belongs to."""
-    for ending in LABEL_ENDINGS:
-        if path.stem.lower().endswith(ending) and len(path.stem) > len(ending):
-            return path.stem[: -len(ending)]
-    return path.stem
+def _image_files(folder: Path) -> list[Path]:
+    """Images and volumes of a folder, in natural order."""
+    images, others = list_images(folder)
+    volumes = [path for path in others if path.name.lower().endswith(VOLUME_SUFFIXES)]
+    return sorted([*images, *volumes], key=lambda path: natural_key(path.name))
 
 
 def _nothing_found(folder: Path) -> str:
@@ -158,7 +164,7 @@ def _open(image: Path, label: Path) -> tuple[FrameSource, FrameSource, str]:
                 )
     except FrameError as error:
         raise DatasetError(str(error)) from error
-    return images, masks, image.stem
+    return images, masks, stem_of(image)
 
 
 def _size(shape: tuple[int, int]) -> str:
@@ -166,49 +172,16 @@ def _size(shape: tuple[int, int]) -> str:
 
 
 def _open_labels(path: Path) -> FrameSource:
-    """Label frames. The numbers of a palette image are the labels, not its colours."""
-    if path.suffix.lower() in (".png", ".bmp"):
-        from PIL import Image, UnidentifiedImageError
-
-        try:
-            with Image.open(path) as image:
-                if image.mode == "P":
-                    return as_frames(np.asarray(image))
-        except (OSError, UnidentifiedImageError) as error:
-            raise FrameError(f"cannot read {path.name}: {error}") from error
-    return as_frames(path)
-
-
-def _label_image(frame: AnyArray, name: str) -> AnyArray:
-    """A label image ``(H, W)`` of whole numbers.
-
-    Raises
-    ------
-    DatasetError
-        If it is a picture, or has parts of numbers or negative ones.
-    """
-    if frame.ndim == 3:
-        first = frame[..., 0]
-        if any(not np.array_equal(first, frame[..., k]) for k in range(1, min(frame.shape[2], 3))):
-            raise DatasetError(f"the labels of {name} are a colour picture; a label image has one number a pixel")
-        frame = first
-    if frame.dtype == bool:
-        return frame.astype(np.uint8)
-    if frame.dtype.kind == "f":
-        whole = np.rint(frame)
-        if not np.all(np.isfinite(frame)) or not np.array_equal(whole, frame):
-            raise DatasetError(f"the labels of {name} are not whole numbers; they reach from {frame.min():g} on")
-        frame = whole.astype(np.int64)
-    if frame.dtype.kind == "i":
-        if frame.min() < 0:
-            raise DatasetError(f"the labels of {name} have negative numbers ({frame.min()}); 0 is the background")
-        frame = frame.astype(np.uint32)
-    return frame
+    """Label frames: the numbers that are stored, not the colours of a palette."""
+    return read_images(path, as_labels=True).frames_along().frames
 
 
 def _dataset(name: str, mode: Mode, pairs: Sequence[tuple[FrameSource, FrameSource]]) -> Dataset:
     """One dataset of the frames of all pairs; the labels are read now, the images when they are needed."""
-    masks = [_label_image(labels[t], images.name(t)) for images, labels in pairs for t in range(len(labels))]
+    try:
+        masks = [label_image(labels[t], images.name(t)) for images, labels in pairs for t in range(len(labels))]
+    except FrameError as error:
+        raise DatasetError(str(error)) from error
     frames = pairs[0][0] if len(pairs) == 1 else JoinedFrames([images for images, _ in pairs])
     present = sorted({int(value) for mask in masks for value in np.unique(mask)} - {0})
     return Dataset(name, mode, frames, masks, {value: f"object {value}" for value in present})
