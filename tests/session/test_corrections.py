@@ -131,7 +131,7 @@ def test_red_clicks_that_come_first_wait_for_what_they_correct(mode, order):
     assert session.result(4).prompted and session.steps_left == 0
     corrections = [c.prompts.correcting for c in session.model.network.calls.segmented if c.prompts is not None]
     np.testing.assert_array_equal(corrections[-1][0, 0].numpy() > 0.5, masks[4])
-    assert [r.frame for r in session.propagate()][:2] == [0, 4], "then it is one of the prompted frames"
+    assert [r.frame for r in session.propagate(anew=True)][:2] == [0, 4], "then it is one of the prompted frames"
 
 
 def test_a_preview_of_a_frame_with_red_clicks_alone_looks_where_the_object_is():
@@ -189,6 +189,46 @@ def test_a_box_on_a_corrected_frame_counts_on_both_sides():
     assert sorted(next(run).frame for _ in range(6)) == [5, 6, 7, 8, 9, 10]
     session.add(box(4, masks))
     assert sorted(r.frame for r in run) == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]
+
+
+def test_a_run_after_a_correction_does_only_what_that_can_change():
+    session, masks = stack_session(40)
+    session.add(click(0, masks))
+    session.add(click(39, masks))
+    assert len(list(session.propagate())) == 40 and session.plan() == 0
+    session.add(PointPrompt(8, 2, 2, positive=False))
+    assert session.plan() == 31, "itself and all up to the next prompt; those before it were nearer to the better one"
+    assert len(list(session.propagate(anew=True))) == 40 and list(session.propagate()) == []
+
+
+def test_a_run_that_was_ended_goes_on_where_it_was():
+    session, masks = stack_session(12)
+    session.add(click(0, masks))
+    run = session.propagate()
+    first = [next(run).frame for _ in range(5)]
+    run.close()
+    assert first + [r.frame for r in session.propagate()] == list(range(12))
+
+
+def test_where_frames_come_out_as_they_were_the_rest_is_left_as_it_is():
+    session, masks = stack_session(40)
+    session.add(click(0, masks))
+    list(session.propagate())
+    before = {t: session.result(t) for t in range(40)}
+    session.add(PointPrompt(10, 2, 2, positive=False))
+    assert [r.frame for r in session.propagate()] == [10, 11, 12, 13]
+    assert all(session.result(t) is before[t] for t in range(14, 40)) and session.plan() == 0
+
+
+def test_where_frames_come_out_differently_none_is_left_as_it_was():
+    frames, masks = moving_disc(20, (64, 128))
+    other = np.roll(masks, 60, axis=2)
+    session = Session(blob_model(), np.where(other, 204, frames).astype(np.uint8), contrast=PLAIN)
+    session.add(click(0, masks))
+    list(session.propagate())
+    session.add(MaskPrompt(8, other[8]))
+    assert {r.frame for r in session.propagate()} >= set(range(8, 20))
+    assert all(dice(session.result(t).mask, other[t]) > 0.8 for t in range(8, 20))
 
 
 def test_corrections_on_the_way_back_recall_what_was_seen_on_the_way():

@@ -65,14 +65,14 @@ class Propagator:
             if result is not None and step.frame == frame:
                 return result
 
-    def plan(self, span: Span) -> list[Step]:
+    def plan(self, span: Span, *, anew: bool) -> list[Step]:
         """The steps that a propagation would take now."""
         with self.state.lock:
-            return [step for step in self._steps.of_run(OpenRun(-1, span, 0, 0)) if not step.heeds_rivals]
+            return [step for step in self._steps.of_run(OpenRun(-1, span, anew, 0, 0)) if not step.heeds_rivals]
 
-    def propagate(self, span: Span) -> Iterator[FrameResult]:
+    def propagate(self, span: Span, *, anew: bool) -> Iterator[FrameResult]:
         """Run; see :meth:`napari_medsam2.Session.propagate`."""
-        run = self._begin(span)
+        run = self._begin(span, anew)
         queue: deque[Step] = deque()
         asked_again = 0
         seen: int | None = None
@@ -99,7 +99,10 @@ class Propagator:
                     run.settled.add((step.object_id, step.frame))
                     seen = seen if result is None else None
                 else:
+                    before = self._outdated(step)
                     result = self._do(step, seen, run=run.number)
+                    if result is not None and before is not None and self._stops(run, step, before, result):
+                        seen = None
                 if result is not None:
                     run.shown.add((step.object_id, step.frame))
                     run.again.discard((step.object_id, step.frame))
@@ -108,7 +111,7 @@ class Propagator:
             self.steps_left = 0
             self._rivals.forget()
 
-    def _begin(self, span: Span) -> OpenRun:
+    def _begin(self, span: Span, anew: bool) -> OpenRun:
         """Note the run as one change, and forget what earlier runs predicted on the frames that this one will do."""
         with self.state.lock:
             chosen = sorted(self._steps.chosen(span))
@@ -121,12 +124,22 @@ class Propagator:
             for object_id in chosen:
                 self._steps.promptable(object_id)
             self._runs += 1
-            run = OpenRun(self._runs, span, self.state.note_change(), self.passes - 1)
+            run = OpenRun(self._runs, span, anew, self.state.note_change(), self.passes - 1)
             for step in self._steps.of_run(run):
                 known = self.state.objects[step.object_id]
                 if step.frame not in known.prompts:
                     known.bank.remove(step.frame)
             return run
+
+    def _outdated(self, step: Step) -> FrameResult | None:
+        """What was found on a step's frame by prompts that were changed since."""
+        with self.state.lock:
+            known = self.state.objects[step.object_id]
+            return known.kept[step.frame].result if step.frame in known.stale else None
+
+    def _stops(self, run: OpenRun, step: Step, before: FrameResult, now: FrameResult) -> bool:
+        with self.state.lock:
+            return self._steps.stop_where_alike(run, step, before.mask, now.mask)
 
     # ---- doing a step ----------------------------------------------------------------------------------------------
 
@@ -139,7 +152,9 @@ class Propagator:
                 known = self.state.objects[step.object_id]
                 waits = known.waits(step.frame)
                 if step.frame in known.prompts and known.up_to_date(step.frame) and not (waits and run):
-                    return known.kept[step.frame].result
+                    kept = known.kept[step.frame]
+                    known.kept[step.frame] = replace(kept, run=kept.run or run)
+                    return kept.result
                 if run and self.patience is not None:
                     ended = beyond_the_end(self.state, known, step, run, self.patience)
                     if ended is not None:

@@ -227,6 +227,7 @@ class Session:
         direction: Direction = "both",
         start: int | None = None,
         stop: int | None = None,
+        anew: bool = False,
     ) -> Iterator[FrameResult]:
         """Segment the other frames; yields a result for each object and frame, prompted frames first.
 
@@ -235,7 +236,8 @@ class Session:
         Between two results prompts may be changed, also from another thread: frames already done that they can change
         come again. In a stack those are the frames on both sides up to the next prompted frame, for clicks that correct
         a frame those on the side away from the prompt that the object came from; in a flow all frames done so far.
-        Starting over forgets what earlier runs remembered of the frames that this one does.
+        After a run that is over, or was ended, another one does what is left: frames without a result, and those that
+        the prompts of since then can change. What it does again, it forgets first.
 
         In a flow, objects with prompts on the same frame are told apart there: where one takes pixels of another (see
         :func:`napari_medsam2.session.label_image.paint_labels`), that one comes once more, as it is without them.
@@ -248,6 +250,8 @@ class Session:
             In a stack, away from the prompted frames ``"both"`` ways, ``"forward"`` or ``"backward"``.
         start, stop
             Only frames ``start <= frame < stop``; prompted frames elsewhere still count.
+        anew
+            Do all of them again, also those that are up to date.
 
         Raises
         ------
@@ -256,7 +260,7 @@ class Session:
         SessionError
             If there is not enough main memory; before that, caches shrink and the network goes to the CPU.
         """
-        return self._propagator.propagate(span_of(len(self.frames), objects, direction, start, stop))
+        return self._propagator.propagate(span_of(len(self.frames), objects, direction, start, stop), anew=anew)
 
     def plan(
         self,
@@ -265,9 +269,10 @@ class Session:
         direction: Direction = "both",
         start: int | None = None,
         stop: int | None = None,
+        anew: bool = False,
     ) -> int:
         """Number of results that :meth:`propagate` would yield now, second passes not counted."""
-        return len(self._propagator.plan(span_of(len(self.frames), objects, direction, start, stop)))
+        return len(self._propagator.plan(span_of(len(self.frames), objects, direction, start, stop), anew=anew))
 
     @property
     def steps_left(self) -> int:

@@ -135,6 +135,11 @@ class ObjectState:
         """True if a prompt on another frame than this one says where the object is."""
         return any(self.prompts[t].says_where for t in self.sources if t != frame)
 
+    def was_carried_to(self, frame: int) -> bool:
+        """True if a propagation looked for the object on a frame."""
+        kept = self.kept.get(frame)
+        return kept is not None and kept.run > 0
+
     def up_to_date(self, frame: int) -> bool:
         """True if a prompted frame was segmented with the prompts it has now."""
         kept = self.kept.get(frame)
@@ -279,13 +284,17 @@ class SessionState:
         return self.objects.setdefault(object_id, ObjectState(object_id, self._make_bank()))
 
     def _ask_anew(self, object_id: int, frames: Collection[int]) -> None:
-        """Bring back the first answers of others that heeded an object on these frames; they are to be asked again."""
+        """Bring back the first answers of others that heeded an object on these frames; they are to be asked again, and
+        carried anew."""
         for number, known in self.objects.items():
+            if number == object_id:
+                continue
             for t in frames:
                 kept = known.kept.get(t)
-                if number != object_id and kept is not None and kept.first is not None:
+                if kept is not None and kept.first is not None:
                     known.kept[t] = replace(kept, result=kept.first, first=None, taken=None)
                     known.stale.add(t)
+                    known.carry_anew()
 
     def note_change(self, together: object = None) -> int:
         """Make what comes now a change that can be undone, or a part of the one before that had the same mark.

@@ -11,11 +11,16 @@ from dataclasses import dataclass, field
 from typing import get_args
 
 from ..errors import PromptError, SessionError
-from ..types import Direction
+from ..geometry.overlap import iou
+from ..types import Direction, Mask
 from .options import check_choice
 from .planning import Step, flow_steps, interleave, stack_steps
 from .rivals import Rivals
 from .state import ObjectState, SessionState
+
+#: Frames of a stack that are done again and come out like this, so many in a row, leave the rest as it is.
+LEAST_IOU_ALIKE = 0.98
+FRAMES_ALIKE = 3
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,8 @@ class OpenRun:
         Counts the propagations of a session, from 1.
     span
         What it covers.
+    anew
+        Whether frames that are up to date are done again.
     change
         The change that undoing it takes back.
     passes_left
@@ -59,21 +66,26 @@ class OpenRun:
         Those that have their second pass to come.
     settled
         Prompted ones where it is settled what the objects leave to each other, at the revision ``settled_at``.
+    alike
+        For each way of an object from a prompted frame ``(object, source, reverse)``, how many of the latest frames
+        that were done again came out as they were before.
     """
 
     number: int
     span: Span
+    anew: bool
     change: int
     passes_left: int
     shown: set[tuple[int, int]] = field(default_factory=set)
     again: set[tuple[int, int]] = field(default_factory=set)
     settled: set[tuple[int, int]] = field(default_factory=set)
     settled_at: int | None = None
+    alike: dict[tuple[int, int, bool], int] = field(default_factory=dict)
 
     def heed_revision(self, revision: int) -> None:
-        """After a change of the prompts, what objects leave to each other is to be asked anew."""
+        """After a change of the prompts, what objects leave to each other and what comes out alike is to be seen anew."""
         if self.settled_at != revision:
-            self.settled, self.settled_at = set(), revision
+            self.settled, self.alike, self.settled_at = set(), {}, revision
 
 
 class Steps:
@@ -133,7 +145,7 @@ class Steps:
             known = self._state.objects.get(object_id)
             if known is None or not known.has_positive_prompt:
                 continue
-            todo = [t for t in known.prompted if not known.up_to_date(t) or (object_id, t) not in run.shown]
+            todo = [t for t in known.prompted if self._is_due(known, t, run)]
             waiting = [t for t in todo if known.waits(t)]  # in a stack until the object is carried there
             first = [t for t in todo if t not in waiting]
             prompted.append(self._on_prompted(known, first if mode == "stack" else first + waiting))
@@ -169,6 +181,33 @@ class Steps:
                     run.again.add((object_id, t))
         return True
 
+    def stop_where_alike(self, run: OpenRun, step: Step, before: Mask, now: Mask) -> bool:
+        """In a stack, leave the rest of a way as it is once frames that are done again come out as they were.
+
+        Parameters
+        ----------
+        step
+            The one that was done, on a frame that a change of the prompts could have changed.
+        before, now
+            What it was and what it is, bool ``(H, W)``.
+
+        Returns
+        -------
+        bool
+            True if frames that were to be done again are left as they are.
+        """
+        if step.source is None or step.frame in self._state.objects[step.object_id].prompts:
+            return False
+        way = (step.object_id, step.source, step.reverse)
+        run.alike[way] = run.alike.get(way, 0) + 1 if iou(before, now) >= LEAST_IOU_ALIKE else 0
+        if run.alike[way] < FRAMES_ALIKE:
+            return False
+        known = self._state.objects[step.object_id]
+        rest = {s.frame for s in self.of_run(run) if (s.object_id, s.source, s.reverse) == way}
+        left = {t for t in rest & known.stale if known.was_carried_to(t)}
+        known.stale -= left
+        return bool(left)
+
     def _on_prompted(self, known: ObjectState, frames: Sequence[int]) -> list[Step]:
         """Corrections are seen from where the object came from."""
         origins = known.origins if self._state.mode == "stack" else {}
@@ -179,6 +218,14 @@ class Steps:
         kept = self._state.objects[step.object_id].kept.get(step.frame)
         return kept is not None and kept.run == run.number
 
+    def _is_due(self, known: ObjectState, frame: int, run: OpenRun) -> bool:
+        """Whether a prompted frame is to be segmented, or shown: each propagation that does it shows it once."""
+        if not known.up_to_date(frame):
+            return True
+        seen = run.anew or known.kept[frame].run == 0 or known.waits(frame)
+        return seen and (known.object_id, frame) not in run.shown
+
     def _is_done(self, known: ObjectState, step: Step, run: OpenRun) -> bool:
-        again = (step.object_id, step.frame) in run.again
-        return self._was_seen(step, run) and step.frame not in known.stale and not again
+        if (step.object_id, step.frame) in run.again or step.frame in known.stale:
+            return False
+        return self._was_seen(step, run) or (not run.anew and known.was_carried_to(step.frame))
