@@ -175,7 +175,7 @@ def test_a_run_goes_the_way_that_was_chosen(viewer, prompted):
         dock.run.direction.setCurrentIndex(index)
         dock.run.direction.textActivated.emit(dock.run.direction.currentText())
         dock.run.propagate.click()
-        assert engine.propagate.call_args.kwargs == {"direction": direction} and dock.run.direction.isEnabled()
+        assert engine.propagate.call_args.kwargs["direction"] == direction and dock.run.direction.isEnabled()
     dock.controller.choose_direction("forward")
     assert dock.run.direction.currentText() == "forward"
     dock.image.flow.click()

@@ -242,6 +242,9 @@ def test_a_flow_of_unrelated_images(viewer, started, qtbot):
     wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
     do.client.flush()
     assert all(c.confidence is not None for c in do.state.columns)
+    do.propagate()
+    wait_for(qtbot, lambda: do.state.up_to_date)
+    assert "up to date" in dock.message.text()
     do.next_thing()
     assert viewer.dims.current_step[0] == do.state.frame != 0
 

@@ -43,7 +43,7 @@ def test_two_objects_in_one_place_are_less_sure_of_themselves(viewer, prompted, 
 def test_progress_pause_and_cancel(viewer, prompted, qtbot):
     dock, engine, send = prompted
     dock.run.propagate.click()
-    engine.propagate.assert_called_once_with(direction="both")
+    engine.propagate.assert_called_once_with(direction="both", anew=False)
     deliver(qtbot, send, StatusChanged(RunStatus(RunState.RUNNING, 3, 5, 12.0)))
     assert dock.run.progress.format() == "3 / 5   12 s left" and dock.run.pause.isEnabled()
     dock.run.pause.click()
@@ -137,6 +137,17 @@ def test_a_removed_segmentation_stays_away_until_the_next_action_and_is_whole_th
     dock.run.segment.click()
     deliver(qtbot, send, answer(2, prompted=True))
     np.testing.assert_array_equal(viewer.layers["scan segmentation"].data[:3] == 1, TRUTH[:3])
+
+
+def test_a_run_that_has_nothing_to_do_says_so_and_the_next_one_does_all_anew(viewer, clicked, qtbot):
+    dock, engine, send = clicked
+    deliver(qtbot, send, Finished(1, 0, FinishReason.DONE, steps=0))
+    assert "up to date" in dock.message.text()
+    dock.run.propagate.click()
+    assert engine.propagate.call_args.kwargs["anew"]
+    deliver(qtbot, send, Finished(2, 0, FinishReason.DONE, steps=5))
+    dock.run.propagate.click()
+    assert not engine.propagate.call_args.kwargs["anew"]
 
 
 def test_errors_come_in_words_with_a_report(viewer, prompted, qtbot, qapp):

@@ -186,15 +186,16 @@ class Controller(QObject):
         self.engine.preview(work.sequence.frame_in_view(), number)
 
     def propagate(self) -> None:
-        """Carry all objects' prompts to the other frames."""
+        """Carry all objects' prompts to the frames that are not up to date, or, if all are, to all of them anew."""
         work = self.client.ready()
         if work is None:
             return
         if not work.book.objects:
             self.store.say("There is no prompt yet: draw a box around one object, or click on it, on any frame.")
             return
-        self.store.set(problem="", note="")
-        self.engine.propagate(direction=self.store.chosen.direction)
+        chosen = self.store.chosen
+        self.store.set(problem="", note="", up_to_date=False)
+        self.engine.propagate(direction=chosen.direction, anew=chosen.up_to_date)
 
     def pause_or_resume(self) -> None:
         """Stop a run at the next frame, or go on with it."""

@@ -92,6 +92,8 @@ class DockState:
         The user's layer that results are written to (``None``: one of ours), and whether labels there win over results.
     saved
         The file that the labels were last written to.
+    up_to_date
+        True if a run found nothing to do: the next one does all frames anew.
     problem, report, note
         The latest error in words with its full report, and the latest good news.
     aside
@@ -130,6 +132,7 @@ class DockState:
     output: Labels | None = None
     keep: bool = True
     saved: Path | None = None
+    up_to_date: bool = False
     problem: str = ""
     report: str = ""
     note: str = ""
@@ -151,7 +154,7 @@ class DockState:
 #: What is known of an image, or was said or chosen while it was segmented.
 _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "columns"),
-    *("remarks", "frame", "problem", "report", "note", "aside", "has_prompts", "has_results"),
+    *("up_to_date", "remarks", "frame", "problem", "report", "note", "aside", "has_prompts", "has_results"),
 )
 
 

@@ -145,6 +145,7 @@ class EngineClient(QObject):
         if work is None:
             return
         changes = work.book.changes()
+        self._store.put(up_to_date=False)
         joined: dict[str, Any] = {"together": object()} if len(changes) > 1 else {}
         for group in changes:
             number, frame = group.object_id, group.frame
@@ -211,6 +212,11 @@ class EngineClient(QObject):
         told = self._store.chosen
         if event.reason is FinishReason.CANCELLED and not (told.note or told.problem):
             self._store.say(note="Cancelled; what was done stays.")
+        if event.reason is FinishReason.DONE and event.steps == 0:
+            self._store.put(up_to_date=True)
+            self._store.say(
+                note=f"Every {told.noun} is up to date. Press Shift+S again to find the objects anew on all of them."
+            )
         self.flush()
 
     def _on_remarks(self, event: ImagesRemarked) -> None:

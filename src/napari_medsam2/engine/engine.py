@@ -236,6 +236,7 @@ class Engine:
         direction: Direction = "both",
         start: int | None = None,
         stop: int | None = None,
+        anew: bool = False,
     ) -> int:
         """Segment the other frames; takes the place of a propagation that runs.
 
@@ -246,7 +247,7 @@ class Engine:
         def call(request: Request) -> None:
             self._worker.end_run(FinishReason.SUPERSEDED)
             session = self._opened()
-            steps = session.propagate(objects=objects, direction=direction, start=start, stop=stop)
+            steps = session.propagate(objects=objects, direction=direction, start=start, stop=stop, anew=anew)
             steps = self._remarks.along(session, steps, request.number, request.generation)
             self._worker.begin_run(Run(request, steps, lambda: session.steps_left))
 

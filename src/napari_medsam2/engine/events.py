@@ -186,11 +186,20 @@ class Restored:
 
 @dataclass(frozen=True)
 class Finished:
-    """A propagation ended."""
+    """A propagation ended.
+
+    Attributes
+    ----------
+    reason
+        Why.
+    steps
+        How many steps it did; none where all was up to date.
+    """
 
     request: int
     generation: int
     reason: FinishReason
+    steps: int = 0
 
 
 @dataclass(frozen=True)

@@ -166,7 +166,7 @@ class Worker:
             return
         run.close()
         self._show(state=RunState.IDLE, seconds_left=None, finish_reason=reason, detail="")
-        self.emit(Finished(run.request.number, run.request.generation, reason))
+        self.emit(Finished(run.request.number, run.request.generation, reason, run.done))
 
     # ---- the thread ------------------------------------------------------------------------------------------------
 

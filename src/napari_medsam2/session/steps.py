@@ -83,7 +83,7 @@ class OpenRun:
     alike: dict[tuple[int, int, bool], int] = field(default_factory=dict)
 
     def heed_revision(self, revision: int) -> None:
-        """After a change of the prompts, what objects leave to each other and what comes out alike is to be seen anew."""
+        """After a change of the prompts, what objects leave each other and what comes out alike is seen anew."""
         if self.settled_at != revision:
             self.settled, self.alike, self.settled_at = set(), {}, revision
 
