@@ -18,9 +18,13 @@ from .planning import Step, flow_steps, interleave, stack_steps
 from .rivals import Rivals
 from .state import ObjectState, SessionState
 
-#: Frames of a stack that are done again and come out like this, so many in a row, leave the rest as it is.
-LEAST_IOU_ALIKE = 0.98
+#: So many frames of a stack in a row that are done again and come out as they were leave the rest as it is.
 FRAMES_ALIKE = 3
+#: They are alike where they differ (1 - IoU) by this share of what the correction changed on its own frame, so that a
+#: small leak that was clicked away goes everywhere; by this much at least, and at most, in any case.
+SHARE_OF_CORRECTION = 0.25
+LEAST_DIFFERENCE = 0.01
+LARGEST_DIFFERENCE = 0.05
 
 
 @dataclass(frozen=True)
@@ -198,11 +202,12 @@ class Steps:
         """
         if step.source is None or step.frame in self._state.objects[step.object_id].prompts:
             return False
+        known = self._state.objects[step.object_id]
         way = (step.object_id, step.source, step.reverse)
-        run.alike[way] = run.alike.get(way, 0) + 1 if iou(before, now) >= LEAST_IOU_ALIKE else 0
+        is_alike = 1 - iou(before, now) <= _difference_left(known, step.source)
+        run.alike[way] = run.alike.get(way, 0) + 1 if is_alike else 0
         if run.alike[way] < FRAMES_ALIKE:
             return False
-        known = self._state.objects[step.object_id]
         rest = {s.frame for s in self.of_run(run) if (s.object_id, s.source, s.reverse) == way}
         left = {t for t in rest & known.stale if known.was_carried_to(t)}
         known.stale -= left
@@ -229,3 +234,13 @@ class Steps:
         if (step.object_id, step.frame) in run.again or step.frame in known.stale:
             return False
         return self._was_seen(step, run) or (not run.anew and known.was_carried_to(step.frame))
+
+
+def _difference_left(known: ObjectState, source: int) -> float:
+    """How much, as 1 - IoU, a frame tracked from a prompted one may change and still count as it was."""
+    found = known.correcting.get(source)
+    corrected = known.kept.get(source)
+    if found is None or corrected is None:
+        return LEAST_DIFFERENCE
+    changed = 1 - iou(found.mask, corrected.result.mask)
+    return min(max(SHARE_OF_CORRECTION * changed, LEAST_DIFFERENCE), LARGEST_DIFFERENCE)
