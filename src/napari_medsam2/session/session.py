@@ -236,8 +236,7 @@ class Session:
         Between two results prompts may be changed, also from another thread: frames already done that they can change
         come again. In a stack those are the frames on both sides up to the next prompted frame, for clicks that correct
         a frame those on the side away from the prompt that the object came from; in a flow all frames done so far.
-        After a run that is over, or was ended, another one does what is left: frames without a result, and those that
-        the prompts of since then can change. What it does again, it forgets first.
+        Another run does what is left: frames without a result, and those that the prompts of since then can change.
 
         In a flow, objects with prompts on the same frame are told apart there: where one takes pixels of another (see
         :func:`napari_medsam2.session.label_image.paint_labels`), that one comes once more, as it is without them.
@@ -251,7 +250,7 @@ class Session:
         start, stop
             Only frames ``start <= frame < stop``; prompted frames elsewhere still count.
         anew
-            Do all of them again, also those that are up to date.
+            Also do those again that are up to date.
 
         Raises
         ------
@@ -325,10 +324,7 @@ class Session:
         object_id
             The object to prompt; ``None``: all that have a prompt, together.
 
-        Returns
-        -------
-        int or None
-            ``None`` if the object, or each of them, has a prompt on every frame. :class:`PromptError` if it has none.
+        ``None`` comes back if there is a prompt on every frame; :class:`PromptError` says that the object has none.
         """
         with self._state.lock:
             return next_to_prompt(self._state, object_id)
