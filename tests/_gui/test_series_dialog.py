@@ -40,7 +40,7 @@ def test_all_that_tells_series_apart_is_shown_and_the_first_is_chosen(qtbot) -> 
     qtbot.addWidget(dialog)
     rows = [[dialog.list.topLevelItem(row).text(column) for column in range(3)] for row in range(3)]
     assert rows[1] == ["T2 axial", "MR", "24 slices of 64 x 64 pixels"] and rows[2][0] == "2", "its key, without a name"
-    assert dialog.chosen == [0]
+    assert dialog.chosen == [SERIES[0]]
 
 
 def test_it_is_used_by_keyboard_alone(qtbot) -> None:
@@ -49,9 +49,9 @@ def test_it_is_used_by_keyboard_alone(qtbot) -> None:
     dialog.show()
     qtbot.waitExposed(dialog)
     qtbot.keyClick(dialog.list, Qt.Key.Key_Down)
-    assert dialog.chosen == [1]
+    assert dialog.chosen == [SERIES[1]]
     qtbot.keyClick(dialog.list, Qt.Key.Key_Down, Qt.KeyboardModifier.ShiftModifier)
-    assert dialog.chosen == [1, 2]
+    assert dialog.chosen == list(SERIES[1:])
     qtbot.keyClick(dialog.list, Qt.Key.Key_Return)
     assert dialog.result() == SeriesDialog.DialogCode.Accepted
 
@@ -80,6 +80,7 @@ def test_in_a_window_each_that_is_chosen_becomes_a_layer(make_napari_viewer, sev
     QTimer.singleShot(300, answer)
     viewer.open(tmp_path, plugin="napari-medsam2")
     assert asked and [layer.name for layer in viewer.layers] == names
+    assert [layer.visible for layer in viewer.layers] == [True, False][: len(names)], "the first is shown"
     assert [int(layer.data.max()) for layer in viewer.layers] == (rows or [])
 
 

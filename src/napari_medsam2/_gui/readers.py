@@ -11,7 +11,7 @@ from napari.utils import progress
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QApplication, QMainWindow
 
-from ..errors import EXPECTED_ERRORS, FrameError, SeriesError, in_words
+from ..errors import EXPECTED_ERRORS, FrameError, SeriesError, SeriesInfo, in_words
 from ..images.formats import read_images
 from ..images.listing import stem_of
 from ..images.opened import OpenedImages
@@ -32,7 +32,7 @@ def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerD
 
 
 def open_layers(path: Path) -> list[LayerData]:
-    """Layers of a file or a folder; of several series in it those that the user chooses.
+    """Layers of a file or a folder; of several series in it those that the user chooses, of which the first is shown.
 
     What is in it beside them is told.
 
@@ -42,12 +42,14 @@ def open_layers(path: Path) -> list[LayerData]:
         If it cannot be read; in words. Of several series where there is no window to ask in: a ``SeriesError``.
     """
     try:
-        return _layers(path, None)
+        return _layers(path)
     except SeriesError as error:
         if (window := _window()) is None:
             raise
         chosen = ask_series(path.name, error.series, window)
-    return [layer for key in chosen for layer in _layers(path, key)]
+    first, *others = [_layers(path, series) for series in chosen] or [[]]
+    hidden = [(data, {**options, "visible": False}, kind) for layers in others for data, options, kind in layers]
+    return [*first, *hidden]
 
 
 def _open(path: str | list[str]) -> list[LayerData] | list[tuple[None]]:
@@ -63,22 +65,24 @@ def _open(path: str | list[str]) -> list[LayerData] | list[tuple[None]]:
     return layers or NOTHING
 
 
-def _layers(path: Path, series: int | str | None) -> list[LayerData]:
+def _layers(path: Path, series: SeriesInfo | None = None) -> list[LayerData]:
     named = stem_of(path).lower().endswith(_LABELS)
     images = _read(path, series, as_labels=named)
     if images.labels and not named:
         images = _read(path, series, as_labels=True)
     for sentence in images.left_out:
         show_info(f"{images.name}: {sentence}")
+    if series is not None and series.name and series.name not in images.name:
+        images = replace(images, name=f"{images.name} {series.name}")
     if named and not images.labels:
         with suppress(FrameError):  # it is only called so, and holds colours or fractions
             return layers_of(replace(images, labels=True))
     return layers_of(images)
 
 
-def _read(path: Path, series: int | str | None, *, as_labels: bool) -> OpenedImages:
+def _read(path: Path, series: SeriesInfo | None, *, as_labels: bool) -> OpenedImages:
     with _progress(f"Looking at {path.name}") as tell:
-        return read_images(path, series=series, as_labels=as_labels, progress=tell)
+        return read_images(path, series=None if series is None else series.key, as_labels=as_labels, progress=tell)
 
 
 @contextmanager

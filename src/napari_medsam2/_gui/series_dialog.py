@@ -18,6 +18,9 @@ from qtpy.QtWidgets import (
 
 from ..errors import SeriesInfo
 
+#: Rows with room around their words, and clearly chosen or not.
+_ROWS = "QTreeWidget::item { padding: 4px; } QTreeWidget::item:selected { background: #1f6feb; color: white; }"
+
 
 class SeriesDialog(QDialog):
     """A list of series, of which one or several are chosen: by mouse, or by arrow keys, Ctrl+A and Enter.
@@ -40,13 +43,14 @@ class SeriesDialog(QDialog):
         question.setWordWrap(True)
         self.list = QTreeWidget()
         self.list.setRootIsDecorated(False)
+        self.list.setStyleSheet(_ROWS)
         self.list.setHeaderLabels(["Series", "Kind", "Size"])
         self.list.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         for one in self._series:
             self.list.addTopLevelItem(QTreeWidgetItem([one.name or str(one.key), one.kind, one.size]))
         self._fit_columns()
         self.list.setCurrentItem(self.list.topLevelItem(0))
-        hint = QLabel("Each becomes a layer. Ctrl and click, or Ctrl+A, for several.")
+        hint = QLabel("Each becomes a layer, and the first is shown. Ctrl and click, or Ctrl+A, for several.")
         standard = QDialogButtonBox.StandardButton
         self.buttons = QDialogButtonBox(standard.Open | standard.Cancel)
         opening = self.buttons.button(standard.Open)
@@ -70,14 +74,14 @@ class SeriesDialog(QDialog):
             header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
 
     @property
-    def chosen(self) -> list[int | str]:
-        """Keys of the series that are chosen, in the order of the list."""
+    def chosen(self) -> list[SeriesInfo]:
+        """The series that are chosen, in the order of the list."""
         picked = {id(item) for item in self.list.selectedItems()}
-        return [one.key for row, one in enumerate(self._series) if id(self.list.topLevelItem(row)) in picked]
+        return [one for row, one in enumerate(self._series) if id(self.list.topLevelItem(row)) in picked]
 
 
-def ask_series(where: str, series: Sequence[SeriesInfo], parent: QWidget) -> list[int | str]:
-    """Ask, and wait for the answer: the keys of those that were chosen, none if it was cancelled."""
+def ask_series(where: str, series: Sequence[SeriesInfo], parent: QWidget) -> list[SeriesInfo]:
+    """Ask, and wait for the answer: those that were chosen, none if it was cancelled."""
     dialog = SeriesDialog(where, series, parent)
     try:
         return dialog.chosen if dialog.exec() else []

@@ -17,6 +17,9 @@ from .layout import SIZES_KEY, Layout, axis_name, describe, noun_of, resolve_lay
 from .mode_guess import guess_mode
 from .opened_layers import images_of
 
+#: Axes whose names say that frames follow each other.
+_ORDERED = ("z", "t", "time")
+
 
 class ImageSequence:
     """An image layer and the layout of its axes, fixed at the time of making.
@@ -56,9 +59,9 @@ class ImageSequence:
 
     def guess_mode(self) -> tuple[Mode, str]:
         """Guess whether the frames follow each other, and say why."""
-        images = images_of(self.image)
         axis = self.layout.axis
-        files = images.files if axis is not None and images.axes[axis].name in ("", "image") else ()
+        ordered = axis is None or str(self.image.axis_labels[axis]).lower() in _ORDERED
+        files = () if ordered else images_of(self.image).files
         return guess_mode(self.frames(), self.layout, self.image.metadata, files)
 
     def shown_contrast(self) -> Contrast:
