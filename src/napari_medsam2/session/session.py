@@ -290,8 +290,7 @@ class Session:
         """The result of one object on one frame, or ``None`` if there is none."""
         with self._state.lock:
             state = self._state.objects.get(object_id)
-            kept = state.kept.get(frame) if state is not None else None
-            return None if kept is None else kept.result
+            return None if state is None or frame not in state.kept else state.kept[frame].result
 
     def memory(self, object_id: int = 1) -> MemoryBank | None:
         """A copy of an object's memory bank, to look at."""
@@ -316,8 +315,8 @@ class Session:
     def next_to_prompt(self, object_id: int | None = None) -> int | None:
         """The frame whose prompt would help the rest most: the one without a prompt whose result is least sure.
 
-        May be asked while a propagation runs, too. Frames without a result count as unsure; of these, in a stack the
-        one farthest from the prompts comes first, in a flow the first one.
+        May be asked during a propagation, too. Frames without a result count as unsure; of these, in a stack the one
+        farthest from the prompts comes first, in a flow the first one.
 
         Parameters
         ----------
