@@ -138,5 +138,5 @@ def test_an_ome_zarr_whose_levels_are_not_told_as_agreed_is_named(scales: Any, t
     group = zarr.open_group(str(path), mode="w")
     group.create_array("0", shape=STACK.shape, dtype=STACK.dtype)
     group.attrs["multiscales"] = scales
-    with pytest.raises(UserError, match=r"cannot read scan\.zarr: "):
+    with pytest.raises(UserError, match=r"scan\.zarr"):
         open_frames(path)

@@ -2,7 +2,8 @@
 
 The npz holds ``images`` (T, H, W) or (T, H, W, 3) and ``masks`` (T, H, W), or ``image_000``, ``mask_000``, ... where
 sizes differ. The JSON says which ``kind`` it is ("stack" or "flow"), and may name the ``objects``, the
-``voxel_size_zyx`` in millimetres and the ``clean_ids`` that are worth scoring.
+``voxel_size_zyx`` in millimetres and the ``clean_ids`` that are worth scoring. An npz of MedSAM2 is a stack without a
+JSON: ``imgs`` (D, H, W), ``gts`` (D, H, W) and ``spacing`` (x, y, z) in millimetres.
 """
 
 from __future__ import annotations
@@ -19,9 +20,14 @@ import numpy as np
 
 from ..errors import DatasetError, FrameError
 from ..types import AnyArray, Mask, Mode
+from .archives import Archive, StoredArray
 from .conversion import frames_of
-from .damage import DECODING_ERRORS, reason_of
 from .frames import FrameSource
+
+#: What MedSAM2 calls images and masks.
+_MEDSAM2 = {"image": "imgs", "mask": "gts"}
+#: What nnU-Net calls what it has made of images, and of its own predictions.
+_NNUNET = {"data", "softmax", "probabilities"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,11 +72,12 @@ def read_dataset(path: str | Path, *, mode: Mode | None = None) -> Dataset:
         If the file is not such a dataset, or nothing says whether it is a stack or a flow.
     """
     path = Path(path)
-    arrays = read_arrays(path)
-    images, masks = _sequence(arrays, "image", path), _sequence(arrays, "mask", path)
+    archive = _open(path)
+    images, stored = _sequence(archive, "image"), _sequence(archive, "mask")
+    masks = stored if isinstance(stored, np.ndarray) else [mask.read() for mask in stored]
     if len(images) != len(masks):
         raise DatasetError(f"{path.name} has {len(images)} images and {len(masks)} masks; each image needs one")
-    apart = [set(_numbered(arrays, name)) for name in ("image", "mask") if f"{name}s" not in arrays]
+    apart = [set(_numbered(archive, name)) for name in ("image", "mask") if _together(archive, name) is None]
     if len(apart) == 2 and (unlike := sorted(apart[0] ^ apart[1])):
         raise DatasetError(f"{path.name} has an image or a mask number {unlike[0]}, but not both")
     for t, (image, mask) in enumerate(zip(images, masks, strict=True)):
@@ -80,7 +87,7 @@ def read_dataset(path: str | Path, *, mode: Mode | None = None) -> Dataset:
             raise DatasetError(f"{path.name}: a mask holds the numbers of objects; mask {t} holds {_odd_value(mask)}")
     beside = notes_of(path)
     notes = _read_notes(beside)
-    kind = mode or notes.get("kind")
+    kind = mode or notes.get("kind") or ("stack" if _is_medsam2(archive) else None)
     if kind not in get_args(Mode):
         raise DatasetError(
             f"nothing says whether {path.name} is a stack or a flow: give --mode, or "
@@ -92,7 +99,7 @@ def read_dataset(path: str | Path, *, mode: Mode | None = None) -> Dataset:
         frames=_as_frames(images, path),
         masks=masks,
         objects=_objects(masks, notes, beside),
-        spacing=_spacing(notes.get("voxel_size_zyx"), beside),
+        spacing=_spacing(notes.get("voxel_size_zyx"), beside) or _medsam2_spacing(archive),
     )
 
 
@@ -112,31 +119,56 @@ def told_apart(datasets: Sequence[Dataset]) -> list[Dataset]:
     return apart
 
 
-def read_arrays(path: Path) -> dict[str, AnyArray]:
-    """All arrays of an npz by name."""
+@dataclass(frozen=True, eq=False)
+class DatasetImages:
+    """The images of a dataset alone.
+
+    Attributes
+    ----------
+    frames
+        Raw frames.
+    mode
+        Whether they follow each other, where that is told.
+    spacing
+        Size of a voxel in mm as (z, y, x), or ``None`` if unknown.
+    unused
+        Why the notes beside it were not used, in words; empty if they were, or there are none.
+    """
+
+    frames: FrameSource
+    mode: Mode | None
+    spacing: tuple[float, float, float] | None
+    unused: tuple[str, ...] = ()
+
+
+def dataset_images(path: Path) -> DatasetImages:
+    """Read the images of an npz, with or without masks; these are not read.
+
+    Raises
+    ------
+    DatasetError
+        If there are none, or they cannot be read.
+    """
+    archive = _open(path)
+    frames, beside = _as_frames(_sequence(archive, "image"), path), notes_of(path)
+    unused: tuple[str, ...] = ()
+    try:
+        notes = _read_notes(beside)
+        spacing = _spacing(notes.get("voxel_size_zyx"), beside)
+    except DatasetError as error:
+        notes, spacing, unused = {}, None, (f"what {beside.name} says of the images: {error}",)
+    kind = notes.get("kind") or ("stack" if _is_medsam2(archive) else None)
+    mode = cast(Mode, kind) if kind in get_args(Mode) else None
+    return DatasetImages(frames, mode, spacing or _medsam2_spacing(archive), unused)
+
+
+def _open(path: Path) -> Archive:
     if path.exists() and path.suffix.lower() != ".npz":
         raise DatasetError(f"{path.name} is no .npz: a dataset is an npz with images and masks")
-    try:
-        with path.open("rb") as file:  # numpy leaves a damaged file open
-            archive = np.load(file, allow_pickle=False)
-            if isinstance(archive, np.ndarray):
-                raise DatasetError(f"{path.name} holds a single array; a dataset is an npz with images and masks")
-            with archive:
-                return {name: archive[name] for name in archive.files}
-    except FileNotFoundError as error:
-        raise DatasetError(f"there is no file {path}") from error
-    except DatasetError:
-        raise
-    except DECODING_ERRORS as error:
-        raise DatasetError(f"cannot read {path.name}: it is no npz, or it is damaged ({reason_of(error)})") from error
+    return Archive(path)
 
 
-def dataset_frames(path: Path) -> FrameSource:
-    """The images of an npz alone, with or without masks."""
-    return _as_frames(_sequence(read_arrays(path), "image", path), path)
-
-
-def _as_frames(images: AnyArray | list[AnyArray], path: Path) -> FrameSource:
+def _as_frames(images: AnyArray | list[StoredArray], path: Path) -> FrameSource:
     try:
         if isinstance(images, np.ndarray):
             return frames_of(images, rgb=images.ndim == 4)
@@ -145,27 +177,72 @@ def _as_frames(images: AnyArray | list[AnyArray], path: Path) -> FrameSource:
         raise DatasetError(f"{path.name}: {error}") from error
 
 
-def _sequence(arrays: Mapping[str, AnyArray], name: str, path: Path) -> AnyArray | list[AnyArray]:
-    together = arrays.get(f"{name}s")
+# ---- layouts ---------------------------------------------------------------------------------------------------------
+
+
+def _sequence(archive: Archive, name: str) -> AnyArray | list[StoredArray]:
+    """Images or masks: a single array is read, of several each when it is needed."""
+    together = _together(archive, name)
     if together is not None:
-        if together.ndim < 3 or not len(together):
-            raise DatasetError(f"{path.name}: {name}s must be (T, H, W); got shape {together.shape}")
-        return together
-    numbered = _numbered(arrays, name)
-    if not numbered:
+        return _read_together(archive, name, together)
+    numbered = _numbered(archive, name)
+    if numbered:
+        return [archive.array(numbered[number]) for number in sorted(numbered)]
+    if name == "image" and (foreign := _NNUNET.intersection(archive.names)):
         raise DatasetError(
-            f"{path.name} has neither an array {name}s nor {name}_000, {name}_001, ...; it has {', '.join(arrays)}"
+            f"{archive.path.name} holds {', '.join(sorted(foreign))}, as nnU-Net's own files do: open the image that "
+            "they were made of"
         )
-    return [numbered[number] for number in sorted(numbered)]
+    raise DatasetError(
+        f"{archive.path.name} has neither an array {name}s nor {name}_000, {name}_001, ... nor {_MEDSAM2[name]} of "
+        f"MedSAM2; it has {', '.join(archive.names) or 'no arrays'}"
+    )
 
 
-def _numbered(arrays: Mapping[str, AnyArray], name: str) -> dict[int, AnyArray]:
-    """Arrays ``NAME_0``, ``NAME_001``, ... by their numbers."""
-    found = [key for key in arrays if re.fullmatch(rf"{name}_[0-9]+", key)]
-    numbered = {int(key[len(name) + 1 :]): arrays[key] for key in found}
+def _together(archive: Archive, name: str) -> str | None:
+    """What the array with all images or masks is called, if there is one."""
+    return next((key for key in (f"{name}s", _MEDSAM2[name]) if key in archive), None)
+
+
+def _read_together(archive: Archive, name: str, key: str) -> AnyArray:
+    stored = archive.array(key)
+    single = 2
+    if key == _MEDSAM2["image"] and stored.ndim == 3 and stored.shape[-1] in (3, 4):
+        single = 3
+    if key == _MEDSAM2[name] and stored.ndim == single and 0 not in stored.shape:
+        return stored.read()[None]
+    if stored.ndim < 3 or not stored.shape[0]:
+        raise DatasetError(f"{archive.path.name}: {key} must be (T, H, W); got shape {stored.shape}")
+    return stored.read()
+
+
+def _numbered(archive: Archive, name: str) -> dict[int, str]:
+    """What arrays ``NAME_0``, ``NAME_001``, ... are called, by their numbers."""
+    found = [key for key in archive.names if re.fullmatch(rf"{name}_[0-9]+", key)]
+    numbered = {int(key[len(name) + 1 :]): key for key in found}
     if len(numbered) < len(found):
         raise DatasetError(f"two arrays have the same number among {', '.join(sorted(found))}")
     return numbered
+
+
+def _is_medsam2(archive: Archive) -> bool:
+    return _together(archive, "image") == _MEDSAM2["image"]
+
+
+def _medsam2_spacing(archive: Archive) -> tuple[float, float, float] | None:
+    """As (z, y, x): MedSAM2 writes what SimpleITK calls it, (x, y, z)."""
+    if not _is_medsam2(archive) or "spacing" not in archive:
+        return None
+    told = archive.array("spacing").read()
+    if told.ndim != 1 or len(told) not in (2, 3) or told.dtype.kind not in "iuf":
+        raise DatasetError(f"spacing in {archive.path.name} is three lengths in mm, x first; got {told.tolist()!r}")
+    if not (np.isfinite(told).all() and (told > 0).all()):
+        raise DatasetError(f"spacing in {archive.path.name} is three lengths in mm, x first; got {told.tolist()!r}")
+    x, y, z = (*map(float, told), 1.0)[:3]
+    return z, y, x
+
+
+# ---- what is noted ---------------------------------------------------------------------------------------------------
 
 
 def _odd_value(mask: AnyArray) -> str:

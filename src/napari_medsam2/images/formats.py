@@ -19,11 +19,13 @@ from .readers.arrays import open_npy, open_npz
 from .readers.dicom import DICOM_SUFFIXES, open_dicom
 from .readers.folder import open_files, open_folder
 from .readers.nifti import open_nifti
-from .readers.ome_zarr import ZARR_MARKS, open_zarr
+from .readers.nrrd import open_nrrd
+from .readers.ome_zarr import open_zarr
 from .readers.options import ReadOptions
 from .readers.pictures import open_picture
 from .readers.single import as_paths
 from .readers.tif import open_tif
+from .readers.zarr_nodes import ZARR_MARKS
 
 #: The reader made for each kind of file.
 READERS: dict[Kind, Callable[[Path, ReadOptions], OpenedImages]] = {
@@ -32,6 +34,8 @@ READERS: dict[Kind, Callable[[Path, ReadOptions], OpenedImages]] = {
     "npy": open_npy,
     "npz": open_npz,
     "nifti": open_nifti,
+    "nrrd": open_nrrd,
+    "zarr": open_zarr,
     "dicom": lambda path, options: open_dicom([path], options),
 }
 
@@ -153,10 +157,7 @@ def _read_folder(path: Path, options: ReadOptions) -> OpenedImages:
 
 
 def _read_file(path: Path, options: ReadOptions) -> OpenedImages:
-    kind = kind_of(path)
-    if kind not in READERS:
-        raise FrameError(f"{path.name} is {kind}, which cannot be read yet")
-    return READERS[kind](path, options)
+    return READERS[kind_of(path)](path, options)
 
 
 def _with_colours(images: OpenedImages, rgb: bool | None) -> OpenedImages:

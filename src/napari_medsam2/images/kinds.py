@@ -13,7 +13,7 @@ from ..errors import FrameError
 from .damage import reading
 from .listing import IMAGE_SUFFIXES, PICTURE_SUFFIXES, TIF_LIKE, VOLUME_SUFFIXES
 
-Kind = Literal["tif", "picture", "npy", "npz", "nifti", "nrrd", "dicom"]
+Kind = Literal["tif", "picture", "npy", "npz", "nifti", "nrrd", "zarr", "dicom"]
 
 #: Bytes that are looked at.
 _HEAD = 560
@@ -58,8 +58,9 @@ KINDS = (
     FileKind("picture", PICTURE_SUFFIXES, _picture),
     FileKind("npy", (".npy",), _starts(b"\x93NUMPY")),
     FileKind("nrrd", (".nrrd", ".nhdr"), _starts(b"NRRD000")),
-    FileKind("nifti", (".nii", ".nii.gz"), _nifti),
+    FileKind("nifti", (".nii", ".nii.gz", ".hdr", ".img", ".hdr.gz", ".img.gz"), _nifti),
     FileKind("npz", (".npz",), lambda head: False),  # any zip; its name says that it is one of numpy's
+    FileKind("zarr", (".zarr.zip", ".ozx"), lambda head: False),  # the same for a zarr in one file
 )
 
 #: What cannot be read, by its first bytes: what it is, and what helps.

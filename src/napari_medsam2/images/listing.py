@@ -13,7 +13,11 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".
 #: What may be a frame of a folder.
 IMAGE_SUFFIXES = (*TIF_LIKE, *PICTURE_SUFFIXES, ".npy")
 #: Files that are a volume each, and so no frame of a folder.
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr")
+VOLUME_SUFFIXES = (".nii", ".nii.gz", ".hdr", ".img", ".nrrd", ".nhdr")
+_DOUBLE_SUFFIXES = (
+    *(".nii.gz", ".hdr.gz", ".img.gz", ".seg.nrrd"),
+    *(".ome.tif", ".ome.tiff", ".ome.btf", ".ome.zarr.zip", ".ome.zarr", ".zarr.zip"),
+)
 #: What label files are called beside their image: NAME.tif and NAME_labels.tif.
 LABEL_ENDINGS = ("_labels", "_label", "_masks", "_mask", "_seg")
 #: What systems leave in folders that people do not see.
@@ -57,9 +61,9 @@ def image_stem(path: Path) -> str:
 
 
 def stem_of(path: Path) -> str:
-    """The name without its suffix; ``.nii.gz`` and ``.ome.tif`` are one suffix."""
+    """The name without its suffix; ``.nii.gz``, ``.ome.tif`` and their like are one suffix."""
     name = path.name
-    for double in (".nii.gz", ".ome.tif", ".ome.tiff", ".ome.btf", ".ome.zarr"):
+    for double in _DOUBLE_SUFFIXES:
         if name.lower().endswith(double) and len(name) > len(double):
             return name[: -len(double)]
     return path.stem

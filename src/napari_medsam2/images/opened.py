@@ -150,7 +150,7 @@ class OpenedImages(Sequence[AnyArray]):
         channel
             The name or the number of a channel, where there are several.
         at
-            Where the other axes stay, by name, such as ``{"t": 0}``.
+            Where the other axes stay, by name, such as ``{"t": 0}``; axes without a name have their number for one.
 
         Raises
         ------
@@ -197,7 +197,7 @@ class OpenedImages(Sequence[AnyArray]):
             first = kept[axis] if several else -1
         if len(kept) > 3:
             others = [place for place in kept[:-2] if place != first]
-            example = self.axes[others[0]].name or "NAME"
+            example = self.axes[others[0]].name or str(others[0])
             raise FrameError(
                 f"{self.name} has more axes than a sequence of frames: {self._sizes(kept)}. Say where "
                 f"{' and '.join(self._title(place) for place in others)} stays, with at= or --at {example}=0"
@@ -212,7 +212,7 @@ class OpenedImages(Sequence[AnyArray]):
 
     def _place(self, name: str) -> int:
         for place, axis in enumerate(self.axes):
-            if axis.name == name:
+            if name == (axis.name or str(place)):
                 return place
         raise FrameError(
             f"{self.name} has no axis {name!r}; it has {', '.join(map(self._title, range(len(self.axes))))}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..datasets import dataset_frames
+from ..datasets import dataset_images
 from ..listing import stem_of
 from ..opened import Axis, OpenedImages
 from .options import ReadOptions
@@ -19,6 +19,9 @@ def open_npy(path: Path, options: ReadOptions) -> OpenedImages:
 
 
 def open_npz(path: Path, options: ReadOptions) -> OpenedImages:
-    """The images of a dataset."""
-    frames = dataset_frames(path)
-    return OpenedImages(stem_of(path), frames, (Axis("image"), Axis("y"), Axis("x")), files=(path,))
+    """The images of a dataset; what else is in it is not read."""
+    images = dataset_images(path)
+    z, y, x = images.spacing or (1.0, 1.0, 1.0)
+    unit = "mm" if images.spacing else "pixel"
+    axes = (Axis("z", z, unit) if images.mode == "stack" else Axis("image"), Axis("y", y, unit), Axis("x", x, unit))
+    return OpenedImages(stem_of(path), images.frames, axes, left_out=images.unused, mode=images.mode, files=(path,))

@@ -1,28 +1,207 @@
-"""NIfTI by nibabel."""
+"""NIfTI and Analyze volumes by nibabel."""
 
 from __future__ import annotations
 
+import math
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+from numpy.lib.recfunctions import structured_to_unstructured
 
 from ...errors import FrameError
+from ...types import AnyArray
 from ..damage import reading, require
-from ..lazy import AxesView
+from ..lazy import AxesView, parts_of
 from ..listing import stem_of
-from ..opened import Axis, OpenedImages
+from ..opened import CHANNEL, Axis, OpenedImages
+from ..placing import Matrix, along_axes, is_usable, lps_affine
+from ..units import MILLIMETRES
+from ..unpacking import open_unpacked, unpack
 from .options import ReadOptions
+
+#: The axes of a file in its own order.
+NAMES = ("x", "y", "z", "t", CHANNEL)
+#: What the header calls units.
+SPACE_UNITS = {1: "m", 2: "mm", 3: "um"}
+TIME_UNITS = {8: "s", 16: "ms", 24: "us", 32: "Hz", 40: "ppm", 48: "rad"}
+#: Bytes of the longest header.
+_HEADER = 540
+#: What the first two axes of NIfTI's world are flipped by to be those of DICOM.
+_RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
+_LABEL_INTENT = 1002
 
 
 def open_nifti(path: Path, options: ReadOptions) -> OpenedImages:
-    """A NIfTI volume (x, y, z, ...) as (..., z, y, x)."""
+    """A volume (x, y, z, t, channels) as (channels, t, z, y, x); it is not turned, so that labels lie on its pixels."""
     nibabel = require("nibabel", path)
     with reading(path):
-        image = nibabel.load(path)
-        # A slice of a compressed file costs reading all before it, so that is read once; others stay on the disk.
-        data = np.asanyarray(image.dataobj) if path.name.lower().endswith(".gz") else image.dataobj
-    if data.dtype.names:
-        raise FrameError(f"{path.name} holds colours as {data.dtype}, which is not supported; save it as tif")
-    names = ("x", "y", "z", "t")
-    axes = tuple(Axis(names[place] if place < 4 else "") for place in range(len(data.shape)))
-    return OpenedImages(stem_of(path), AxesView(data, range(len(axes))[::-1]), axes[::-1], files=(path,))
+        header_path, pixel_path = nifti_files(path)
+        image = _load(nibabel, header_path, pixel_path)
+        voxels = _Voxels(path, image.dataobj)
+        header = image.header
+        axes, affine = _placed(header, len(image.shape))
+    order = [*range(len(axes))[::-1], *range(len(axes), voxels.ndim)]
+    return OpenedImages(
+        stem_of(path),
+        AxesView(voxels, order),
+        axes[::-1],
+        colour=voxels.ndim > len(axes),
+        affine=affine,
+        mode="stack" if any(length > 1 for length in image.shape[2:4]) else None,
+        files=tuple(dict.fromkeys((header_path, pixel_path))),
+        labels="intent_code" in header and int(header["intent_code"]) == _LABEL_INTENT,
+    )
+
+
+def nifti_files(path: Path) -> tuple[Path, Path]:
+    """The files with the header and with the pixels: the same one, or a pair of .hdr and .img."""
+    name = path.name.lower()
+    packed = ".gz" if name.endswith(".gz") else ""
+    stem, suffix = path.name[: len(name) - len(packed) - 4], name[len(name) - len(packed) - 4 :]
+    if not suffix.startswith((".hdr", ".img")):
+        return path, path
+    beside = {p.name.lower(): p for p in path.parent.iterdir()} if path.parent.is_dir() else {}
+    pair = [
+        next((found for end in ("", ".gz") if (found := beside.get(f"{stem.lower()}{part}{end}"))), None)
+        for part in (".hdr", ".img")
+    ]
+    if pair[0] is None or pair[1] is None:
+        missing = ".hdr with the header" if pair[0] is None else ".img with the pixels"
+        raise FrameError(f"{path.name} is one of a pair of files, and the {missing} is not beside it")
+    return pair[0], pair[1]
+
+
+def read_header(nibabel: Any, path: Path) -> Any:
+    """The header of a volume, as the class of nibabel that knows it.
+
+    Raises
+    ------
+    FrameError
+        If the file is empty or has none of these headers.
+    """
+    with open_unpacked(path) as (stream, _):
+        start = stream.read(_HEADER)
+    if not start:
+        raise FrameError(f"{path.name} is empty")
+    for kind in (nibabel.Nifti1Header, nibabel.Nifti2Header, nibabel.AnalyzeHeader):
+        if kind.may_contain_header(start):
+            return kind(start[: kind.sizeof_hdr], check=False)
+    raise FrameError(f"{path.name} has no header of NIfTI or Analyze: it is damaged, or of another format")
+
+
+def _load(nibabel: Any, header_path: Path, pixel_path: Path) -> Any:
+    """The image, its pixels left on the disk where they are not compressed."""
+    header = read_header(nibabel, header_path)
+    _refuse_odd_shapes(header_path, header)
+    single = header_path == pixel_path
+    start = max(int(header.get_data_offset()), header.sizeof_hdr if single else 0)
+    needed = start + math.prod(map(int, header.get_data_shape())) * header.get_data_dtype().itemsize
+    pixels = _pixels(nibabel, pixel_path, needed)
+    if single:
+        kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
+        return kind.from_file_map({"header": pixels, "image": pixels})
+    if isinstance(header, nibabel.Nifti1Header):
+        kind = nibabel.Nifti2Pair if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Pair
+    else:
+        kind = nibabel.AnalyzeImage
+    with open_unpacked(header_path) as (stream, _):
+        whole_header = BytesIO(stream.read())
+    return kind.from_file_map({"header": nibabel.FileHolder(fileobj=whole_header), "image": pixels})
+
+
+def _pixels(nibabel: Any, path: Path, needed: int) -> Any:
+    """A file of pixels as nibabel takes it; unpacked, if it is compressed or only called so."""
+    with open_unpacked(path) as (_, compression):
+        in_memory = compression is not None or path.name.lower().endswith(".gz")
+    if in_memory:
+        return nibabel.FileHolder(fileobj=unpack(path, needed))
+    size = path.stat().st_size
+    if size < needed:
+        raise FrameError(f"{path.name} is truncated: its header declares {needed} bytes, and it holds {size}")
+    return nibabel.FileHolder(filename=str(path))
+
+
+def _refuse_odd_shapes(path: Path, header: Any) -> None:
+    shape = tuple(int(n) for n in header.get_data_shape())
+    dtype = header.get_data_dtype()
+    if len(shape) < 2 or min(shape) < 1:
+        raise FrameError(f"{path.name} declares the shape {shape}, which is no image")
+    if len(shape) > len(NAMES) and max(shape[len(NAMES) :]) > 1:
+        raise FrameError(f"{path.name} has {len(shape)} axes, {shape}; x, y, z, time and channels can be opened")
+    if dtype.kind == "c":
+        raise FrameError(f"{path.name} holds complex numbers: save their magnitude or their phase, and open that")
+    if dtype.kind not in "iuf" and dtype.names is None:
+        raise FrameError(f"{path.name} holds pixels of a type that cannot be read: {dtype}")
+
+
+class _Voxels:
+    """What nibabel reads, with the type that it has with slope and intercept applied, and colours as a last axis."""
+
+    def __init__(self, path: Path, proxy: Any) -> None:
+        self._path = path
+        self._proxy = proxy
+        stored = proxy.dtype
+        self._n_axes = len(proxy.shape)
+        if len(proxy.shape) > len(NAMES):
+            self._n_axes = len(NAMES)
+        self._colours = stored.names is not None
+        self.shape = (*proxy.shape[: self._n_axes], *((len(stored.names),) if self._colours else ()))
+        self.ndim = len(self.shape)
+        if self._colours:
+            self.dtype: np.dtype[Any] = np.dtype(np.uint8)
+        elif (proxy.slope, proxy.inter) == (1, 0):
+            self.dtype = stored.newbyteorder("=")
+        else:
+            self.dtype = np.dtype(np.float32 if stored.itemsize <= 2 or stored == np.float32 else np.float64)
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        parts = parts_of(key, self.ndim)
+        beyond = (0,) * (len(self._proxy.shape) - self._n_axes)
+        with reading(self._path):
+            pixels = np.asanyarray(self._proxy[(*parts[: self._n_axes], *beyond)])
+            if self._colours:
+                pixels = structured_to_unstructured(pixels)[..., parts[-1]]
+        native: AnyArray = pixels.astype(self.dtype, copy=False)
+        return native
+
+
+def _placed(header: Any, n_axes: int) -> tuple[tuple[Axis, ...], npt.NDArray[np.float64] | None]:
+    """Axes in the order of the file, and the affine of the image."""
+    names = NAMES[:n_axes]
+    codes = int(header["xyzt_units"]) if "xyzt_units" in header else 0
+    zooms = [float(z) for z in header.get_zooms()]
+    matrix = _matrix(header)
+    unit = SPACE_UNITS.get(
+        codes & 7, "mm" if matrix is not None or any(z not in (0, 1) for z in zooms[:3]) else "pixel"
+    )
+    spacing = [abs(zoom) if np.isfinite(zoom) and zoom else 1.0 for zoom in zooms]
+    origin = [0.0] * n_axes
+    affine = None
+    if matrix is not None:
+        directions, corner = matrix[:, :3], matrix[:, 3]
+        lengths, places = along_axes(directions, corner)
+        spacing[:3], origin[:3] = lengths[:n_axes], places[:n_axes]
+        millimetres = MILLIMETRES[unit]
+        affine = lps_affine(directions * millimetres, corner * millimetres)
+    time = TIME_UNITS.get(codes & 0x38, "pixel")
+    if "toffset" in header and n_axes > 3 and np.isfinite(header["toffset"]):
+        origin[3] = float(header["toffset"])
+    units = {"t": time, CHANNEL: "pixel"}
+    spacing[4:] = [1.0] * len(spacing[4:])
+    axes = [Axis(n, s, units.get(n, unit), o) for n, s, o in zip(names, spacing, origin, strict=False)]
+    return tuple(axes), affine
+
+
+def _matrix(header: Any) -> Matrix | None:
+    """From (x, y, z, 1) of the file to LPS in its own unit, ``(3, 4)``; ``None`` if the header does not say."""
+    if "sform_code" not in header:
+        return None
+    for code, form in ((header["sform_code"], header.get_sform), (header["qform_code"], header.get_qform)):
+        if int(code) > 0:
+            matrix = _RAS_TO_LPS[:, None] * np.asarray(form(), np.float64)[:3]
+            if is_usable(matrix[:, :3], matrix[:, 3]):
+                return matrix
+    return None

@@ -1,30 +1,199 @@
-"""Zarr arrays and OME-Zarr images."""
+"""Zarr arrays, and OME-Zarr images with their pyramids, labels and series, by zarr.
+
+The metadata of OME-Zarr 0.1 to 0.5 are read here by hand. Of the libraries for them ome-zarr, ngio, ngff-zarr and
+ome-zarr-models need Python 3.11 and much else, and those that check what they read, yaozarrs among them, refuse images
+that people have: without scales, with channels that have no window, of versions before 0.4. None tells missing chunks.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from ...errors import FrameError
+from ...types import AnyArray
 from ..damage import reading, require
+from ..lazy import AxesView
 from ..listing import stem_of
-from ..opened import Axis, OpenedImages
+from ..opened import CHANNEL, Axis, OpenedImages
+from ..units import unit_of
 from .options import ReadOptions
+from .zarr_chunks import ask_for_chunks, unstored_chunks
+from .zarr_nodes import ZARR_MARKS, attributes_of, image_node, is_array, open_node
 
-ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
+#: What versions before 0.4 mean, which do not name axes.
+_OLD_AXES = "tczyx"
+_TYPES = {"channel": CHANNEL, "time": "t"}
 
 
 def open_zarr(path: Path, options: ReadOptions) -> OpenedImages:
-    """An array, or the finest level of an OME-Zarr image."""
+    """An array, or an image with its pyramid; labels and other images beside it are named in ``left_out``.
+
+    An array that is a level of an image is opened with the axes of that image.
+    """
     zarr = require("zarr", path)
     with reading(path):
-        node = zarr.open(str(path), mode="r")
-        if not hasattr(node, "shape"):
-            attributes = dict(node.attrs)
-            scales = attributes.get("ome", attributes).get("multiscales")
-            names = [scales[0]["datasets"][0]["path"]] if scales else sorted(node.array_keys())
-            if len(names) != 1:
-                held = ", ".join(names) or "no array"
-                raise FrameError(f"{path.name} is a group that holds {held}: give the path of one array in it")
-            node = node[names[0]]
-    colour = len(node.shape) > 3 and node.shape[-1] in (3, 4)
-    return OpenedImages(stem_of(path), node, (Axis(),) * (len(node.shape) - colour), colour, files=(path,))
+        root = open_node(zarr, path)
+        node, name, left_out = image_node(path, root, options.series)
+        place, only = path, None
+        if is_array(node):
+            around = _image_around(zarr, path) if node is root else None
+            if around is None:
+                return _plain_array(path, node, left_out)
+            node, place, only = around, path.parent, path.name
+        attributes = attributes_of(node)
+        multiscale = _mapping(attributes["multiscales"][0], path)
+        levels, scales, missing = _levels(path, node, multiscale, only)
+        names, units = _axes(path, multiscale, len(levels[0].shape))
+        axes = [
+            Axis(name) if name == CHANNEL else Axis(name, spacing, unit, origin)
+            for name, spacing, unit, origin in zip(names, scales[0], units, scales[1], strict=True)
+        ]
+        channels = _channels(attributes, names, levels[0].shape)
+        unstored = unstored_chunks(place, levels[0])
+        ask_for_chunks(path, levels[0])
+    order = sorted(range(len(names)), key=lambda place: ("y", "x").index(names[place]) if names[place] in "yx" else -1)
+    views = [AxesView(_Pixels(path, level), order) for level in levels]
+    return OpenedImages(
+        name or stem_of(path),
+        views[0],
+        tuple(axes[place] for place in order),
+        channels=channels,
+        left_out=(*left_out, *missing, *unstored),
+        levels=tuple(views[1:]),
+        mode="stack" if any(n > 1 for n, told in zip(levels[0].shape, names, strict=True) if told in "zt") else None,
+        files=(path,),
+        labels="image-label" in attributes,
+    )
+
+
+def _image_around(zarr: Any, path: Path) -> Any:
+    """The image that an array is a level of; ``None`` if it is none."""
+    if not any((path.parent / mark).is_file() for mark in ZARR_MARKS):
+        return None
+    group = open_node(zarr, path.parent)
+    multiscales = attributes_of(group).get("multiscales")
+    if not isinstance(multiscales, list) or not multiscales or not isinstance(multiscales[0], Mapping):
+        return None
+    names = [one.get("path") for one in multiscales[0].get("datasets", ()) if isinstance(one, Mapping)]
+    return group if path.name in names else None
+
+
+class _Pixels:
+    """An array of zarr, with words for what is damaged in it."""
+
+    def __init__(self, path: Path, array: Any) -> None:
+        self._path = path
+        self._array = array
+        self.shape = tuple(int(n) for n in array.shape)
+        self.ndim = len(self.shape)
+        self.dtype = np.dtype(array.dtype)
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, key: Any) -> AnyArray:
+        with reading(self._path):
+            pixels: AnyArray = np.asarray(self._array[key])
+            return pixels
+
+
+def _plain_array(path: Path, array: Any, left_out: Sequence[str]) -> OpenedImages:
+    """An array without metadata of OME; its last axis is colours if it may be and has no name."""
+    shape = tuple(int(n) for n in array.shape)
+    told = getattr(getattr(array, "metadata", None), "dimension_names", None)
+    told = told or dict(array.attrs).get("_ARRAY_DIMENSIONS") or ()
+    names = [str(name or "").lower() for name in told] if len(told) == len(shape) else [""] * len(shape)
+    names = [name if name in ("t", "c", "z", "y", "x") and names.count(name) == 1 else "" for name in names]
+    if names[-2:] != ["y", "x"]:
+        names = [""] * len(shape)
+    colour = not any(names) and len(shape) >= 3 and shape[-1] in (3, 4)
+    unstored = unstored_chunks(path, array)
+    ask_for_chunks(path, array)
+    axes = tuple(Axis(name) for name in names[: len(shape) - colour])
+    pixels = _Pixels(path, array)
+    return OpenedImages(stem_of(path), pixels, axes, colour, left_out=(*left_out, *unstored), files=(path,))
+
+
+# ---- metadata of OME -------------------------------------------------------------------------------------------------
+
+
+def _levels(
+    path: Path, node: Any, multiscale: Mapping[str, Any], only: str | None
+) -> tuple[list[Any], tuple[list[float], list[float]], tuple[str, ...]]:
+    """Arrays, the finest first (or one alone); spacing and origin of that; and words for those that are not there."""
+    found: list[tuple[Any, Mapping[str, Any]]] = []
+    missing = []
+    for dataset in multiscale.get("datasets", ()):
+        name = str(_mapping(dataset, path).get("path", ""))
+        if only not in (None, name):
+            continue
+        try:
+            array = node[name]
+        except (KeyError, ValueError, OSError):
+            array = None
+        if array is None or not is_array(array):
+            missing.append(name)
+        else:
+            found.append((array, dataset))
+    if not found:
+        raise FrameError(f"{path.name} holds none of the arrays that it names: {', '.join(missing) or 'it names none'}")
+    found.sort(key=lambda level: -math.prod(level[0].shape))
+    n = len(found[0][0].shape)
+    if any(len(level.shape) != n for level, _ in found):
+        raise FrameError(f"the levels of {path.name} differ in their axes: {[level.shape for level, _ in found]}")
+    scale, shift = _transformed(path, found[0][1].get("coordinateTransformations"), n)
+    outer_scale, outer_shift = _transformed(path, multiscale.get("coordinateTransformations"), n)
+    spacing = [float(v) for v in scale * outer_scale]
+    origin = [float(v) for v in shift * outer_scale + outer_shift]
+    words = (f"levels that the image names and that are not there: {', '.join(missing)}",) if missing else ()
+    return [level for level, _ in found], (spacing, origin), words
+
+
+def _transformed(path: Path, transformations: Any, n: int) -> tuple[Any, Any]:
+    """Scale and translation, in the order that they are applied in."""
+    scale, shift = np.ones(n), np.zeros(n)
+    for one in transformations or ():
+        kind = _mapping(one, path).get("type")
+        if kind == "identity":
+            continue
+        values = np.asarray(one.get(kind), np.float64) if kind in ("scale", "translation") else np.empty(0)
+        if values.shape != (n,) or not np.isfinite(values).all() or (kind == "scale" and (values <= 0).any()):
+            raise FrameError(f"{path.name} places its {n} axes by {dict(one)}, which cannot be used")
+        if kind == "scale":
+            scale, shift = scale * values, shift * values
+        else:
+            shift = shift + values
+    return scale, shift
+
+
+def _axes(path: Path, multiscale: Mapping[str, Any], n: int) -> tuple[list[str], list[str]]:
+    """Names and units."""
+    told = multiscale.get("axes") or list(_OLD_AXES[-n:] if n <= len(_OLD_AXES) else "")
+    if len(told) != n:
+        raise FrameError(f"{path.name} names {len(told)} axes, and its pixels have {n}")
+    axes = [{"name": axis} if isinstance(axis, str) else _mapping(axis, path) for axis in told]
+    names = [_TYPES.get(str(axis.get("type")), str(axis.get("name", "")).lower()) for axis in axes]
+    if len(set(names)) < n or not {"y", "x"} <= set(names):
+        raise FrameError(f"{path.name} calls its axes {', '.join(names)}; y and x have to be among them, and each once")
+    return names, [unit_of(axis.get("unit")) for axis in axes]
+
+
+def _channels(attributes: Mapping[str, Any], names: Sequence[str], shape: Sequence[int]) -> tuple[str, ...]:
+    """What the channels are called; numbers where only some have names."""
+    omero = attributes.get("omero")
+    told = omero.get("channels") if isinstance(omero, Mapping) else None
+    if CHANNEL not in names or not isinstance(told, list) or len(told) != shape[list(names).index(CHANNEL)]:
+        return ()
+    labels = [str(one.get("label") or "") if isinstance(one, Mapping) else "" for one in told]
+    return tuple(label or str(number) for number, label in enumerate(labels)) if any(labels) else ()
+
+
+def _mapping(value: Any, path: Path) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    raise FrameError(f"the metadata of {path.name} are damaged: {str(value)[:60]!r} stands where an object should")

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ...errors import OutputError
-from ..readers.ome_zarr import ZARR_MARKS
+from ..readers.zarr_nodes import ZARR_MARKS
 from .formats import format_of
 from .labels import Labelled
 from .saving import written_files
