@@ -81,7 +81,7 @@ class MedSamDock(QWidget):
         image, model, prompt, run, output = self._panels
         requests: tuple[tuple[Panel, Any, Callable[..., object]], ...] = (
             (image, image.image_requested, do.choose_image),
-            (image, image.folder_requested, lambda path: do.open_folder(Path(path))),
+            (image, image.open_requested, lambda paths: do.open_paths([Path(path) for path in paths])),
             (image, image.axis_requested, do.choose_axis),
             (image, image.mode_requested, do.choose_mode),
             (image, image.contrast_requested, do.choose_contrast),

@@ -102,7 +102,7 @@ def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer
     viewer = make_napari_viewer()
     dock = running(viewer)
     do = dock.controller
-    do.open_folder(folder)
+    do.open_paths([folder])
     assert do.state.mode == "flow" and "up to 64 x 80 pixels, RGB" in do.state.layout
     viewer.dims.set_point(0, 0)
     do.use_tool("point")
@@ -134,6 +134,6 @@ def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer
 def test_a_folder_without_images_is_told(make_napari_viewer, tmp_path: Path) -> None:
     viewer = make_napari_viewer()
     dock = running(viewer)
-    dock.controller.open_folder(tmp_path)
+    dock.controller.open_paths([tmp_path])
     assert "no images in the folder" in dock.controller.state.problem and not viewer.layers
     dock.close_dock(timeout=10.0)

@@ -66,7 +66,7 @@ SOURCES = (ome_tif, imagej_tif, nifti, oblique_nifti, flow_of_sizes)
 
 
 def opened(viewer: ViewerModel, path: Path) -> Image:
-    """The layer of an image; a tif, which napari's own reader takes, by the function behind the dock's Folder..."""
+    """The layer of an image; a tif, which napari's own reader takes, by the function behind the dock's Open..."""
     if path.suffix == ".tif":
         ((data, options, kind),) = open_layers(path)
         image = viewer.add_layer(Layer.create(data, options, kind))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from napari.components import ViewerModel
@@ -82,9 +82,9 @@ class Controller(QObject):
         """Take another image layer; prompts and labels of the last one stay in their layers."""
         self.images.choose(image)
 
-    def open_folder(self, path: Path) -> None:
-        """Show what is in a folder, such as images that may differ in size, and take it as the image."""
-        self.images.open_folder(path)
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Show what is in files or a folder, and take the first image of it as the image."""
+        self.images.open_paths(paths)
 
     def choose_axis(self, axis: int) -> None:
         """Propagate along this axis, and give it a slider in the viewer."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -92,10 +92,10 @@ class ImageChoice(QObject):
             if removed:
                 self._store.say(removed)
 
-    def open_folder(self, path: Path) -> None:
-        """Show what is in a folder, such as images that may differ in size, and take it as the image."""
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Show what is in files or a folder, and take the first image of it as the image."""
         try:
-            opened = [Layer.create(*layer) for layer in open_layers(path)]
+            opened = [Layer.create(*layer) for path in paths for layer in open_layers(path)]
         except EXPECTED_ERRORS as error:
             self._store.say(in_words(error))
             return

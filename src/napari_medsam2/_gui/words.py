@@ -29,7 +29,7 @@ def next_step(state: DockState) -> str:
     noun = state.noun
     several = len(state.columns) > 1
     if not state.image:
-        return "Open an image, or try File > Open Sample > MedSAM-2."
+        return "Open an image (Open... below, or drag it in), or try File > Open Sample > MedSAM-2."
     if state.aside:
         return "You look at another position of a fixed axis: go back there, or clear (Shift+C) to start here."
     if state.status.state is RunState.LOADING:

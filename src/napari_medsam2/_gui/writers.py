@@ -14,7 +14,7 @@ from ..images.writers.checks import check_labels
 from ..images.writers.formats import all_suffixes
 from ..images.writers.saving import save_labels
 from ..types import Mode
-from .layers.labelled import LabelsToSave, object_colours
+from .layers.labelled import LabelsToSave, object_colours, object_names
 from .layers.layout import MODE_KEY, SIZES_KEY, Layout
 from .layers.opened_layers import images_of
 
@@ -69,4 +69,4 @@ def _to_save(data: Any, options: dict[str, Any]) -> LabelsToSave:
         images = replace(images, files=())
     unrelated = bool(layout.sizes) or str(layer.axis_labels[0]) == "image"
     mode: Mode = "flow" if layer.metadata.get(MODE_KEY, "flow" if unrelated else "stack") == "flow" else "stack"
-    return LabelsToSave(images, layout, finest, mode, {}, object_colours(layer))
+    return LabelsToSave(images, layout, finest, mode, {}, object_colours(layer), object_names(layer))

@@ -7,7 +7,7 @@ from functools import partial
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog
+from qtpy.QtWidgets import QFileDialog, QMenu
 
 from ..dock_state import DockState
 from ..words import image_words
@@ -19,7 +19,7 @@ class ImagePanel(Panel):
     """Which image, along which axis, and whether its frames have an order."""
 
     image_requested = Signal(object)
-    folder_requested = Signal(str)
+    open_requested = Signal(list)
     axis_requested = Signal(int)
     mode_requested = Signal(str)
     contrast_requested = Signal(bool)
@@ -27,7 +27,9 @@ class ImagePanel(Panel):
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self.picker = LayerPicker(viewer, (Image,))
-        self.folder = button("Folder...", "Open a folder: images, which may differ in size, or DICOM slices")
+        self.open = button("Open...", "Open files, or a folder: images, which may differ in size, or DICOM slices")
+        self.menu = QMenu(self)
+        self.open.setMenu(self.menu)
         self.stack = button("Stack", "The frames follow each other: z-slices or time points", checkable=True)
         self.flow = button("Flow", "The frames show the same kind of object and have no order", checkable=True)
         self.axis = Choice(tip="The axis to propagate along; the viewer shows a slider for it")
@@ -38,12 +40,15 @@ class ImagePanel(Panel):
         )
         self.words = line(small=True)
         self.column.addWidget(caption("Image"))
-        self.column.addLayout(row(self.picker, self.folder, stretch=(3, 1)))
+        self.column.addLayout(row(self.picker, self.open, stretch=(3, 1)))
         self.column.addLayout(row(self.stack, self.flow, self.axis, stretch=(1, 1, 2)))
         self.column.addWidget(self.words)
         self.column.addWidget(self.contrast)
         self.picker.layer_picked.connect(self.image_requested)
-        self.folder.clicked.connect(self._on_folder)
+        for words, action in (("Files...", self._on_files), ("Folder...", self._on_folder)):
+            entry = self.menu.addAction(words)
+            if entry is not None:
+                entry.triggered.connect(action)
         self.axis.activated.connect(self._on_axis)
         self.stack.clicked.connect(lambda: self.mode_requested.emit("stack"))
         self.flow.clicked.connect(lambda: self.mode_requested.emit("flow"))
@@ -76,10 +81,15 @@ class ImagePanel(Panel):
         if axis is not None:
             self.axis.setCurrentIndex(self.axis.findData(axis))
 
+    def _on_files(self) -> None:
+        paths, _ = QFileDialog.getOpenFileNames(self, "Images or labels")
+        if paths:
+            self.open_requested.emit(paths)
+
     def _on_folder(self) -> None:
         path = QFileDialog.getExistingDirectory(self, "A folder of images or of DICOM slices")
         if path:
-            self.folder_requested.emit(path)
+            self.open_requested.emit([path])
 
     def _on_axis(self, index: int) -> None:
         self.axis_requested.emit(int(self.axis.itemData(index)))
