@@ -21,7 +21,7 @@ def tree() -> dict[Path, str]:
     said: dict[Path, str] = {}
     above = [ROOT]
     for line in blocks("text")[0].splitlines():
-        entry = re.match(r"( {0,4})(\S+) *(.*)", line)
+        entry = re.match(r"( {0,6})(\S+) *(.*)", line)
         if entry:
             depth = len(entry[1]) // 2
             above[depth + 1 :] = [above[depth] / entry[2]]

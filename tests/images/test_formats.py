@@ -1,4 +1,4 @@
-"""Images that the command line opens beside those of the window: NIfTI, zarr, DICOM, datasets."""
+"""Images that the command line opens beside those of the window: NIfTI, zarr, datasets."""
 
 from __future__ import annotations
 
@@ -38,22 +38,6 @@ def test_ome_zarr_is_opened_at_its_finest_level(tmp_path: Path) -> None:
     frames = open_frames(tmp_path / "scan.zarr")
     assert len(frames) == 6
     np.testing.assert_array_equal(frames[3], IMAGES[3])
-
-
-def test_dicom_frames_and_series(tmp_path: Path) -> None:
-    data = pytest.importorskip("pydicom.data")
-    clip = open_frames(Path(data.get_testdata_file("examples_ybr_color.dcm")))
-    assert len(clip) == 30
-    assert clip[3].shape == (*clip.shape(3), 3)
-    single = Path(data.get_testdata_file("CT_small.dcm"))
-    for name in ("b.dcm", "a.dcm"):
-        (tmp_path / name).write_bytes(single.read_bytes())
-    series = open_frames(tmp_path)
-    assert [series.name(t) for t in range(len(series))] == ["a.dcm", "b.dcm"]
-    assert series[0].min() < 0  # Hounsfield units
-    for path in (tmp_path, single):
-        with pytest.raises(FrameError, match="no axis to choose; got axis 1"):
-            open_frames(path, axis=1)
 
 
 def test_an_axis_is_refused_where_there_is_none_to_choose(tmp_path: Path) -> None:

@@ -11,12 +11,11 @@ from typing import Any
 from ..errors import FrameError
 from .conversion import frames_of
 from .damage import reading
+from .dicom_recognition import dicom_folder
 from .frames import DEFAULT_CACHE_BYTES, FrameSource
 from .kinds import Kind, kind_of
-from .listing import list_images, natural_key
 from .opened import OpenedImages
 from .readers.arrays import open_npy, open_npz
-from .readers.dicom import DICOM_SUFFIXES, open_dicom
 from .readers.folder import open_files, open_folder
 from .readers.nifti import open_nifti
 from .readers.nrrd import open_nrrd
@@ -27,6 +26,13 @@ from .readers.single import as_paths
 from .readers.tif import open_tif
 from .readers.zarr_nodes import ZARR_MARKS
 
+
+def _open_dicom(path: Path, options: ReadOptions) -> OpenedImages:
+    from .readers.dicom.opening import open_dicom_file  # highdicom takes a second to load
+
+    return open_dicom_file(path, options)
+
+
 #: The reader made for each kind of file.
 READERS: dict[Kind, Callable[[Path, ReadOptions], OpenedImages]] = {
     "tif": open_tif,
@@ -36,7 +42,7 @@ READERS: dict[Kind, Callable[[Path, ReadOptions], OpenedImages]] = {
     "nifti": open_nifti,
     "nrrd": open_nrrd,
     "zarr": open_zarr,
-    "dicom": lambda path, options: open_dicom([path], options),
+    "dicom": _open_dicom,
 }
 
 
@@ -151,9 +157,12 @@ def _read_folder(path: Path, options: ReadOptions) -> OpenedImages:
     with reading(path):
         if path.name.lower().endswith(".zarr") or any((path / mark).exists() for mark in ZARR_MARKS):
             return open_zarr(path, options)
-        images, others = list_images(path)
-        slices = sorted((p for p in others if p.suffix.lower() in DICOM_SUFFIXES), key=lambda p: natural_key(p.name))
-        return open_dicom(slices, options) if slices and not images else open_folder(path, options)
+        dicom = dicom_folder(path)
+        if dicom is None:
+            return open_folder(path, options)
+        from .readers.dicom.opening import open_dicom_folder  # highdicom takes a second to load
+
+        return open_dicom_folder(path, dicom, options)
 
 
 def _read_file(path: Path, options: ReadOptions) -> OpenedImages:

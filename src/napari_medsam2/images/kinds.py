@@ -11,6 +11,7 @@ from typing import Literal
 
 from ..errors import FrameError
 from .damage import reading
+from .dicom_recognition import looks_like_dicom
 from .listing import IMAGE_SUFFIXES, PICTURE_SUFFIXES, TIF_LIKE, VOLUME_SUFFIXES
 
 Kind = Literal["tif", "picture", "npy", "npz", "nifti", "nrrd", "zarr", "dicom"]
@@ -95,6 +96,8 @@ def kind_of(path: Path) -> Kind:
         If it is none that can be read, in words; or no file but a named pipe, a device, a link that leads nowhere.
     """
     head = _head(path)
+    if looks_like_dicom(path):  # also without the mark
+        return "dicom"
     for known in KINDS:
         if known.looks(head):
             return known.kind

@@ -52,7 +52,7 @@ class PlaneArray:
         kept = [len(w) for w, part in zip(wanted, parts, strict=False) if isinstance(part, slice)]
         if not planes:
             return np.zeros((*kept, *np.empty(self.plane, np.bool_)[inside].shape), self.dtype)
-        return np.stack(planes).astype(self.dtype, copy=False).reshape(*kept, *planes[0].shape)
+        return np.stack(planes).astype(self.dtype, copy=False).reshape((*kept, *planes[0].shape))
 
 
 class AxesView:

@@ -36,7 +36,7 @@ def list_images(folder: Path) -> tuple[list[Path], list[Path]]:
     Neither has what is hidden, or what a system leaves behind, such as Thumbs.db. No file is opened.
     """
     with os.scandir(folder) as entries:
-        seen = [(entry.name, _is_file(entry)) for entry in entries if _is_seen(entry.name)]
+        seen = [(entry.name, _is_file(entry)) for entry in entries if is_seen(entry.name)]
     seen.sort(key=lambda entry: natural_key(entry[0]))
     images = [folder / name for name, is_file in seen if is_file and _is_image(name)]
     others = [folder / name for name, is_file in seen if not (is_file and _is_image(name))]
@@ -69,7 +69,8 @@ def stem_of(path: Path) -> str:
     return path.stem
 
 
-def _is_seen(name: str) -> bool:
+def is_seen(name: str) -> bool:
+    """Whether people see a file or folder of that name, and no system left it behind."""
     return not name.startswith(".") and name.lower() not in _UNSEEN
 
 
