@@ -15,10 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ...bounded_cache import BoundedCache
 from ...errors import FrameError, SeriesError, SeriesInfo
 from ...types import AnyArray, Mode
 from ..budget import ask_for
 from ..damage import DECODING_ERRORS, reading, reason_of
+from ..frames import DEFAULT_CACHE_BYTES
 from ..lazy import AxesView, PlaneArray
 from ..listing import stem_of
 from ..notes import notes_in_ome, with_notes
@@ -26,11 +28,11 @@ from ..opened import CHANNEL, Axis, OpenedImages
 from .header import ImageHeader
 from .options import ReadOptions
 from .tif_axes import Calibration, axis_names, calibration_of
-from .tif_checks import check_declared, check_pages, check_stored, ome_files
+from .tif_checks import check_declared, check_pages, check_stored, check_together, ome_files
 
 #: What tifffile calls the pictures in a slide's file that are not the slide.
 _BESIDE_THE_IMAGE = ("thumbnail", "label", "macro", "map", "overview")
-_WHITE_IS_ZERO, _GREY, _PALETTE = 0, 1, 3  # photometric interpretations
+_WHITE_IS_ZERO, _GREY, _PALETTE, _INKS = 0, 1, 3, 5  # photometric interpretations
 _JPEG = (6, 7, 33007, 34892)  # compressions that change numbers
 _COMPRESSIONS = {5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits"}
 _WORDS = {CHANNEL: "channels", "": "pages", "z": "slices", "t": "time points"}
@@ -41,9 +43,12 @@ def open_tif(path: Path, options: ReadOptions) -> OpenedImages:
     import tifffile
 
     with reading(path), tifffile.TiffFile(path) as tif:
-        check_pages(path, tif)
+        places = check_pages(path, tif)
         series = _chosen(path, list(tif.series), options.series)
         check_declared(path, tif, series)
+        for level in series.levels:
+            if level.dataoffset is not None:
+                check_together(path, level, places)
         calibration, unclear = _calibration(tif, series)
         files = _File(path, series)
         layout = _Layout.of(series)
@@ -196,9 +201,14 @@ def _lazy(path: Path, series: Any, file: _File) -> Any:
         leading, plane = _split(shape, len(pages))
         starts = [math.prod(leading[place + 1 :]) for place in range(len(leading))]
 
+        # Frames along another axis need all pages each time: they are decoded once, where all of them can be kept.
+        kept: BoundedCache[int, AnyArray] = BoundedCache(
+            DEFAULT_CACHE_BYTES if series.nbytes <= DEFAULT_CACHE_BYTES else 0
+        )
+
         def read(index: tuple[int, ...]) -> AnyArray:
             number = sum(position * start for position, start in zip(index, starts, strict=True))
-            return file.page(pages[number], number, len(pages)).reshape(plane)
+            return kept.get(number, lambda: file.page(pages[number], number, len(pages)).reshape(plane))
 
         source = PlaneArray(leading, plane, series.dtype, read)
     colours = () if layout.colour is None else (layout.colour,)
@@ -221,7 +231,6 @@ class _Mapped:
     def __init__(self, file: _File, shape: tuple[int, ...], dtype: np.dtype[Any], offset: int) -> None:
         self.shape, self.ndim, self.dtype = shape, len(shape), dtype.newbyteorder("=")
         self._file, self._stored, self._offset = file, dtype, offset
-        self._file.check_length(offset + math.prod(shape) * dtype.itemsize)
 
     def __getitem__(self, key: Any) -> AnyArray:
         with reading(self._file.path):
@@ -246,11 +255,6 @@ class _File:
         for file in self.paths:
             if _state(file) != self._states[file.name]:
                 raise FrameError(f"{file.name} has changed since it was opened: open it again")
-
-    def check_length(self, needed: int) -> None:
-        size = self.path.stat().st_size
-        if needed > size:
-            raise FrameError(f"{self.path.name} is truncated: its pixels should end at byte {needed}, it has {size}")
 
     def page(self, page: Any, number: int, n_pages: int) -> AnyArray:
         """The pixels of a page as they are stored."""
@@ -290,6 +294,8 @@ def _told(series: Any, options: ReadOptions, layout: _Layout) -> tuple[str, ...]
         told.append(f"{name} has a palette: its numbers are read as grey, its colours are not")
     if page.photometric == _WHITE_IS_ZERO:
         told.append(f"{name} says that 0 is white: its numbers are read as they are stored, as napari shows them")
+    if page.photometric == _INKS:
+        told.append(f"{name} has inks (CMYK) in place of red, green and blue: they are read as they are stored")
     turned = page.tags.valueof(274, default=1)
     if turned not in (0, 1):
         told.append(f"{name} says that it is to be turned (orientation {turned}): it is read as it is stored")

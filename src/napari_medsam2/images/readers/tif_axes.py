@@ -67,7 +67,8 @@ def axis(name: str, spacing: Any, unit: Any, origin: Any = 0.0) -> dict[str, Axi
         return {}
     if not (math.isfinite(step) and step > 0):
         return {}
-    return {name: Axis(name, step, unit_of(unit), start + 0.0 if math.isfinite(start) else 0.0)}  # no -0.0
+    written = str(unit).replace("\\u00B5", "µ")  # as ImageJ writes it
+    return {name: Axis(name, step, unit_of(written), start + 0.0 if math.isfinite(start) else 0.0)}  # no -0.0
 
 
 def _of_ome(tif: Any, series: Any) -> Calibration:

@@ -21,8 +21,8 @@ _INSIDE = {12: 4, 20: 8}
 _BYTES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 
 
-def check_pages(path: Path, tif: Any) -> None:
-    """Follow the pages of a file to the last one.
+def check_pages(path: Path, tif: Any) -> set[int]:
+    """Follow the pages of a file to the last one; returns where they are.
 
     Raises
     ------
@@ -30,9 +30,9 @@ def check_pages(path: Path, tif: Any) -> None:
         If the next page, or what its header needs, should lie beyond the end of the file, or the pages go in a circle.
     """
     size = path.stat().st_size
-    if size >= _COUNTED_ROUND and not tif.is_bigtiff:
-        return
     tiff, seen = tif.tiff, set[int]()
+    if size >= _COUNTED_ROUND and not tif.is_bigtiff:
+        return seen
     with path.open("rb") as file:
         file.seek(8 if tif.is_bigtiff else 4)
         (offset,) = struct.unpack(tiff.offsetformat, file.read(tiff.offsetsize))
@@ -51,6 +51,7 @@ def check_pages(path: Path, tif: Any) -> None:
                 )
             seen.add(offset)
             (offset,) = struct.unpack(tiff.offsetformat, following)
+    return seen
 
 
 def _end_of_values(tags: bytes, tiff: Any) -> int:
@@ -83,6 +84,26 @@ def check_declared(path: Path, tif: Any, series: Any) -> None:
     declared, there = _declared(tif, series)
     if declared is not None and declared != there:
         raise FrameError(f"{path.name} declares {declared} planes and holds {there}: it is truncated or damaged")
+
+
+def check_together(path: Path, series: Any, places: set[int]) -> None:
+    """See that the pixels of a series that lie in one piece are all there, without a page among them.
+
+    Raises
+    ------
+    FrameError
+        If they go beyond the end of the file, or a page begins where they should be.
+    """
+    size, start, end = path.stat().st_size, int(series.dataoffset), int(series.dataoffset + series.nbytes)
+    if end > size:
+        raise FrameError(f"{path.name} is truncated: its pixels should end at byte {end}, it has {size}")
+    between = [place for place in places if start <= place < end]
+    if between:
+        plane = max(1, int(series.keyframe.nbytes))
+        raise FrameError(
+            f"{path.name} declares {series.nbytes // plane} planes and holds {(min(between) - start) // plane}: it is "
+            "damaged"
+        )
 
 
 def check_stored(path: Path, pages: Sequence[Any], shape: tuple[int, ...]) -> None:
