@@ -93,6 +93,7 @@ class MedSamDock(QWidget):
             (prompt, prompt.sign_requested, do.toggle_sign),
             (prompt, prompt.layer_requested, do.adopt_layer),
             (prompt, prompt.preview_requested, do.choose_preview),
+            (prompt, prompt.learning_requested, do.images.choose_learning),
             (run, run.segment_requested, do.segment_frame),
             (run, run.propagate_requested, do.propagate),
             (run, run.direction_requested, do.choose_direction),

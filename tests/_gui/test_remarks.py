@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from face import draw_box, running, settled
-from fakes import moving_disc
+from fakes import BlobNetwork, moving_disc
 
 IMAGES, TRUTH = moving_disc(6)
 
@@ -67,3 +67,32 @@ def test_an_empty_image_of_a_flow_is_named_when_it_was_looked_at(prompted, qtbot
 def test_limits_as_shown_are_used_as_they_are(prompted):
     dock = prompted(IMAGES.astype(np.float32), as_shown=True)
     assert "Left out" not in dock.image.words.text() and dock.controller.state.has_results
+
+
+def test_many_masks_are_carried_on_without_learning_and_that_is_said(make_napari_viewer, qtbot, monkeypatch):
+    monkeypatch.setattr(BlobNetwork, "adapts", True)
+    labels = np.zeros((64, 64), int)
+    for k in range(49):
+        labels[9 * (k // 7) + 1 : 9 * (k // 7) + 6, 9 * (k % 7) + 1 : 9 * (k % 7) + 6] = k + 1
+    viewer = make_napari_viewer()
+    viewer.add_image(np.stack([np.where(labels, 204, 25).astype(np.uint8)] * 2), name="scan")
+    theirs = viewer.add_labels(np.stack([labels, labels * 0]), name="cells")
+    dock = running(viewer, region=True)
+    try:
+        dock.controller.choose_mode("stack")
+        dock.controller.adopt_layer(theirs)
+        assert dock.prompt.learning.isHidden()
+        dock.run.propagate.click()
+        qtbot.waitUntil(lambda: "49 drawn masks" in dock.prompt.words.text(), timeout=30_000)
+        assert "left out" in dock.prompt.words.text() and not dock.prompt.learning.isHidden()
+        qtbot.waitUntil(lambda: dock.controller.state.up_to_date or settled(dock), timeout=60_000)
+        dock.prompt.learning.activated.emit(2)  # always
+        qtbot.waitUntil(lambda: settled(dock), timeout=60_000)
+        assert dock.controller.engine.session.options.adapt is True
+        assert len(dock.controller.engine.session.prompts) == 49
+        dock.run.propagate.click()
+        qtbot.waitUntil(lambda: "takes about" in dock.prompt.words.text(), timeout=30_000)
+        dock.run.cancel.click()
+        qtbot.waitUntil(lambda: settled(dock), timeout=60_000)
+    finally:
+        dock.close_dock(timeout=10.0)

@@ -122,11 +122,11 @@ class Pace:
             self._left -= 1
 
 
-def blob_engine(on_event, pace: Pace):
+def blob_engine(on_event, pace: Pace, *, region: bool = False):
     """A real engine whose model is the blob network."""
 
     def load(name, *, device, on_notice):
-        model = blob_model()
+        model = blob_model(region=region)
         encode = model.network.encode_image
 
         def paced(image, mode="stack", *, fine=None):
@@ -139,9 +139,9 @@ def blob_engine(on_event, pace: Pace):
     return Engine(on_event, load_model=load)
 
 
-def running(viewer, pace: Pace | None = None) -> MedSamDock:
+def running(viewer, pace: Pace | None = None, *, region: bool = False) -> MedSamDock:
     """A dock on a real engine, in the window of a real viewer."""
-    dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, pace or Pace())))
+    dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, pace or Pace(), region=region)))
     viewer.window.add_dock_widget(dock, name="MedSAM-2")
     return dock
 

@@ -14,6 +14,8 @@ from ..types import Direction, Mode
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
+    from ..session.learning import Learning
+
 
 @dataclass(frozen=True)
 class Column:
@@ -62,6 +64,9 @@ class DockState:
         ``(axis, words)`` that can be chosen as the propagation axis, and the chosen one.
     remarks
         What the contrast was estimated without, and images that show nothing, in sentences.
+    adapt, learning
+        Whether the network learns from drawn masks (``None``: while there are few), and what that costs in the latest
+        run; ``None`` where it is nothing.
     contrast_as_shown
         True if the network sees the layer's contrast limits, false for limits estimated over all frames.
     model, wanted_device
@@ -111,6 +116,8 @@ class DockState:
     axes: tuple[tuple[int, str], ...] = ()
     axis: int | None = None
     remarks: tuple[str, ...] = ()
+    adapt: bool | None = None
+    learning: Learning | None = None
     contrast_as_shown: bool = False
     model: str = "micro"
     wanted_device: str = "auto"
@@ -154,7 +161,7 @@ class DockState:
 #: What is known of an image, or was said or chosen while it was segmented.
 _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "columns"),
-    *("up_to_date", "remarks", "frame", "problem", "report", "note", "aside", "has_prompts", "has_results"),
+    *("up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside", "has_prompts", "has_results"),
 )
 
 

@@ -119,7 +119,12 @@ class EngineClient(QObject):
     def _open(self, work: Workspace, contrast: Contrast | None) -> None:
         self._opened, self._contrast = True, contrast
         mode = self._store.chosen.mode
-        self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast)
+        options: dict[str, Any] = {}
+        if (adapt := self._store.chosen.adapt) is not None:
+            from ..session.options import SessionOptions
+
+            options["options"] = SessionOptions(adapt=adapt)
+        self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast, **options)
         self._generation = self.engine.generation
         for group in in_replay_order(work.book.prompts):
             self.engine.replace_prompts(group.object_id, group.frame, group.given)
@@ -220,7 +225,7 @@ class EngineClient(QObject):
         self.flush()
 
     def _on_remarks(self, event: ImagesRemarked) -> None:
-        self._store.set(remarks=event.remarks)
+        self._store.set(remarks=event.remarks, learning=event.learning)
         if event.blank:
             self._store.say(f"Nothing can be found on these images: {event.blank}. Is it the right layer, or channel?")
 

@@ -129,6 +129,12 @@ class ImageChoice(QObject):
             self._store.set(contrast_as_shown=as_shown)
             self._client.reopen()
 
+    def choose_learning(self, adapt: bool | None) -> None:
+        """Learn from drawn masks, or not; ``None``: while there are few."""
+        if adapt != self._store.chosen.adapt:
+            self._store.set(adapt=adapt)
+            self._client.reopen()
+
     # ---- leaving, beginning, coming back -----------------------------------------------------------------------------
 
     def _take(self, image: Image | None) -> None:

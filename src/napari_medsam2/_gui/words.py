@@ -65,6 +65,11 @@ def image_words(state: DockState) -> str:
     return " ".join(filter(None, (f"{state.layout}.", guess, *state.remarks)))
 
 
+def learning_words(state: DockState) -> str:
+    """Say what learning from drawn masks costs, or nothing."""
+    return state.learning.words if state.learning is not None else ""
+
+
 def progress_words(state: DockState) -> str:
     """Say how far a run is, and how long it takes still or how it ended."""
     status = state.status

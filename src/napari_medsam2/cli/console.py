@@ -167,6 +167,6 @@ def add_bank_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--adapt",
         action=argparse.BooleanOptionalAction,
-        default=True,
-        help="let the bundled network learn from masks that were drawn (default: yes)",
+        default=None,
+        help="let the bundled network learn from masks that were drawn, about 2 s for each (default: up to 40 masks)",
     )

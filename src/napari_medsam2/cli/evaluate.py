@@ -185,5 +185,5 @@ def _in_words(protocol: Protocol) -> str:
     told += f", the first {protocol.leave_out} images not scored" if protocol.leave_out else ""
     told += f", parts {protocol.parts}" if protocol.parts != MAX_PARTS else ""
     told += f", loose {protocol.loose:g}" if protocol.loose else ""
-    told += "" if protocol.adapt else ", not adapted"
+    told += ", not adapted" if protocol.adapt is False else ""
     return told + (", each object alone" if protocol.alone else "")

@@ -142,6 +142,7 @@ def run(arguments: argparse.Namespace) -> int:
         say(remark)
     for prompt in prompts:
         session.add(prompt)
+    _tell_of_learning(session)
     problem = _propagate(session, arguments)
     for remark in session.remarks:
         if remark not in told:
@@ -217,6 +218,13 @@ def _open_session(arguments: argparse.Namespace, frames: FrameSource, mode: Mode
         passes=arguments.passes,
         options=SessionOptions(adapt=arguments.adapt),
     )
+
+
+def _tell_of_learning(session: Session) -> None:
+    from ..session.learning import learning_of
+
+    if (learning := learning_of(session)) is not None:
+        say(f"{learning.words} {'--adapt learns all the same' if learning.left_out else '--no-adapt leaves it out'}.")
 
 
 def _propagate(session: Session, arguments: argparse.Namespace) -> BaseException | None:

@@ -8,12 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from importlib import metadata
+from typing import TYPE_CHECKING
 
 from ..errors import EXPECTED_ERRORS, in_words
 from ..models.notices import Notice
 from ..prompts import Prompt
 from ..results import FrameResult
 from .requests import RequestKind
+
+if TYPE_CHECKING:
+    from ..session.learning import Learning
 
 
 class RunState(Enum):
@@ -139,12 +143,15 @@ class ImagesRemarked:
         What the contrast was estimated without, and images that show nothing, in sentences: all that is known now.
     blank
         Why nothing can be found on any of them; empty where that is not so.
+    learning
+        What learning from drawn masks costs in the run that begins; ``None`` where that is nothing.
     """
 
     request: int
     generation: int
     remarks: tuple[str, ...]
     blank: str = ""
+    learning: Learning | None = None
 
 
 @dataclass(frozen=True)

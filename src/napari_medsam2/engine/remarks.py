@@ -1,15 +1,16 @@
-"""Tells once, as soon as it is known, what a session left out of its contrast, and that its images show nothing."""
+"""Tells once, as soon as it is known, what a user should know of a session's images and of what a run costs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..images.contrast_words import nothing_to_see
 from ..results import FrameResult
 from .events import Event, ImagesRemarked
 
 if TYPE_CHECKING:
+    from ..session.learning import Learning
     from ..session.session import Session
 
 
@@ -24,23 +25,28 @@ class Remarks:
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit = emit
-        self._told: tuple[str, ...] | None = None
+        self._told: tuple[Any, ...] | None = None
+        self._learning: Learning | None = None
 
     def begin(self, session: Session, request: int, generation: int) -> None:
         """Tell of a session that was opened."""
-        self._told = None
+        self._told = self._learning = None
         self._tell(session, request, generation, nothing_to_see(session.frames))
 
     def along(
         self, session: Session, steps: Iterator[FrameResult], request: int, generation: int
     ) -> Iterator[FrameResult]:
-        """Pass the results on, and tell after each what is new."""
+        """Tell what learning costs, pass the results on, and tell after each what is new."""
+        from ..session.learning import learning_of
+
+        self._learning = learning_of(session)
+        self._tell(session, request, generation)
         for result in steps:
             self._tell(session, request, generation)
             yield result
 
     def _tell(self, session: Session, request: int, generation: int, blank: str = "") -> None:
-        remarks = session.remarks
-        if remarks != self._told:
-            self._told = remarks
-            self._emit(ImagesRemarked(request, generation, remarks, blank))
+        known = session.remarks, self._learning
+        if known != self._told:
+            self._told = known
+            self._emit(ImagesRemarked(request, generation, session.remarks, blank, self._learning))

@@ -60,5 +60,5 @@ class Protocol:
     passes: int = 1
     corrections: int = 0
     parts: int = MAX_PARTS
-    adapt: bool = True
+    adapt: bool | None = None
     alone: bool = False

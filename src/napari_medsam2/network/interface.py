@@ -243,6 +243,8 @@ class SegmentationNetwork(nn.Module, ABC):
     fine_size: int | None = None
     #: Whether the network has a use for the neighbouring slice: ``neighbour_mask`` and ``neighbour_image``.
     uses_neighbour: bool = False
+    #: Whether the network learns from a mask that was drawn: see :meth:`adapt`.
+    adapts: bool = False
     #: Run the session's methods in this precision where that is safe; ``None``: in that of the weights.
     autocast: torch.dtype | None = None
 

@@ -21,6 +21,10 @@ from .augmentation import make_adaptation_set
 
 #: Drawn masks whose adaptations are used on one frame, at most.
 _MOST_MASKS = 2
+#: With more drawn masks than this the network learns from none, unless it is told to: it would for minutes.
+MOST_LEARNED = 40
+#: About how long it takes to learn from one, in seconds on a CPU.
+SECONDS_TO_LEARN = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,15 +51,24 @@ class Adaptations:
         Side of the network's input.
     mode
         What the frames are.
+    however_many
+        Learn from more than :data:`MOST_LEARNED` masks too.
     """
 
     def __init__(
-        self, model: Model, prepared: Callable[[int], npt.NDArray[np.float32]], size: int, *, mode: Mode
+        self,
+        model: Model,
+        prepared: Callable[[int], npt.NDArray[np.float32]],
+        size: int,
+        *,
+        mode: Mode,
+        however_many: bool = True,
     ) -> None:
         self.model = model
         self.size = size
         self.mode = mode
         self._prepared = prepared
+        self._however_many = however_many
         self._drawn: weakref.WeakKeyDictionary[Memory, Drawn] = weakref.WeakKeyDictionary()
         self._learned: weakref.WeakKeyDictionary[Memory, Adaptation | None] = weakref.WeakKeyDictionary()
 
@@ -76,8 +89,13 @@ class Adaptations:
         return sorted((pick for pick in picks if pick.entry.payload in self._drawn), key=order)[:_MOST_MASKS]
 
     def adaptation_to(self, memory: Memory) -> Adaptation | None:
-        """What the network learned from a memory's drawn mask; it adapts when this is asked for first."""
+        """What the network learned from a memory's drawn mask; it adapts when this is asked for first.
+
+        ``None`` if there is nothing to learn from it, or there are too many others.
+        """
         if memory not in self._learned:
+            if not self._however_many and len(self._drawn) > MOST_LEARNED:
+                return None
             drawn = self._drawn[memory]
             with torch.inference_mode(False), torch.enable_grad():
                 image = self._prepared(drawn.frame)

@@ -78,6 +78,7 @@ class SegmentOptions:
         Show the network the neighbouring frame's mask (stacks only; networks without a use for it ignore it).
     adapt
         Let the network learn from masks that the user drew; only the bundled network can, others take no notice.
+        ``None``: while there are few of them.
     """
 
     mode: Mode
@@ -86,4 +87,4 @@ class SegmentOptions:
     tiles: TileOptions = field(default_factory=TileOptions)
     remember_absent: bool = False
     show_neighbour: bool = True
-    adapt: bool = False
+    adapt: bool | None = False

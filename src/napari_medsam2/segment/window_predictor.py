@@ -103,7 +103,9 @@ class WindowPredictor:
         self._images: BoundedCache[int, npt.NDArray[np.float32]] = BoundedCache(_IMAGES_KEPT, size_of=lambda _: 1)
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
-        self._adaptations = Adaptations(model, self._prepared, self.size, mode=options.mode)
+        self._adaptations = Adaptations(
+            model, self._prepared, self.size, mode=options.mode, however_many=bool(options.adapt)
+        )
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -199,7 +201,7 @@ class WindowPredictor:
         if self._leaves_memories:
             memory.leave()
         self._memories.add(memory)
-        if drawn is not None and drawn.any() and self.options.adapt:
+        if drawn is not None and drawn.any() and self.options.adapt is not False:
             self._adaptations.add(memory, Drawn(prediction.frame, drawn, prediction.window))
         return memory
 

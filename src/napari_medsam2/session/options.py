@@ -34,8 +34,9 @@ class SessionOptions:
         Show the network the neighbouring frame's mask, in stacks.
     adapt
         Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
-        three seconds before the first frame beside them, and the object is found better. Not where the session's
-        ``region`` is false: views are made in windows.
+        three seconds for each of them, before the first frame beside it, and the object is found better. ``None``:
+        unless there are more masks than :data:`~napari_medsam2.segment.adaptation.MOST_LEARNED`. Not where the
+        session's ``region`` is false: views are made in windows.
     make_bank
         Makes the memory bank of an object, in place of the one that the session's ``bank`` names.
     undo_depth
@@ -47,7 +48,7 @@ class SessionOptions:
     patience: int | None = 2
     remember_absent: bool = False
     show_neighbour: bool = True
-    adapt: bool = True
+    adapt: bool | None = None
     make_bank: Callable[[], MemoryBank] | None = None
     undo_depth: int = 30
 

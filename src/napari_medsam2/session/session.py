@@ -97,8 +97,7 @@ class Session:
         self.bank = bank_for(bank, mode)
         self.options = options = options or SessionOptions()
         self.region = model.region if region is None else bool(region)
-        self.passes = passes if mode == "flow" else 1
-        self.seed = seed
+        self.passes, self.seed = passes if mode == "flow" else 1, seed
         strategy = choose_strategy(mode, self.region)
         how = SegmentOptions(
             mode=mode,
@@ -107,7 +106,7 @@ class Session:
             tiles=options.tiles or strategy.usual_tiles(model.network),
             remember_absent=options.remember_absent,
             show_neighbour=options.show_neighbour,
-            adapt=options.adapt and strategy.at_trained_scale,
+            adapt=options.adapt if strategy.at_trained_scale else False,
         )
         contrast = contrast or usual_contrast(self.frames, mode)
         self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))

@@ -12,9 +12,13 @@ from qtpy.QtWidgets import QCheckBox
 
 from ..dock_state import DockState
 from ..layers.colours import NEGATIVE, POSITIVE, object_colour
+from ..words import learning_words
 from .keys import printed
 from .panel import Panel
-from .pickers import Choice, LayerPicker, button, caption, row
+from .pickers import Choice, LayerPicker, button, caption, line, row
+
+#: What the entries of the choice about learning stand for.
+_ADAPT = (None, False, True)
 
 
 class PromptPanel(Panel):
@@ -26,6 +30,7 @@ class PromptPanel(Panel):
     sign_requested = Signal()
     layer_requested = Signal(object)
     preview_requested = Signal(bool)
+    learning_requested = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -41,11 +46,18 @@ class PromptPanel(Panel):
         self.adopt.setToolTip("Take prompts from a Points, Shapes or Labels layer of yours; it is never changed")
         self.preview = QCheckBox("Preview while drawing")
         self.preview.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.words = line(small=True)
+        self.learning = Choice(
+            *("Learn from masks: automatic", "Learn from masks: never", "Learn from masks: always"),
+            tip="The bundled network learns from each mask what the object looks like, about 2 s for each",
+        )
         self.column.addWidget(caption("Object and prompt"))
         self.column.addLayout(row(self.object, self.new_object))
         self.column.addLayout(row(*self.tools.values()))
         self.column.addLayout(row(self.sign, self.adopt))
         self.column.addWidget(self.preview)
+        self.column.addWidget(self.words)
+        self.column.addWidget(self.learning)
         self.object.activated.connect(lambda index: self.object_requested.emit(int(self.object.itemData(index))))
         self.new_object.clicked.connect(self.new_object_requested)
         for name, tool in self.tools.items():
@@ -53,10 +65,15 @@ class PromptPanel(Panel):
         self.sign.clicked.connect(self.sign_requested)
         self.adopt.layer_picked.connect(self._on_adopt)
         self.preview.clicked.connect(self.preview_requested)
+        self.learning.activated.connect(lambda index: self.learning_requested.emit(_ADAPT[index]))
         self._bind()
 
     def _bind(self) -> None:
         show = self.bindings.add
+        show(learning_words, self.words.setText)
+        show(lambda state: bool(state.learning), self.words.setVisible)
+        show(lambda state: bool(state.learning) or state.adapt is not None, self.learning.setVisible)
+        show(lambda state: _ADAPT.index(state.adapt), self.learning.setCurrentIndex, of_hand=True)
         show(lambda state: state.objects, self._fill_objects)
         show(lambda state: (state.objects, state.current), self._show_object, of_hand=True)
         for name, tool in self.tools.items():

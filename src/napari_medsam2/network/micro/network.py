@@ -50,6 +50,7 @@ class MicroNetwork(SegmentationNetwork):
     """The bundled network; see the module's docstring. Batched parts for training, the interface for the session."""
 
     uses_neighbour = True
+    adapts = True
     box_detail = 1.5
     boxes_clicked = True
     #: Logits above which a pixel belongs to the mask that is shown on a slice with a box, and on one with clicks
