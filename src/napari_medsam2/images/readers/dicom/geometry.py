@@ -14,7 +14,10 @@ from ...opened import Axis
 from .planes import Plane
 
 #: Positions nearer than this part of a pixel are the same place; headers round them.
-_SAME_PLACE = 0.01
+_SAME_PLACE = 0.001
+
+#: Slices may leave their line by this part of a pixel, or of their distance.
+_STRAIGHT = 0.01
 
 #: Distances that differ by less than this part of themselves are equal; as highdicom has it.
 _EVEN = 0.01
@@ -84,7 +87,7 @@ def geometry_of(planes: Sequence[Plane]) -> Geometry:
     even = not told
     vector = (positions[-1] - positions[0]) / len(steps) if len(steps) else step * normal
     bent = np.abs(positions - (positions[0] + np.outer(np.arange(len(planes)), vector))).max()
-    if even and bent > max(_EVEN * step, _SAME_PLACE * min(spacing or (1.0, 1.0))):
+    if even and bent > _STRAIGHT * max(step, *(spacing or (1.0, 1.0))):
         told.append(f"the slices are not on one line, by up to {bent:.3g} mm: where they lie is not told")
         even = False
     tilt = float(np.degrees(np.arccos(np.clip(vector @ normal / np.linalg.norm(vector), -1, 1))))

@@ -110,7 +110,10 @@ def pixel_place(path: Path, file: BinaryIO, header: Dataset) -> PixelPlace:
     head = file.read(12)
     tag = (int.from_bytes(head[:2], order) << 16) | int.from_bytes(head[2:4], order)
     if tag not in PIXEL_TAGS or "Rows" not in header or "Columns" not in header:
-        raise NoImageError(path, f"{kind_of(header)} without pixels")
+        kind = kind_of(header)
+        if "Rows" in header or kind.endswith("Image") or not kind:
+            raise FrameError(f"{path.name} is truncated: it is {kind or 'of no kind'}, and no pixels are in it")
+        raise NoImageError(path, kind)
     implicit = head[4:6] not in _REPRESENTATIONS  # as it is: the transfer syntax may say otherwise
     told = head[4:8] if implicit else head[8:12]
     start = file.tell() - (4 if implicit else 0)
@@ -134,10 +137,10 @@ def pixel_place(path: Path, file: BinaryIO, header: Dataset) -> PixelPlace:
 
 
 def kind_of(header: Dataset) -> str:
-    """What a DICOM object is, in the words of the standard."""
+    """What a DICOM object is, in the words of the standard; empty if it does not say."""
     kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
     named = getattr(kind, "name", "")
-    return named.removesuffix(" Storage") or str(header.get("Modality") or "") or "DICOM without a kind"
+    return named.removesuffix(" Storage") or str(header.get("Modality") or "")
 
 
 def _declared_frames(path: Path, header: Dataset) -> int:

@@ -129,13 +129,14 @@ def read_planes(path: Path, *, as_labels: bool = False) -> list[Plane]:
             raise NoImageError(path, INDEX)
         if kind.startswith(_NO_IMAGES):
             raise NoImageError(path, kind)
+        if "Rows" in header:
+            decoder_of(path, header.file_meta.TransferSyntaxUID)  # before its data is looked for by that syntax
         place = pixel_place(path, file, header)
         if "TotalPixelMatrixColumns" in header:
             raise NoImageError(
                 path,
                 f"{kind}, tiles of an image of {header.TotalPixelMatrixColumns} pixels width: convert it to OME-TIFF",
             )
-        decoder_of(path, header.file_meta.TransferSyntaxUID)
         colour = int(header.get("SamplesPerPixel") or 1) > 1 or (
             header.get("PhotometricInterpretation") == "PALETTE COLOR" and not as_labels
         )
