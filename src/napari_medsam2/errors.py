@@ -94,6 +94,10 @@ class DownloadStopped(DownloadError):
     """The user stopped it; what came is kept."""
 
 
+class SessionFileError(UserError, ValueError):
+    """A session file that cannot be read or written; the message says why."""
+
+
 class SessionError(UserError, RuntimeError):
     """Something that a session cannot do; the message says why and what helps."""
 

@@ -108,6 +108,11 @@ def part_with_object(mask: Mask) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
+def logits_of(clearness: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    """Logits that are as clear as this: what :meth:`CompactMask.of` makes the same ``clearness`` of again."""
+    return np.asarray((clearness.astype(np.float32) - 1) * (_CLEAR / 254), np.float32)
+
+
 def _clearness(mask: Mask, logits: npt.NDArray[np.float32] | None) -> npt.NDArray[np.uint8]:
     """0 outside a mask, inside 1 for a logit of 0 or less up to 255."""
     if logits is None:

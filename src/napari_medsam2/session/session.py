@@ -188,11 +188,11 @@ class Session:
         with self._state.lock:
             self._state.reset(object_id)
 
-    def take_results(self, results: Iterable[FrameResult]) -> None:
+    def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> None:
         """Take over the results of another session of these frames, as after a change of the model.
 
-        They stay until their frames are segmented again, and nothing is remembered from them. What was done in this
-        session so far can no longer be undone.
+        They stay until their frames are segmented again, and nothing is remembered from them. With ``up_to_date`` those
+        without a prompt are as if found here. What was done in this session so far can no longer be undone.
 
         Raises
         ------
@@ -200,7 +200,7 @@ class Session:
             If one of them is not of these frames; nothing is taken then.
         """
         with self._state.lock:
-            self._state.take_results(tuple(results))
+            self._state.take_results(tuple(results), up_to_date=up_to_date)
 
     # ---- segmenting ------------------------------------------------------------------------------------------------
 

@@ -306,8 +306,10 @@ class SessionState:
         self._together = together
         return self._change
 
-    def take_results(self, results: Sequence[FrameResult]) -> None:
-        """Take in results that were not found here; they are stale. What was done so far can no longer be undone.
+    def take_results(self, results: Sequence[FrameResult], *, up_to_date: bool) -> None:
+        """Take in results that were not found here. What was done so far can no longer be undone.
+
+        They are stale; with ``up_to_date`` only those of frames with a prompt.
 
         :class:`SessionError` if one of them is not of these frames.
         """
@@ -316,8 +318,10 @@ class SessionState:
                 raise SessionError(f"a result of frame {result.frame}, {result.shape}, is not of these images")
         for result in results:
             known = self._object(result.object_id)
-            known.kept[result.frame] = Kept(result, 0, 0, None, None)  # without a window nothing is followed from it
-            known.stale.add(result.frame)
+            fresh = up_to_date and not result.prompted
+            known.kept[result.frame] = Kept(result, int(fresh), 0, None, None)  # without a window nothing follows it
+            if not fresh:
+                known.stale.add(result.frame)
             if not result.prompted:
                 known.correcting[result.frame] = result
         self.history.forget()

@@ -1,0 +1,313 @@
+"""What was done with images, in one file that survives a kill at any moment: prompts, results, kept labels, settings.
+
+The file is an SQLite database: a change is in it whole or not at all, and costs as much as the change, not as the file.
+Nothing in it is ever run: masks are packed bits, everything else is text and numbers, and all of it is checked.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, get_args
+
+from ..errors import SessionFileError, UserError
+from ..prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt
+from ..results import FrameResult
+from ..types import AnyArray, Mode
+from ..whole_file import replace_file
+from .packing import pack_labels, pack_mask, pack_result, unpack_labels, unpack_mask, unpack_result
+
+SUFFIX = ".medsam2"
+#: "MdS2", by which SQLite and ``file`` tell these databases from others.
+_APPLICATION = 0x4D645332
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE objects (number INTEGER PRIMARY KEY, name TEXT NOT NULL, colour TEXT NOT NULL);
+CREATE TABLE prompts (
+    object INTEGER, frame INTEGER, place INTEGER, value TEXT NOT NULL, mask BLOB,
+    PRIMARY KEY (object, frame, place)
+);
+CREATE TABLE results (
+    frame INTEGER, object INTEGER, value TEXT NOT NULL, mask BLOB NOT NULL,
+    PRIMARY KEY (frame, object)
+);
+CREATE TABLE kept (frame INTEGER PRIMARY KEY, labels BLOB NOT NULL);
+"""
+
+
+@dataclass(frozen=True)
+class SavedImage:
+    """Which images a session is about.
+
+    Attributes
+    ----------
+    name
+        What they were called.
+    path
+        Where they were opened from; empty if they were in memory.
+    shapes
+        ``(H, W)`` of each frame.
+    content
+        Tells other pixels from these: see :func:`.image_identity.content_of`.
+    selection
+        How the frames were chosen among more axes, as options of :func:`napari_medsam2.open_images`.
+    """
+
+    name: str
+    path: str
+    shapes: tuple[tuple[int, int], ...]
+    content: str
+    selection: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class SavedObject:
+    """What an object is called, and its colour ``#rrggbb``; empty where it has none of its own."""
+
+    name: str = ""
+    colour: str = ""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What is different since the file was last written; ``None`` in place of a value: it is gone.
+
+    Attributes
+    ----------
+    facts
+        Texts, numbers and truth values by name, such as the model and the bank.
+    objects
+        By number.
+    prompts
+        By object and frame.
+    results
+        By frame and object.
+    kept
+        Label images ``(H, W)`` of what was committed, by frame.
+    """
+
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    objects: Mapping[int, SavedObject | None] = field(default_factory=dict)
+    prompts: Mapping[tuple[int, int], FramePrompts | None] = field(default_factory=dict)
+    results: Mapping[tuple[int, int], FrameResult | None] = field(default_factory=dict)
+    kept: Mapping[int, AnyArray | None] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return any((self.facts, self.objects, self.prompts, self.results, self.kept))
+
+
+@dataclass(frozen=True)
+class SavedSession:
+    """All that a session file holds; attributes as those of :class:`Changes`."""
+
+    image: SavedImage
+    mode: Mode
+    facts: Mapping[str, Any]
+    objects: Mapping[int, SavedObject]
+    prompts: tuple[FramePrompts, ...]
+    results: tuple[FrameResult, ...]
+    kept: Mapping[int, AnyArray]
+
+
+class SessionFile:
+    """A session file that is written to as things change. Use it on one thread.
+
+    Parameters
+    ----------
+    path
+        A new file, or one that was written before and is gone on with.
+    image, mode
+        What it is about.
+
+    Raises
+    ------
+    SessionFileError
+        If it cannot be written, or is no session file.
+    """
+
+    def __init__(self, path: Path, image: SavedImage, mode: Mode) -> None:
+        self.path = path
+        with _in_words(path, "write"):
+            self._database = sqlite3.connect(path, isolation_level=None)
+            if not _tables(self._database):
+                with _whole(self._database):
+                    for statement in _SCHEMA.split(";"):
+                        self._database.execute(statement)
+                    self._database.execute(f"PRAGMA application_id = {_APPLICATION}")
+                    self._database.execute(f"PRAGMA user_version = {_VERSION}")
+            _check(self._database, path)
+            self._database.execute("PRAGMA synchronous = NORMAL")
+        self.write(Changes(facts={"image": asdict(image), "mode": mode}))
+
+    def __enter__(self) -> SessionFile:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._database.close()
+
+    def write(self, changes: Changes) -> None:
+        """Write changes, all of them or none.
+
+        Raises
+        ------
+        SessionFileError
+            If they cannot be written, as on a full disk; what was there before is as it was.
+        """
+        with _in_words(self.path, "write"), _whole(self._database):
+            run = self._database.execute
+            for name, value in changes.facts.items():
+                run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+            for number, known in changes.objects.items():
+                run("DELETE FROM objects WHERE number = ?", (number,))
+                if known is not None:
+                    run("INSERT INTO objects VALUES (?, ?, ?)", (number, known.name, known.colour))
+            for (number, frame), prompts in changes.prompts.items():
+                run("DELETE FROM prompts WHERE object = ? AND frame = ?", (number, frame))
+                for place, prompt in enumerate(prompts or ()):
+                    value, mask = _told(prompt)
+                    run("INSERT INTO prompts VALUES (?, ?, ?, ?, ?)", (number, frame, place, json.dumps(value), mask))
+            for (frame, number), result in changes.results.items():
+                run("DELETE FROM results WHERE frame = ? AND object = ?", (frame, number))
+                if result is not None:
+                    value, mask = pack_result(result)
+                    run("INSERT INTO results VALUES (?, ?, ?, ?)", (frame, number, json.dumps(value), mask))
+            for frame, labels in changes.kept.items():
+                run("DELETE FROM kept WHERE frame = ?", (frame,))
+                if labels is not None and labels.any():
+                    run("INSERT INTO kept VALUES (?, ?)", (frame, pack_labels(labels)))
+
+
+def read_session(path: Path) -> SavedSession:
+    """Read a session file.
+
+    Raises
+    ------
+    SessionFileError
+        If there is none, it is damaged, of a later version, or says what cannot be.
+    """
+    if not path.is_file():
+        raise SessionFileError(f"there is no session file {path}")
+    with _in_words(path, "read"), closing(_opened(path)) as database:
+        database.execute("PRAGMA trusted_schema = OFF")
+        _check(database, path)
+        facts = {name: json.loads(value) for name, value in database.execute("SELECT name, value FROM facts")}
+        image = _image(facts.pop("image", None))
+        mode = facts.pop("mode", None)
+        if mode not in get_args(Mode):
+            raise SessionFileError(f"{path.name} says neither that its frames are a stack nor that they are a flow")
+        return SavedSession(
+            image,
+            mode,
+            facts,
+            {n: SavedObject(name, colour) for n, name, colour in database.execute("SELECT * FROM objects")},
+            _prompts(database, image),
+            tuple(
+                unpack_result(frame, number, json.loads(value), mask, image.shapes[frame])
+                for frame, number, value, mask in database.execute("SELECT * FROM results ORDER BY frame, object")
+            ),
+            {
+                frame: unpack_labels(labels, image.shapes[frame])
+                for frame, labels in database.execute("SELECT * FROM kept ORDER BY frame")
+            },
+        )
+
+
+def copy_session(source: Path, target: Path) -> None:
+    """Write a session file of its own from one that is being written to; :class:`SessionFileError` if it cannot be."""
+    with _in_words(source, "read"), closing(sqlite3.connect(source)) as database:
+
+        def write(draft: Path) -> None:
+            draft.unlink()
+            database.execute("VACUUM INTO ?", (str(draft),))
+
+        replace_file(target, write, error=SessionFileError)
+
+
+# ---- what is in the tables -------------------------------------------------------------------------------------------
+
+
+def _told(prompt: Prompt) -> tuple[dict[str, Any], bytes | None]:
+    if isinstance(prompt, PointPrompt):
+        return {"type": "point", "y": float(prompt.y), "x": float(prompt.x), "positive": bool(prompt.positive)}, None
+    if isinstance(prompt, BoxPrompt):
+        return {"type": "box", **{name: float(getattr(prompt, name)) for name in ("y0", "x0", "y1", "x1")}}, None
+    return {"type": "mask"}, pack_mask(prompt.mask)
+
+
+def _prompts(database: sqlite3.Connection, image: SavedImage) -> tuple[FramePrompts, ...]:
+    found: dict[tuple[int, int], list[Prompt]] = {}
+    rows = database.execute("SELECT object, frame, value, mask FROM prompts ORDER BY object, frame, place")
+    for number, frame, value, mask in rows:
+        given = json.loads(value)
+        kind = given.pop("type")
+        prompt: Prompt
+        if kind == "mask":
+            prompt = MaskPrompt(frame, unpack_mask(mask, image.shapes[frame]), number)
+        elif kind == "box":
+            prompt = BoxPrompt(frame, **given, object_id=number)
+        else:
+            prompt = PointPrompt(frame, **given, object_id=number)
+        found.setdefault((number, frame), []).append(prompt)
+    return tuple(FramePrompts(number, frame, tuple(prompts)) for (number, frame), prompts in found.items())
+
+
+def _image(value: Any) -> SavedImage:
+    shapes = tuple((int(height), int(width)) for height, width in value["shapes"])
+    return SavedImage(str(value["name"]), str(value["path"]), shapes, str(value["content"]), dict(value["selection"]))
+
+
+# ---- the database ----------------------------------------------------------------------------------------------------
+
+
+def _opened(path: Path) -> sqlite3.Connection:
+    """The database, to be read. After a kill in the middle of a change, that is taken back first, in the file."""
+    cut_off = path.with_name(path.name + "-journal").is_file()
+    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={'rw' if cut_off else 'ro'}", uri=True)
+
+
+def _tables(database: sqlite3.Connection) -> Sequence[Any]:
+    return database.execute("SELECT name FROM sqlite_master").fetchall()
+
+
+def _check(database: sqlite3.Connection, path: Path) -> None:
+    (application,) = database.execute("PRAGMA application_id").fetchone()
+    (version,) = database.execute("PRAGMA user_version").fetchone()
+    if application != _APPLICATION:
+        raise SessionFileError(f"{path.name} is no session file of napari-medsam2")
+    if version > _VERSION:
+        raise SessionFileError(f"{path.name} is of a later version of napari-medsam2: update it to open the file")
+
+
+@contextmanager
+def _whole(database: sqlite3.Connection) -> Iterator[None]:
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        database.rollback()
+        raise
+    database.commit()
+
+
+@contextmanager
+def _in_words(path: Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except SessionFileError as error:
+        raise error if path.name in str(error) else SessionFileError(f"{path.name} is damaged: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise SessionFileError(f"cannot {what} the session file {path}: {error}") from error
+    except (UserError, LookupError, TypeError, ValueError, RecursionError, OverflowError) as error:
+        raise SessionFileError(f"cannot {what} the session file {path}: it is damaged ({error})") from error
