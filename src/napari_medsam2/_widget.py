@@ -107,7 +107,7 @@ class MedSamDock(QWidget):
             (run, run.worst_requested, do.go_to_worst),
             (run, run.next_requested, do.next_thing),
             (output, output.output_requested, lambda layer, keep: do.choose_output(layer, keep=keep)),
-            (output, output.save_requested, lambda path: do.save(Path(path))),
+            (output, output.save_requested, do.save),
         )
         for panel, request, action in requests:
             request.connect(_answering(do, panel, action))

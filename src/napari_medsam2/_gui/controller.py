@@ -249,6 +249,6 @@ class Controller(QObject):
         """Copy the result to a layer that is kept, then make room for the next objects."""
         self.keeping.commit()
 
-    def save(self, path: Path) -> None:
-        """Write the labels to a compressed tif."""
-        self.keeping.save(path)
+    def save(self, path: str | Path) -> None:
+        """Write the labels where the user said; text that ends with a slash is a folder with a file an image."""
+        self.keeping.save(Path(path), each=str(path).endswith("/"))

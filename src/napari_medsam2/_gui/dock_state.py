@@ -95,6 +95,8 @@ class DockState:
         The confidence strip of the current object, and the frame in view.
     output, keep
         The user's layer that results are written to (``None``: one of ours), and whether labels there win over results.
+    save_as
+        Where the labels go unless the user says otherwise: beside the image.
     saved
         The file that the labels were last written to.
     up_to_date
@@ -138,6 +140,7 @@ class DockState:
     frame: int = 0
     output: Labels | None = None
     keep: bool = True
+    save_as: Path = field(default_factory=Path)
     saved: Path | None = None
     up_to_date: bool = False
     problem: str = ""

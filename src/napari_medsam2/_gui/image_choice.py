@@ -12,9 +12,11 @@ from napari.utils.events import Event as NapariEvent
 from qtpy.QtCore import QObject, Signal
 
 from ..errors import EXPECTED_ERRORS, LayoutError, OutputError, in_words
+from ..images.writers.proposal import proposed_path
 from ..types import Mode
 from .dock_store import DockStore
 from .engine_client import EngineClient
+from .layers.opened_layers import images_of
 from .layers.sequence import ImageSequence
 from .layers.workspace import Workspace
 from .readers import open_layers
@@ -206,7 +208,9 @@ class ImageChoice(QObject):
     def _describe(self, sequence: ImageSequence, mode: Mode, reason: str) -> None:
         axes, axis = sequence.axes(), sequence.layout.axis
         words = {"layout": sequence.describe(mode), "noun": sequence.noun(mode), "reason": reason}
-        self._store.put(axes=axes, axis=axis, mode=mode, **words)
+        each = mode == "flow" and len(set(sequence.layout.sizes)) > 1
+        save_as = proposed_path(images_of(sequence.image), each=each)
+        self._store.put(axes=axes, axis=axis, mode=mode, save_as=save_as, **words)
 
     def _take_output_again(self, work: Workspace) -> None:
         output, keep = self._store.chosen.output, self._store.chosen.keep

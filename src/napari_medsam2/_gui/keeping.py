@@ -13,8 +13,11 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
 from ..errors import EXPECTED_ERRORS, OutputError, in_words
-from ..images.writers.checks import check_choice
+from ..images.writers.checks import check_choice, keep_what_is_read
+from ..images.writers.formats import all_suffixes
+from ..images.writers.labels import LabelSet
 from ..images.writers.saving import save_labels
+from ..images.writers.table import TABLE_SUFFIX, save_table, table_beside
 from ..types import AnyArray
 from .dock_store import DockStore
 from .engine_client import EngineClient
@@ -92,8 +95,16 @@ class Keeping(QObject):
         kept.refresh()
         return kept
 
-    def save(self, path: Path) -> None:
-        """Write the labels in the format that the suffix says, beside the interface thread."""
+    def save(self, path: Path, *, each: bool = False) -> None:
+        """Write the labels beside the interface thread, in the format that the suffix says.
+
+        Parameters
+        ----------
+        path
+            A file; without a suffix it is a tif, unless it is a folder or images differ in size.
+        each
+            Whether it is a folder, for one file an image.
+        """
         self._client.flush()
         store, work = self._store, self._store.work
         layers = [] if work is None else [la for la in (self.kept_layer(work), work.output_layer) if la is not None]
@@ -106,7 +117,9 @@ class Keeping(QObject):
             store.say("There is not enough memory to save the labels: close other images first.")
             return
         layout, mode = work.sequence.layout, store.chosen.mode
-        if not path.suffix and len(set(layout.sizes)) < 2 and not path.is_dir():
+        named = path.name.lower().endswith((*all_suffixes(), TABLE_SUFFIX))
+        each = not named and (each or path.is_dir() or (not path.suffix and len(set(layout.sizes)) > 1))
+        if not each and not path.suffix:
             path = path.with_name(path.name + ".tif")
         colour, called = object_colours(layers[-1]), object_names(layers[-1])
         found = work.results.found()
@@ -114,19 +127,19 @@ class Keeping(QObject):
         store.put(saved=None)
         store.say(note=f"Saving {path.name} ...")
         # No daemon: closing napari waits for the file.
-        threading.Thread(target=self._write, args=(path, to_save), name="napari-medsam2 save").start()
+        threading.Thread(target=self._write, args=(path, to_save, each), name="napari-medsam2 save").start()
 
-    def _write(self, path: Path, to_save: LabelsToSave) -> None:
+    def _write(self, path: Path, to_save: LabelsToSave, each: bool) -> None:
         """Run on a thread of its own."""
         written: Path | None = None
         problem = "The labels could not be saved, and it is not known why"  # what else went wrong has a traceback
         try:
-            labels = to_save.label_set()
-            check_choice(path, labels)
-            save_labels(path, labels)
+            _write_labels(path, to_save.label_set(), each)
             written, problem = path, ""
         except EXPECTED_ERRORS as error:
-            problem = f"The labels could not be saved: {in_words(error)}"
+            problem = (
+                f"The labels could not be saved: {in_words(error)}. They stay in their layer: save them elsewhere."
+            )
         finally:
             with suppress(RuntimeError):  # the window was closed meanwhile
                 self._written.emit(written, problem)
@@ -134,6 +147,21 @@ class Keeping(QObject):
     def _on_written(self, path: Path | None, problem: str) -> None:
         self._store.put(saved=path)
         self._store.say(problem, note="" if path is None else f"Saved {path}")
+
+
+def _write_labels(path: Path, labels: LabelSet, each: bool) -> None:
+    """Write labels, or a table of them, over nothing that the image is read from."""
+    if path.suffix.lower() == TABLE_SUFFIX:
+        keep_what_is_read([path], labels.images.files)
+        save_table(path, labels)
+        return
+    if each:
+        path.mkdir(exist_ok=True)  # so that a dot in its name is no suffix
+    check_choice(path, labels)
+    save_labels(path, labels)
+    table = table_beside(path, labels)
+    if table is not None:
+        save_table(table, labels)
 
 
 def keep_result(result: AnyArray, kept: AnyArray) -> int:
