@@ -121,6 +121,16 @@ def test_a_picture_larger_than_the_memory_that_is_free_is_not_decoded(
         open_images(tmp_path / f"p.{suffix}").frames[0]
 
 
+def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget, "_CONTAINER", tmp_path)
+    whole = budget.free_memory()
+    (tmp_path / "memory.current").write_text("1000\n")
+    (tmp_path / "memory.max").write_text("max\n")
+    assert abs(budget.free_memory() - whole) < whole / 2
+    (tmp_path / "memory.max").write_text("5000\n")
+    assert budget.free_memory() == 4000
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "jp2"])
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
 def test_a_cut_picture_is_refused(kept: float, suffix: str, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -136,6 +137,49 @@ def test_one_of_several_images_is_chosen_by_number_or_name(tmp_path: Path) -> No
     for series in (2, -1, "cell"):
         with pytest.raises(SeriesError, match=f"there is no {series!r}"):
             read_images(tmp_path / "a.ome.tif", series=series)
+
+
+def write_lsm(path: Path) -> None:
+    """As Zeiss writes it: a thumbnail behind each page, sizes and spacing in metres in a tag of its own."""
+    info = struct.pack("<Ii8i6d2H5Id", 0x0400494C, 512, 10, 8, 6, 1, 1, 1, 8, 8, 2e-7, 2e-7, 1e-6, *[0] * 10, 0.5)
+    with tifffile.TiffWriter(path) as tif:
+        for z, page in enumerate(STACK):
+            tags = [] if z else [(34412, "B", 512, info.ljust(512, b"\0"), True)]
+            tif.write(page, metadata=None, extratags=tags, **GREY)
+            tif.write(page[::2, ::2].copy(), metadata=None, subfiletype=1, **GREY)
+
+
+def write_stk(path: Path) -> None:
+    """As MetaMorph writes it: one page, behind whose pixels those of the others lie."""
+    numbers = [number for z in range(6) for number in (3, 2, 2459000, 1000 * z, 2459000, 0)]
+    tags = [(33628, "I", 2, (28, 0), True), (33629, "2I", 18, numbers, True)]
+    tifffile.imwrite(path, STACK[0], metadata=None, extratags=tags, **GREY)
+    with tifffile.TiffFile(path) as tif:
+        page = tif.pages.first
+        tag, start = page.tags[33629].offset, page.dataoffsets[0]
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<I", content, tag + 4, 6)  # its count is that of the planes
+    path.write_bytes(content[:start] + STACK.tobytes())
+
+
+def test_lsm_and_stk_of_microscopes(tmp_path: Path) -> None:
+    write_lsm(tmp_path / "a.lsm")
+    write_stk(tmp_path / "a.stk")
+    for name in ("a.lsm", "a.stk"):
+        check(tmp_path / name, STACK)
+    assert read_images(tmp_path / "a.lsm").axes == (Axis("z", 1, "um"), Axis("y", 0.2, "um"), Axis("x", 0.2, "um"))
+    assert read_images(tmp_path / "a.stk").axes[0] == Axis("z", 1.5)
+    content = (tmp_path / "a.stk").read_bytes()
+    (tmp_path / "a.stk").write_bytes(content[:-100])
+    with pytest.raises(FrameError, match=r"a\.stk is truncated"):
+        read_images(tmp_path / "a.stk")
+
+
+def test_an_ome_header_that_is_in_another_file_is_told(tmp_path: Path) -> None:
+    header = '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><BinaryOnly MetadataFile="a.ome"/></OME>'
+    write_pages(tmp_path / "a.ome.tif", STACK, header.encode())
+    [told] = open_images(tmp_path / "a.ome.tif").left_out
+    assert "the OME header of a.ome.tif is in another file" in told
 
 
 # ---- axes and channels -----------------------------------------------------------------------------------------------

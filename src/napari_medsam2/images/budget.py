@@ -9,6 +9,9 @@ from ..errors import FrameError
 #: How many times smaller than its pixels data can be, at most, by how it is compressed. Others have no such bound.
 LARGEST_RATIO = {"deflate": 1032, "lzw": 1400, "packbits": 64}
 
+#: Where Linux says what a container may use.
+_CONTAINER = Path("/sys/fs/cgroup")
+
 
 def ask_for(path: Path, what: str, needed: int, *, stored: int | None = None, compression: str = "") -> None:
     """Ask whether pixels can be decoded at all.
@@ -46,10 +49,15 @@ def ask_for(path: Path, what: str, needed: int, *, stored: int | None = None, co
 
 
 def free_memory() -> int:
-    """Bytes of memory that can be had without swapping."""
+    """Bytes of memory that can be had without swapping, also where a container may have less than the computer has."""
     import psutil
 
-    return int(psutil.virtual_memory().available)
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit, used = (int((_CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
+    except (OSError, ValueError):  # no container, or no limit
+        return free
+    return min(free, max(0, limit - used))
 
 
 def _size(n_bytes: int) -> str:

@@ -282,6 +282,11 @@ def _told(series: Any, options: ReadOptions, layout: _Layout) -> tuple[str, ...]
     """What of the header is not followed, a sentence each. What is read is what tifffile and napari show."""
     page, told = series.keyframe, []
     name = page.parent.filehandle.name
+    if page.parent.is_ome and series.kind != "ome":
+        told.append(
+            f"the OME header of {name} is in another file or cannot be followed: its pages are read in the order in "
+            "which they are stored"
+        )
     if layout.fixed and series.shape[next(iter(layout.fixed))] > 1:
         told.append(f"the transparency of {name} is left out")
     if options.as_labels:

@@ -146,7 +146,7 @@ def _of_lsm(tif: Any, series: Any) -> Calibration:
     axes: dict[str, Axis] = {}
     for name in "XYZ":
         metres = float(told.get(f"VoxelSize{name}") or 0)
-        axes |= axis(name.lower(), metres * 1e6, "um")
+        axes |= axis(name.lower(), f"{metres * 1e6:.9g}", "um")
     axes |= axis("t", told.get("TimeIntervall"), "s")
     names = (told.get("ChannelColors") or {}).get("ColorNames") or ()
     return Calibration(axes, tuple(map(str, names)))

@@ -157,11 +157,6 @@ def _declared(tif: Any, series: Any) -> tuple[int | None, int]:
         if images <= there and (there == product or there * samples == product):
             return there, there
         return max(images, product), there
-    if tif.is_lsm:
-        told = tif.lsm_metadata
-        n = math.prod(max(1, int(told[f"Dimension{name}"])) for name in ("Z", "Time", "Channels"))
-        samples = series.keyframe.samplesperpixel
-        return n, there * (samples if n == there * samples else 1)
     return None, there
 
 
