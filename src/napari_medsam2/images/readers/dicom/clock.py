@@ -5,21 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from pydicom import Dataset
+
+from .facts import Facts
 
 
-def frame_step(header: Dataset) -> float:
+def frame_step(facts: Facts) -> float:
     """Seconds from one frame to the next one, on average; 0 if the header does not say.
 
     Frame Time and Frame Time Vector are in milliseconds, the rates in frames a second.
     """
-    time = _positive(header.get("FrameTime"))
-    vector = header.get("FrameTimeVector")
-    if not time and vector not in (None, "") and len(vector) > 1:
+    time = _positive(facts.get("FrameTime"))
+    vector = facts.get("FrameTimeVector")
+    if not time and vector is not None and len(vector) > 1:
         time = _positive(np.mean([float(step) for step in vector[1:]]))
     if time:
         return time / 1000
-    rate = _positive(header.get("CineRate")) or _positive(header.get("RecommendedDisplayFrameRate"))
+    rate = _positive(facts.get("CineRate")) or _positive(facts.get("RecommendedDisplayFrameRate"))
     return 1 / rate if rate else 0.0
 
 
@@ -32,5 +33,5 @@ def seconds_of_day(text: Any) -> float:
 
 
 def _positive(value: Any) -> float:
-    number = float(value) if value not in (None, "") else 0.0
+    number = float(value) if value is not None else 0.0
     return number if np.isfinite(number) and number > 0 else 0.0

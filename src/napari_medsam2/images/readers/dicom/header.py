@@ -17,7 +17,6 @@ from pydicom.encaps import parse_basic_offsets, parse_fragments
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset, read_file_meta_info
 from pydicom.pixels.utils import get_expected_length
-from pydicom.tag import BaseTag, Tag
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ....errors import FrameError
@@ -31,6 +30,9 @@ INDEX = "the index of a disc: open the folder that it is in"
 
 #: What pixel data can be called between its tag and its length; without it the length follows at once.
 _REPRESENTATIONS = (b"OB", b"OW", b"OF", b"OD", b"UN")
+
+#: How a deflated file says that it is, within the first bytes.
+_DEFLATED, _META_BYTES = DeflatedExplicitVRLittleEndian.encode(), 2048
 
 _LARGEST_LENGTH = 0xFFFFFFFF
 
@@ -69,8 +71,9 @@ class NoImageError(FrameError):
 def opened(path: Path) -> Iterator[BinaryIO]:
     """The bytes of a file, unpacked if it is deflated."""
     with path.open("rb") as file:
-        syntax = _meta(path).get("TransferSyntaxUID")
-        if syntax == DeflatedExplicitVRLittleEndian:
+        deflated = _DEFLATED in file.read(_META_BYTES)
+        file.seek(0)
+        if deflated and _meta(path).get("TransferSyntaxUID") == DeflatedExplicitVRLittleEndian:
             yield BytesIO(_unpacked(path, file))
         else:
             yield file
@@ -84,11 +87,10 @@ def read_header(path: Path, file: BinaryIO) -> Dataset:
     with warnings.catch_warnings():  # of values that break the rules: those that matter are checked where they are used
         warnings.simplefilter("ignore")
         if isinstance(file, BytesIO):
-            wanted: list[BaseTag | int] = [Tag(keyword) for keyword in TAGS]
-            header = read_dataset(file, False, True, stop_when=_at_pixels, specific_tags=wanted)
+            header = read_dataset(file, False, True, stop_when=_at_pixels, specific_tags=TAGS)
             header.file_meta = _meta(path)
         else:
-            header = dcmread(file, force=True, stop_before_pixels=True, specific_tags=list(TAGS))
+            header = dcmread(file, force=True, stop_before_pixels=True, specific_tags=TAGS)
     if "TransferSyntaxUID" not in header.file_meta:
         implicit = header.original_encoding[0]
         header.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian

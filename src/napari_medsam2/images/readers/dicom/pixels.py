@@ -15,6 +15,7 @@ from pydicom.pixels.utils import as_pixel_options
 from ....types import AnyArray
 from ...damage import reading
 from .decoding import decoder_of, plugin_for
+from .facts import Facts
 from .header import opened, pixel_place, read_header
 from .planes import Plane
 from .values import values_of
@@ -27,7 +28,7 @@ _HEADERS_KEPT = 4
 class _Source:
     """A file whose header was read: how its pixels are decoded, and where they start."""
 
-    header: Dataset
+    facts: Facts
     start: int
     options: dict[str, Any]
 
@@ -59,14 +60,14 @@ class PixelReader:
             warnings.simplefilter("ignore")
             source = self._source(path, file)
             pixels = _decoded(path, file, source, plane.index)
-            return values_of(source.header, plane.index, as_labels=self._as_labels).apply(pixels)
+            return values_of(source.facts, plane.index, as_labels=self._as_labels).apply(pixels)
 
     def _source(self, path: Path, file: BinaryIO) -> _Source:
         if path not in self._sources:
             header = read_header(path, file)
             place = pixel_place(path, file, header)
             options = as_pixel_options(header, pixel_keyword=place.keyword, pixel_vr="OW")
-            self._sources[path] = _Source(header, place.start, options)
+            self._sources[path] = _Source(Facts(header), place.start, options)
         self._sources.move_to_end(path)
         while len(self._sources) > _HEADERS_KEPT:
             self._sources.popitem(last=False)
@@ -75,16 +76,20 @@ class PixelReader:
 
 def _decoded(path: Path, file: BinaryIO, source: _Source, index: int) -> AnyArray:
     """The stored numbers of a frame, colours as RGB, bits that belong to overlays taken away."""
-    syntax = source.header.file_meta.TransferSyntaxUID
+    syntax = source.facts.header.file_meta.TransferSyntaxUID
     decoder = decoder_of(path, syntax)
     file.seek(source.start)
-    below = _bits_below(source.header)
+    below = _bits_below(source.facts.header)
     pixels, _ = decoder.as_array(
         file, index=index, decoding_plugin=plugin_for(syntax), correct_unused_bits=not below, **source.options
     )
     if below:
         allocated = 8 * pixels.dtype.itemsize
-        pixels = pixels << (allocated - 1 - int(source.header.HighBit)) >> (allocated - int(source.header.BitsStored))
+        pixels = (
+            pixels
+            << (allocated - 1 - int(source.facts.header.HighBit))
+            >> (allocated - int(source.facts.header.BitsStored))
+        )
     return np.asarray(pixels)
 
 

@@ -10,12 +10,12 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from pydicom import Dataset
 
 from ....errors import FrameError
 from ...damage import reading
 from .clock import frame_step
 from .decoding import decoder_of
+from .facts import Facts
 from .header import INDEX, NoImageError, kind_of, opened, pixel_place, read_header
 from .tags import REPEATS
 from .values import values_of
@@ -132,67 +132,68 @@ def read_planes(path: Path, *, as_labels: bool = False) -> list[Plane]:
         if "Rows" in header:
             decoder_of(path, header.file_meta.TransferSyntaxUID)  # before its data is looked for by that syntax
         place = pixel_place(path, file, header)
+        facts = Facts(header)
         if "TotalPixelMatrixColumns" in header:
             raise NoImageError(
                 path,
                 f"{kind}, tiles of an image of {header.TotalPixelMatrixColumns} pixels width: convert it to OME-TIFF",
             )
-        colour = int(header.get("SamplesPerPixel") or 1) > 1 or (
-            header.get("PhotometricInterpretation") == "PALETTE COLOR" and not as_labels
+        colour = int(facts.get("SamplesPerPixel") or 1) > 1 or (
+            facts.get("PhotometricInterpretation") == "PALETTE COLOR" and not as_labels
         )
-        spacing, remark = _spacing(header)
+        spacing, remark = _spacing(facts)
         remarks: tuple[str, ...] = (remark,) if remark else ()
         if place.n_spare:
             remarks += (
                 f"{path.name} declares {place.n_frames} frames and has pixels for {place.n_spare} more, not read",
             )
-        padding = values_of(header, 0, as_labels=as_labels).padding
+        padding = values_of(facts, 0, as_labels=as_labels).padding
         if padding is not None:
             told = " to ".join(str(end) for end in dict.fromkeys(padding))
             remarks += (
                 f"pixels stored as {told} are padding, by the header: they are shown as the lowest of the others",
             )
-        image = _image(path, header, kind, colour, place.n_frames, remarks)
-        return [_plane(header, image, index, spacing, as_labels) for index in range(place.n_frames)]
+        image = _image(path, facts, kind, colour, place.n_frames, remarks)
+        return [_plane(facts, image, index, spacing, as_labels) for index in range(place.n_frames)]
 
 
-def _image(path: Path, header: Dataset, kind: str, colour: bool, n_frames: int, remarks: tuple[str, ...]) -> DicomImage:
-    number = header.get("SeriesNumber")
+def _image(path: Path, facts: Facts, kind: str, colour: bool, n_frames: int, remarks: tuple[str, ...]) -> DicomImage:
+    number = facts.get("SeriesNumber")
     return DicomImage(
         path=path,
-        uid=str(header.get("SOPInstanceUID") or path),
-        series=str(header.get("SeriesInstanceUID") or ""),
-        series_number=None if number in (None, "") else int(number),
-        description=" ".join(str(header.get("SeriesDescription") or "").split()),
-        modality=str(header.get("Modality") or ""),
+        uid=str(facts.get("SOPInstanceUID") or path),
+        series=str(facts.get("SeriesInstanceUID") or ""),
+        series_number=None if number is None else int(number),
+        description=" ".join(str(facts.get("SeriesDescription") or "").split()),
+        modality=str(facts.get("Modality") or ""),
         kind=kind,
-        image_type=tuple(str(value) for value in _several(header.get("ImageType"))),
-        shape=(int(header.Rows), int(header.Columns), *((3,) if colour else ())),
-        number=float(header.get("InstanceNumber") or 0),
+        image_type=tuple(str(value) for value in _several(facts.get("ImageType"))),
+        shape=(int(facts.get("Rows")), int(facts.get("Columns")), *((3,) if colour else ())),
+        number=float(facts.get("InstanceNumber") or 0),
         n_frames=n_frames,
-        step=frame_step(header) if n_frames > 1 else 0.0,
+        step=frame_step(facts) if n_frames > 1 else 0.0,
         remarks=remarks,
     )
 
 
-def _plane(header: Dataset, image: DicomImage, index: int, spacing: tuple[float, float] | None, labels: bool) -> Plane:
-    position = _vector(told(header, index, "ImagePositionPatient", "PlanePositionSequence"), 3)
-    directions = _directions(told(header, index, "ImageOrientationPatient", "PlaneOrientationSequence"))
-    if (position is None or directions is None) and header.get("DetectorInformationSequence"):
-        detector = header.DetectorInformationSequence[0]
+def _plane(facts: Facts, image: DicomImage, index: int, spacing: tuple[float, float] | None, labels: bool) -> Plane:
+    position = _vector(facts.get("ImagePositionPatient", index), 3)
+    directions = _directions(facts.get("ImageOrientationPatient", index))
+    if (position is None or directions is None) and facts.get("DetectorInformationSequence"):
+        detector = facts.get("DetectorInformationSequence")[0]
         position = _vector(detector.get("ImagePositionPatient"), 3)
         directions = _directions(detector.get("ImageOrientationPatient"))
-    if image.n_frames > 1 and "PerFrameFunctionalGroupsSequence" not in header and position is not None:
-        position = _place_of_frame(header, index, position, directions)
-    measures = _numbers(told(header, index, "PixelSpacing", "PixelMeasuresSequence"), 2)
+    if image.n_frames > 1 and not facts.has_frames and position is not None:
+        position = _place_of_frame(facts, index, position, directions)
+    measures = _numbers(facts.get("PixelSpacing", index), 2)
     if measures is not None and measures.min() > 0:
         spacing = float(measures[0]), float(measures[1])
     thickness = None
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
-        length = _numbers(told(header, index, keyword, "PixelMeasuresSequence"), 1)
+        length = _numbers(facts.get(keyword, index), 1)
         if thickness is None and length is not None and length[0] != 0:
             thickness = abs(float(length[0]))
-    apart = {name: _comparable(told(header, index, *where)) for name, where in REPEATS.items()}
+    apart = {name: _comparable(facts.get(keyword, index)) for name, keyword in REPEATS.items()}
     return Plane(
         image=image,
         index=index,
@@ -200,52 +201,40 @@ def _plane(header: Dataset, image: DicomImage, index: int, spacing: tuple[float,
         directions=directions,
         spacing=spacing,
         thickness=thickness,
-        frame_of_reference=str(header.get("FrameOfReferenceUID") or ""),
-        stack=str(told(header, index, "StackID", "FrameContentSequence") or ""),
+        frame_of_reference=str(facts.get("FrameOfReferenceUID") or ""),
+        stack=str(facts.get("StackID", index) or ""),
         apart={name: value for name, value in apart.items() if value is not None},
-        dtype=values_of(header, index, as_labels=labels).dtype,
+        dtype=values_of(facts, index, as_labels=labels).dtype,
     )
 
 
-def told(header: Dataset, index: int, keyword: str, group: str = "") -> Any:
-    """What a header says of a frame: in its own functional groups, in the shared ones, or at the top."""
-    if group:
-        frames = header.get("PerFrameFunctionalGroupsSequence") or ()
-        for groups in (*frames[index : index + 1], *(header.get("SharedFunctionalGroupsSequence") or ())[:1]):
-            value = (groups.get(group) or [{}])[0].get(keyword)
-            if value not in (None, ""):
-                return value
-    value = header.get(keyword)
-    return None if value == "" else value
-
-
 def _place_of_frame(
-    header: Dataset, index: int, first: npt.NDArray[np.float64], directions: npt.NDArray[np.float64] | None
+    facts: Facts, index: int, first: npt.NDArray[np.float64], directions: npt.NDArray[np.float64] | None
 ) -> npt.NDArray[np.float64] | None:
     """Of a frame without functional groups: only doses and reconstructed tomograms say where it lies."""
     if directions is None:
         return None
     normal = np.cross(directions[0], directions[1])
-    offsets = _numbers(header.get("GridFrameOffsetVector"), int(header.NumberOfFrames))
+    offsets = _numbers(facts.get("GridFrameOffsetVector"), int(facts.get("NumberOfFrames")))
     if offsets is not None:
         return np.asarray(first + (offsets[index] - offsets[0]) * normal)
-    step = _numbers(header.get("SpacingBetweenSlices"), 1)
-    if "RECON TOMO" in [str(value).upper() for value in _several(header.get("ImageType"))] and step is not None:
+    step = _numbers(facts.get("SpacingBetweenSlices"), 1)
+    if "RECON TOMO" in [str(value).upper() for value in _several(facts.get("ImageType"))] and step is not None:
         return np.asarray(first + index * step[0] * normal)
     return None
 
 
-def _spacing(header: Dataset) -> tuple[tuple[float, float] | None, str]:
+def _spacing(facts: Facts) -> tuple[tuple[float, float] | None, str]:
     """Between rows and columns in mm where no plane says it, and what is to be told of it."""
     for keyword, remark in (
         ("PixelSpacing", ""),
         ("ImagerPixelSpacing", "the spacing is that on the detector, which is larger than that in the body"),
         ("NominalScannedPixelSpacing", ""),
     ):
-        values = _numbers(header.get(keyword), 2)
+        values = _numbers(facts.get(keyword), 2)
         if values is not None and values.min() > 0:
             return (float(values[0]), float(values[1])), remark
-    regions = header.get("SequenceOfUltrasoundRegions") or ()
+    regions = facts.get("SequenceOfUltrasoundRegions") or ()
     steps = {(region.get("PhysicalDeltaY"), region.get("PhysicalDeltaX")) for region in regions}
     units = {region.get(f"PhysicalUnits{axis}Direction") for region in regions for axis in "XY"}
     if len(steps) == 1 and units == {3}:  # centimetres, and the same everywhere

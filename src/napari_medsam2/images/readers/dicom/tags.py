@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from pydicom.tag import BaseTag, Tag
+
 #: Elements that hold pixels: by their tags, what they are called.
 PIXEL_TAGS = {0x7FE00008: "FloatPixelData", 0x7FE00009: "DoubleFloatPixelData", 0x7FE00010: "PixelData"}
 
-#: What can tell a plane apart from others at the same place, in the order in which it is tried: what it is called, the
-#: element, and the functional group that it is in where there are such groups.
+#: What can tell a plane apart from others at the same place, in the order in which it is tried: what it is called, and
+#: the keyword of the element.
 REPEATS = {
-    "temporal position": ("TemporalPositionIdentifier", "FrameContentSequence"),
-    "temporal index": ("TemporalPositionIndex", "FrameContentSequence"),
-    "cardiac trigger delay": ("NominalCardiacTriggerDelayTime", "CardiacSynchronizationSequence"),
-    "trigger time": ("TriggerTime", ""),
-    "echo time": ("EchoTime", ""),
-    "effective echo time": ("EffectiveEchoTime", "MREchoSequence"),
-    "inversion time": ("InversionTime", ""),
-    "b-value": ("DiffusionBValue", "MRDiffusionSequence"),
-    "gradient": ("DiffusionGradientOrientation", "MRDiffusionSequence"),
-    "flip angle": ("FlipAngle", "MRTimingAndRelatedParametersSequence"),
-    "image type": ("ImageType", ""),
-    "frame type": ("FrameType", "MRImageFrameTypeSequence"),
-    "energy": ("KVP", ""),
-    "kernel": ("ConvolutionKernel", ""),
-    "acquisition": ("AcquisitionNumber", ""),
-    "frame reference time": ("FrameReferenceTime", ""),
-    "acquisition time": ("AcquisitionTime", ""),
-    "content time": ("ContentTime", ""),
+    "temporal position": "TemporalPositionIdentifier",
+    "temporal index": "TemporalPositionIndex",
+    "cardiac trigger delay": "NominalCardiacTriggerDelayTime",
+    "trigger time": "TriggerTime",
+    "echo time": "EchoTime",
+    "effective echo time": "EffectiveEchoTime",
+    "inversion time": "InversionTime",
+    "b-value": "DiffusionBValue",
+    "gradient": "DiffusionGradientOrientation",
+    "flip angle": "FlipAngle",
+    "image type": "ImageType",
+    "frame type": "FrameType",
+    "energy": "KVP",
+    "kernel": "ConvolutionKernel",
+    "acquisition": "AcquisitionNumber",
+    "frame reference time": "FrameReferenceTime",
+    "acquisition time": "AcquisitionTime",
+    "content time": "ContentTime",
 }
 
 #: Those of them that are times: how many seconds one unit is.
@@ -64,4 +66,6 @@ _VALUES = (
     "ExtendedOffsetTable", "ExtendedOffsetTableLengths",
 )  # fmt: skip
 
-TAGS = (*_GENERAL, *_GEOMETRY, *_TIMES, *_VALUES, *dict.fromkeys(keyword for keyword, _ in REPEATS.values()))
+TAGS: list[BaseTag | int] = [
+    Tag(keyword) for keyword in dict.fromkeys((*_GENERAL, *_GEOMETRY, *_TIMES, *_VALUES, *REPEATS.values()))
+]

@@ -11,6 +11,7 @@ from pydicom import Dataset
 from pydicom.pixels.processing import apply_color_lut, apply_modality_lut
 
 from ....types import AnyArray
+from .facts import Facts
 
 #: Float32 holds integers of so many bits exactly, so that a scale keeps different values apart.
 _EXACT_IN_FLOAT32 = 24
@@ -82,31 +83,32 @@ class Values:
         return np.asarray(scaled, self.dtype)
 
 
-def values_of(header: Dataset, index: int, *, as_labels: bool = False) -> Values:
+def values_of(facts: Facts, index: int, *, as_labels: bool = False) -> Values:
     """What a header says of the stored numbers of a frame."""
-    photometric = str(header.get("PhotometricInterpretation") or "")
-    if "BitsStored" not in header or header.get("PixelRepresentation") is None:
-        return Values(np.dtype(np.float64 if header.BitsAllocated == 64 else np.float32))
-    signed, bits = header.PixelRepresentation == 1, int(header.BitsStored)
+    photometric = str(facts.get("PhotometricInterpretation") or "")
+    if facts.get("BitsStored") is None or facts.get("PixelRepresentation") is None:
+        return Values(np.dtype(np.float64 if facts.get("BitsAllocated") == 64 else np.float32))
+    signed, bits = facts.get("PixelRepresentation") == 1, int(facts.get("BitsStored"))
     stored = (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
-    if int(header.get("SamplesPerPixel") or 1) > 1:
+    if int(facts.get("SamplesPerPixel") or 1) > 1:
         return Values(_holding(*stored), stored)
     if photometric == "PALETTE COLOR":
         if as_labels:
             return Values(_holding(*stored), stored)
-        deep = int(header.RedPaletteColorLookupTableDescriptor[2]) > 8
-        return Values(np.dtype(np.uint16 if deep else np.uint8), stored, palette=header)
-    inverted = photometric == "MONOCHROME1" or header.get("PresentationLUTShape") == "INVERSE"
-    padding = _padding(header, stored, bits)
-    real = _real_world(header, index)
-    if isinstance(real, tuple):
-        entries = real[1]
-        return Values(entries.dtype, stored, mapped=real, inverted=inverted, padding=padding)
-    if real is None and header.get("ModalityLUTSequence"):
-        depth = int(header.ModalityLUTSequence[0].LUTDescriptor[2])
-        dtype = np.dtype(np.uint8 if depth <= 8 else np.uint16)
-        return Values(dtype, stored, table=header, inverted=inverted, padding=padding)
-    slope, intercept = _rescale(real if real is not None else header, index)
+        deep = int(facts.get("RedPaletteColorLookupTableDescriptor")[2]) > 8
+        return Values(np.dtype(np.uint16 if deep else np.uint8), stored, palette=facts.header)
+    inverted = photometric == "MONOCHROME1" or facts.get("PresentationLUTShape") == "INVERSE"
+    padding = _padding(facts, stored, bits)
+    real = _real_world(facts, index)
+    if real is not None and "RealWorldValueLUTData" in real:
+        mapped = int(real.RealWorldValueFirstValueMapped), np.asarray(real.RealWorldValueLUTData, np.float64)
+        return Values(mapped[1].dtype, stored, mapped=mapped, inverted=inverted, padding=padding)
+    if real is None and (tables := facts.get("ModalityLUTSequence")):
+        dtype = np.dtype(np.uint8 if int(tables[0].LUTDescriptor[2]) <= 8 else np.uint16)
+        return Values(dtype, stored, table=facts.header, inverted=inverted, padding=padding)
+    slope, intercept = _rescale(facts, index)
+    if real is not None and "RealWorldValueSlope" in real:
+        slope, intercept = float(real.RealWorldValueSlope), float(real.get("RealWorldValueIntercept") or 0)
     return Values(
         _scaled_type(stored, bits, slope, intercept), stored, slope, intercept, None, None, None, inverted, padding
     )
@@ -126,46 +128,28 @@ def _holding(low: int, high: int) -> np.dtype[Any]:
     return next(np.dtype(kind) for kind in kinds if np.iinfo(kind).min <= low and high <= np.iinfo(kind).max)
 
 
-def _groups(header: Dataset, index: int, group: str) -> Any:
-    """A sequence of a frame's functional groups, of the shared ones, or of the top; empty if there is none."""
-    frames = header.get("PerFrameFunctionalGroupsSequence") or ()
-    shared = header.get("SharedFunctionalGroupsSequence") or ()
-    for groups in (*frames[index : index + 1], *shared[:1], header):
-        if groups.get(group):
-            return groups[group].value
-    return ()
+def _rescale(facts: Facts, index: int) -> tuple[float, float]:
+    slope, intercept = facts.get("RescaleSlope", index), facts.get("RescaleIntercept", index)
+    if slope is None and intercept is None:
+        return float(facts.get("DoseGridScaling") or 1), 0.0
+    return float(1 if slope is None else slope), float(intercept or 0)
 
 
-def _rescale(source: Any, index: int) -> tuple[float, float]:
-    if "RealWorldValueSlope" in source:
-        return float(source.RealWorldValueSlope), float(source.get("RealWorldValueIntercept") or 0)
-    for place in (*_groups(source, index, "PixelValueTransformationSequence")[:1], source):
-        if place.get("RescaleSlope") not in (None, ""):
-            return float(place.RescaleSlope), float(place.get("RescaleIntercept") or 0)
-        if place.get("RescaleIntercept") not in (None, ""):
-            return 1.0, float(place.RescaleIntercept)
-    if source.get("DoseGridScaling") not in (None, ""):
-        return float(source.DoseGridScaling), 0.0
-    return 1.0, 0.0
+def _real_world(facts: Facts, index: int) -> Dataset | None:
+    """The first mapping to real world values, as highdicom chooses it too."""
+    mappings = facts.get("RealWorldValueMappingSequence", index)
+    return None if mappings is None else mappings[0]
 
 
-def _real_world(header: Dataset, index: int) -> Dataset | tuple[int, AnyArray] | None:
-    """The first mapping to real world values, as highdicom chooses it too: a slope, or a table with its first value."""
-    for item in _groups(header, index, "RealWorldValueMappingSequence")[:1]:
-        if "RealWorldValueLUTData" in item:
-            return int(item.RealWorldValueFirstValueMapped), np.asarray(item.RealWorldValueLUTData, np.float64)
-        if "RealWorldValueSlope" in item:
-            return item  # type: ignore[no-any-return]
-    return None
-
-
-def _padding(header: Dataset, stored: tuple[int, int], bits: int) -> tuple[int, int] | None:
+def _padding(facts: Facts, stored: tuple[int, int], bits: int) -> tuple[int, int] | None:
     """The stored numbers that stand for "outside"; a value written with the wrong sign is meant all the same."""
-    given = [header.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
+    given = [facts.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     ends = [value for value in given if isinstance(value, int)]
     if not ends or given[0] is None:
         return None
-    turned = [end if stored[0] <= end <= stored[1] else _with_sign(end, stored, header.BitsAllocated) for end in ends]
+    turned = [
+        end if stored[0] <= end <= stored[1] else _with_sign(end, stored, facts.get("BitsAllocated")) for end in ends
+    ]
     return min(turned), max(turned)
 
 
