@@ -140,3 +140,17 @@ def test_a_page_that_declares_more_than_its_bytes_can_hold_is_not_decoded(tmp_pa
             tif.pages[0].tags[name].overwrite(60_000)  # type: ignore[union-attr, index]
     with pytest.raises(FrameError, match=r"scan\.tif declares 60000 x 60000 pixels, 3\.4 GB, and has"):
         open_images(path).frames[0]
+
+
+@pytest.mark.parametrize("compression", ["zlib", "lzw", "packbits", "zstd", "jpeg"])
+@pytest.mark.parametrize("names", [("ImageLength",), ("ImageLength", "RowsPerStrip"), ("ImageWidth",)])
+def test_rows_and_columns_that_are_declared_and_not_there(
+    names: tuple[str, ...], compression: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "scan.tif"
+    tifffile.imwrite(path, STACK[0], photometric="minisblack", compression=compression, metadata=None)
+    with tifffile.TiffFile(path, mode="r+") as tif:
+        for name in names:
+            tif.pages[0].tags[name].overwrite(40)  # type: ignore[union-attr, index]
+    with pytest.raises(FrameError, match=r"scan\.tif"):
+        open_images(path).frames[0]

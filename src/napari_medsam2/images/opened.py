@@ -185,7 +185,8 @@ class OpenedImages(Sequence[AnyArray]):
             names = f" ({', '.join(self.channels)})" if self.channels else ""
             raise FrameError(
                 f"{self.name} has {n} channels{names}, which are no frames of a sequence: choose one of 0 to {n - 1} "
-                "by its number or its name, with channel= or --channel"
+                "by its number or its name, with channel= or --channel. If they are frames after all: axis='c' or "
+                "--axis c"
             )
         if isinstance(axis, str):
             first = self._place(axis)

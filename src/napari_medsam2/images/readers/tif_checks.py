@@ -122,6 +122,9 @@ def check_stored(path: Path, pages: Sequence[Any], shape: tuple[int, ...]) -> No
         end = max((a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True) if n), default=0)
         if end > size:
             raise FrameError(f"{which} is truncated: its pixels should end at byte {end}, the file has {size}")
+        n_parts, declared = len(page.dataoffsets), math.prod(page.keyframe.chunked)
+        if n_parts < declared and not page.keyframe.is_contiguous:
+            raise FrameError(f"{which} declares {declared} strips or tiles and holds {n_parts}: it is damaged")
         needed, there = _raw_bytes(page.keyframe), sum(page.databytecounts)
         if there < needed:
             raise FrameError(f"{which} is truncated: it needs {needed} bytes, {there} are there")
