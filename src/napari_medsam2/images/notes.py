@@ -103,6 +103,22 @@ def notes_in_ome(xml: str) -> Notes | None:
     return None
 
 
+def as_text(notes: Mapping[str, str]) -> str:
+    """Notes as a single text, for formats that have room for one."""
+    return f"{NOTES_NAMESPACE}\n{json.dumps(dict(notes))}"
+
+
+def notes_in_text(text: str) -> Notes | None:
+    """The notes of :func:`as_text`; ``None`` in any other text."""
+    if not text.startswith(NOTES_NAMESPACE):
+        return None
+    try:
+        found = json.loads(text.removeprefix(NOTES_NAMESPACE).strip(" \n\0"))
+    except (ValueError, RecursionError):
+        return None
+    return read_notes({str(k): str(v) for k, v in found.items()}) if isinstance(found, dict) else None
+
+
 def with_notes(images: OpenedImages, notes: Notes) -> OpenedImages:
     """What was opened, with what was noted: they are labels."""
     renamed = {"t": "image"} if "image" in [axis.name for axis in notes.axes] else {}

@@ -172,7 +172,17 @@ class OpenedImages(Sequence[AnyArray]):
         ]
         kept = self._with_frames_first(kept, axis)
         part = AxesView(self.data, [*kept, *range(len(self.axes), len(self.data.shape))], fixed)
-        return replace(self, data=part, axes=tuple(self.axes[place] for place in kept), channels=channels, levels=())
+        axes = tuple(self.axes[place] for place in kept)
+        return replace(self, data=part, axes=axes, channels=channels, affine=self._affine_at(where), levels=())
+
+    def _affine_at(self, where: Mapping[str, int]) -> npt.NDArray[np.float64] | None:
+        """The affine of the part where an axis of space stays at a position."""
+        if self.affine is None:
+            return None
+        affine = self.affine.copy()
+        for column, name in enumerate(("z", "y", "x")):
+            affine[:3, 3] += affine[:3, column] * (self._position(name, where[name]) if name in where else 0)
+        return affine
 
     # ---- names and numbers of axes -----------------------------------------------------------------------------------
 

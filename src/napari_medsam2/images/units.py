@@ -23,6 +23,17 @@ _BY_SPELLING = {spelling: unit for unit, spellings in _SPELLINGS.items() for spe
 
 #: Millimetres in a unit of length.
 MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0, "angstrom": 1e-7}
+#: Units as OME-Zarr has to spell them.
+_OME_ZARR = {
+    **{"nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter"},
+    **{"ns": "nanosecond", "us": "microsecond", "ms": "millisecond", "s": "second", "min": "minute", "h": "hour"},
+    "angstrom": "angstrom",
+}
+
+
+def ome_zarr_unit(unit: str) -> str:
+    """A unit of an axis as OME-Zarr spells it; empty for what it has no unit for."""
+    return _OME_ZARR.get(unit_of(unit), "")
 
 
 def unit_of(spelling: object, *, otherwise: str = "pixel") -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from ...types import AnyArray
 from ..damage import reading, require
 from ..lazy import AxesView, parts_of
 from ..listing import stem_of
+from ..notes import Notes, notes_in_text, with_notes
 from ..opened import CHANNEL, Axis, OpenedImages
 from ..placing import Matrix, along_axes, is_usable, lps_affine
 from ..units import MILLIMETRES
@@ -30,8 +32,9 @@ TIME_UNITS = {8: "s", 16: "ms", 24: "us", 32: "Hz", 40: "ppm", 48: "rad"}
 #: Bytes of the longest header.
 _HEADER = 540
 #: What the first two axes of NIfTI's world are flipped by to be those of DICOM.
-_RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
-_LABEL_INTENT = 1002
+RAS_TO_LPS = np.array([-1.0, -1.0, 1.0])
+#: What the header calls labels.
+LABEL_INTENT = 1002
 
 
 def open_nifti(path: Path, options: ReadOptions) -> OpenedImages:
@@ -44,7 +47,7 @@ def open_nifti(path: Path, options: ReadOptions) -> OpenedImages:
         header = image.header
         axes, affine = _placed(header, len(image.shape))
     order = [*range(len(axes))[::-1], *range(len(axes), voxels.ndim)]
-    return OpenedImages(
+    images = OpenedImages(
         stem_of(path),
         AxesView(voxels, order),
         axes[::-1],
@@ -52,8 +55,20 @@ def open_nifti(path: Path, options: ReadOptions) -> OpenedImages:
         affine=affine,
         mode="stack" if any(length > 1 for length in image.shape[2:4]) else None,
         files=tuple(dict.fromkeys((header_path, pixel_path))),
-        labels="intent_code" in header and int(header["intent_code"]) == _LABEL_INTENT,
+        labels="intent_code" in header and int(header["intent_code"]) == LABEL_INTENT,
     )
+    notes = _notes(getattr(header, "extensions", ()))
+    return with_notes(images, notes) if notes else images
+
+
+def _notes(extensions: Iterable[Any]) -> Notes | None:
+    """What we noted in the header, if we wrote it."""
+    for extension in extensions:
+        content = extension.get_content()
+        text = content.decode("utf-8", "replace") if isinstance(content, bytes) else str(content)
+        if notes := notes_in_text(text):
+            return notes
+    return None
 
 
 def nifti_files(path: Path) -> tuple[Path, Path]:
@@ -201,7 +216,7 @@ def _matrix(header: Any) -> Matrix | None:
         return None
     for code, form in ((header["sform_code"], header.get_sform), (header["qform_code"], header.get_qform)):
         if int(code) > 0:
-            matrix = _RAS_TO_LPS[:, None] * np.asarray(form(), np.float64)[:3]
+            matrix = RAS_TO_LPS[:, None] * np.asarray(form(), np.float64)[:3]
             if is_usable(matrix[:, :3], matrix[:, 3]):
                 return matrix
     return None

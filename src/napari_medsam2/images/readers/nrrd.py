@@ -21,7 +21,8 @@ from ...types import AnyArray
 from ..damage import reading, require
 from ..lazy import AxesView
 from ..listing import stem_of
-from ..opened import CHANNEL, Axis, OpenedImages
+from ..notes import NOTES_NAMESPACE, notes_in_text, with_notes
+from ..opened import CHANNEL, Axis, LabelledObject, OpenedImages
 from ..placing import Matrix, along_axes, is_usable, lps_affine
 from ..units import MILLIMETRES, unit_of
 from ..unpacking import unpack
@@ -32,6 +33,8 @@ _SPATIAL = ("domain", "space")
 #: Kinds that do not say whether an axis is one of space.
 _UNTOLD = ("", "???", "none")
 _COMPRESSED = ("gzip", "gz", "bzip2", "bz2")
+#: The field with what we note of labels.
+NOTES_FIELD = "napari-medsam2"
 _TEXT = ("ascii", "text", "txt")
 #: Bytes that a header has at most.
 _LONGEST_HEADER = 1 << 24
@@ -44,7 +47,7 @@ def open_nrrd(path: Path, options: ReadOptions) -> OpenedImages:
     nrrd = require("nrrd", path)
     with reading(path):
         header, start = read_nrrd_header(nrrd, path)
-        layout = _layout(path, header)
+        layout = layout_of(path, header)
         pixel_path = _pixel_path(path, header)
         pixels = _pixels(nrrd, path, pixel_path, header, start)
         affine = _affine(header, layout)
@@ -57,7 +60,7 @@ def open_nrrd(path: Path, options: ReadOptions) -> OpenedImages:
     segments = _segments(header)
     names = [layout.names[place] for place in shown]
     channels = _layers(segments, data.shape[names.index(CHANNEL)]) if CHANNEL in names and segments else ()
-    return OpenedImages(
+    images = OpenedImages(
         stem_of(path),
         data,
         tuple(Axis(layout.names[p], layout.spacing[p], layout.units[p], layout.origin[p]) for p in shown),
@@ -67,7 +70,10 @@ def open_nrrd(path: Path, options: ReadOptions) -> OpenedImages:
         mode="stack" if any(n > 1 for n, name in zip(data.shape, names, strict=False) if name in ("z", "t")) else None,
         files=tuple(dict.fromkeys((path, pixel_path))),
         labels=bool(segments),
+        objects=_objects(header),
     )
+    notes = notes_in_text(f"{NOTES_NAMESPACE}\n{header.get(NOTES_FIELD, '')}")
+    return with_notes(images, notes) if notes else images
 
 
 def read_nrrd_header(nrrd: Any, path: Path) -> tuple[dict[str, Any], int]:
@@ -162,7 +168,7 @@ def _dtype(nrrd: Any, header: Mapping[str, Any]) -> np.dtype[Any]:
 
 
 @dataclass(frozen=True)
-class _Layout:
+class NrrdLayout:
     """What each axis of the header is, fastest first; the name of colours is empty."""
 
     names: list[str]
@@ -173,7 +179,7 @@ class _Layout:
     corner: Matrix | None
 
 
-def _layout(path: Path, header: Mapping[str, Any]) -> _Layout:
+def layout_of(path: Path, header: Mapping[str, Any]) -> NrrdLayout:
     n = len(header["sizes"])
     steps = header.get("space directions")
     directions = np.asarray(steps, np.float64).reshape(n, -1) if steps is not None else None
@@ -187,7 +193,7 @@ def _layout(path: Path, header: Mapping[str, Any]) -> _Layout:
         units[place] = unit_of(told, otherwise=units[place])
     spatial = [names.index(name) for name in ("x", "y", "z") if name in names]
     if directions is None:
-        return _Layout(names, spacing, units, origin, None, None)
+        return NrrdLayout(names, spacing, units, origin, None, None)
     matrix = directions[spatial].T
     corner = np.asarray(header.get("space origin", np.zeros(len(matrix))), np.float64)
     corner = np.where(np.isfinite(corner), corner, 0.0)
@@ -198,7 +204,7 @@ def _layout(path: Path, header: Mapping[str, Any]) -> _Layout:
         spacing[place], origin[place], units[place] = length, start, unit
     if "t" in names and np.isfinite(directions[names.index("t")]).all():
         spacing[names.index("t")] = float(np.linalg.norm(directions[names.index("t")])) or 1.0
-    return _Layout(names, spacing, units, origin, matrix, corner)
+    return NrrdLayout(names, spacing, units, origin, matrix, corner)
 
 
 def _names(path: Path, header: Mapping[str, Any], directions: Matrix | None) -> list[str]:
@@ -233,7 +239,7 @@ def _space_unit(header: Mapping[str, Any]) -> str:
     return unit_of(told[0], otherwise="mm") if told else "mm"
 
 
-def _affine(header: Mapping[str, Any], layout: _Layout) -> Matrix | None:
+def _affine(header: Mapping[str, Any], layout: NrrdLayout) -> Matrix | None:
     """As of opened images, where the header says what its space is in the patient."""
     space = str(header.get("space", "")).lower()
     letters = space.split("-") if "-" in space else list(space)
@@ -266,3 +272,26 @@ def _segments(header: Mapping[str, Any]) -> dict[int, str]:
 
 def _layers(segments: Mapping[int, str], n_layers: int) -> tuple[str, ...]:
     return tuple(segments.get(layer, f"layer {layer}") for layer in range(n_layers))
+
+
+def _objects(header: Mapping[str, Any]) -> dict[int, LabelledObject]:
+    """Names and colours of the segments that share no number with another one, by their numbers."""
+    found: dict[int, list[LabelledObject]] = {}
+    number = 0
+    while f"Segment{number}_ID" in header:
+        value = str(header.get(f"Segment{number}_LabelValue", ""))
+        if value.isdecimal():
+            name = str(header.get(f"Segment{number}_Name", ""))
+            known = LabelledObject(name, _hex_colour(str(header.get(f"Segment{number}_Color", ""))))
+            found.setdefault(int(value), []).append(known)
+        number += 1
+    return {value: known[0] for value, known in found.items() if len(known) == 1}
+
+
+def _hex_colour(text: str) -> str:
+    """Three fractions as ``#rrggbb``; empty if they are none."""
+    try:
+        channels = [round(255 * float(part)) for part in text.split()]
+    except ValueError:
+        return ""
+    return "#" + "".join(f"{channel:02x}" for channel in channels) if len(channels) == 3 else ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from ...types import AnyArray
 from ..damage import reading, require
 from ..lazy import AxesView
 from ..listing import stem_of
-from ..opened import CHANNEL, Axis, OpenedImages
+from ..notes import read_notes, with_notes
+from ..opened import CHANNEL, Axis, LabelledObject, OpenedImages
 from ..units import unit_of
 from .options import ReadOptions
 from .zarr_chunks import ask_for_chunks, unstored_chunks
@@ -27,6 +29,8 @@ from .zarr_nodes import ZARR_MARKS, attributes_of, image_node, is_array, open_no
 
 #: What versions before 0.4 mean, which do not name axes.
 _OLD_AXES = "tczyx"
+#: Where we note what OME-Zarr has no place for.
+NOTES_KEY = "napari-medsam2"
 _TYPES = {"channel": CHANNEL, "time": "t"}
 
 
@@ -46,29 +50,49 @@ def open_zarr(path: Path, options: ReadOptions) -> OpenedImages:
                 return _plain_array(path, node, left_out)
             node, place, only = around, path.parent, path.name
         attributes = attributes_of(node)
-        multiscale = _mapping(attributes["multiscales"][0], path)
-        levels, scales, missing = _levels(path, node, multiscale, only)
-        names, units = _axes(path, multiscale, len(levels[0].shape))
+        names, units, levels, missing = _pyramid(path, node, attributes, only)
+        finest = levels[0]
         axes = [
             Axis(name) if name == CHANNEL else Axis(name, spacing, unit, origin)
-            for name, spacing, unit, origin in zip(names, scales[0], units, scales[1], strict=True)
+            for name, spacing, unit, origin in zip(names, finest.spacing, units, finest.origin, strict=True)
         ]
-        channels = _channels(attributes, names, levels[0].shape)
-        unstored = unstored_chunks(place, levels[0])
-        ask_for_chunks(path, levels[0])
+        channels = _channels(attributes, names, finest.shape)
+        unstored = unstored_chunks(place, finest.array)
+        ask_for_chunks(path, finest.array)
     order = sorted(range(len(names)), key=lambda place: ("y", "x").index(names[place]) if names[place] in "yx" else -1)
-    views = [AxesView(_Pixels(path, level), order) for level in levels]
-    return OpenedImages(
+    views = [AxesView(_Pixels(path, level.array), order) for level in levels]
+    images = OpenedImages(
         name or stem_of(path),
         views[0],
         tuple(axes[place] for place in order),
         channels=channels,
         left_out=(*left_out, *missing, *unstored),
         levels=tuple(views[1:]),
-        mode="stack" if any(n > 1 for n, told in zip(levels[0].shape, names, strict=True) if told in "zt") else None,
+        mode="stack" if any(n > 1 for n, told in zip(finest.shape, names, strict=True) if told in "zt") else None,
         files=(path,),
         labels="image-label" in attributes,
+        objects=_objects(attributes.get("image-label")),
     )
+    noted = attributes.get(NOTES_KEY)
+    return with_notes(images, read_notes({str(k): str(v) for k, v in noted.items()})) if noted else images
+
+
+def pyramid_of(path: Path) -> Pyramid:
+    """What an OME-Zarr image says of its levels.
+
+    Raises
+    ------
+    FrameError
+        If there is none, or its metadata cannot be used.
+    """
+    zarr = require("zarr", path)
+    with reading(path):
+        node = open_node(zarr, path)
+        attributes = {} if is_array(node) else attributes_of(node)
+        if not attributes.get("multiscales"):
+            raise FrameError(f"{path.name} is no image of OME-Zarr")
+        names, _, levels, _ = _pyramid(path, node, attributes, None)
+        return Pyramid("0.5" if "ome" in dict(node.attrs) else "0.4", tuple(names), tuple(levels))
 
 
 def _image_around(zarr: Any, path: Path) -> Any:
@@ -122,10 +146,30 @@ def _plain_array(path: Path, array: Any, left_out: Sequence[str]) -> OpenedImage
 # ---- metadata of OME -------------------------------------------------------------------------------------------------
 
 
-def _levels(
-    path: Path, node: Any, multiscale: Mapping[str, Any], only: str | None
-) -> tuple[list[Any], tuple[list[float], list[float]], tuple[str, ...]]:
-    """Arrays, the finest first (or one alone); spacing and origin of that; and words for those that are not there."""
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One level of a pyramid: its array, and along each axis its pixels, their spacing, and where the first one is."""
+
+    array: Any
+    shape: tuple[int, ...]
+    spacing: list[float]
+    origin: list[float]
+
+
+@dataclass(frozen=True, eq=False)
+class Pyramid:
+    """An image of OME-Zarr: the version of its metadata, the names of its axes, and its levels, the finest first."""
+
+    version: str
+    names: tuple[str, ...]
+    levels: tuple[Level, ...]
+
+
+def _pyramid(
+    path: Path, node: Any, attributes: Mapping[str, Any], only: str | None
+) -> tuple[list[str], list[str], list[Level], tuple[str, ...]]:
+    """Names and units of axes; levels, the finest first (or one alone); and words for those that are not there."""
+    multiscale = _mapping(attributes["multiscales"][0], path)
     found: list[tuple[Any, Mapping[str, Any]]] = []
     missing = []
     for dataset in multiscale.get("datasets", ()):
@@ -146,12 +190,14 @@ def _levels(
     n = len(found[0][0].shape)
     if any(len(level.shape) != n for level, _ in found):
         raise FrameError(f"the levels of {path.name} differ in their axes: {[level.shape for level, _ in found]}")
-    scale, shift = _transformed(path, found[0][1].get("coordinateTransformations"), n)
     outer_scale, outer_shift = _transformed(path, multiscale.get("coordinateTransformations"), n)
-    spacing = [float(v) for v in scale * outer_scale]
-    origin = [float(v) for v in shift * outer_scale + outer_shift]
+    levels = []
+    for array, dataset in found:
+        scale, shift = _transformed(path, dataset.get("coordinateTransformations"), n)
+        spacing, origin = (scale * outer_scale).tolist(), (shift * outer_scale + outer_shift).tolist()
+        levels.append(Level(array, tuple(int(length) for length in array.shape), spacing, origin))
     words = (f"levels that the image names and that are not there: {', '.join(missing)}",) if missing else ()
-    return [level for level, _ in found], (spacing, origin), words
+    return *_axes(path, multiscale, n), levels, words
 
 
 def _transformed(path: Path, transformations: Any, n: int) -> tuple[Any, Any]:
@@ -191,6 +237,21 @@ def _channels(attributes: Mapping[str, Any], names: Sequence[str], shape: Sequen
         return ()
     labels = [str(one.get("label") or "") if isinstance(one, Mapping) else "" for one in told]
     return tuple(label or str(number) for number, label in enumerate(labels)) if any(labels) else ()
+
+
+def _objects(told: Any) -> dict[int, LabelledObject]:
+    """Names and colours of labels, by their numbers; what is not as agreed is left out."""
+    found: dict[int, dict[str, str]] = {}
+    for field in ("properties", "colors"):
+        for one in told.get(field) or () if isinstance(told, Mapping) else ():
+            if not isinstance(one, Mapping) or not isinstance(one.get("label-value"), int):
+                continue
+            known, rgba = found.setdefault(one["label-value"], {}), one.get("rgba")
+            if isinstance(one.get("name"), str):
+                known["name"] = one["name"]
+            if isinstance(rgba, list) and len(rgba) >= 3 and all(isinstance(c, int) and 0 <= c < 256 for c in rgba):
+                known["colour"] = "#" + "".join(f"{c:02x}" for c in rgba[:3])
+    return {value: LabelledObject(**known) for value, known in found.items()}
 
 
 def _mapping(value: Any, path: Path) -> Mapping[str, Any]:

@@ -71,7 +71,7 @@ def check_choice(path: Path, labelled: Labelled, *, read: Iterable[Path] = (), w
     """
     keep_what_is_read([*written_files(path, labelled), *written], [*labelled.images.files, *read])
     kind = format_of(path)
-    if kind is not None and (problem := kind.refuses(labelled)):
+    if kind is not None and (problem := kind.refuses(labelled) or kind.refuses_place(path, labelled)):
         raise OutputError(problem)
     if kind is not None and not kind.store and path.is_dir():
         raise OutputError(f"{path} is a folder; name a file in it")

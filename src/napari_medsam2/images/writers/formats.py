@@ -9,10 +9,18 @@ from pathlib import Path
 from ...errors import OutputError
 from .coco import write_coco
 from .labels import Labelled, LabelSet
+from .nifti import NIFTI_SUFFIXES, write_nifti
+from .nrrd import NRRD_SUFFIXES, write_nrrd
+from .ome_zarr import ZARR_SUFFIXES, is_beside_image, refuse_place, refuse_zarr, write_zarr
 from .tif import TIF_ERRORS, refuse_tif, write_tif
+from .volumes import refuse_volume
 
 
 def _nothing(labelled: Labelled) -> str:
+    return ""
+
+
+def _nowhere(path: Path, labelled: Labelled) -> str:
     return ""
 
 
@@ -31,6 +39,8 @@ class LabelFormat:
         or not at all, older files, and words for ``OSError`` are the caller's concern.
     refuses
         Why labels cannot be written like this, in a sentence with what helps; empty if they can.
+    refuses_place
+        Why they cannot be written to this very path.
     store
         Whether it is a folder that people take for a file, such as a zarr.
     wrapped_in
@@ -41,6 +51,7 @@ class LabelFormat:
     suffixes: tuple[str, ...]
     write: Callable[[Path, LabelSet], None]
     refuses: Callable[[Labelled], str] = _nothing
+    refuses_place: Callable[[Path, Labelled], str] = _nowhere
     store: bool = False
     wrapped_in: tuple[type[Exception], ...] = ()
 
@@ -53,6 +64,9 @@ FORMATS = (
         refuse_tif,
         wrapped_in=TIF_ERRORS,
     ),
+    LabelFormat("NIfTI", NIFTI_SUFFIXES, write_nifti, refuse_volume),
+    LabelFormat("NRRD, for 3D Slicer", NRRD_SUFFIXES, write_nrrd, refuse_volume),
+    LabelFormat("OME-Zarr", ZARR_SUFFIXES, write_zarr, refuse_zarr, refuse_place, store=True),
     LabelFormat("COCO, masks as run lengths", (".json",), write_coco),
 )
 
@@ -66,7 +80,7 @@ def format_of(path: Path) -> LabelFormat | None:
         For a suffix that is no format's; the message lists those that are.
     """
     for written in FORMATS:
-        if suffix_of(path, written):
+        if suffix_of(path, written) or (written.write is write_zarr and is_beside_image(path)):
             return written
     if path.suffix and not path.is_dir():
         raise OutputError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 from ...errors import OutputError
@@ -9,6 +10,7 @@ from ...whole_file import add_to_folder, replace_file, replace_folder
 from .folder import file_names, write_folder
 from .formats import format_of, suffix_of
 from .labels import Labelled, LabelSet
+from .ome_zarr import is_beside_image, listed_beside
 from .tif import TIF_ERRORS
 
 
@@ -30,11 +32,12 @@ def save_labels(path: Path, labels: LabelSet) -> None:
     if kind is None:
         add_to_folder(path, lambda draft: write_folder(draft, labels), wrapped_in=TIF_ERRORS)
         return
-    if problem := kind.refuses(labels):
+    if problem := kind.refuses(labels) or kind.refuses_place(path, labels):
         raise OutputError(problem)
     replace = replace_folder if kind.store else replace_file
     options = {} if kind.store else {"suffix": suffix_of(path, kind)}
-    replace(path, lambda draft: kind.write(draft, labels), wrapped_in=kind.wrapped_in, **options)
+    with listed_beside(path) if is_beside_image(path) else nullcontext():
+        replace(path, lambda draft: kind.write(draft, labels), wrapped_in=kind.wrapped_in, **options)
 
 
 def written_files(path: Path, labelled: Labelled) -> list[Path]:
