@@ -120,3 +120,33 @@ def test_what_may_not_be_read_says_so(tmp_path: Path) -> None:
 def test_names_that_no_file_can_have(name: str, tmp_path: Path) -> None:
     with pytest.raises(FrameError):
         open_images(tmp_path / name)
+
+
+ARRAYS = {
+    "complex": PIXELS.astype(complex),
+    "words": PIXELS.astype(str),
+    "a table": np.zeros((8, 9), [("a", "f4")]),
+    "dates": PIXELS.astype("M8[s]"),
+    "objects": PIXELS.astype(object),
+    "a row": PIXELS[0],
+    "a number": PIXELS[0, 0],
+    "nothing": PIXELS[:0],
+    "no frames": np.zeros((0, 8, 9)),
+}
+
+
+@pytest.mark.parametrize("name", ARRAYS)
+def test_an_npy_that_holds_no_image_is_named(name: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", ARRAYS[name], allow_pickle=True)
+    with pytest.raises(FrameError, match=r"a\.npy"):
+        open_images(tmp_path / "a.npy")
+    with pytest.raises(FrameError, match=r"a\.npy"):
+        as_frames([tmp_path / "a.npy"])[0]
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [">f4", "<u2", "?", "f2"])
+def test_an_npy_in_any_order_of_axes_and_bytes(dtype: str, order: str, tmp_path: Path) -> None:
+    stack = np.stack([PIXELS, PIXELS // 2]).astype(dtype)
+    np.save(tmp_path / "a.npy", np.asarray(stack, order=order))  # type: ignore[call-overload]
+    np.testing.assert_array_equal(open_images(tmp_path / "a.npy").frames[1], stack[1])

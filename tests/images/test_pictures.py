@@ -61,8 +61,13 @@ def test_a_png_of_16_bits_keeps_them(n: int, tmp_path: Path) -> None:
 
 def test_jpeg_and_jpeg_2000_keep_more_than_8_bits(tmp_path: Path) -> None:
     twelve = np.ascontiguousarray(DEEP[..., 0] >> 4)
-    (tmp_path / "p.jpg").write_bytes(imagecodecs.jpeg8_encode(twelve, bitspersample=12))
-    check(tmp_path / "p.jpg", imagecodecs.jpeg_decode((tmp_path / "p.jpg").read_bytes()))
+    content = imagecodecs.jpeg8_encode(twelve, bitspersample=12)
+    (tmp_path / "p.jpg").write_bytes(content)
+    check(tmp_path / "p.jpg", imagecodecs.jpeg_decode(content))
+    for kept in (0.3, 0.9, 0.99):
+        (tmp_path / "cut.jpg").write_bytes(content[: int(kept * len(content))])
+        with pytest.raises(FrameError, match=r"cut\.jpg"):
+            open_images(tmp_path / "cut.jpg").frames[0]
     for suffix, pixels in (("jp2", np.ascontiguousarray(DEEP[..., :3])), ("j2k", twelve), ("jp2", RGB)):
         path = tmp_path / f"p.{suffix}"
         path.write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat=suffix))

@@ -189,9 +189,6 @@ def _mask(frame: Any, file: Path, label: float | None, object_id: Any, sequence:
 def _frame_of(file: Path, frame: Any, sequence: MaskedSequence) -> AnyArray:
     """The label image of a file; of a stack of them the one of a frame."""
     images = read_images(file, as_labels=True)
-    dtype = getattr(images.data, "dtype", None)  # the files of a folder may have several
-    if dtype is not None and dtype.kind not in "buif":
-        raise FrameError(f"the mask {file.name} must be an image of real numbers; got {dtype}")
     several = any(length > 1 for length in images.lengths[:-2])
     frames = images.frames_along(sequence.axis if several else 0).frames
     if len(frames) == 1:

@@ -111,7 +111,9 @@ def read_images(
         if not path.exists():
             raise FrameError(f"there is no file or folder {path}")
         is_folder = path.is_dir()
-    return _read_folder(path, options) if is_folder else _read_file(path, options)
+    images = _read_folder(path, options) if is_folder else _read_file(path, options)
+    _check_pixels(path, images)
+    return images
 
 
 def open_frames(path: str | PathLike[str], **options: Any) -> FrameSource:
@@ -167,6 +169,19 @@ def _read_folder(path: Path, options: ReadOptions) -> OpenedImages:
 
 def _read_file(path: Path, options: ReadOptions) -> OpenedImages:
     return READERS[kind_of(path)](path, options)
+
+
+def _check_pixels(path: Path, images: OpenedImages) -> None:
+    """Refuse arrays that are no images, whatever they are stored in."""
+    if isinstance(images.data, FrameSource):
+        return
+    shape, dtype = tuple(images.data.shape), images.data.dtype
+    if dtype.kind not in "buif":
+        raise FrameError(f"{path.name}: pixels must be real numbers; got {dtype} in shape {shape}")
+    if len(shape) < 2:
+        raise FrameError(f"{path.name}: an image needs at least two axes, y and x; got shape {shape}")
+    if 0 in shape:
+        raise FrameError(f"{path.name}: there is nothing to segment, the image is empty: its shape is {shape}")
 
 
 def _with_colours(images: OpenedImages, rgb: bool | None) -> OpenedImages:

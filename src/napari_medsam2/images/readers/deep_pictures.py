@@ -38,6 +38,8 @@ def decode_deep(path: Path) -> AnyArray:
     if content.startswith(_PNG):
         decode = imagecodecs.png_decode
     else:
+        if content.startswith(_JPEG) and b"\xff\xd9" not in content[content.find(b"\xff\xda") :]:
+            raise ValueError("it has no end")  # the rest would be grey
         decode = imagecodecs.jpeg_decode if content.startswith(_JPEG) else imagecodecs.jpeg2k_decode
     pixels: AnyArray = decode(content)
     return pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] < 3 else pixels
