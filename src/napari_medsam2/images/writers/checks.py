@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Iterable
@@ -156,18 +157,20 @@ def keep_what_is_read(written: Iterable[Path], read: Iterable[Path]) -> None:
         targets.add(target)
         if target in sources:
             raise OutputError(f"{path} is read from; writing there would overwrite it: name another file")
-        if target.parent in sources:
+        if target.parent in sources and not target.parent.is_file():
             raise OutputError(f"{path} would lie among the images that are read; name another folder")
 
 
 def _real(path: Path) -> Path:
     """Where a path leads."""
+    circle = f"cannot use {path}: its links lead in a circle"
     try:
         real = path.resolve()
         if real.is_symlink():  # how newer Pythons say it
-            raise RuntimeError
+            raise OutputError(circle)
         return real
-    except (OSError, RuntimeError) as error:
-        raise OutputError(f"cannot use {path}: its links lead in a circle") from error
-    except ValueError as error:
-        raise OutputError(f"cannot use {str(path)!r}: {error}") from error
+    except RuntimeError as error:
+        raise OutputError(circle) from error
+    except (OSError, ValueError) as error:
+        why = circle if getattr(error, "errno", None) == errno.ELOOP else f"cannot use {str(path)!r}: {error}"
+        raise OutputError(why) from error
