@@ -31,8 +31,9 @@ def refuse_volume(labelled: Labelled) -> str:
 
 
 def volume_axes(labelled: Labelled) -> list[tuple[str, Axis]]:
-    """The axes of labels, fastest first, by the names of a volume: images of a flow follow each other as time does."""
-    named = [(axis.name if axis.name in FASTEST_FIRST else "t", axis) for axis in labelled.axes]
+    """The axes of labels, fastest first, by the names of a volume: images of a stack are slices, of a flow times."""
+    other = "z" if labelled.mode == "stack" else "t"
+    named = [(axis.name if axis.name in FASTEST_FIRST else other, axis) for axis in labelled.axes]
     return sorted(named, key=lambda one: FASTEST_FIRST.index(one[0]))
 
 
