@@ -28,7 +28,7 @@ from ..opened import CHANNEL, Axis, OpenedImages
 from .header import ImageHeader
 from .options import ReadOptions
 from .tif_axes import Calibration, axis_names, calibration_of
-from .tif_checks import check_declared, check_pages, check_stored, check_together, ome_files
+from .tif_checks import check_declared, check_pages, check_stored, check_together, lies_together, ome_files
 
 #: What tifffile calls the pictures in a slide's file that are not the slide.
 _BESIDE_THE_IMAGE = ("thumbnail", "label", "macro", "map", "overview")
@@ -47,7 +47,7 @@ def open_tif(path: Path, options: ReadOptions) -> OpenedImages:
         series = _chosen(path, list(tif.series), options.series)
         check_declared(path, tif, series)
         for level in series.levels:
-            if level.dataoffset is not None:
+            if lies_together(level):
                 check_together(path, level, places)
         calibration, unclear = _calibration(tif, series)
         files = _File(path, series)
@@ -193,7 +193,7 @@ def _lazy(path: Path, series: Any, file: _File) -> Any:
     """The pixels of a series, y and x last, colours behind them."""
     layout = _Layout.of(series)
     shape = tuple(int(n) for n in series.shape)
-    if series.dataoffset is not None:
+    if lies_together(series):
         source: Any = _Mapped(file, shape, series.dtype.newbyteorder(series.parent.byteorder), int(series.dataoffset))
     else:
         pages = [series[number] for number in range(len(series))]
@@ -234,7 +234,7 @@ class _Mapped:
 
     def __getitem__(self, key: Any) -> AnyArray:
         with reading(self._file.path):
-            self._file.check_same()
+            self._file.check_same(self._file.path)
             mapped = np.memmap(self._file.path, self._stored, "r", self._offset, self.shape)
             return np.array(mapped[key], self.dtype)
 
@@ -244,27 +244,27 @@ class _File:
 
     def __init__(self, path: Path, series: Any) -> None:
         self.path = path
-        parents = {str(page.parent.filehandle.path): None for page in series.pages if page is not None}
-        others = [Path(name) for name in parents if Path(name).name != path.name]
-        self.paths = (path, *others)
-        self._states = {file.name: _state(file) for file in self.paths}
+        handles = [] if lies_together(series) else [page.parent.filehandle for page in series if page is not None]
+        found = {str(handle.path): path if handle.name == path.name else Path(handle.path) for handle in handles}
+        self.paths = tuple(dict.fromkeys((path, *found.values())))
+        self._states = {file: _state(file) for file in self.paths}
+        self._found = found
         self._lock = threading.Lock()
 
-    def check_same(self) -> None:
+    def check_same(self, file: Path) -> None:
         """The places of the pixels are those of the file that was opened; it may have been written anew since."""
-        for file in self.paths:
-            if _state(file) != self._states[file.name]:
-                raise FrameError(f"{file.name} has changed since it was opened: open it again")
+        if _state(file) != self._states[file]:
+            raise FrameError(f"{file.name} has changed since it was opened: open it again")
 
     def page(self, page: Any, number: int, n_pages: int) -> AnyArray:
         """The pixels of a page as they are stored."""
-        with reading(self.path, f"page {number}" if n_pages > 1 else ""), self._lock:
-            self.check_same()
-            keyframe = page.keyframe
+        handle, keyframe = page.parent.filehandle, page.keyframe
+        file = self._found[str(handle.path)]
+        with reading(file, f"page {number}" if n_pages > 1 else ""), self._lock:
+            self.check_same(file)
             what = " x ".join(map(str, keyframe.shape)) + " pixels"
             compression = _COMPRESSIONS.get(int(keyframe.compression), "")
-            ask_for(self.path, what, int(page.nbytes), stored=sum(page.databytecounts), compression=compression)
-            handle = page.parent.filehandle
+            ask_for(file, what, int(page.nbytes), stored=sum(page.databytecounts), compression=compression)
             handle.open()
             try:
                 pixels: AnyArray = page.asarray()

@@ -72,7 +72,7 @@ def check_declared(path: Path, tif: Any, series: Any) -> None:
     FrameError
         With both numbers.
     """
-    planes = list(series)
+    planes = [] if lies_together(series) else list(series)
     missing = [number for number, page in enumerate(planes) if page is None]
     if missing:
         raise FrameError(
@@ -84,6 +84,11 @@ def check_declared(path: Path, tif: Any, series: Any) -> None:
     declared, there = _declared(tif, series)
     if declared is not None and declared != there:
         raise FrameError(f"{path.name} declares {declared} planes and holds {there}: it is truncated or damaged")
+
+
+def lies_together(series: Any) -> bool:
+    """Whether all pixels of a series lie in one piece, as they are."""
+    return series.dataoffset is not None and not series.is_multifile
 
 
 def check_together(path: Path, series: Any, places: set[int]) -> None:
