@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pydicom
 import pytest
-from dicom_files import SLICES, at, dicom_header, saved, write_frames, write_series, write_slice
+from dicom_files import SLICES, at, dicom_header, groups_of, saved, write_frames, write_series, write_slice
 from PIL import Image
 from pydicom.uid import SegmentationStorage
 
@@ -147,7 +147,7 @@ def test_two_orientations_in_a_series_are_two_images(tmp_path: Path) -> None:
     for x in range(4):
         position = (x, 0, 9)
         write_slice(tmp_path / f"s{x}.dcm", SLICES[x], position=position, directions=SAGITTAL, number=10 + x)
-    with pytest.raises(SeriesError, match=r"6 slices of .*4 slices of"):
+    with pytest.raises(SeriesError, match=r"axial\), 6 slices of .*sagittal\), 4 slices of"):
         open_images(tmp_path)
     np.testing.assert_array_equal(pixels_of(tmp_path, series=1), SLICES[3::-1])  # their normal points to the right
 
@@ -162,7 +162,10 @@ def test_radiographs_are_a_flow(tmp_path: Path) -> None:
     assert images.frames.name(2) == "x2.dcm"
     assert images.mode == "flow" and images.axes[0].name == "image"
     assert images.axes[1].spacing == 0.2
-    assert "3 series of one image each" in images.left_out[0] and "on the detector" in images.left_out[1]
+    assert (
+        "3 images that do not lie behind each other: taken as a flow" in images.left_out[0]
+        and "on the detector" in images.left_out[1]
+    )
 
 
 # ---- doubled and missing ---------------------------------------------------------------------------------------------
@@ -261,9 +264,24 @@ def test_repeats_told_apart_by_numbers_only_are_told_so(tmp_path: Path) -> None:
 def test_acquisitions_of_different_places_are_different_images(tmp_path: Path) -> None:
     write_series(tmp_path, AcquisitionNumber=1)
     write_series(tmp_path, SLICES[:4] + 100, prefix="b", AcquisitionNumber=2)
-    with pytest.raises(SeriesError, match=r"6 slices of .*4 slices of"):
+    with pytest.raises(SeriesError, match=r"acquisition 1\), 6 slices of .*acquisition 2\), 4 slices of"):
         open_images(tmp_path)
     np.testing.assert_array_equal(pixels_of(tmp_path, series=1), SLICES[:4] + 100)
+
+
+def test_slices_that_only_say_how_high_they_lie(tmp_path: Path) -> None:
+    for number, z in enumerate([4, 0, 2, 5, 3, 1]):
+        elements = {"ImagePositionPatient": None, "ImageOrientationPatient": None, "SliceLocation": 2.5 * z}
+        write_slice(tmp_path / str(number), SLICES[z], number=number, **elements)
+    images = read_images(tmp_path)
+    np.testing.assert_array_equal(images.data[...], SLICES)
+    assert (images.axes[0].name, images.axes[0].spacing, images.affine) == ("z", 2.5, None)
+
+
+def test_frames_of_reference_that_differ_from_file_to_file_do_not_tear_a_series(tmp_path: Path) -> None:
+    for z in range(6):
+        write_slice(tmp_path / str(z), SLICES[z], z=z, FrameOfReferenceUID=f"1.4.{z}")
+    np.testing.assert_array_equal(pixels_of(tmp_path), SLICES)
 
 
 # ---- Enhanced --------------------------------------------------------------------------------------------------------
@@ -280,6 +298,32 @@ def test_frames_of_an_enhanced_file_are_ordered_in_time_and_space(tmp_path: Path
     frames = [{**at(z), "FrameContentSequence": {"TemporalPositionIndex": t}} for z in (1, 0, 2) for t in (2, 1)]
     images = read_images(write_frames(tmp_path / "e", SLICES, frames))
     np.testing.assert_array_equal(images.data[...], SLICES[[3, 1, 5, 2, 0, 4]].reshape(2, 3, 8, 10))
+
+
+@pytest.mark.parametrize("told", [{}, {"TemporalPositionTimeOffset": 0.0}])
+def test_frames_at_one_place_keep_their_order(told: dict[str, float], tmp_path: Path) -> None:
+    frames = [{**at(7), "FrameContentSequence": dict.fromkeys(told, 0.5 * t)} for t in range(6)]
+    images = read_images(write_frames(tmp_path / "e", SLICES, frames))
+    np.testing.assert_array_equal(images.data[...], SLICES)
+    assert (images.axes[0].name, images.axes[0].unit) == ("t", "s" if told else "pixel")
+
+
+def test_gradients_of_diffusion_are_told_apart(tmp_path: Path) -> None:
+    gradients = [(1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)]
+    frames = [
+        {
+            **at(z),
+            "MRDiffusionSequence": {
+                "DiffusionBValue": 1000.0,
+                "DiffusionGradientDirectionSequence": [groups_of(DiffusionGradientOrientation=list(gradient))],
+            },
+        }
+        for gradient in gradients
+        for z in range(2)
+    ]
+    images = read_images(write_frames(tmp_path / "e", SLICES, frames))
+    assert images.lengths == (3, 2, 8, 10)
+    assert int(images.data[0, 0, 0, 0]) == SLICES[4, 0, 0]  # sorted by their numbers
 
 
 def test_stacks_of_an_enhanced_file_are_chosen(tmp_path: Path) -> None:

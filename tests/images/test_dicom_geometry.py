@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from dicom_files import SLICES, dicom_header, groups, saved, write_frames, write_series, write_slice
+from dicom_files import SLICES, dicom_header, groups_of, saved, write_frames, write_series, write_slice
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
@@ -162,9 +162,8 @@ def test_frames_of_a_clip_are_seconds_apart(elements: dict[str, Any], step: floa
 
 
 def test_pixels_of_ultrasound_are_as_large_as_their_region_says(tmp_path: Path) -> None:
-    region = groups({})
-    region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3  # centimetres
-    region.PhysicalDeltaX, region.PhysicalDeltaY = 0.05, 0.02
+    units = {"PhysicalUnitsXDirection": 3, "PhysicalUnitsYDirection": 3}  # centimetres
+    region = groups_of(**units, PhysicalDeltaX=0.05, PhysicalDeltaY=0.02)
     header = dicom_header(SLICES, kind="1.2.840.10008.5.1.4.1.1.3.1")
     images = open_images(saved(tmp_path / "clip", header, SequenceOfUltrasoundRegions=[region]))
     assert [axis.spacing for axis in images.axes[1:]] == pytest.approx([0.2, 0.5])

@@ -94,13 +94,15 @@ def write_frames(
 
 def groups(frame: dict[str, dict[str, Any]]) -> Dataset:
     """Functional groups of a frame."""
-    told = Dataset()
-    for sequence, values in frame.items():
-        item = Dataset()
-        for keyword, value in values.items():
-            setattr(item, keyword, value)
-        setattr(told, sequence, [item])
-    return told
+    return groups_of(**{sequence: [groups_of(**values)] for sequence, values in frame.items()})
+
+
+def groups_of(**elements: Any) -> Dataset:
+    """An item of a sequence."""
+    item = Dataset()
+    for keyword, value in elements.items():
+        setattr(item, keyword, value)
+    return item
 
 
 def at(z: float) -> dict[str, dict[str, Any]]:

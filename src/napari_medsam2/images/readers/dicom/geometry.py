@@ -76,7 +76,7 @@ def geometry_of(planes: Sequence[Plane]) -> Geometry:
     first = planes[0]
     spacing = first.spacing
     if first.position is None or first.directions is None:
-        return Geometry((Axis("z"), *_in_plane(spacing, (0.0, 0.0))), None)
+        return Geometry((_by_location(planes), *_in_plane(spacing, (0.0, 0.0))), None)
     normal, (row, column) = _normal(first), first.directions
     positions = _positions(planes)
     depths = positions @ normal
@@ -129,6 +129,14 @@ def _gaps(planes: Sequence[Plane], steps: npt.NDArray[np.float64], step: float) 
         f"the slices are not evenly spaced: most are {step:.3g} mm apart, but {listed}; the frames follow each other "
         "without regard to it"
     ]
+
+
+def _by_location(planes: Sequence[Plane]) -> Axis:
+    """Of files that say how high a slice lies, and not where."""
+    heights = [plane.location for plane in planes if plane.location is not None]
+    if len(heights) < 2 or len(heights) < len(planes):
+        return Axis("z")
+    return Axis("z", float(np.median(np.diff(heights))), "mm", heights[0])
 
 
 def _in_plane(spacing: tuple[float, float] | None, origins: tuple[float, float]) -> tuple[Axis, Axis]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ....errors import FrameError
-from ....types import AnyArray
+from ....types import AnyArray, Mode
 from ...dicom_recognition import DicomFolder
 from ...frames import DEFAULT_CACHE_BYTES, FrameSource
 from ...lazy import PlaneArray
@@ -85,14 +85,17 @@ def _is_flow(stack: Stack) -> bool:
 def _flow(stacks: Sequence[Stack], name: str, told: list[str], read: PixelReader) -> OpenedImages:
     planes = [plane for stack in stacks for plane in stack.planes]
     if len(stacks) > 1:
-        told.append(f"{len(stacks)} series of one image each: taken as images that do not follow each other")
+        told.append(f"{len(stacks)} images that do not lie behind each other: taken as a flow")
+    else:
+        told.append("the files do not say where they lie: they are in the order of their numbers")
     told += _remarks(planes)
     spacings = {plane.spacing for plane in planes}
     steps = spacings.pop() if len(spacings) == 1 else None
     in_plane = (Axis("y"), Axis("x")) if steps is None else (Axis("y", steps[0], "mm"), Axis("x", steps[1], "mm"))
     files = tuple(dict.fromkeys(plane.image.path for plane in planes))
     axes = (Axis("image"), *in_plane)
-    return OpenedImages(name, DicomFrames(planes, read), axes, left_out=tuple(told), mode="flow", files=files)
+    mode: Mode | None = "flow" if len(stacks) > 1 else None
+    return OpenedImages(name, DicomFrames(planes, read), axes, left_out=tuple(told), mode=mode, files=files)
 
 
 def _stack(stack: Stack, name: str, told: list[str], read: PixelReader) -> OpenedImages:
@@ -102,7 +105,7 @@ def _stack(stack: Stack, name: str, told: list[str], read: PixelReader) -> Opene
     axes, lengths = list(geometry.axes[1:]), []
     if stack.is_clip:
         step = stack.image.step
-        axes, lengths = [Axis("t", step, "s") if step else Axis("t"), *axes], [len(planes)]
+        axes, lengths = [Axis("t", step, "s") if step else Axis(), *axes], [len(planes)]
     elif len(grid[0]) > 1:
         axes, lengths = [geometry.axes[0], *axes], [len(grid[0])]
     if stack.arranged.axis is not None:

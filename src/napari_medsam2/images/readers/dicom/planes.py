@@ -89,8 +89,8 @@ class Plane:
         From row to row and from column to column, in mm; ``None`` if untold.
     thickness
         From slice to slice as the header says, in mm; ``None`` if untold.
-    frame_of_reference
-        Positions with the same one can be compared.
+    location
+        How high it lies, in mm, in files that say no more; ``None`` if untold.
     stack
         Which stack of an Enhanced file it says it is in.
     apart
@@ -105,7 +105,7 @@ class Plane:
     directions: npt.NDArray[np.float64] | None
     spacing: tuple[float, float] | None
     thickness: float | None
-    frame_of_reference: str
+    location: float | None
     stack: str
     apart: Mapping[str, Any] = field(repr=False)
     dtype: np.dtype[Any]
@@ -153,6 +153,8 @@ def read_planes(path: Path, *, as_labels: bool = False) -> list[Plane]:
             remarks += (
                 f"pixels stored as {told} are padding, by the header: they are shown as the lowest of the others",
             )
+        if facts.get("SamplesPerPixel") not in (None, 1, 3):
+            raise FrameError(f"{path.name} has {facts.get('SamplesPerPixel')} colours, only 1 and 3 can be read")
         image = _image(path, facts, kind, colour, place.n_frames, remarks)
         return [_plane(facts, image, index, spacing, as_labels) for index in range(place.n_frames)]
 
@@ -188,6 +190,7 @@ def _plane(facts: Facts, image: DicomImage, index: int, spacing: tuple[float, fl
     measures = _numbers(facts.get("PixelSpacing", index), 2)
     if measures is not None and measures.min() > 0:
         spacing = float(measures[0]), float(measures[1])
+    location = _numbers(facts.get("SliceLocation"), 1)
     thickness = None
     for keyword in ("SpacingBetweenSlices", "SliceThickness"):
         length = _numbers(facts.get(keyword, index), 1)
@@ -201,7 +204,7 @@ def _plane(facts: Facts, image: DicomImage, index: int, spacing: tuple[float, fl
         directions=directions,
         spacing=spacing,
         thickness=thickness,
-        frame_of_reference=str(facts.get("FrameOfReferenceUID") or ""),
+        location=None if location is None else float(location[0]),
         stack=str(facts.get("StackID", index) or ""),
         apart={name: value for name, value in apart.items() if value is not None},
         dtype=values_of(facts, index, as_labels=labels).dtype,

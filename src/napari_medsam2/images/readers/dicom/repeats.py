@@ -30,11 +30,14 @@ class Arranged:
         The axis of the repetitions; ``None`` where none is repeated.
     told
         What is to be told, a sentence each.
+    part
+        Which part of the series it is, where that has several, such as "acquisition 2".
     """
 
     grid: tuple[tuple[Plane, ...], ...]
     axis: Axis | None = None
     told: tuple[str, ...] = ()
+    part: str = ""
 
 
 def arrange(planes: Sequence[Plane]) -> list[Arranged]:
@@ -51,7 +54,7 @@ def arrange(planes: Sequence[Plane]) -> list[Arranged]:
     counts = np.bincount(places)
     if counts.max() == 1:
         return [Arranged((tuple(planes[number] for number in np.argsort(places)),))]
-    split: list[list[int]] = []
+    split: list[Arranged] = []
     for names in _candidates(planes):
         parts = _parts(planes, names)
         if len(parts) < 2 or any(_doubled(places[part]) for part in parts.values()):
@@ -60,12 +63,15 @@ def arrange(planes: Sequence[Plane]) -> list[Arranged]:
             grid = tuple(_along(planes, places, parts[key]) for key in sorted(parts))
             return [Arranged(grid, _axis(names, sorted(parts)), _what_repeats(names, sorted(parts)))]
         if not split and len(parts) == counts.max():
-            split = [parts[key] for key in sorted(parts)]
+            split = [
+                Arranged((_along(planes, places, parts[key]),), part=f"{' and '.join(names)} {_values(key)}")
+                for key in sorted(parts)
+            ]
     ordered = _by_order(planes, places, counts)
     if ordered is not None:
         return [ordered]
     if split:
-        return [Arranged((_along(planes, places, part),)) for part in split]
+        return split
     raise FrameError(_doubled_words(planes, places, counts))
 
 
@@ -95,7 +101,9 @@ def _by_order(planes: Sequence[Plane], places: npt.NDArray[np.int64], counts: np
             return Arranged(
                 grid, Axis("t"), (f"each place is there {counts[0]} times, in the order of the {name}: axis t",)
             )
-    keys = [[planes[number].image.number for number in group] for group in groups]
+    order = sorted({(plane.image.number, plane.index) for plane in planes})
+    ranks = {key: rank for rank, key in enumerate(order)}
+    keys = [[ranks[planes[number].image.number, planes[number].index] for number in group] for group in groups]
     if any(len(set(part)) < len(part) for part in keys):
         return None
     numbers = np.sort(np.asarray(keys), axis=1)
@@ -115,7 +123,7 @@ def _grid(
     return tuple(zip(*columns, strict=True))
 
 
-def _blocks(numbers: npt.NDArray[np.float64]) -> bool:
+def _blocks(numbers: npt.NDArray[np.int64]) -> bool:
     """Whether the rows follow each other without overlapping, in either direction."""
     ranges = sorted((row.min(), row.max()) for row in numbers)
     return all(before[1] < after[0] for before, after in pairwise(ranges))
@@ -150,9 +158,13 @@ def _axis(names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> Axis:
 
 
 def _what_repeats(names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> tuple[str, ...]:
-    values = ["/".join(_value(part) for part in key) for key in keys]
+    values = [_values(key) for key in keys]
     listed = ", ".join(values[:4]) + (" ..." if len(values) > 4 else "")
     return (f"each place is there {len(keys)} times, by {' and '.join(names)} ({listed}): axis t",)
+
+
+def _values(key: Sequence[Any]) -> str:
+    return "/".join(_value(part) for part in key)
 
 
 def _value(part: Sequence[Any]) -> str:

@@ -58,6 +58,14 @@ class Stack:
         return not self.spatial and self.image.n_frames > 1
 
     @property
+    def orientation(self) -> str:
+        """Axial, coronal or sagittal, or what comes nearest; empty if untold."""
+        if self.first.directions is None or not self.spatial:
+            return ""
+        normal = np.abs(np.cross(*self.first.directions))
+        return ("sagittal", "coronal", "axial")[int(normal.argmax())]
+
+    @property
     def size(self) -> str:
         """In words: how many planes, how large."""
         n_rows, n_columns = len(self.arranged.grid), len(self.arranged.grid[0])
@@ -81,6 +89,8 @@ def stacks_of(planes: Iterable[Plane]) -> tuple[list[Stack], list[str]]:
         spatial = group[0].position is not None
         if spatial:
             stacks += [Stack(arranged, True) for arranged in arrange(group)]
+        elif (heights := {plane.location for plane in group}) and None not in heights and len(heights) == len(group):
+            stacks.append(Stack(Arranged((tuple(sorted(group, key=lambda p: p.location or 0)),)), True))
         else:
             ordered = sorted(group, key=lambda p: (p.image.number, natural_key(p.image.path.name), p.index))
             stacks.append(Stack(Arranged((tuple(ordered),)), False))
@@ -147,7 +157,7 @@ def _groups(planes: Sequence[Plane]) -> list[list[Plane]]:
         alone = str(image.path) if plane.position is None and image.n_frames > 1 else ""
         spacing = None if plane.spacing is None else tuple(round(length, 4) for length in plane.spacing)
         placed = plane.position is not None
-        key = (image.series, image.shape, spacing, placed, plane.frame_of_reference, plane.stack, image.is_scout, alone)
+        key = (image.series, image.shape, spacing, placed, plane.stack, image.is_scout, alone)
         kept = groups.setdefault(key, [])
         for group in kept:
             if _same_direction(group[0], plane):
@@ -195,7 +205,8 @@ def _line(stacks: Sequence[Stack], number: int) -> str:
     called = f"series {image.series_number}" if image.series_number is not None else f"series {image.series[-12:]}"
     if image.description:
         called += f" '{image.description}'"
-    return f"{called} ({image.modality or image.kind}), {stacks[number].size}"
+    about = [image.modality or image.kind, stacks[number].orientation, stacks[number].arranged.part]
+    return f"{called} ({', '.join(word for word in about if word)}), {stacks[number].size}"
 
 
 def _shortened(lines: Sequence[str], most: int = 10) -> list[str]:

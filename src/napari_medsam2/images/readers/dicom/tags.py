@@ -25,24 +25,29 @@ REPEATS = {
     "energy": "KVP",
     "kernel": "ConvolutionKernel",
     "acquisition": "AcquisitionNumber",
+    "frame acquisition": "FrameAcquisitionNumber",
+    "frame of reference": "FrameOfReferenceUID",
+    "time offset": "TemporalPositionTimeOffset",
     "frame reference time": "FrameReferenceTime",
     "acquisition time": "AcquisitionTime",
     "content time": "ContentTime",
 }
 
 #: Those of them that are times: how many seconds one unit is.
-SECONDS = {"cardiac trigger delay": 1e-3, "trigger time": 1e-3, "frame reference time": 1e-3}
+SECONDS = {"cardiac trigger delay": 1e-3, "trigger time": 1e-3, "frame reference time": 1e-3, "time offset": 1.0}
 
 #: Those of them that may differ from slice to slice, and then only say an order.
-ORDERS = ("cardiac trigger delay", "trigger time", "frame reference time", "acquisition time", "content time")
+ORDERS = (
+    "cardiac trigger delay", "trigger time", "time offset", "frame reference time", "acquisition time", "content time",
+)  # fmt: skip
 
 _GENERAL = (
     "SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription", "Modality",
-    "InstanceNumber", "FrameOfReferenceUID",
+    "InstanceNumber",
 )  # fmt: skip
 
 _GEOMETRY = (
-    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "ImagerPixelSpacing",
+    "ImagePositionPatient", "ImageOrientationPatient", "SliceLocation", "PixelSpacing", "ImagerPixelSpacing",
     "NominalScannedPixelSpacing", "SpacingBetweenSlices", "SliceThickness", "GridFrameOffsetVector",
     "SequenceOfUltrasoundRegions", "DetectorInformationSequence", "TotalPixelMatrixColumns",
     "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
