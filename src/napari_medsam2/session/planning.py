@@ -74,8 +74,12 @@ def stack_steps(
 
 def origins_of(prompted: Sequence[int], corrections: Collection[int]) -> dict[int, int]:
     """Where the object on each prompted frame came from: for corrections the nearest other one, else the frame."""
-    first = [t for t in prompted if t not in corrections] or prompted
-    return {t: min(first, key=lambda other: (abs(other - t), other)) for t in prompted}
+    first = sorted(t for t in prompted if t not in corrections) or sorted(prompted)
+    origins: dict[int, int] = {}
+    for t in prompted:
+        after = bisect_left(first, t)
+        origins[t] = min(first[max(after - 1, 0) : after + 1], key=lambda other: (abs(other - t), other))
+    return origins
 
 
 def flow_steps(object_id: int, prompted: Sequence[int], start: int, stop: int) -> list[Step]:

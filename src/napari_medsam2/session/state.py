@@ -133,7 +133,7 @@ class ObjectState:
 
     def is_shown_beside(self, frame: int | None) -> bool:
         """True if a prompt on another frame than this one says where the object is."""
-        return any(self.prompts[t].says_where for t in self.sources if t != frame)
+        return any(given.says_where and not given.erases for t, given in self.prompts.items() if t != frame)
 
     def was_carried_to(self, frame: int) -> bool:
         """True if a propagation looked for the object on a frame."""
@@ -177,7 +177,8 @@ class ObjectState:
         Without its prompts a frame is what it was before them.
         """
         frame = prompts.frame
-        reached = self._reached_from(n_frames) if mode == "stack" else {}
+        begun = bool(self.kept or len(self.bank))  # else nothing can be stale
+        reached = self._reached_from(n_frames) if mode == "stack" and begun else {}
         corrects = frame in self.correcting and self.prompts_on(frame).only_clicks and prompts.only_clicks
         if prompts:
             self.prompts[frame] = prompts
@@ -186,17 +187,17 @@ class ObjectState:
             self.bank.remove(frame)
             if (before := self.correcting.get(frame)) is not None:
                 self.kept[frame] = Kept(before, 0, 0, before.window, None)
-        corrections = self.corrections - {frame} | ({frame} if corrects else set())
-        affected = set(affected_frames(mode, self.sources, frame, n_frames, corrections))
-        if mode == "stack":
-            affected |= {t for t, source in self._reached_from(n_frames).items() if reached.get(t) != source}
-        for t in affected:
-            if t != frame and t in self.prompts:
-                continue
-            if t in self.kept:
-                self.stale.add(t)
-            if t != frame:
-                self.bank.remove(t)
+        if begun:
+            corrections = self.corrections - {frame} | ({frame} if corrects else set())
+            affected = set(affected_frames(mode, self.sources, frame, n_frames, corrections))
+            if mode == "stack":
+                affected |= {t for t, source in self._reached_from(n_frames).items() if reached.get(t) != source}
+            for t in affected:
+                if t != frame and t in self.prompts:
+                    continue
+                self.stale |= {t} & self.kept.keys()
+                if t != frame:
+                    self.bank.remove(t)
         if not self.has_positive_prompt:  # then "not here" says nothing
             self.prompts = {t: given for t, given in self.prompts.items() if not given.erases}
         for t in [t for t, kept in self.kept.items() if kept.result.prompted and t not in self.prompts]:
