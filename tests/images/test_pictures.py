@@ -130,10 +130,11 @@ def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(budget, "_CONTAINER", tmp_path)
     whole = budget.free_memory()
     (tmp_path / "memory.current").write_text("1000\n")
+    (tmp_path / "memory.stat").write_text("anon 500\ninactive_file 200\nactive_file 100\n")
     (tmp_path / "memory.max").write_text("max\n")
     assert abs(budget.free_memory() - whole) < whole / 2
     (tmp_path / "memory.max").write_text("5000\n")
-    assert budget.free_memory() == 4000
+    assert budget.free_memory() == 4300
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "jp2"])

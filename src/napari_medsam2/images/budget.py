@@ -34,17 +34,22 @@ def ask_for(path: Path, what: str, needed: int, *, stored: int | None = None, co
     FrameError
         If so many pixels cannot come of so few bytes, or they do not fit into the memory that is free.
     """
-    ratio = LARGEST_RATIO.get(compression)
-    if ratio is not None and stored is not None and needed > ratio * stored + 4096:
-        raise FrameError(
-            f"{path.name} declares {what}, {_size(needed)}, and has {_size(stored)} for them, which cannot hold so "
-            "many: it is truncated or damaged"
-        )
+    check_ratio(path, what, needed, stored=stored, compression=compression)
     free = free_memory()
     if needed > free:
         raise FrameError(
             f"{path.name} declares {what}, which need {_size(needed)} of memory; {_size(free)} are free. Open a "
             "smaller version of it, or a part"
+        )
+
+
+def check_ratio(path: Path, what: str, needed: int, *, stored: int | None, compression: str) -> None:
+    """The part of :func:`ask_for` that looks at the file alone, and takes no time."""
+    ratio = LARGEST_RATIO.get(compression)
+    if ratio is not None and stored is not None and needed > ratio * stored + 4096:
+        raise FrameError(
+            f"{path.name} declares {what}, {_size(needed)}, and has {_size(stored)} for them, which cannot hold so "
+            "many: it is truncated or damaged"
         )
 
 
@@ -55,9 +60,13 @@ def free_memory() -> int:
     free = int(psutil.virtual_memory().available)
     try:
         limit, used = (int((_CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
-    except (OSError, ValueError):  # no container, or no limit
+        kinds = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text().splitlines())
+        cached = int(kinds["inactive_file"]) + int(
+            kinds["active_file"]
+        )  # of files that were read; given up when needed
+    except (KeyError, OSError, ValueError):  # no container, or no limit
         return free
-    return min(free, max(0, limit - used))
+    return min(free, max(0, limit - used + cached))
 
 
 def _size(n_bytes: int) -> str:

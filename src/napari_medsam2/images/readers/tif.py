@@ -18,7 +18,7 @@ import numpy as np
 from ...bounded_cache import BoundedCache
 from ...errors import FrameError, SeriesError, SeriesInfo
 from ...types import AnyArray, Mode
-from ..budget import ask_for
+from ..budget import ask_for, check_ratio
 from ..damage import DECODING_ERRORS, reading, reason_of
 from ..frames import DEFAULT_CACHE_BYTES
 from ..lazy import AxesView, PlaneArray
@@ -250,6 +250,7 @@ class _File:
         self._states = {file: _state(file) for file in self.paths}
         self._found = found
         self._lock = threading.Lock()
+        self._has_room = False
 
     def check_same(self, file: Path) -> None:
         """The places of the pixels are those of the file that was opened; it may have been written anew since."""
@@ -264,7 +265,10 @@ class _File:
             self.check_same(file)
             what = " x ".join(map(str, keyframe.shape)) + " pixels"
             compression = _COMPRESSIONS.get(int(keyframe.compression), "")
-            ask_for(file, what, int(page.nbytes), stored=sum(page.databytecounts), compression=compression)
+            check_ratio(file, what, int(page.nbytes), stored=sum(page.databytecounts), compression=compression)
+            if not self._has_room:  # pages of a series are of one size
+                ask_for(file, what, int(page.nbytes))
+                self._has_room = True
             handle.open()
             try:
                 pixels: AnyArray = page.asarray()
