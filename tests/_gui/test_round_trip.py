@@ -6,9 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import nibabel
+import nrrd
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from npe2 import PluginManager
@@ -54,6 +56,29 @@ def oblique_nifti(folder: Path) -> Path:
     return folder / "scan.nii"
 
 
+def volume_nrrd(folder: Path) -> Path:
+    place = {"space directions": np.diag([0.5, 0.75, 3.0]), "space origin": [1.0, 2.0, 3.0]}
+    header = {"space": "left-posterior-superior", "space units": ["mm"] * 3, **place}
+    nrrd.write(str(folder / "scan.nrrd"), PIXELS.T, header)
+    return folder / "scan.nrrd"
+
+
+def ome_zarr(folder: Path) -> Path:
+    root = zarr.open_group(str(folder / "scan.zarr"), mode="w", zarr_format=2)
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "zyx"]
+    scale = [{"type": "scale", "scale": [2.0, 0.5, 0.25]}]
+
+    def image(group: zarr.Group, pixels: np.ndarray, **attributes: object) -> None:
+        group.create_array("0", data=pixels)
+        datasets = [{"path": "0", "coordinateTransformations": scale}]
+        group.attrs.update({"multiscales": [{"version": "0.4", "axes": axes, "datasets": datasets}], **attributes})
+
+    image(root, PIXELS)
+    root.create_group("labels").attrs["labels"] = ["cells"]
+    image(root["labels"].create_group("cells"), (PIXELS > 100).astype(np.uint8), **{"image-label": {"version": "0.4"}})
+    return folder / "scan.zarr"
+
+
 def flow_of_sizes(folder: Path) -> Path:
     path = folder / "cells"
     path.mkdir()
@@ -62,7 +87,7 @@ def flow_of_sizes(folder: Path) -> Path:
     return path
 
 
-SOURCES = (ome_tif, imagej_tif, nifti, oblique_nifti, flow_of_sizes)
+SOURCES = (ome_tif, imagej_tif, nifti, oblique_nifti, volume_nrrd, ome_zarr, flow_of_sizes)
 
 
 def opened(viewer: ViewerModel, path: Path) -> Image:
@@ -71,7 +96,7 @@ def opened(viewer: ViewerModel, path: Path) -> Image:
         ((data, options, kind),) = open_layers(path)
         image = viewer.add_layer(Layer.create(data, options, kind))
     else:
-        (image,) = viewer.open(path, plugin=OURS)
+        image = viewer.open(path, plugin=OURS)[0]
     assert isinstance(image, Image)
     return image
 
@@ -155,3 +180,11 @@ def test_every_format_of_the_dock_is_one_of_napari_s_and_tif_stays_napari_s_own(
     assert PluginManager.instance().get_writer("a.tif", ["labels"])[0].plugin_name == "napari"
     assert PluginManager.instance().get_writer("a", ["labels"])[0].plugin_name == "napari"
     assert not any(w.plugin_name == OURS for w in PluginManager.instance().iter_compatible_writers(["image"]))
+
+
+def test_labels_inside_an_ome_zarr_open_with_its_image(make_napari_viewer, tmp_path: Path) -> None:
+    image, cells = make_napari_viewer().open(ome_zarr(tmp_path), plugin=OURS)
+    assert isinstance(image, Image) and isinstance(cells, Labels) and cells.name == "cells"
+    np.testing.assert_array_equal(cells.data, PIXELS > 100)
+    np.testing.assert_allclose(cells.extent.world, image.extent.world)
+    assert [str(unit) for unit in image.units] == ["micrometer"] * 3 and image.scale.tolist() == [2.0, 0.5, 0.25]

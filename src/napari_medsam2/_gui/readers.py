@@ -13,13 +13,11 @@ from qtpy.QtWidgets import QApplication, QMainWindow
 
 from ..errors import EXPECTED_ERRORS, FrameError, SeriesError, SeriesInfo, in_words
 from ..images.formats import read_images
-from ..images.listing import stem_of
+from ..images.listing import image_stem, stem_of
 from ..images.opened import OpenedImages
 from .layers.opened_layers import LayerData, layers_of
 from .series_dialog import ask_series
 
-#: How names of files with labels end, before the suffix; ours do.
-_LABELS = "_labels"
 #: What a reader gives that opened no layer, and told why.
 NOTHING: list[tuple[None]] = [(None,)]
 #: Looking at so many files is shown as progress.
@@ -66,21 +64,34 @@ def _open(path: str | list[str]) -> list[LayerData] | list[tuple[None]]:
 
 
 def _layers(path: Path, series: SeriesInfo | None = None) -> list[LayerData]:
-    named = stem_of(path).lower().endswith(_LABELS)
-    images = _read(path, series, as_labels=named)
-    if images.labels and not named:
-        images = _read(path, series, as_labels=True)
-    for sentence in images.left_out:
-        show_info(f"{images.name}: {sentence}")
+    """Layers of one series, and of the labels that lie on it in the same file."""
+    if image_stem(path) != stem_of(path):
+        with suppress(FrameError):  # it is only called so, and holds colours or fractions
+            return _labels(path, series)
+    images = _read(path, series)
+    if images.labels:
+        return _labels(path, series)
+    layers = _told(images, series)
+    for key in images.label_series:
+        layers += _labels(path, SeriesInfo(key, ""))
+    return layers
+
+
+def _labels(path: Path, series: SeriesInfo | None) -> list[LayerData]:
+    return _told(replace(_read(path, series, as_labels=True), labels=True), series)
+
+
+def _told(images: OpenedImages, series: SeriesInfo | None) -> list[LayerData]:
+    """The layers; what was left out is told with them."""
     if series is not None and series.name and series.name not in images.name:
         images = replace(images, name=f"{images.name} {series.name}")
-    if named and not images.labels:
-        with suppress(FrameError):  # it is only called so, and holds colours or fractions
-            return layers_of(replace(images, labels=True))
-    return layers_of(images)
+    layers = layers_of(images)
+    for sentence in images.left_out:
+        show_info(f"{images.name}: {sentence}")
+    return layers
 
 
-def _read(path: Path, series: SeriesInfo | None, *, as_labels: bool) -> OpenedImages:
+def _read(path: Path, series: SeriesInfo | None, *, as_labels: bool = False) -> OpenedImages:
     with _progress(f"Looking at {path.name}") as tell:
         return read_images(path, series=None if series is None else series.key, as_labels=as_labels, progress=tell)
 

@@ -89,6 +89,8 @@ class OpenedImages(Sequence[AnyArray]):
         The files that are read.
     labels
         Whether the file says that its numbers are labels, as those that we write do.
+    label_series
+        Series of the same file that are labels of this image, as ``series=`` takes them.
     objects
         What such a file says of its objects, by their numbers.
     """
@@ -104,6 +106,7 @@ class OpenedImages(Sequence[AnyArray]):
     mode: Mode | None = None
     files: tuple[Path, ...] = ()
     labels: bool = False
+    label_series: tuple[str, ...] = ()
     objects: Mapping[int, LabelledObject] = field(default_factory=dict)
 
     @property

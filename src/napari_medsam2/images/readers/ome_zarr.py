@@ -25,7 +25,7 @@ from ..opened import CHANNEL, Axis, LabelledObject, OpenedImages
 from ..units import unit_of
 from .options import ReadOptions
 from .zarr_chunks import ask_for_chunks, unstored_chunks
-from .zarr_nodes import ZARR_MARKS, attributes_of, image_node, is_array, open_node
+from .zarr_nodes import ZARR_MARKS, attributes_of, image_node, is_array, label_places, open_node
 
 #: What versions before 0.4 mean, which do not name axes.
 _OLD_AXES = "tczyx"
@@ -72,6 +72,7 @@ def open_zarr(path: Path, options: ReadOptions) -> OpenedImages:
         files=(path,),
         labels="image-label" in attributes,
         objects=_objects(attributes.get("image-label")),
+        label_series=() if options.series is not None else label_places(node),
     )
     noted = attributes.get(NOTES_KEY)
     return with_notes(images, read_notes({str(k): str(v) for k, v in noted.items()})) if noted else images

@@ -99,6 +99,11 @@ def _image(
     return node, "", (f"labels beside the image: {_listed(beside)}",) if beside else ()
 
 
+def label_places(node: Any) -> tuple[str, ...]:
+    """Where the labels of an image are in it, such as "labels/cells"; what is listed and not there is left out."""
+    return tuple(f"labels/{name}" for name in _label_names(node) if f"labels/{name}" in node)
+
+
 def _labels_in_words(labels: Sequence[str]) -> str:
     return f" and the labels {', '.join(labels)}" if labels else ""
 
