@@ -68,16 +68,21 @@ def test_in_a_window_each_that_is_chosen_becomes_a_layer(make_napari_viewer, sev
     viewer = make_napari_viewer(show=True)
     asked = []
 
+    timer = QTimer()
+
     def answer() -> None:
         dialog = QApplication.activeModalWidget()
-        assert isinstance(dialog, SeriesDialog)
+        if dialog is None:
+            return  # not there yet
+        timer.stop()
         asked.append(dialog)
         dialog.list.clearSelection()
         for row in rows or ():
             dialog.list.topLevelItem(row).setSelected(True)
         dialog.reject() if rows is None else dialog.accept()
 
-    QTimer.singleShot(300, answer)
+    timer.timeout.connect(answer)
+    timer.start(50)
     viewer.open(tmp_path, plugin="napari-medsam2")
     assert asked and [layer.name for layer in viewer.layers] == names
     assert [layer.visible for layer in viewer.layers] == [True, False][: len(names)], "the first is shown"
