@@ -120,7 +120,7 @@ def same_place(one: Labels, other: Labels) -> bool:
     return np.allclose(one.extent.world, other.extent.world, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["scan_labels.ome.tif"])
+@pytest.mark.parametrize("name", [f"scan_labels{suffix}" for suffix in (".ome.tif", ".nii.gz", ".nrrd", ".zarr")])
 @pytest.mark.parametrize("source", SOURCES[:-1])
 def test_labels_lie_on_their_image_again(
     make_napari_viewer, source: Callable[[Path], Path], name: str, tmp_path: Path

@@ -24,6 +24,21 @@ def write_tif(path: str, data: Any, options: dict[str, Any]) -> list[str]:
     return _write(path, data, options, ".ome.tif")
 
 
+def write_nifti(path: str, data: Any, options: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as NIfTI."""
+    return _write(path, data, options, ".nii.gz")
+
+
+def write_nrrd(path: str, data: Any, options: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as NRRD."""
+    return _write(path, data, options, ".nrrd")
+
+
+def write_zarr(path: str, data: Any, options: dict[str, Any]) -> list[str]:
+    """Write a Labels layer as OME-Zarr."""
+    return _write(path, data, options, ".zarr")
+
+
 def write_coco(path: str, data: Any, options: dict[str, Any]) -> list[str]:
     """Write the objects of a Labels layer as COCO JSON."""
     return _write(path, data, options, ".json")
