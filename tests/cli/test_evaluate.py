@@ -39,6 +39,13 @@ def test_evaluate_prints_a_table_and_writes_rows(dataset: Path, capsys: Any) -> 
     assert (found["plan"]["prompt"], found["plan"]["loose"], found["plan"]["objects"]) == ("point", 0.0, None)
 
 
+def test_an_npz_of_medsam2_is_scored_as_a_stack(tmp_path: Path, capsys: Any) -> None:
+    np.savez_compressed(tmp_path / "CT.npz", imgs=IMAGES, gts=MASKS.astype(np.uint8), spacing=(0.8, 0.8, 5.0))
+    assert run("evaluate", tmp_path / "CT.npz", "--prompt", "point", "--json", tmp_path / "scores.json") == 0
+    found = json.loads((tmp_path / "scores.json").read_text())
+    assert found["rows"][0]["mode"] == "stack" and found["means"]["stack"]["dice"] > 0.95
+
+
 def test_evaluate_says_when_nothing_was_learned_from_masks(dataset: Path, capsys: Any) -> None:
     assert run("evaluate", dataset, "--prompt", "mask") == 0
     assert "not adapted" not in capsys.readouterr().out

@@ -109,6 +109,14 @@ def test_labels_go_to_the_format_that_the_output_is_called(name: str, out: str, 
         np.testing.assert_allclose(labels.affine, image.affine, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", ["scan.npy", "scan.npz", "scan.nii", "scan.nrrd", "pictures", "scan.zarr"])
+def test_a_series_that_nobody_would_hear_is_refused(name: str, tmp_path: Path, capsys: Any) -> None:
+    WRITERS[name](tmp_path / name)
+    words = ("segment", tmp_path / name, "--mode", "stack", "--point", "2,32,23", "--series", "3")
+    assert run(*words, "-o", tmp_path / "out.tif") == 2
+    assert f"{name} holds one" in capsys.readouterr().err and not (tmp_path / "out.tif").exists()
+
+
 def test_what_is_missing_and_what_is_damaged_is_said(tmp_path: Path, capsys: Any) -> None:
     write_ome_zarr(tmp_path / "a.zarr", IMAGES, "zyx")
     (tmp_path / "a.zarr" / "0" / "5.0.0").unlink()

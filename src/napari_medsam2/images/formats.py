@@ -45,6 +45,9 @@ READERS: dict[Kind, Callable[[Path, ReadOptions], OpenedImages]] = {
     "dicom": _open_dicom,
 }
 
+#: Kinds of files that may hold several images to choose from.
+_SEVERAL_IMAGES: tuple[Kind, ...] = ("tif", "zarr", "dicom")
+
 
 def open_images(
     path: str | PathLike[str],
@@ -161,6 +164,7 @@ def _read_folder(path: Path, options: ReadOptions) -> OpenedImages:
             return open_zarr(path, options)
         dicom = dicom_folder(path)
         if dicom is None:
+            _refuse_series(path, options)
             return open_folder(path, options)
         from .readers.dicom.opening import open_dicom_folder  # highdicom takes a second to load
 
@@ -168,7 +172,16 @@ def _read_folder(path: Path, options: ReadOptions) -> OpenedImages:
 
 
 def _read_file(path: Path, options: ReadOptions) -> OpenedImages:
-    return READERS[kind_of(path)](path, options)
+    kind = kind_of(path)
+    if kind not in _SEVERAL_IMAGES:
+        _refuse_series(path, options)
+    return READERS[kind](path, options)
+
+
+def _refuse_series(path: Path, options: ReadOptions) -> None:
+    """A choice that nobody would hear is a mistake."""
+    if options.series not in (None, 0):
+        raise FrameError(f"{path.name} holds one image or one sequence; got series {options.series!r}")
 
 
 def _check_pixels(path: Path, images: OpenedImages) -> None:

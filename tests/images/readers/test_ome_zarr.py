@@ -169,6 +169,16 @@ def test_a_zarr_in_one_file(tmp_path: Path) -> None:
     assert (images.axes[0].spacing, images.left_out, len(images.levels)) == (3, (), 1)
 
 
+def test_what_vanishes_is_not_read_as_zeros(tmp_path: Path) -> None:
+    write_ome_zarr(tmp_path / "a.zarr", DATA[0, 0], "zyx", levels=2)
+    images, level = open_images(tmp_path / "a.zarr"), open_images(tmp_path / "a.zarr" / "1")
+    np.testing.assert_array_equal(images[0], DATA[0, 0, 0])
+    (tmp_path / "a.zarr").rename(tmp_path / "moved.zarr")
+    for opened in (images, level):
+        with pytest.raises(FrameError, match="is gone since it was opened"):
+            opened[3]
+
+
 def chunk_files(path: Path) -> list[Path]:
     return sorted(file for file in path.rglob("*") if file.is_file() and not file.name.startswith((".z", "zarr")))
 

@@ -109,11 +109,12 @@ def _image_around(zarr: Any, path: Path) -> Any:
 
 
 class _Pixels:
-    """An array of zarr, with words for what is damaged in it."""
+    """An array of zarr, with words for what is damaged in it, or gone: zarr reads files that are not there as 0."""
 
     def __init__(self, path: Path, array: Any) -> None:
         self._path = path
         self._array = array
+        self._folder = _folder_of(path, array)
         self.shape = tuple(int(n) for n in array.shape)
         self.ndim = len(self.shape)
         self.dtype = np.dtype(array.dtype)
@@ -123,8 +124,17 @@ class _Pixels:
 
     def __getitem__(self, key: Any) -> AnyArray:
         with reading(self._path):
+            if self._folder and not any((self._folder / mark).is_file() for mark in ZARR_MARKS):
+                raise FrameError(f"{self._path.name} is gone since it was opened: its folder was moved or deleted")
             pixels: AnyArray = np.asarray(self._array[key])
             return pixels
+
+
+def _folder_of(path: Path, array: Any) -> Path | None:
+    """Where the files of an array are, if they are in a folder."""
+    inside = str(getattr(array, "path", "") or "")
+    folders = [folder / inside for folder in (path, path.parent)]  # a level may have been opened by itself
+    return next((folder for folder in folders if any((folder / mark).is_file() for mark in ZARR_MARKS)), None)
 
 
 def _plain_array(path: Path, array: Any, left_out: Sequence[str]) -> OpenedImages:

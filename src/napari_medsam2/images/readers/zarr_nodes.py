@@ -19,6 +19,10 @@ _MOST_NAMES = 100_000
 
 def open_node(zarr: Any, path: Path) -> Any:
     """The array or group of a folder, or of a zip."""
+    if int(zarr.__version__.partition(".")[0]) < 3 and (path / "zarr.json").is_file():
+        raise FrameError(
+            f"{path.name} is in version 3 of zarr, which needs zarr 3 and Python 3.11: pip install 'zarr>=3'"
+        )
     if path.is_dir():
         return zarr.open(str(path), mode="r")
     store = zarr.storage.ZipStore if hasattr(zarr.storage, "ZipStore") else zarr.ZipStore
