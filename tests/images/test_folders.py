@@ -137,6 +137,32 @@ def test_a_file_of_several_frames_among_single_ones_is_refused_by_name(kind: str
     np.testing.assert_array_equal(frames[0], PIXELS)
 
 
+def test_parts_of_an_image_whose_header_is_not_read_are_told(tmp_path: Path) -> None:
+    header = '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><BinaryOnly MetadataFile="a.ome"/></OME>'
+    for t in range(2):
+        tifffile.imwrite(tmp_path / f"t{t}.ome.tif", PIXELS, metadata=None, description=header)
+    (tmp_path / "a.ome").write_text("<OME/>")
+    assert open_images(tmp_path).left_out == (
+        "skipped beside the images: a.ome",
+        "the files belong to one image by a.ome, which is not read: here each is a frame by itself",
+    )
+
+
+def test_a_damaged_first_tif_spares_the_others(tmp_path: Path) -> None:
+    for t in range(2):
+        tifffile.imwrite(tmp_path / f"t{t}.ome.tif", PIXELS)
+    (tmp_path / "t0.ome.tif").write_bytes(b"II*")
+    frames = open_images(tmp_path).frames
+    with pytest.raises(FrameError, match=r"t0\.ome\.tif"):
+        frames[0]
+    np.testing.assert_array_equal(frames[1], PIXELS)
+
+
+def test_the_folder_that_one_is_in_has_its_name(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(images)
+    assert open_images(".").name == "cells"
+
+
 def test_no_file_is_opened_before_it_is_needed(images: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     read = folder_reader.read_image

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import FrameError
@@ -13,7 +14,7 @@ from ..opened import Axis, OpenedImages
 from .header import ImageHeader
 from .options import ReadOptions
 from .single import image_header, read_image
-from .tif import open_tif, parts_of_set
+from .tif import ome_set_of, open_tif
 
 
 def open_folder(path: Path, options: ReadOptions) -> OpenedImages:
@@ -25,10 +26,13 @@ def open_folder(path: Path, options: ReadOptions) -> OpenedImages:
     if not images:
         raise FrameError(_nothing_found(path, labels + others))
     left_out = _sentences(labels, others)
-    together = _one_image_in_files(path, images, options)
-    if together is not None:
-        return together
-    return open_files(images, name=path.name, options=options, left_out=left_out)
+    first = next((path for path in images if path.name.lower().endswith(TIF_LIKE)), None)
+    parts, header = ((), None) if first is None else ome_set_of(first)
+    if first is not None and parts:
+        return _one_image(path, first, images, parts, left_out, options)
+    if header is not None:
+        left_out += (f"the files belong to one image by {header}, which is not read: here each is a frame by itself",)
+    return open_files(images, name=path.resolve().name, options=options, left_out=left_out)
 
 
 def open_files(
@@ -40,28 +44,34 @@ def open_files(
     return OpenedImages(name, frames, axes, left_out=tuple(left_out), files=tuple(paths))
 
 
-def _one_image_in_files(folder: Path, images: Sequence[Path], options: ReadOptions) -> OpenedImages | None:
+def _one_image(
+    folder: Path,
+    first: Path,
+    images: Sequence[Path],
+    parts: Sequence[str],
+    left_out: tuple[str, ...],
+    options: ReadOptions,
+) -> OpenedImages:
     """The image whose planes lie in the files of a folder, as microscopes write it: as a flow they would be mixed."""
-    first = next((path for path in images if ".ome." in path.name.lower()), None)
-    if first is None or not first.name.lower().endswith(TIF_LIKE):
-        return None
-    parts = set(parts_of_set(first))
-    if not parts:
-        return None
-    more = [path.name for path in images if path.name not in parts]
+    belonging = set(parts)
+    more = [path.name for path in images if path.name not in belonging]
     if more:
         raise FrameError(
             f"{first.name} in the folder {folder} is one of {len(parts)} files of one image, and {more[0]} is another "
             f"image. Open {first.name} itself, or move the others apart"
         )
-    return open_tif(first, options)
+    together = open_tif(first, options)
+    return replace(together, left_out=together.left_out + left_out)
 
 
 def _sentences(labels: Sequence[Path], others: Sequence[Path]) -> tuple[str, ...]:
     """What was left out, a sentence for each kind."""
-    folders = [path for path in others if path.is_dir()]
-    volumes = [path for path in others if path not in folders and path.name.lower().endswith(VOLUME_SUFFIXES)]
-    rest = [path for path in others if path not in folders and path not in volumes]
+    folders: list[Path] = []
+    volumes: list[Path] = []
+    rest: list[Path] = []
+    for path in others:
+        is_volume = path.name.lower().endswith(VOLUME_SUFFIXES)
+        (folders if path.is_dir() else volumes if is_volume else rest).append(path)
     kinds = (
         ("left out as labels of images beside them: ", labels),
         ("left out, each being a volume to be opened by itself: ", volumes),

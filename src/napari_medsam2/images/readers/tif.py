@@ -28,7 +28,15 @@ from ..opened import CHANNEL, Axis, OpenedImages
 from .header import ImageHeader
 from .options import ReadOptions
 from .tif_axes import Calibration, axis_names, calibration_of
-from .tif_checks import check_declared, check_pages, check_stored, check_together, lies_together, ome_files
+from .tif_checks import (
+    check_declared,
+    check_pages,
+    check_stored,
+    check_together,
+    lies_together,
+    ome_files,
+    ome_header_file,
+)
 
 #: What tifffile calls the pictures in a slide's file that are not the slide.
 _BESIDE_THE_IMAGE = ("thumbnail", "label", "macro", "map", "overview")
@@ -92,13 +100,19 @@ def tif_header(path: Path) -> ImageHeader:
     return ImageHeader((height, width), images.data.shape[-1] if images.colour else 0, images.data.dtype)
 
 
-def parts_of_set(path: Path) -> tuple[str, ...]:
-    """Names of the files that make one image together, if this tif is one of several of an OME image; else none."""
+def ome_set_of(path: Path) -> tuple[tuple[str, ...], str | None]:
+    """Names of the files that make one image with this tif, by its OME header; and of the file with that, if another.
+
+    Of a tif that is an image by itself, or cannot be read, there are none.
+    """
     import tifffile
 
-    with reading(path), tifffile.TiffFile(path) as tif:
-        names = ome_files(tif)
-    return names if len(names) > 1 else ()
+    try:
+        with tifffile.TiffFile(path) as tif:
+            names, header = ome_files(tif), ome_header_file(tif)
+    except DECODING_ERRORS:  # told when it is read
+        return (), None
+    return names if len(names) > 1 else (), header
 
 
 def _only_plane(path: Path, images: OpenedImages) -> None:

@@ -179,6 +179,16 @@ def ome_files(tif: Any) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in named if name))
 
 
+def ome_header_file(tif: Any) -> str | None:
+    """Name of the file that the OME header is in, where it is not in this one."""
+    from xml.etree import ElementTree
+
+    if not tif.ome_metadata:
+        return None
+    elements = ElementTree.fromstring(tif.ome_metadata).iter()
+    return next((one.attrib.get("MetadataFile") for one in elements if str(one.tag).endswith("}BinaryOnly")), None)
+
+
 def _missing_files(path: Path, tif: Any) -> str:
     gone = [name for name in ome_files(tif) if not (path.parent / name).is_file()]
     return f". It also needs {', '.join(gone[:4])}{', ...' if len(gone) > 4 else ''} beside it" if gone else ""
