@@ -14,6 +14,7 @@ import pytest
 import tifffile
 
 from napari_medsam2._gui.panels.keys import KEYS
+from napari_medsam2.images.formats import open_images
 from napari_medsam2.models.registry import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -70,10 +71,9 @@ def run(arguments: list[str], folder: Path) -> str:
 def test_the_commands_run(page: str, user_files: Path) -> None:
     for arguments in commands(page):
         run([str(Path(sys.executable).with_name("napari-medsam2")), *arguments], user_files)
-        if "-o" in arguments:
-            labels = tifffile.imread(user_files / arguments[arguments.index("-o") + 1])
-            assert labels.ndim == 3
-            assert labels.any()
+        for option in {"-o", "--output"} & set(arguments):
+            labels = open_images(user_files / arguments[arguments.index(option) + 1])
+            assert len(labels) > 1 and any(frame.any() for frame in labels)
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "python")])
