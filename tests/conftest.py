@@ -12,6 +12,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ["QT_API"] = "pyqt6"
 _HOME = tempfile.TemporaryDirectory(prefix="napari-medsam2-tests-", ignore_cleanup_errors=True)  # one for each process
 os.environ["NAPARI_CONFIG"] = str(Path(_HOME.name) / "settings.yaml")
+os.environ["XDG_STATE_HOME"] = str(Path(_HOME.name) / "state")
 os.environ["HF_HOME"] = str(Path(_HOME.name) / "huggingface")  # nobody's token, nobody's models
 for name in ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HF_HUB_CACHE", "HF_ENDPOINT", "HF_HUB_OFFLINE"):
     os.environ.pop(name, None)

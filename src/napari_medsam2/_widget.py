@@ -23,6 +23,7 @@ from ._gui.panels.output_panel import OutputPanel
 from ._gui.panels.panel import Panel
 from ._gui.panels.pickers import ScrolledColumn, button, line
 from ._gui.panels.prompt_panel import PromptPanel
+from ._gui.panels.recovery_panel import RecoveryPanel
 from ._gui.panels.run_panel import RunPanel
 from ._gui.words import next_step
 from .models.registry import MODELS
@@ -53,6 +54,7 @@ class MedSamDock(QWidget):
         self.hint.setMinimumHeight(4 * self.hint.fontMetrics().height())  # the longest, so that nothing jumps
         self.message = line()
         self.copy = button("Copy report", "Copy the error with versions and traceback, to send to someone who helps")
+        self.recovery = RecoveryPanel()
         self.image = ImagePanel(viewer)
         self.model = ModelPanel()
         self.prompt = PromptPanel(viewer)
@@ -62,7 +64,7 @@ class MedSamDock(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(5)
-        for part in (self.hint, ScrolledColumn(*self._panels), self.message, self.copy):
+        for part in (self.hint, self.recovery, ScrolledColumn(*self._panels), self.message, self.copy):
             column.addWidget(part)
         self.setMinimumWidth(300)
         self.keys = KeyBindings(viewer, self._actions())
@@ -109,6 +111,8 @@ class MedSamDock(QWidget):
             (output, output.output_requested, lambda layer, keep: do.choose_output(layer, keep=keep)),
             (output, output.save_requested, do.save),
         )
+        self.recovery.restore_requested.connect(do.restore_recovery)
+        self.recovery.discard_requested.connect(do.discard_recovery)
         for panel, request, action in requests:
             request.connect(_answering(do, panel, action))
 
@@ -156,7 +160,7 @@ class MedSamDock(QWidget):
 
     def _on_changed(self) -> None:
         state = self.controller.state
-        for part in (*self._panels, self):
+        for part in (*self._panels, self.recovery, self):
             part.bindings.apply(state)
 
     def _on_layer_made(self, layer: Layer, made: bool) -> None:

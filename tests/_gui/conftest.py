@@ -9,6 +9,13 @@ from face import mocked as mocked_dock
 from napari.components import ViewerModel
 
 
+@pytest.fixture(autouse=True)
+def sessions(tmp_path, monkeypatch):
+    """Where docks keep what is done safe from a crash: a folder of each test's own."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    return tmp_path / "state" / "napari-medsam2" / "sessions"
+
+
 @pytest.fixture
 def viewer():
     return ViewerModel()

@@ -12,7 +12,9 @@ from qtpy.QtCore import QObject
 from ..engine.engine import Engine
 from ..engine.events import RunState
 from ..errors import OutputError
+from ..session.session_file import SavedSession
 from ..types import Direction, Mode
+from .autosave import Autosave
 from .dock_state import DockState, worst_frame
 from .dock_store import DockStore
 from .engine_client import EngineClient
@@ -44,6 +46,8 @@ class Controller(QObject):
         self.models = ModelChoice(self.store, self.client.engine.load_model)
         self.keeping = Keeping(viewer, self.store, self.client)
         self.images = ImageChoice(viewer, self.store, self.client, self.keeping.first_object)
+        self.autosave = Autosave(self.store, self.keeping)
+        self.autosave.restored.connect(self._on_restored)
         self.client.model_needed.connect(self.models.load)
         self.client.model_loaded.connect(self.models.on_loaded)
         self.client.model_failed.connect(self.models.on_failed)
@@ -56,6 +60,7 @@ class Controller(QObject):
 
     def close(self, timeout: float = 0.0) -> None:
         """Stop the engine and let go of the viewer; all layers stay."""
+        self.autosave.close()
         self.client.stop_refreshing()
         self.models.close()
         self.client.close(timeout)
@@ -242,6 +247,35 @@ class Controller(QObject):
         frame = worst_frame(self.state.columns)
         if frame is not None:
             self.go_to_frame(frame)
+
+    # ---- after a crash ---------------------------------------------------------------------------------------------
+
+    def restore_recovery(self) -> None:
+        """Bring back what was done with this image before and never saved."""
+        if (found := self.store.chosen.recovery) is not None:
+            self.autosave.restore(found)
+
+    def discard_recovery(self) -> None:
+        """Forget it."""
+        if (found := self.store.chosen.recovery) is not None:
+            self.autosave.discard(found)
+
+    def _on_restored(self, saved: SavedSession, work: Workspace) -> None:
+        if work is not self.store.work:
+            return  # another image was chosen meanwhile
+        if saved.mode != self.store.chosen.mode:
+            self.images.choose_mode(saved.mode)
+        work.take_up(
+            [prompt for group in saved.prompts for prompt in group],
+            {(found.frame, found.object_id): found for found in saved.results},
+        )
+        self.keeping.restore(work, saved.kept)
+        numbers = work.objects or {1}
+        self.store.put(current=max(numbers), objects=(max(numbers),))
+        self.client.reopen()
+        self.client.flush()
+        self.store.aim()
+        self.store.say(note="All is as it was. Go on where you left it.")
 
     # ---- keeping -------------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,29 @@ class DownloadStatus:
     total: int = 0
     rate: float = 0.0
     stopping: bool = False
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What was done with the image before, kept in a session file, and never saved.
+
+    Attributes
+    ----------
+    path
+        The session file.
+    when
+        When it was last written.
+    n_objects, n_frames
+        How many objects were prompted, and frames have labels.
+    has_kept
+        Whether labels were committed.
+    """
+
+    path: Path
+    when: datetime
+    n_objects: int
+    n_frames: int
+    has_kept: bool
 
 
 class ModelPhase(Enum):
@@ -99,6 +123,8 @@ class DockState:
         Where the labels go unless the user says otherwise: beside the image.
     saved
         The file that the labels were last written to.
+    recovery
+        What was done with this image before and never saved; ``None`` if nothing was, or it was answered.
     up_to_date
         True if a run found nothing to do: the next one does all frames anew.
     problem, report, note
@@ -142,6 +168,7 @@ class DockState:
     keep: bool = True
     save_as: Path = field(default_factory=Path)
     saved: Path | None = None
+    recovery: Recovery | None = None
     up_to_date: bool = False
     problem: str = ""
     report: str = ""
@@ -164,7 +191,8 @@ class DockState:
 #: What is known of an image, or was said or chosen while it was segmented.
 _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "columns"),
-    *("up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside", "has_prompts", "has_results"),
+    *("recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
+    *("has_prompts", "has_results"),
 )
 
 

@@ -130,7 +130,8 @@ class EngineClient(QObject):
             self.engine.replace_prompts(group.object_id, group.frame, group.given)
         # Also where there are none: what was sent again is nothing that the user has just done.
         if work.book.prompts or work.results.results:
-            self.engine.take_results(work.results.results.values())
+            self.engine.take_results(work.results.results.values(), up_to_date=work.taken_up)
+            work.taken_up = False
 
     def reopen(self) -> None:
         """Open the image again with other settings; the prompts are sent again, the labels stay."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 from napari.components import ViewerModel
-from napari.layers import Labels
+from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject, Signal
 
 from ..errors import EXPECTED_ERRORS, OutputError, in_words
@@ -40,6 +40,8 @@ class Keeping(QObject):
         Where kept layers are, the state that this changes, and the engine's client.
     """
 
+    #: Labels were committed to a layer: the workspace, and that layer.
+    committed = Signal(object, object)
     #: A file was written (``None``: it could not be), and the problem in words.
     _written = Signal(object, str)
 
@@ -79,20 +81,37 @@ class Keeping(QObject):
             return
         if not output.ours:
             work.results.forget()
+        else:
+            self.committed.emit(work, where)
         self._client.engine.cancel()
         self._client.engine.reset()
         store.put(objects=(next_object,), current=next_object, positive=True)
         store.aim()
         store.say(note=f"Kept in '{where.name}'. The next prompt starts object {next_object}.")
 
+    def restore(self, work: Workspace, labels: Mapping[int, AnyArray]) -> None:
+        """Bring back label images ``(H, W)`` that were committed before, by frame."""
+        if labels:
+            kept = self._kept(work, [])
+            for frame, given in labels.items():
+                shown = kept.data[work.sequence.layout.index(frame)]
+                shown[: given.shape[0], : given.shape[1]] = given
+            kept.refresh()
+            self.committed.emit(work, kept)
+
     def _copy_to_kept(self, work: Workspace, result: Labels) -> Labels:
+        kept = self._kept(work, [result])
+        keep_result(result.data, kept.data)
+        kept.refresh()
+        return kept
+
+    def _kept(self, work: Workspace, above: list[Layer]) -> Labels:
+        """The layer that results are committed to; a new one, below others, if there is none."""
         kept = self.kept_layer(work)
         if kept is None:
             kept = new_labels_layer(work.image, work.sequence.layout, f"{work.image.name} kept")
             kept.metadata[KEPT_OF] = str(work.image.unique_id)
-            place_below(self._viewer, kept, [result])
-        keep_result(result.data, kept.data)
-        kept.refresh()
+            place_below(self._viewer, kept, above)
         return kept
 
     def save(self, path: Path, *, each: bool = False) -> None:

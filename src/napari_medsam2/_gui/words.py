@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from ..engine.events import RunState
@@ -55,6 +56,17 @@ def next_step(state: DockState) -> str:
     if worst is not None and (state.columns[worst].confidence or 0) < UNSURE:
         return f"Go to the worst {noun}, correct it there and press Shift+S again. C keeps the result."
     return f"Done. Scroll to check; correct any {noun} and press Shift+S again. C keeps the result."
+
+
+def recovery_words(state: DockState) -> str:
+    """What was done with this image before and never saved; nothing if nothing was."""
+    found = state.recovery
+    if found is None:
+        return ""
+    what = [f"{found.n_objects} object{'' if found.n_objects == 1 else 's'}"] if found.n_objects else []
+    what += [f"labels on {found.n_frames} {state.noun}{'' if found.n_frames == 1 else 's'}"] if found.n_frames else []
+    day = "" if found.when.date() == date.today() else f"{found.when:%d %B} "
+    return f"This image was worked on before, until {day}{found.when:%H:%M}, and not saved: {', '.join(what)}."
 
 
 def image_words(state: DockState) -> str:

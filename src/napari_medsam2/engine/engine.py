@@ -85,7 +85,6 @@ class Engine:
     >>> engine.load_model("micro")                                  # doctest: +SKIP
     >>> engine.open(volume, mode="stack", axis=0)                   # doctest: +SKIP
     >>> engine.add_prompt(BoxPrompt(12, 30.5, 40.5, 60.5, 70.5))    # doctest: +SKIP
-    >>> engine.preview(12, object_id=1)                             # doctest: +SKIP
     >>> engine.propagate()                                          # doctest: +SKIP
     """
 
@@ -210,10 +209,12 @@ class Engine:
             uncovered=(frame, object_id) if uncover else None,
         )
 
-    def take_results(self, results: Iterable[FrameResult]) -> int:
+    def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> int:
         """Go on with results that are there; see :meth:`napari_medsam2.Session.take_results`."""
         kept = tuple(results)
-        return self._worker.submit(RequestKind.TAKE_RESULTS, lambda request: self._opened().take_results(kept))
+        return self._worker.submit(
+            RequestKind.TAKE_RESULTS, lambda request: self._opened().take_results(kept, up_to_date=up_to_date)
+        )
 
     def preview(self, frame: int, object_id: int = 1) -> int:
         """Segment one frame; :class:`ResultReady` follows.

@@ -132,7 +132,7 @@ class SessionFile:
     """
 
     def __init__(self, path: Path, image: SavedImage, mode: Mode) -> None:
-        self.path = path
+        self.path, self.mode = path, mode
         with _in_words(path, "write"):
             self._database = sqlite3.connect(path, isolation_level=None)
             if not _tables(self._database):

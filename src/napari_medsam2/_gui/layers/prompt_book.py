@@ -68,6 +68,11 @@ class PromptBook:
         return tuple(p for group in self._sent.values() for p in group)
 
     @property
+    def groups(self) -> Mapping[Key, FramePrompts]:
+        """The same by object and frame."""
+        return self._sent
+
+    @property
     def objects(self) -> set[int]:
         """Numbers of the objects that have a prompt."""
         return {object_id for object_id, _ in self._sent}

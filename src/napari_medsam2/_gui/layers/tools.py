@@ -49,6 +49,15 @@ class PromptTools:
                     self.boxes = layer
                 self._made(layer)
 
+    def make_all(self) -> None:
+        """Make those layers that were not needed yet, to show prompts that come from elsewhere."""
+        if self.points is None:
+            self.points = new_points_layer(self._image, self._layout)
+            self._add(self.points)
+        if self.boxes is None:
+            self.boxes = new_boxes_layer(self._image, self._layout)
+            self._add(self.boxes)
+
     def forget(self, layer: Layer) -> None:
         """Take note that a layer of ours is gone."""
         if layer is self.points:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
@@ -11,7 +11,8 @@ from napari.utils.events import Event
 from qtpy.QtCore import QTimer
 
 from ...engine.events import Restored
-from ...prompts import MaskPrompt
+from ...prompts import MaskPrompt, Prompt
+from ...results import FrameResult
 from .coordinates import WorldPoint, measure_in, world_units
 from .prompt_book import PromptBook, Source
 from .results import ResultView
@@ -46,6 +47,7 @@ class Workspace:
         self._edited = edited
         self._made = made
         self._quiet = False
+        self.taken_up = False  # what is shown is up to date, although no session is open that found it
 
     @property
     def image(self) -> Image:
@@ -211,6 +213,14 @@ class Workspace:
         with self.quiet():
             self.book.restore(event.prompts)
         self.results.replace(event.results)
+
+    def take_up(self, prompts: Sequence[Prompt], results: Mapping[tuple[int, int], FrameResult]) -> None:
+        """Show prompts and results of an earlier time; a session that is opened for them takes them as they are."""
+        with self.quiet():
+            self.tools.make_all()
+            self.book.restore(prompts)
+        self.results.replace(results)
+        self.taken_up = True
 
     def show_results(self, in_view: int | None) -> None:
         """Write late results to the output layer; the frame in view is redrawn (``None``: all are)."""

@@ -1,0 +1,32 @@
+"""The offer to bring back what was done with an image before and never saved."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+
+from ..words import recovery_words
+from .panel import Panel
+from .pickers import button, line, row
+
+
+class RecoveryPanel(Panel):
+    """Shown while there is something to restore."""
+
+    restore_requested = Signal()
+    discard_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = line()
+        self.told.setStyleSheet("background: #5a4a1a; color: white; padding: 6px; border-radius: 3px;")
+        self.restore = button("Restore", "Bring back objects, prompts and labels as they were")
+        self.discard = button("Discard", "Delete what was kept of that")
+        self.column.addWidget(self.told)
+        self.column.addLayout(row(self.restore, self.discard))
+        self.restore.clicked.connect(self.restore_requested)
+        self.discard.clicked.connect(self.discard_requested)
+        self.bindings.add(recovery_words, self._show)
+
+    def _show(self, words: str) -> None:
+        self.told.setText(words)
+        self.setVisible(bool(words))

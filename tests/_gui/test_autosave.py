@@ -1,0 +1,171 @@
+"""What is done in a dock is written as it is done, and offered again after a crash."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from face import IMAGES, TRUTH, answer, deliver, draw_box
+from napari.components import ViewerModel
+
+from napari_medsam2._gui.autosave import recoverable
+from napari_medsam2.session.session_file import read_session
+
+
+def written(sessions: Path):
+    """The only session file there is, read."""
+    files = list(sessions.glob("*.medsam2"))
+    return read_session(files[0]) if len(files) == 1 else None
+
+
+def another(mocked, qtbot):
+    """A second viewer with the same image, and a dock that found what was done with it."""
+    viewer = ViewerModel()
+    viewer.add_image(IMAGES, name="scan")
+    dock, engine, send = mocked(viewer)
+    dock.controller.choose_mode("stack")
+    return viewer, dock, engine, send
+
+
+def test_prompts_and_results_are_written_seconds_after_they_came(clicked, qtbot, sessions):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True), answer(3))
+    qtbot.waitUntil(lambda: written(sessions) is not None and len(written(sessions).results) == 2)
+    saved = written(sessions)
+    assert [p.frame for group in saved.prompts for p in group] == [2] and saved.mode == "stack"
+    assert saved.image.name == "scan" and saved.image.shapes == ((40, 60),) * 6
+    dock.close_dock()
+
+
+def test_all_is_as_it_was_in_the_next_window(viewer, clicked, mocked, qtbot, sessions):
+    dock, _, send = clicked
+    dock.prompt.tools["box"].click()
+    draw_box(viewer.layers.selection.active, 4, 5.5, 6.5, 20.5, 30.5)
+    deliver(qtbot, send, answer(2, prompted=True), answer(3), answer(4, 1, prompted=True))
+    dock.run.commit.click()
+    dock.prompt.tools["point"].click()
+    viewer.layers["scan points"].add((1, 20, 21))
+    deliver(qtbot, send, answer(1, 2, prompted=True), answer(0, 2))
+    dock.close_dock()
+    before = {layer.name: layer for layer in viewer.layers}
+
+    other, dock, engine, send = another(mocked, qtbot)
+    qtbot.waitUntil(lambda: dock.controller.state.recovery is not None)
+    assert "not saved" in dock.recovery.told.text() and not dock.recovery.isHidden()
+    dock.recovery.restore.click()
+    qtbot.waitUntil(lambda: "scan segmentation" in other.layers)
+    for name in ("scan segmentation", "scan kept"):
+        np.testing.assert_array_equal(other.layers[name].data, before[name].data)
+    for name in ("scan points", "scan boxes"):
+        np.testing.assert_allclose(np.array(other.layers[name].data), np.array(before[name].data))
+    objects = [list(layers["scan points"].features["object"]) for layers in (other.layers, before)]
+    assert objects[0] == objects[1]
+    assert dock.recovery.isHidden() and dock.controller.state.current == 2
+    dock.run.segment.click()
+    assert engine.take_results.call_args.kwargs == {"up_to_date": True}, "what was found is not looked for again"
+
+
+def test_a_window_that_was_restored_goes_on_writing_to_the_same_file(clicked, mocked, qtbot, sessions):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    dock.close_dock()
+    _, dock, _, send = another(mocked, qtbot)
+    qtbot.waitUntil(lambda: dock.controller.state.recovery is not None)
+    dock.recovery.restore.click()
+    qtbot.waitUntil(lambda: dock.controller.state.has_results)
+    dock.run.segment.click()
+    deliver(qtbot, send, answer(3))
+    dock.close_dock()
+    assert sorted(found.frame for found in written(sessions).results) == [2, 3]
+
+
+def test_what_is_discarded_is_offered_no_more(clicked, mocked, qtbot, sessions):
+    clicked[0].close_dock()
+    _, dock, _, _ = another(mocked, qtbot)
+    qtbot.waitUntil(lambda: dock.controller.state.recovery is not None)
+    dock.recovery.discard.click()
+    qtbot.waitUntil(lambda: not list(sessions.glob("*.medsam2")))
+    assert dock.recovery.isHidden()
+
+
+def test_what_was_saved_or_is_open_elsewhere_is_not_offered(clicked, qtbot, sessions, tmp_path):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    qtbot.waitUntil(lambda: written(sessions) is not None)
+    content = written(sessions).image.content
+    assert recoverable(sessions, content) is None, "it is open in this window"
+    dock.controller.save(tmp_path / "labels.tif")
+    qtbot.waitUntil(lambda: dock.controller.state.saved is not None)
+    dock.close_dock()
+    assert recoverable(sessions, content) is None and list(sessions.glob("*.medsam2"))
+
+
+def test_other_images_are_not_offered_it(clicked, mocked, qtbot, sessions):
+    clicked[0].close_dock()
+    viewer = ViewerModel()
+    changed = IMAGES.copy()
+    changed[0, 0, 0] += 1
+    viewer.add_image(changed, name="scan")
+    dock, _, _ = mocked(viewer)
+    qtbot.waitUntil(lambda: all(r.image is not None for r in dock.controller.autosave._records.values()))
+    assert dock.controller.state.recovery is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="folders of Windows have no such permission")
+def test_where_nothing_can_be_written_it_is_told_once_and_work_goes_on(viewer, scan, mocked, qtbot, sessions):
+    sessions.parent.mkdir(parents=True)
+    sessions.write_text("in the way")
+    dock, _, send = mocked(viewer)
+    dock.prompt.tools["point"].click()
+    viewer.layers["scan points"].add((2, 20, 22))
+    qtbot.waitUntil(lambda: "not kept safe" in dock.message.text())
+    dock.controller.store.say()
+    deliver(qtbot, send, answer(2, prompted=True))
+    dock.controller.autosave.flush()
+    assert dock.controller.state.has_results and not dock.message.text()
+
+
+CRASHES = """
+import os, sys
+sys.path[:0] = sys.argv[1:]
+from qtpy.QtWidgets import QApplication
+app = QApplication([])
+from face import IMAGES, mocked, answer
+from napari.components import ViewerModel
+viewer = ViewerModel()
+viewer.add_image(IMAGES, name="scan")
+dock, engine, send = mocked(viewer)
+dock.controller.choose_mode("stack")
+dock.prompt.tools["point"].click()
+viewer.layers["scan points"].add((2, 20, 22))
+number = 0
+while True:
+    for frame in range(6):
+        send(answer(frame, prompted=frame == 2))
+    dock.controller.autosave.flush()
+    app.processEvents()
+    number += 1
+    print(number, flush=True)
+"""
+
+
+@pytest.mark.parametrize("after", [30, 200])
+def test_after_a_kill_all_that_was_written_is_offered(mocked, qtbot, sessions, after):
+    support = str(Path(__file__).parents[1] / "support")
+    process = subprocess.Popen([sys.executable, "-c", CRASHES, support], stdout=subprocess.PIPE, text=True)
+    for _ in range(after):
+        assert process.stdout.readline()
+    process.send_signal(signal.SIGKILL)
+    process.stdout.close()
+    process.wait()
+    viewer, dock, _, _ = another(mocked, qtbot)
+    qtbot.waitUntil(lambda: dock.controller.state.recovery is not None)
+    dock.recovery.restore.click()
+    qtbot.waitUntil(lambda: len(dock.controller.workspace.results.results) == 6)
+    dock.controller.client.flush()
+    np.testing.assert_array_equal(viewer.layers["scan segmentation"].data == 1, TRUTH)
