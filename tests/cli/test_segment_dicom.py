@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
 import tifffile
@@ -33,7 +34,6 @@ def test_a_folder_from_a_scanner(tmp_path: Path, capsys: Any) -> None:
     """Files without a suffix in any order, a scout, and a preview beside them; labels lie on the ordered slices."""
     scan = tmp_path / "scan"
     for file, z in enumerate([3, 0, 5, 1, 4, 2]):
-        (scan / "S1").mkdir(parents=True, exist_ok=True)
         write_slice(scan / "S1" / f"IM{file}", STACK[z], z=3.0 * z, spacing=(0.5, 0.5), number=file)
     write_slice(
         scan / "S1" / "IM9", STACK[0], directions=(0, 1, 0, 0, 0, -1), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"]
@@ -46,6 +46,22 @@ def test_a_folder_from_a_scanner(tmp_path: Path, capsys: Any) -> None:
     assert "not taken: series" in captured.err and "no DICOM: preview.jpg" in captured.err
     with tifffile.TiffFile(out) as written:
         assert written.series[0].axes == "ZYX"
+
+
+def test_labels_lie_on_the_patient(tmp_path: Path) -> None:
+    """A NIfTI of the labels has the object where the DICOM headers have it, in a sagittal stack from right to left."""
+    for z in range(6):
+        position, directions = (30 - 2.0 * z, 10, 50), (0, 1, 0, 0, 0, -1)
+        write_slice(tmp_path / "scan" / str(z), STACK[z], position=position, directions=directions, spacing=(0.5, 0.25))
+    out = tmp_path / "labels.nii.gz"
+    assert run("segment", tmp_path / "scan", *POINT, "-o", out) == 0
+    labels = nibabel.load(out)
+    found = nibabel.affines.apply_affine(labels.affine, np.argwhere(labels.get_fdata()))
+    z, y, x = np.nonzero(MASKS)
+    left_back_head = np.stack([30 - 2.0 * z, 10 + 0.25 * x, 50 - 0.5 * y], axis=-1)
+    expected = left_back_head * (-1, -1, 1)  # NIfTI counts towards right and front
+    np.testing.assert_allclose(found.mean(axis=0), expected.mean(axis=0), atol=0.1)
+    np.testing.assert_allclose(found.std(axis=0), expected.std(axis=0), atol=0.1)
 
 
 def test_of_two_series_one_is_chosen(tmp_path: Path, capsys: Any) -> None:

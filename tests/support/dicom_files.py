@@ -67,7 +67,6 @@ def write_slice(
 
 def write_series(folder: Path, pixels: npt.NDArray[Any] = SLICES, *, prefix: str = "a", **elements: Any) -> list[Path]:
     """A slice a file, a millimetre apart."""
-    folder.mkdir(parents=True, exist_ok=True)
     return [
         write_slice(folder / f"{prefix}{z}.dcm", plane, **{"z": float(z), "number": z + 1, **elements})
         for z, plane in enumerate(pixels)
@@ -117,6 +116,7 @@ def saved(path: Path, header: FileDataset, **elements: Any) -> Path:
             del header[keyword]
         else:
             setattr(header, keyword, value)
+    path.parent.mkdir(parents=True, exist_ok=True)
     header.save_as(path, enforce_file_format=True)
     return path
 

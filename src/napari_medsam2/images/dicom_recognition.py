@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from .listing import IMAGE_SUFFIXES, is_seen, natural_key
@@ -16,6 +18,12 @@ _FIRST_GROUPS = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 
 #: The longest first element that is believed: it is a length, a character set or a UID.
 _LONGEST_FIRST_ELEMENT = 1 << 10
+
+#: Pictures that may lie beside slices, such as a preview.
+_FEW_PICTURES = 3
+
+#: After so many files without a DICOM file among them nobody looks further: somebody opened a whole disk.
+_MOST_STRANGERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -47,31 +55,51 @@ def looks_like_dicom(path: Path) -> bool:
 def dicom_folder(folder: Path) -> DicomFolder | None:
     """The DICOM files of a folder; ``None`` if they are not what the folder is about.
 
-    They are if the folder itself holds as many of them as ordinary pictures, or folders below it hold more of them.
-    Links to folders are not followed, hidden files are passed over.
+    They are if the folder itself holds as many of them as ordinary pictures, or the folders below it more. Where there
+    are more than a few pictures, and more than DICOM files, nobody looks below. Links to folders are not followed.
     """
-    files = _files_below(folder)
-    pictures = [path for path in files if path.name.lower().endswith(IMAGE_SUFFIXES)]
-    named_wrongly = bool(pictures) and looks_like_dicom(pictures[0])
-    passed = set() if named_wrongly else set(pictures)
-    found = [path for path in files if path not in passed and looks_like_dicom(path)]
-    if not found:
+    here = [Path(entry) for entry in os.scandir(folder) if is_seen(entry.name)]
+    pictures = sorted(path for path in here if path.name.lower().endswith(IMAGE_SUFFIXES))
+    named_wrongly = bool(pictures) and pictures[0].is_file() and looks_like_dicom(pictures[0])
+    found, others = _sorted_out(here, look_at_pictures=named_wrongly)
+    n_pictures = 0 if named_wrongly else len(pictures)
+    if n_pictures > max(_FEW_PICTURES, len(found)):
         return None
-    taken = set(found)
-    here = sum(path.parent == folder for path in found)
-    pictures_here = sum(path.parent == folder and path not in taken for path in pictures)
-    if here < pictures_here and not (here == 0 and len(found) > pictures_here):
+    enough = len(found) >= n_pictures
+    for path in sorted(path for path in here if path.is_dir() and not path.is_symlink()):
+        below, beside = _sorted_out(_files_below(path), look_at_pictures=named_wrongly)
+        found += below
+        others += beside
+        if not found and len(others) > _MOST_STRANGERS:
+            return None
+    if not found or (not enough and len(found) <= n_pictures):
         return None
-    return DicomFolder(tuple(found), tuple(path for path in files if path not in taken))
+    key = partial(_place_in, folder)
+    return DicomFolder(tuple(sorted(found, key=key)), tuple(sorted(others, key=key)))
 
 
-def _files_below(folder: Path) -> list[Path]:
-    files = []
+def _sorted_out(paths: Iterable[Path], *, look_at_pictures: bool) -> tuple[list[Path], list[Path]]:
+    """Files that are DICOM, and others. What is called a picture is only looked at where one of them is no picture."""
+    found: list[Path] = []
+    others: list[Path] = []
+    for path in paths:
+        if not path.is_file():  # a pipe, a link to nowhere
+            continue
+        picture = path.name.lower().endswith(IMAGE_SUFFIXES) and not look_at_pictures
+        (others if picture or not looks_like_dicom(path) else found).append(path)
+        if not found and len(others) > _MOST_STRANGERS:
+            break
+    return found, others
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
     for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if is_seen(name)]
-        files += [Path(parent, name) for name in names if is_seen(name)]
-    regular = [path for path in files if path.is_file()]  # no pipes, no links to nowhere
-    return sorted(regular, key=lambda path: natural_key(str(path.relative_to(folder))))
+        folders[:] = sorted(name for name in folders if is_seen(name))
+        yield from (Path(parent, name) for name in names if is_seen(name))
+
+
+def _place_in(folder: Path, path: Path) -> list[tuple[int, int, str]]:
+    return natural_key(str(path.relative_to(folder)))
 
 
 def _begins_with_an_element(head: bytes) -> bool:

@@ -197,7 +197,7 @@ def _called(stacks: Sequence[Stack], series: int | str) -> list[int]:
 
 def _listing(stacks: Sequence[Stack], numbers: Iterable[int]) -> str:
     lines = _shortened([f"{number}: {_line(stacks, number)}" for number in numbers], 20)
-    return f"Say which with series= or --series N: {'; '.join(lines)}"
+    return f"Say which by its number, with series= or --series N: {'; '.join(lines)}"
 
 
 def _line(stacks: Sequence[Stack], number: int) -> str:
