@@ -127,7 +127,8 @@ def run(arguments: argparse.Namespace) -> int:
     frames = images.frames
     prompts, read = _given_prompts(arguments, MaskedSequence(len(frames), arguments.axis))
     mode = _mode_of(images, arguments)
-    names = tuple(frames.name(t) for t in range(len(frames)))
+    alone = len(frames) == len(images.files) == 1
+    names = (images.files[0].name,) if alone else tuple(frames.name(t) for t in range(len(frames)))
     labelled = Labelled(images, names, mode, label_dtype(max(prompt.object_id for prompt in prompts)))
     outputs = Outputs.checked(arguments, labelled, [arguments.input, *read])
     if why := nothing_to_see(frames):

@@ -7,6 +7,7 @@ where they have room for pairs of keys and values.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,6 +18,7 @@ import numpy.typing as npt
 
 from ..types import Mode
 from .opened import Axis, LabelledObject, OpenedImages
+from .units import unit_of
 
 #: Whose notes these are, as OME wants to know it.
 NOTES_NAMESPACE = "napari-medsam2/labels"
@@ -120,11 +122,24 @@ def notes_in_text(text: str) -> Notes | None:
 
 
 def with_notes(images: OpenedImages, notes: Notes) -> OpenedImages:
-    """What was opened, with what was noted: they are labels."""
-    renamed = {"t": "image"} if "image" in [axis.name for axis in notes.axes] else {}
-    axes = tuple(replace(axis, name=renamed.get(axis.name, axis.name)) for axis in images.axes)
+    """What was opened, with what was noted: they are labels.
+
+    Axes that the header tells otherwise, as after an edit, are those of the header.
+    """
+    noted = {axis.name: axis for axis in notes.axes}
+    if "image" in noted:
+        noted["t"] = noted["image"]
+    axes = tuple(_noted(axis, noted.get(axis.name)) for axis in images.axes)
     affine = images.affine if notes.affine is None else notes.affine
     return replace(images, axes=axes, affine=affine, mode=notes.mode, labels=True, objects=notes.objects)
+
+
+def _noted(told: Axis, noted: Axis | None) -> Axis:
+    """An axis of a header with what the header has no place for: its name, a reversed direction, an odd unit."""
+    if noted is None:
+        return told
+    same = unit_of(noted.unit, otherwise=noted.unit) == told.unit and math.isclose(abs(noted.spacing), told.spacing)
+    return noted if same or told == Axis(told.name) else told
 
 
 def _list(value: Any) -> list[Any]:

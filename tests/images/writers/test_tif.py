@@ -71,6 +71,23 @@ def test_labels_along_another_axis_are_stored_as_the_image_is(tmp_path: Path) ->
     assert found.axes == (Z, Y, X)
 
 
+def test_what_ome_has_no_place_for_comes_back(tmp_path: Path) -> None:
+    """A reversed axis, a unit that is neither length nor time, and pixels that are not square."""
+    for axes in (
+        (Axis("z", -2.5, "mm", 10.0), Axis("y", -0.5, "mm", 3.0), X),
+        (Axis("t", 0.5, "Hz"), Axis("y", 2.0), Axis("x", 3.0)),
+        (Axis("t", 2.0, "second", 5.0), Axis("y", 2.0, "micrometer"), Axis("x", 3.0, "micrometer")),
+    ):
+        assert written(tmp_path, NUMBERS, axes).axes == axes
+
+
+def test_a_header_that_was_changed_counts_more_than_the_notes(tmp_path: Path) -> None:
+    save_labels(tmp_path / "a.tif", labels_of(NUMBERS))
+    content = (tmp_path / "a.tif").read_bytes()
+    (tmp_path / "a.tif").write_bytes(content.replace(b'PhysicalSizeX="0.25"', b'PhysicalSizeX="0.75"'))
+    assert read_images(tmp_path / "a.tif").axes == (Z, Y, Axis("x", 0.75, "mm", -4.0))
+
+
 def test_axes_without_names_are_stored_as_they_were(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", NUMBERS)
     images = open_images(tmp_path / "a.npy", axis=2)

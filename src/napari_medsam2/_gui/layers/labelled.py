@@ -78,7 +78,7 @@ class LabelsToSave:
         source = self.images.data
         if isinstance(source, FrameSource) and len(source) == n_planes:
             return tuple(source.name(t) for t in range(n_planes))
-        if self.mode == "flow" and len(self.images.files) == n_planes:
+        if (self.mode == "flow" or n_planes == 1) and len(self.images.files) == n_planes:
             return tuple(path.name for path in self.images.files)
         return tuple(f"frame {t}" for t in range(n_planes))
 

@@ -14,11 +14,13 @@ import numpy as np
 from ...types import AnyArray
 from ..notes import NOTES_NAMESPACE, notes_of
 from ..opened import Axis
-from ..units import unit_of
+from ..units import MILLIMETRES, unit_of
 from .labels import STORED_ORDER, Labelled, LabelSet
 
 #: From so many bytes on, not compressed, a tif is one of the kind that may be larger than 4 GB.
 _LARGE = 2**31
+#: Units of time that OME knows.
+_TIMES = ("ns", "us", "ms", "s", "min", "h")
 #: What tifffile raises in place of the system's errors: a number that is too large for a field of the file.
 TIF_ERRORS = (struct.error,)
 
@@ -99,11 +101,12 @@ def _letters(names: Sequence[str]) -> str:
 def _sizes(axes: Sequence[Axis], letters: str) -> dict[str, Any]:
     sizes: dict[str, Any] = {}
     for axis, letter in zip(axes, letters, strict=True):
-        told = axis.unit != "pixel" or axis.spacing != 1
-        if told and letter in "XYZ":
-            sizes |= {f"PhysicalSize{letter}": abs(axis.spacing), f"PhysicalSize{letter}Unit": ome_unit(axis.unit)}
-        elif told and letter == "T" and axis.unit != "pixel":
-            sizes |= {"TimeIncrement": axis.spacing, "TimeIncrementUnit": ome_unit(axis.unit)}
+        unit = unit_of(axis.unit)
+        length = unit in MILLIMETRES or (unit == axis.unit and axis.spacing != 1)
+        if letter in "XYZ" and length:
+            sizes |= {f"PhysicalSize{letter}": abs(axis.spacing), f"PhysicalSize{letter}Unit": ome_unit(unit)}
+        elif letter == "T" and unit in _TIMES:
+            sizes |= {"TimeIncrement": axis.spacing, "TimeIncrementUnit": ome_unit(unit)}
     return sizes
 
 
