@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import FrameError
+from ..errors import DatasetError, FrameError
 
 #: What the libraries raise on files that are truncated, damaged, or not what their name says. The list is long because
 #: they trust what is in a file: they divide by its sizes, look its numbers up in tables, assert what should hold, and
@@ -50,12 +50,12 @@ def reading(path: Path, part: str = "") -> Iterator[None]:
     ------
     FrameError
         In place of what the library raises, with the name of the file; a ``FrameError`` passes, with the name added
-        where it does not have it. Missing memory passes as it is.
+        where it does not have it. Missing memory and a ``DatasetError`` pass as they are.
     """
     where = f"{part} of {path.name}" if part else path.name
     try:
         yield
-    except MemoryError:
+    except (MemoryError, DatasetError):
         raise
     except FrameError as error:
         raise error if path.name in str(error) else FrameError(f"cannot read {where}: {error}") from error

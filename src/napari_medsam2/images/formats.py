@@ -175,7 +175,8 @@ def _read_file(path: Path, options: ReadOptions) -> OpenedImages:
     kind = kind_of(path)
     if kind not in _SEVERAL_IMAGES:
         _refuse_series(path, options)
-    return READERS[kind](path, options)
+    with reading(path):
+        return READERS[kind](path, options)
 
 
 def _refuse_series(path: Path, options: ReadOptions) -> None:
