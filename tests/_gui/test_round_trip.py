@@ -11,17 +11,21 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from dicom_files import write_series
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
 from npe2 import PluginManager
 from PIL import Image as Picture
 
 from napari_medsam2._gui.layers.layout import SIZES_KEY
+from napari_medsam2._gui.layers.opened_layers import images_of
 from napari_medsam2._gui.layers.output import new_labels_layer
 from napari_medsam2._gui.layers.sequence import ImageSequence
-from napari_medsam2._gui.readers import open_layers
+from napari_medsam2._gui.readers import open_layers, series_layers
+from napari_medsam2.errors import SeriesError
 from napari_medsam2.images.formats import open_images
 from napari_medsam2.images.writers.formats import all_suffixes
+from napari_medsam2.images.writers.proposal import proposed_path
 
 OURS = "napari-medsam2"
 SHAPE = (4, 20, 30)
@@ -79,6 +83,12 @@ def ome_zarr(folder: Path) -> Path:
     return folder / "scan.zarr"
 
 
+def dicom(folder: Path) -> Path:
+    (folder / "series").mkdir()
+    write_series(folder / "series", spacing=(0.5, 0.75), directions=(0.8, 0.6, 0.0, -0.6, 0.8, 0.0))
+    return folder / "series"
+
+
 def flow_of_sizes(folder: Path) -> Path:
     path = folder / "cells"
     path.mkdir()
@@ -87,7 +97,7 @@ def flow_of_sizes(folder: Path) -> Path:
     return path
 
 
-SOURCES = (ome_tif, imagej_tif, nifti, oblique_nifti, volume_nrrd, ome_zarr, flow_of_sizes)
+SOURCES = (ome_tif, imagej_tif, nifti, oblique_nifti, volume_nrrd, ome_zarr, dicom, flow_of_sizes)
 
 
 def opened(viewer: ViewerModel, path: Path) -> Image:
@@ -188,3 +198,38 @@ def test_labels_inside_an_ome_zarr_open_with_its_image(make_napari_viewer, tmp_p
     np.testing.assert_array_equal(cells.data, PIXELS > 100)
     np.testing.assert_allclose(cells.extent.world, image.extent.world)
     assert [str(unit) for unit in image.units] == ["micrometer"] * 3 and image.scale.tolist() == [2.0, 0.5, 0.25]
+
+
+def test_napari_s_own_reader_shows_the_same_labels(make_napari_viewer, tmp_path: Path) -> None:
+    viewer = make_napari_viewer()
+    labels = labelled(viewer, opened(viewer, ome_tif(tmp_path)))
+    path = tmp_path / "scan_labels.ome.tif"
+    viewer.layers.save(str(path), selected=True, plugin=OURS)
+    (again,) = viewer.open(path, plugin="napari", layer_type="labels")
+    np.testing.assert_array_equal(again.data, labels.data)
+
+
+def test_a_folder_that_napari_s_own_reader_stacked_is_taken_as_unrelated_images(make_napari_viewer, tmp_path) -> None:
+    for t, name in enumerate(("ann", "bob", "cyd")):
+        Picture.fromarray(PIXELS[t]).save(tmp_path / f"{name}.png")
+    viewer = make_napari_viewer()
+    (image,) = viewer.open(tmp_path, plugin="napari")
+    assert ImageSequence(viewer, image).guess_mode() == ("flow", "the names of the files do not count up")
+    labelled(viewer, image)
+    writers = PluginManager.instance().iter_compatible_writers(["labels"])
+    (writer,) = (writer for writer in writers if writer.command == f"{OURS}.write_folder")
+    viewer.layers.save(str(tmp_path / "out"), selected=True, _writer=writer)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["ann.png", "bob.png", "cyd.png"]
+
+
+def test_two_series_of_a_folder_are_not_saved_under_one_name(tmp_path: Path) -> None:
+    (tmp_path / "study").mkdir()
+    for number, words in enumerate(("T1", "T2/late")):
+        write_series(tmp_path / "study", prefix=f"s{number}", series=f"1.2.{number}", SeriesDescription=words)
+    found = []
+    with pytest.raises(SeriesError) as several:
+        open_layers(tmp_path / "study")
+    for series in several.value.series:
+        ((data, options, kind),) = series_layers(tmp_path / "study", series)
+        found.append(proposed_path(images_of(Layer.create(data, options, kind)), each=False).name)
+    assert found == ["study T1_labels.nii.gz", "study T2_late_labels.nii.gz"]

@@ -40,12 +40,12 @@ def open_layers(path: Path) -> list[LayerData]:
         If it cannot be read; in words. Of several series where there is no window to ask in: a ``SeriesError``.
     """
     try:
-        return _layers(path)
+        return series_layers(path)
     except SeriesError as error:
         if (window := _window()) is None:
             raise
         chosen = ask_series(path.name, error.series, window)
-    first, *others = [_layers(path, series) for series in chosen] or [[]]
+    first, *others = [series_layers(path, series) for series in chosen] or [[]]
     hidden = [(data, {**options, "visible": False}, kind) for layers in others for data, options, kind in layers]
     return [*first, *hidden]
 
@@ -63,7 +63,7 @@ def _open(path: str | list[str]) -> list[LayerData] | list[tuple[None]]:
     return layers or NOTHING
 
 
-def _layers(path: Path, series: SeriesInfo | None = None) -> list[LayerData]:
+def series_layers(path: Path, series: SeriesInfo | None = None) -> list[LayerData]:
     """Layers of one series, and of the labels that lie on it in the same file."""
     if image_stem(path) != stem_of(path):
         with suppress(FrameError):  # it is only called so, and holds colours or fractions

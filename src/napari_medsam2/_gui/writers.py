@@ -16,6 +16,7 @@ from ..images.writers.saving import save_labels
 from ..types import Mode
 from .layers.labelled import LabelsToSave, object_colours, object_names
 from .layers.layout import MODE_KEY, SIZES_KEY, Layout
+from .layers.mode_guess import count_up
 from .layers.opened_layers import images_of
 
 
@@ -82,6 +83,7 @@ def _to_save(data: Any, options: dict[str, Any]) -> LabelsToSave:
     images = images_of(layer)
     if images.labels:  # they are in memory now, so that their file may be written over
         images = replace(images, files=())
-    unrelated = bool(layout.sizes) or str(layer.axis_labels[0]) == "image"
+    apart = len(images.files) == len(finest) and not count_up([file.name for file in images.files])
+    unrelated = bool(layout.sizes) or apart or str(layer.axis_labels[0]) == "image"
     mode: Mode = "flow" if layer.metadata.get(MODE_KEY, "flow" if unrelated else "stack") == "flow" else "stack"
     return LabelsToSave(images, layout, finest, mode, {}, object_colours(layer), object_names(layer))

@@ -40,7 +40,7 @@ def guess_mode(frames: Any, layout: Layout, metadata: dict[Any, Any], files: Seq
     if len(set(layout.sizes)) > 1:
         return "flow", "the images differ in size"
     if len(files) == layout.n_frames:
-        if not _count_up([file.name for file in files]):
+        if not count_up([file.name for file in files]):
             return "flow", "the names of the files do not count up"
         return _compare(frames, layout, _PAIRS_OF_FILES)
     if not isinstance(frames, np.ndarray):
@@ -48,7 +48,7 @@ def guess_mode(frames: Any, layout: Layout, metadata: dict[Any, Any], files: Seq
     return _compare(frames, layout, _PAIRS)
 
 
-def _count_up(names: Sequence[str]) -> bool:
+def count_up(names: Sequence[str]) -> bool:
     """Whether names differ in one number alone, which counts up as in the names of the slices of a stack."""
     keys = [natural_key(name) for name in names]
     if len({len(key) for key in keys}) > 1:

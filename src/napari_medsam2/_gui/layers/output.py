@@ -17,6 +17,7 @@ from ...types import AnyArray, Mask
 from .colours import label_colours
 from .coordinates import lie_on_each_other, placed_like
 from .layout import IMAGES_KEY, MODE_KEY, SIZES_KEY, Layout
+from .opened_layers import images_of
 
 #: Results of one frame, by the object's number.
 ResultsByObject = Mapping[int, FrameResult]
@@ -30,6 +31,7 @@ def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
     OutputError
         If the memory is not there.
     """
+    known = {key: image.metadata[key] for key in (MODE_KEY, SIZES_KEY) if key in image.metadata}
     try:
         empty = np.zeros(layout.shape, dtype=np.uint16)
     except MemoryError as error:
@@ -40,7 +42,7 @@ def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
         name=name,
         opacity=0.55,
         colormap=label_colours(),
-        metadata={key: image.metadata[key] for key in (IMAGES_KEY, MODE_KEY, SIZES_KEY) if key in image.metadata},
+        metadata={IMAGES_KEY: images_of(image), **known},
         **placed_like(image, layout),
     )
     layer.brush_size = max(1, round(min(layout.frame_shape) / 25))

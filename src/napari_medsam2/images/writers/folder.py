@@ -43,7 +43,12 @@ def file_names(labelled: Labelled) -> list[str]:
 
 def _stem(name: str) -> str:
     """Of the name of a file, what may be part of a name on any system; empty if it is no file's."""
-    return stem_of(Path(name)).translate(_RESERVED).rstrip(". ") if Path(name).suffix else ""
+    return safe_name(stem_of(Path(name))) if Path(name).suffix else ""
+
+
+def safe_name(text: str) -> str:
+    """A text as part of a name of a file on any system."""
+    return text.translate(_RESERVED).rstrip(". ")
 
 
 def _are_png(names: Sequence[str]) -> bool:

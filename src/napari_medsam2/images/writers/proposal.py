@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..listing import stem_of
 from ..opened import OpenedImages
+from .folder import safe_name
 from .formats import all_suffixes
 
 #: How names of what we save end, before the suffix; readers know it.
@@ -31,7 +32,8 @@ def proposed_path(images: OpenedImages, *, each: bool) -> Path:
     if not files:
         return Path(f"{images.name}{LABELS_ENDING}" + ("" if each else ".tif"))
     folder = files[0].absolute().parent
-    return _beside(folder, folder.name, "" if each else ".tif" if images.affine is None else ".nii.gz")
+    name = images.name if images.name.startswith(folder.name) else folder.name  # one of several series says which
+    return _beside(folder, safe_name(name), "" if each else ".tif" if images.affine is None else ".nii.gz")
 
 
 def _beside(path: Path, name: str, suffix: str) -> Path:
