@@ -137,6 +137,10 @@ class Autosave(QObject):
                 record.path = self.folder / f"{record.image.content}-{uuid4().hex[:12]}{SUFFIX}"
             self._do(_write, record, changes, kept, self._store.chosen.mode)
 
+    def wait(self) -> None:
+        """Wait until all that was to be written is."""
+        self._thread.submit(lambda: None).result()
+
     def restore(self, recovery: Recovery) -> None:
         """Read what was found, and go on writing to its file; :attr:`restored` follows."""
         work = self._current
