@@ -67,6 +67,12 @@ def test_a_single_place_over_time(tmp_path: Path) -> None:
     np.testing.assert_array_equal(images[1], SLICES[1])
 
 
+def test_mosaics_of_slices_are_told(tmp_path: Path) -> None:
+    for t in range(3):
+        write_slice(tmp_path / str(t), SLICES[t], number=t, ImageType=["ORIGINAL", "PRIMARY", "M", "MOSAIC"])
+    assert "a mosaic of slices side by side" in " ".join(read_images(tmp_path).left_out)
+
+
 def test_repeats_told_apart_by_numbers_only_are_told_so(tmp_path: Path) -> None:
     for z in range(3):
         for t in range(2):

@@ -273,6 +273,12 @@ def test_colours_of_lossless_jpeg(tmp_path: Path) -> None:
     np.testing.assert_array_equal(pixels_of(path), RGB)
 
 
+@pytest.mark.parametrize("name", ["ExplVR_BigEnd.dcm", "SC_rgb_small_odd_big_endian.dcm", "MR_small_bigendian.dcm"])
+def test_bytes_in_the_other_order(name: str) -> None:
+    path = Path(pydicom.data.get_testdata_file(name))
+    np.testing.assert_array_equal(pixels_of(path), pydicom.dcmread(path).pixel_array)
+
+
 @pytest.mark.parametrize("name", ["MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm"])
 def test_files_of_others_are_decoded_alike(name: str) -> None:
     plain = pydicom.data.get_testdata_file("MR_small.dcm")

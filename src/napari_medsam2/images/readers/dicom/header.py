@@ -47,6 +47,8 @@ class PixelPlace:
         "PixelData", "FloatPixelData" or "DoubleFloatPixelData".
     start
         Of the value, in bytes from the start of the (unpacked) file.
+    representation
+        What its value is called, such as "OW": in big endian it says which bytes are swapped.
     n_frames
         How many frames the header declares; there is data for all of them.
     n_spare
@@ -55,6 +57,7 @@ class PixelPlace:
 
     keyword: str
     start: int
+    representation: str
     n_frames: int
     n_spare: int = 0
 
@@ -118,6 +121,7 @@ def pixel_place(path: Path, file: BinaryIO, header: Dataset) -> PixelPlace:
         raise NoImageError(path, kind)
     implicit = head[4:6] not in _REPRESENTATIONS  # as it is: the transfer syntax may say otherwise
     told = head[4:8] if implicit else head[8:12]
+    representation = "OW" if implicit else head[4:6].decode()
     start = file.tell() - (4 if implicit else 0)
     length = int.from_bytes(told, order)
     n_frames = _declared_frames(path, header)
@@ -126,7 +130,7 @@ def pixel_place(path: Path, file: BinaryIO, header: Dataset) -> PixelPlace:
     if syntax.is_encapsulated:
         file.seek(start)
         n_spare = max(0, _compressed_frames(path, file, n_frames) - n_frames)
-        return PixelPlace(PIXEL_TAGS[tag], start, n_frames, n_spare)
+        return PixelPlace(PIXEL_TAGS[tag], start, representation, n_frames, n_spare)
     if length != _LARGEST_LENGTH:
         available = min(available, length)
     expected = get_expected_length(header)
@@ -135,7 +139,7 @@ def pixel_place(path: Path, file: BinaryIO, header: Dataset) -> PixelPlace:
             f"{path.name} is truncated, or its header is wrong: it declares {_frames(n_frames)} of {header.Columns} x "
             f"{header.Rows} pixels, which is {expected} bytes, and {available} bytes of pixels are there"
         )
-    return PixelPlace(PIXEL_TAGS[tag], start, n_frames, available * n_frames // expected - n_frames)
+    return PixelPlace(PIXEL_TAGS[tag], start, representation, n_frames, available * n_frames // expected - n_frames)
 
 
 def kind_of(header: Dataset) -> str:

@@ -66,7 +66,7 @@ class PixelReader:
         if path not in self._sources:
             header = read_header(path, file)
             place = pixel_place(path, file, header)
-            options = as_pixel_options(header, pixel_keyword=place.keyword, pixel_vr="OW")
+            options = as_pixel_options(header, pixel_keyword=place.keyword, pixel_vr=place.representation)
             self._sources[path] = _Source(Facts(header), place.start, options)
         self._sources.move_to_end(path)
         while len(self._sources) > _HEADERS_KEPT:

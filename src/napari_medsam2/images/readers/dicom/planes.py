@@ -155,6 +155,8 @@ def read_planes(path: Path, *, as_labels: bool = False) -> list[Plane]:
             )
         if facts.get("SamplesPerPixel") not in (None, 1, 3):
             raise FrameError(f"{path.name} has {facts.get('SamplesPerPixel')} colours, only 1 and 3 can be read")
+        if "MOSAIC" in [str(value).upper() for value in _several(facts.get("ImageType"))]:
+            remarks += ("each image is a mosaic of slices side by side: dcm2niix makes a volume of it",)
         image = _image(path, facts, kind, colour, place.n_frames, remarks)
         return [_plane(facts, image, index, spacing, as_labels) for index in range(place.n_frames)]
 
