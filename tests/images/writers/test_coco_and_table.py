@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from label_sets import X, Y, Z, flow_of, labels_of
+from pycocotools import mask
 from pycocotools.coco import COCO
 
 from napari_medsam2.errors import OutputError
@@ -41,13 +42,25 @@ def test_coco_gives_each_mask_back(tmp_path: Path) -> None:
     for t in range(3):
         drawn = np.zeros((8, 9), np.uint16)
         for one in coco.imgToAnns[t + 1]:
-            mask = coco.annToMask(one).astype(bool)
-            drawn[mask] = one["category_id"]
-            ys, xs = np.nonzero(mask)
-            assert one["area"] == mask.sum()
+            shown = coco.annToMask(one).astype(bool)
+            drawn[shown] = one["category_id"]
+            ys, xs = np.nonzero(shown)
+            assert one["area"] == shown.sum()
             assert one["bbox"] == [xs.min(), ys.min(), xs.max() - xs.min() + 1, ys.max() - ys.min() + 1]
             assert ("score" in one) == ((t + 1, one["category_id"]) == (2, 20_000))
         np.testing.assert_array_equal(drawn, labels.labels(t))
+
+
+@pytest.mark.parametrize(
+    "where", [np.s_[:, :], np.s_[:1, :1], np.s_[-1:, -1:], np.s_[2:4, 3:5], np.s_[:, 3:5], np.s_[2:, :]]
+)
+def test_run_lengths_are_those_of_pycocotools(where: tuple[slice, slice], tmp_path: Path) -> None:
+    plane = np.zeros((1, 5, 7), np.uint8)
+    plane[0][where] = 9
+    save_labels(tmp_path / "a.json", labels_of(plane))
+    (one,) = json.loads((tmp_path / "a.json").read_text())["annotations"]
+    whole = mask.encode(np.asfortranarray(plane[0] == 9, dtype=np.uint8))
+    assert one["segmentation"] == {"size": [5, 7], "counts": whole["counts"].decode()}
 
 
 def test_coco_of_a_flow_has_an_image_for_each_in_its_own_size(tmp_path: Path) -> None:

@@ -45,21 +45,32 @@ def _image(labels: LabelSet, t: int, plane: AnyArray) -> dict[str, Any]:
 
 
 def _annotation(labels: LabelSet, t: int, plane: AnyArray, region: Region, number: int) -> dict[str, Any]:
-    from pycocotools import mask as masks
-
-    runs = masks.encode(np.asfortranarray(plane == region.number, dtype=np.uint8))
     (top, bottom), (left, right) = region.rows, region.columns
     found = labels.found.get((t, region.number))
     return {
         "id": number,
         "image_id": t + 1,
         "category_id": region.number,
-        "segmentation": {"size": list(runs["size"]), "counts": runs["counts"].decode("ascii")},
+        "segmentation": _run_lengths(plane, region),
         "area": region.area,
         "bbox": [left, top, right - left, bottom - top],
         "iscrowd": 0,
         **({} if found is None else {"score": round(found.confidence, 4), "prompted": found.prompted}),
     }
+
+
+def _run_lengths(plane: AnyArray, region: Region) -> dict[str, Any]:
+    """The mask of an object. Runs go down the columns, so only those of the object are looked at."""
+    from pycocotools import mask as masks
+
+    height, width = plane.shape
+    left, right = region.columns
+    strip = np.pad(np.ravel(plane[:, left:right] == region.number, order="F"), 1)
+    edges = np.flatnonzero(strip[1:] != strip[:-1]) + left * height
+    counts = np.diff([0, *edges, height * width])  # background first, be it nothing
+    counts = counts[: len(counts) - (counts[-1] == 0)].tolist()
+    runs = masks.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+    return {"size": [height, width], "counts": runs["counts"].decode("ascii")}
 
 
 def _category(labels: LabelSet, number: int) -> dict[str, Any]:
