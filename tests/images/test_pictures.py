@@ -144,6 +144,15 @@ def test_the_memory_of_a_container_counts(tmp_path: Path, monkeypatch: pytest.Mo
     assert budget.free_memory() == 4300
 
 
+def test_a_header_that_promises_another_shape_than_comes_out(tmp_path: Path) -> None:
+    content = bytearray(imagecodecs.jpeg8_encode(np.ascontiguousarray(DEEP[..., 0] >> 4), bitspersample=12))
+    start = content.index(b"\xff\xc1")  # bits, height, width and the number of colours follow
+    content[start + 9] = 3
+    (tmp_path / "p.jpg").write_bytes(content)
+    with pytest.raises(FrameError, match=r"p\.jpg"):
+        open_images(tmp_path / "p.jpg").frames[0]
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg", "webp", "gif", "bmp", "jp2"])
 @pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
 def test_a_cut_picture_is_refused(kept: float, suffix: str, tmp_path: Path) -> None:

@@ -38,7 +38,14 @@ def open_picture(path: Path, options: ReadOptions) -> OpenedImages:
         axes = (Axis("t"), Axis("y"), Axis("x"))
         return OpenedImages(stem_of(path), moving, axes, moving.ndim == 4, mode="stack", files=(path,))
     plane = (*header.shape, header.colours) if header.colour else header.shape
-    data = PlaneArray((), plane, header.dtype, lambda _: read_picture(path, options))
+
+    def read(_: tuple[int, ...]) -> AnyArray:
+        pixels = read_picture(path, options)
+        if pixels.shape != plane:
+            raise FrameError(f"{path.name} declares {plane} pixels and holds {pixels.shape}: it is damaged")
+        return pixels
+
+    data = PlaneArray((), plane, header.dtype, read)
     return OpenedImages(stem_of(path), data, (Axis("y"), Axis("x")), header.colour, files=(path,))
 
 
