@@ -113,6 +113,15 @@ def test_colours_are_colours(letters: str, suffix: str, tmp_path: Path) -> None:
     assert (images[2][..., -1] == 7).all()
 
 
+def test_what_is_mended_in_a_header_is_told(tmp_path: Path, capsys: Any) -> None:
+    raw = bytearray(save(tmp_path / "scan.nii"))
+    raw[252:254] = struct.pack("<h", 99)  # the code of the qform
+    (tmp_path / "scan.nii").write_bytes(raw)
+    images = read_images(tmp_path / "scan.nii")
+    assert images.left_out == ("what the header says wrongly: qform_code 99 not valid; setting to 0",)
+    assert images.affine is not None and capsys.readouterr().err == ""
+
+
 def test_time_and_channels_are_told_apart(tmp_path: Path) -> None:
     data = np.arange(4 * 5 * 6 * 2 * 3, dtype=np.float32).reshape(4, 5, 6, 2, 3)
     save(tmp_path / "scan.nii", data)

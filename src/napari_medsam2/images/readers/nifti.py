@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Iterable
+import mmap
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -40,10 +43,10 @@ LABEL_INTENT = 1002
 def open_nifti(path: Path, options: ReadOptions) -> OpenedImages:
     """A volume (x, y, z, t, channels) as (channels, t, z, y, x); it is not turned, so that labels lie on its pixels."""
     nibabel = require("nibabel", path)
-    with reading(path):
+    with reading(path), _remarks() as remarks:
         header_path, pixel_path = nifti_files(path)
         image = _load(nibabel, header_path, pixel_path)
-        voxels = _Voxels(path, image.dataobj)
+        voxels = _Voxels(image.dataobj)
         header = image.header
         axes, affine = _placed(header, len(image.shape))
     order = [*range(len(axes))[::-1], *range(len(axes), voxels.ndim)]
@@ -53,12 +56,28 @@ def open_nifti(path: Path, options: ReadOptions) -> OpenedImages:
         axes[::-1],
         colour=voxels.ndim > len(axes),
         affine=affine,
+        left_out=tuple(f"what the header says wrongly: {remark}" for remark in dict.fromkeys(remarks)),
         mode="stack" if any(length > 1 for length in image.shape[2:4]) else None,
         files=tuple(dict.fromkeys((header_path, pixel_path))),
         labels="intent_code" in header and int(header["intent_code"]) == LABEL_INTENT,
     )
     notes = _notes(getattr(header, "extensions", ()))
     return with_notes(images, notes) if notes else images
+
+
+@contextmanager
+def _remarks() -> Iterator[list[str]]:
+    """What nibabel mends in a header, in its words, which it would print."""
+    logger, told = logging.getLogger("nibabel.global"), list[str]()
+    handler, passed_on = logging.Handler(), logger.propagate
+    handler.emit = lambda record: told.append(record.getMessage())  # type: ignore[method-assign]
+    logger.addHandler(handler)
+    logger.propagate = False
+    try:
+        yield told
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = passed_on
 
 
 def _notes(extensions: Iterable[Any]) -> Notes | None:
@@ -153,34 +172,40 @@ def _refuse_odd_shapes(path: Path, header: Any) -> None:
 
 
 class _Voxels:
-    """What nibabel reads, with the type that it has with slope and intercept applied, and colours as a last axis."""
+    """The pixels of nibabel, with the type that they have with slope and intercept applied, and colours as a last axis.
 
-    def __init__(self, path: Path, proxy: Any) -> None:
-        self._path = path
-        self._proxy = proxy
+    nibabel itself would read all that lies between the pixels of a slice across the file, once for each slice.
+    """
+
+    def __init__(self, proxy: Any) -> None:
+        shape = proxy.shape[: len(NAMES)]
+        memory = proxy.file_like
+        if isinstance(memory, mmap.mmap):
+            pixels = np.ndarray(proxy.shape, proxy.dtype, memory, proxy.offset, order="F")
+        else:
+            pixels = proxy.get_unscaled()  # stays on the disk
+        self._pixels: AnyArray = pixels.reshape(shape, order="F")
+        self._slope, self._intercept = float(proxy.slope), float(proxy.inter)
+        self._scaled = self._slope != 1 or self._intercept != 0
         stored = proxy.dtype
-        self._n_axes = len(proxy.shape)
-        if len(proxy.shape) > len(NAMES):
-            self._n_axes = len(NAMES)
-        self._colours = stored.names is not None
-        self.shape = (*proxy.shape[: self._n_axes], *((len(stored.names),) if self._colours else ()))
-        self.ndim = len(self.shape)
-        if self._colours:
+        self._coloured = stored.names is not None
+        if self._coloured:
             self.dtype: np.dtype[Any] = np.dtype(np.uint8)
-        elif (proxy.slope, proxy.inter) == (1, 0):
+        elif not self._scaled:
             self.dtype = stored.newbyteorder("=")
         else:
             self.dtype = np.dtype(np.float32 if stored.itemsize <= 2 or stored == np.float32 else np.float64)
+        self.shape = (*shape, *((len(stored.names),) if self._coloured else ()))
+        self.ndim = len(self.shape)
 
     def __getitem__(self, key: Any) -> AnyArray:
         parts = parts_of(key, self.ndim)
-        beyond = (0,) * (len(self._proxy.shape) - self._n_axes)
-        with reading(self._path):
-            pixels = np.asanyarray(self._proxy[(*parts[: self._n_axes], *beyond)])
-            if self._colours:
-                pixels = structured_to_unstructured(pixels)[..., parts[-1]]
-        native: AnyArray = pixels.astype(self.dtype, copy=False)
-        return native
+        pixels = self._pixels[tuple(parts[: self._pixels.ndim])]
+        if self._coloured:
+            return np.asarray(structured_to_unstructured(pixels)[..., parts[-1]])
+        if self._scaled:
+            pixels = np.asarray(pixels, np.float64) * self._slope + self._intercept
+        return np.asarray(pixels, self.dtype)
 
 
 def _placed(header: Any, n_axes: int) -> tuple[tuple[Axis, ...], npt.NDArray[np.float64] | None]:
