@@ -97,11 +97,21 @@ def test_objects_that_are_no_images_are_named(tmp_path: Path) -> None:
     write_series(tmp_path)
     for kind, name in (("1.2.840.10008.5.1.4.1.1.481.3", "rs.dcm"), ("1.2.840.10008.5.1.4.1.1.88.11", "sr.dcm")):
         saved(tmp_path / name, dicom_header(SLICES[0], kind=kind, series=kind), PixelData=None, Rows=None)
+    # and one that is written with the class of the slices
+    saved(
+        tmp_path / "pr.dcm",
+        dicom_header(SLICES[0], series="1.8"),
+        Modality="PR",
+        PixelData=None,
+        Rows=None,
+        Columns=None,
+    )
     mask = dicom_header((SLICES > 9).astype(np.uint8), kind=SegmentationStorage, series="1.9")
     saved(tmp_path / "seg.dcm", mask)
     np.testing.assert_array_equal(pixels_of(tmp_path), SLICES)
     told = left_out(tmp_path)
-    assert "rs.dcm (RT Structure Set" in told and "sr.dcm (Basic Text SR" in told and "seg.dcm (Segmentation)" in told
+    assert "rs.dcm (RT Structure Set)" in told and "sr.dcm (Basic Text SR" in told and "seg.dcm (Segmentation)" in told
+    assert "pr.dcm (PR)" in told
     with pytest.raises(FrameError, match=r"seg\.dcm has no image that can be segmented in it: it is Segmentation"):
         open_images(tmp_path / "seg.dcm")
 

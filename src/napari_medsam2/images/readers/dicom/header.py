@@ -34,6 +34,24 @@ _REPRESENTATIONS = (b"OB", b"OW", b"OF", b"OD", b"UN")
 #: How a deflated file says that it is, within the first bytes.
 _DEFLATED, _META_BYTES = DeflatedExplicitVRLittleEndian.encode(), 2048
 
+#: Modalities of what belongs to images and has none.
+_WITHOUT_PIXELS = (
+    "RTSTRUCT",
+    "RTPLAN",
+    "RTRECORD",
+    "PLAN",
+    "SR",
+    "PR",
+    "KO",
+    "REG",
+    "FID",
+    "RWV",
+    "DOC",
+    "AU",
+    "ECG",
+    "HD",
+)
+
 _LARGEST_LENGTH = 0xFFFFFFFF
 
 
@@ -116,7 +134,7 @@ def pixel_place(path: Path, file: BinaryIO, header: Dataset) -> PixelPlace:
     tag = (int.from_bytes(head[:2], order) << 16) | int.from_bytes(head[2:4], order)
     if tag not in PIXEL_TAGS or "Rows" not in header or "Columns" not in header:
         kind = kind_of(header)
-        if "Rows" in header or kind.endswith("Image") or not kind:
+        if kind not in _WITHOUT_PIXELS and ("Rows" in header or kind.endswith("Image") or not kind):
             raise FrameError(f"{path.name} is truncated: it is {kind or 'of no kind'}, and no pixels are in it")
         raise NoImageError(path, kind)
     implicit = head[4:6] not in _REPRESENTATIONS  # as it is: the transfer syntax may say otherwise
@@ -144,6 +162,8 @@ def pixel_place(path: Path, file: BinaryIO, header: Dataset) -> PixelPlace:
 
 def kind_of(header: Dataset) -> str:
     """What a DICOM object is, in the words of the standard; empty if it does not say."""
+    if header.get("Modality") in _WITHOUT_PIXELS:  # some are written with the class of the images that they belong to
+        return str(header.Modality)
     kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
     named = getattr(kind, "name", "")
     return named.removesuffix(" Storage") or str(header.get("Modality") or "")
