@@ -96,8 +96,10 @@ def test_the_table_of_a_stack_measures_in_the_units_of_the_image(tmp_path: Path)
     labels = np.zeros((3, 4, 5), np.uint8)
     labels[1, :2, :2] = 1
     found = {(t, 1): Found(0.5, prompted=t == 0) for t in range(3)}
-    save_table(tmp_path / "a.csv", labels_of(labels, objects={1: LabelledObject("tumour")}, found=found))
+    objects = {1: LabelledObject("tumour")}
+    save_table(tmp_path / "a.csv", labels_of(labels, objects=objects, found=found, files=(Path("ct.nii.gz"),)))
     table = rows(tmp_path / "a.csv")
+    assert {row["image"] for row in table} == {"ct.nii.gz"}
     assert [(r["frame"], r["name"], r["area_mm2"], r["volume_mm3"]) for r in table] == [
         ("0", "tumour", "0", "0"),  # prompted, and not there
         ("1", "tumour", "0.5", "1.25"),

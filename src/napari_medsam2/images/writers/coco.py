@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from ...types import AnyArray
-from ..notes import are_numbers
 from .labels import LabelSet
 from .regions import Region, regions_of
 
@@ -39,9 +38,7 @@ def write_coco(path: Path, labels: LabelSet) -> None:
 def _image(labels: LabelSet, t: int, plane: AnyArray) -> dict[str, Any]:
     """A frame; those of one file have its name in common, and say which frame they are."""
     height, width = plane.shape
-    files = labels.images.files
-    name = files[0].name if are_numbers(labels.names) and len(files) == 1 else labels.names[t]
-    return {"id": t + 1, "file_name": name, "height": height, "width": width, "frame": t}
+    return {"id": t + 1, "file_name": labels.image_name(t), "height": height, "width": width, "frame": t}
 
 
 def _annotation(labels: LabelSet, t: int, plane: AnyArray, region: Region, number: int) -> dict[str, Any]:

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from ...errors import OutputError
 from ...types import AnyArray, Mode
 from ..frames import FrameSource
+from ..notes import are_numbers
 from ..opened import Axis, LabelledObject, OpenedImages
 
 #: The order that files store axes in, where they are free to choose.
@@ -71,6 +72,11 @@ class Labelled:
         """``(H, W)`` of frame ``t``."""
         data = self.images.data
         return data.shape(t) if isinstance(data, FrameSource) else (self.lengths[-2], self.lengths[-1])
+
+    def image_name(self, t: int) -> str:
+        """The name of the file that frame ``t`` lies in, or where that is not known what the frame is called."""
+        files = self.images.files
+        return files[0].name if len(files) == 1 and are_numbers(self.names) else self.names[t]
 
     @cached_property
     def uniform(self) -> bool:

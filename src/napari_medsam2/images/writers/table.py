@@ -110,7 +110,7 @@ def _line(
     found, known = labels.found.get((t, number)), labels.objects.get(number)
     area = region.area if region else 0
     line: dict[str, Any] = {
-        "image": labels.names[t],
+        "image": labels.image_name(t),
         "frame": t,
         **{axis.name: int(place) for axis, place in zip(leading, where, strict=False)},
         "object": number,
