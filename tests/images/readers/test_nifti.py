@@ -42,7 +42,7 @@ def test_axes_have_spacing_unit_and_place_and_the_affine_is_that_of_dicom(name: 
     save(tmp_path / name, kind=kind)
     images = read_images(tmp_path / name)
     np.testing.assert_array_equal(all_of(tmp_path / name), VOLUME.T)
-    told = [(axis.name, round(axis.spacing, 6), axis.unit, round(axis.origin, 6)) for axis in images.axes]
+    told = [(axis.name, axis.spacing, axis.unit, axis.origin) for axis in images.axes]
     assert told == [("z", 3, "mm", -30), ("y", 0.6, "mm", 20), ("x", 0.5, "mm", -10)]
     index, world = np.array([2, 1, 3, 1]), nibabel.affines.apply_affine(RAS, [3, 1, 2])
     assert images.affine is not None

@@ -231,6 +231,8 @@ def _placed(header: Any, n_axes: int) -> tuple[tuple[Axis, ...], npt.NDArray[np.
         origin[3] = float(header["toffset"])
     units = {"t": time, CHANNEL: "pixel"}
     spacing[4:] = [1.0] * len(spacing[4:])
+    if header.sizeof_hdr < _HEADER:  # it has 24 bits for a number: 0.6, not 0.6000000238
+        spacing, origin = ([float(str(np.float32(value))) for value in values] for values in (spacing, origin))
     axes = [Axis(n, s, units.get(n, unit), o) for n, s, o in zip(names, spacing, origin, strict=False)]
     return tuple(axes), affine
 
