@@ -33,7 +33,7 @@ def open_dicom_file(path: Path, options: ReadOptions) -> OpenedImages:
     FrameError
         If there is no image in it, it is damaged, cannot be decoded, or has several images to choose from; in words.
     """
-    return _opened(read_planes(path, as_labels=options.as_labels), stem_of(path), [], options)
+    return _opened(read_planes(path, as_labels=options.as_labels), path, [], options)
 
 
 def open_dicom_folder(path: Path, folder: DicomFolder, options: ReadOptions) -> OpenedImages:
@@ -62,12 +62,13 @@ def open_dicom_folder(path: Path, folder: DicomFolder, options: ReadOptions) -> 
         raise FrameError(f"there is no image that can be segmented in {path.name}: {_listed(no_images)}")
     told = [f"no images: {_listed(no_images)}"] if no_images else []
     told += [f"no DICOM: {_listed([other.name for other in folder.others])}"] if folder.others else []
-    return _opened(planes, path.name, told, options)
+    return _opened(planes, path, told, options)
 
 
-def _opened(planes: Sequence[Plane], name: str, told_before: Sequence[str], options: ReadOptions) -> OpenedImages:
+def _opened(planes: Sequence[Plane], path: Path, told_before: Sequence[str], options: ReadOptions) -> OpenedImages:
     stacks, told = stacks_of(planes)
-    chosen, left = choose(stacks, name, options.series)
+    chosen, left = choose(stacks, path.name, options.series)
+    name = path.name if path.is_dir() else stem_of(path)
     told += [*left, *told_before]
     read = PixelReader(as_labels=options.as_labels)
     return (
