@@ -159,3 +159,12 @@ def test_frames_of_a_tif_follow_the_axis_asked_for(axis: int, compression: str |
         as_frames(tmp_path / "stack.tif", axis=3)
     with pytest.raises(FrameError, match="no axis to choose; got axis 1"):
         as_frames(tmp_path, axis=1)
+
+
+@pytest.mark.parametrize(("leading", "metadata"), [((), None), ((), {}), ((5,), {})])
+def test_colours_that_were_written_as_grey_are_no_pages_of_three_pixels(leading, metadata, tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 255, (*leading, 20, 30, 3), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", pictures, photometric="minisblack", metadata=metadata)
+    images = open_images(tmp_path / "a.tif")
+    np.testing.assert_array_equal(images[-1], pictures[-1] if leading else pictures)
+    assert len(images) == (5 if leading else 1) and "colours" in images.left_out[-1]

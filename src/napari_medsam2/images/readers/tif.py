@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +81,21 @@ def open_tif(path: Path, options: ReadOptions) -> OpenedImages:
         mode=_mode(known, levels[0].shape),
         files=files.paths,
     )
-    return images if notes is None else with_notes(images, notes)
+    images = images if notes is None else with_notes(images, notes)
+    return images if options.as_labels else _with_colours_stored_as_grey(images)
+
+
+def _with_colours_stored_as_grey(images: OpenedImages) -> OpenedImages:
+    """Pictures ``(..., H, W, 3 or 4)`` that were written as grey, which makes rows of them pages of 3 pixels width.
+
+    As of arrays, the length of the last axis says so.
+    """
+    unnamed = len(images.axes) > 2 and not images.axes[-3].name
+    if images.colour or not unnamed or len(images.axes) > 4 or images.lengths[-1] not in (3, 4):
+        return images
+    told = f"its last axis, of {images.lengths[-1]}, is taken for colours, although the file says that it is grey"
+    axes = (*images.axes[:-3], Axis("y"), Axis("x"))
+    return replace(images, axes=axes, colour=True, left_out=(*images.left_out, told))
 
 
 def read_tif(path: Path, options: ReadOptions) -> AnyArray:
