@@ -205,7 +205,8 @@ def test_napari_s_own_reader_shows_the_same_labels(make_napari_viewer, tmp_path:
     labels = labelled(viewer, opened(viewer, ome_tif(tmp_path)))
     path = tmp_path / "scan_labels.ome.tif"
     viewer.layers.save(str(path), selected=True, plugin=OURS)
-    (again,) = viewer.open(path, plugin="napari", layer_type="labels")
+    (again,) = viewer.open(path, plugin="napari")
+    assert isinstance(again, Labels)
     np.testing.assert_array_equal(again.data, labels.data)
 
 

@@ -19,6 +19,8 @@ from .labels import STORED_ORDER, Labelled, LabelSet
 
 #: From so many bytes on, not compressed, a tif is one of the kind that may be larger than 4 GB.
 _LARGE = 2**31
+#: napari takes whole numbers of 32 bits for labels, and those of 8 or 16 for an image, which is then nearly black.
+_STORED = np.uint32
 #: Units of time that OME knows.
 _TIMES = ("ns", "us", "ms", "s", "min", "h")
 #: What tifffile raises in place of the system's errors: a number that is too large for a field of the file.
@@ -42,14 +44,15 @@ def write_tif(path: Path, labels: LabelSet) -> None:
     order = labels.places(STORED_ORDER)
     shape = tuple(labels.lengths[place] for place in order)
     in_order = order == sorted(order)
-    data: AnyArray | Iterator[AnyArray] = labels.planes() if in_order else labels.array(STORED_ORDER)
+    planes: Iterator[AnyArray] = (plane.astype(_STORED) for plane in labels.planes())
+    data: AnyArray | Iterator[AnyArray] = planes if in_order else labels.array(STORED_ORDER).astype(_STORED)
     axes = [labels.axes[place] for place in order]
     tifffile.imwrite(
         path,
         data,
         shape=shape,
-        dtype=labels.dtype,
-        bigtiff=labels.nbytes > _LARGE,
+        dtype=_STORED,
+        bigtiff=math.prod(shape) * np.dtype(_STORED).itemsize > _LARGE,
         ome=True,
         compression="zlib",
         photometric="minisblack",
@@ -61,7 +64,7 @@ def write_frame(path: Path, labels: LabelSet, t: int) -> None:
     """Write one frame alone, in its own size, with the spacing of its two axes."""
     import tifffile
 
-    frame = labels.labels(t)
+    frame = labels.labels(t).astype(_STORED)
     tifffile.imwrite(
         path,
         frame,
