@@ -30,9 +30,9 @@ def test_means_are_over_datasets_for_stacks_and_flows_apart() -> None:
 def test_the_worst_is_the_dataset_with_the_lowest_mean_of_its_kind() -> None:
     rows = [row("a", "stack", dice=0.1), row("a", "stack", dice=0.9), row("b", "stack", dice=0.4)]
     rows += [row("c", "flow", dice=math.nan), row("d", "flow", dice=0.7)]
-    assert worst(rows) == {"stack": {"dataset": "b", "dice": 0.4}, "flow": {"dataset": "d", "dice": 0.7}}
-    assert worst(rows[3:4]) == {}
-    assert as_json(rows)["worst"] == worst(rows)
+    assert worst(rows, means(rows)) == {"stack": {"dataset": "b", "dice": 0.4}, "flow": {"dataset": "d", "dice": 0.7}}
+    assert worst(rows[3:4], means(rows[3:4])) == {}
+    assert as_json(rows)["worst"] == worst(rows, means(rows))
 
 
 def test_json_has_the_fixed_names_and_no_numbers_that_json_lacks() -> None:

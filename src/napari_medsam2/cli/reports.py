@@ -44,7 +44,8 @@ def scores_table(rows: Sequence[Row]) -> str:
     """One line an object, one for the mean of a dataset with several; of stacks and of flows the worst and the mean."""
     from ..evaluation.scores import means, worst
 
-    summary, lowest = means(rows), worst(rows)
+    summary = means(rows)
+    lowest = worst(rows, summary)
     lines = [["dataset", "object", "frame", "frames", *_COLUMNS.values()]]
     for name, scores in summary["datasets"].items():
         of_dataset = [row for row in rows if row.dataset == name]

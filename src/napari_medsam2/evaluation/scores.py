@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -192,12 +192,12 @@ def means(rows: Sequence[Row]) -> dict[str, Any]:
     return {"datasets": datasets, **{mode: scores for mode, scores in kinds.items() if mode in modes.values()}}
 
 
-def worst(rows: Sequence[Row]) -> dict[str, dict[str, Any]]:
+def worst(rows: Sequence[Row], summary: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """The dataset with the lowest mean Dice: ``{"stack": {"dataset": name, "dice": ...}, "flow": ...}``.
 
-    A kind of which no dataset has a score is left out.
+    A kind of which no dataset has a score is left out. ``summary`` is what :func:`means` says of the rows.
     """
-    datasets = means(rows)["datasets"]
+    datasets = summary["datasets"]
     found: dict[str, dict[str, Any]] = {}
     for name, mode in {row.dataset: row.mode for row in rows}.items():
         score = datasets[name]["dice"]
@@ -225,4 +225,5 @@ def as_json(rows: Sequence[Row]) -> dict[str, Any]:
     def plain(value: Any) -> Any:
         return {key: plain(item) for key, item in value.items()} if isinstance(value, dict) else _json_number(value)
 
-    return {"rows": [row.as_json() for row in rows], "means": plain(means(rows)), "worst": worst(rows)}
+    summary = means(rows)
+    return {"rows": [row.as_json() for row in rows], "means": plain(summary), "worst": worst(rows, summary)}
