@@ -241,6 +241,8 @@ class SegmentationNetwork(nn.Module, ABC):
     boxes_clicked: bool = False
     #: Side at which a frame with prompts is also shown to the image encoder; ``None``: it is not.
     fine_size: int | None = None
+    #: In a flow, the confidence, 0..1, from which a self-sorting bank that has room takes an answer in.
+    least_remembered: float = 0.5
     #: Whether the network has a use for the neighbouring slice: ``neighbour_mask`` and ``neighbour_image``.
     uses_neighbour: bool = False
     #: Whether the network learns from a mask that was drawn: see :meth:`adapt`.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import OptionError
 from ..memory_bank import Fifo, MemoryBank, SelfSorting
@@ -12,6 +12,9 @@ from ..memory_weights import TEMPLATE_SHARE
 from ..segment.tiles import TileOptions
 from ..segment.windows import RegionOptions
 from ..types import Mode
+
+if TYPE_CHECKING:
+    from ..network.interface import SegmentationNetwork
 
 
 @dataclass(frozen=True)
@@ -53,12 +56,15 @@ class SessionOptions:
     undo_depth: int = 30
 
 
-def make_bank(name: Literal["fifo", "self-sorting"], mode: Mode, seed: int | None = None) -> MemoryBank:
+def make_bank(
+    name: Literal["fifo", "self-sorting"], mode: Mode, network: SegmentationNetwork, seed: int | None = None
+) -> MemoryBank:
     """An empty bank. In a flow templates have a share of their own in it; a ``seed`` is that of drawing memories."""
-    share = TEMPLATE_SHARE if mode == "flow" else 0.0
+    if mode == "stack":
+        return Fifo() if name == "fifo" else SelfSorting(sample_seed=seed, template_share=0.0)
     if name == "fifo":
-        return Fifo(template_share=share)
-    return SelfSorting(sample_seed=seed, template_share=share)
+        return Fifo(template_share=TEMPLATE_SHARE)
+    return SelfSorting(sample_seed=seed, threshold=network.least_remembered)
 
 
 def check_choice(name: str, value: str, choices: Sequence[str]) -> None:

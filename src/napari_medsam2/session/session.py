@@ -110,7 +110,7 @@ class Session:
         )
         contrast = contrast or usual_contrast(self.frames, mode)
         self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))
-        new_bank = options.make_bank or partial(make_bank, self.bank, mode, seed)
+        new_bank = options.make_bank or partial(make_bank, self.bank, mode, model.network, seed)
         self._state = SessionState(mode, self.frames, new_bank, options.undo_depth)
         self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
 

@@ -70,6 +70,8 @@ class MicroNetwork(SegmentationNetwork):
         #: What photographs taught: heard in flows, and asked for outlines where there are prompts.
         self.prior = PriorEncoder(config.prior_dim) if config.prior_dim else None
         self.fine_size = SAM_SIZE if self.prior is not None else None
+        #: An answer that was checked back is rarely sure, and templates outweigh what is wrong in it.
+        self.least_remembered = 0.25 if self.prior is not None else self.least_remembered
         #: MobileSAM has seen more closely already.
         self.box_detail = 1.0 if self.prior is not None else self.box_detail
 
