@@ -119,3 +119,60 @@ def test_the_bank_can_be_chosen_and_sampling_repeats():
         return [[recall.weight for recall in call.recalls] for call in session.model.network.calls.segmented]
 
     assert weights(1) == weights(1) != weights(5)
+
+
+@pytest.mark.parametrize(("least", "remembered"), [(0.5, [0, 2, 3]), (0.25, [0, 1, 2, 3])])
+def test_the_network_says_how_sure_an_answer_is_to_be_remembered(least, remembered):
+    session = flow_session(((200, 40, 40), (100, 20, 20), (200, 40, 40), (200, 40, 40)))  # the second: 0.39 * 0.95
+    session.model.network.least_remembered = least
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    assert 0.25 < session.result(1).confidence < 0.5
+    assert sorted(e.frame for e in session.memory().entries) == remembered
+
+
+def test_a_red_click_on_a_prompted_image_leaves_what_the_other_prompts_mean():
+    """They are answered without it; then it takes away what it is on, and that is remembered."""
+    session = flow_session()
+    frame = session.frames[0]
+    session.add(PointPrompt(0, 14, 15))
+    meant = session.segment(0).mask
+    session.add(PointPrompt(0, 12, 12, positive=False))
+    assert meant[12, 12]
+    network = session.model.network
+    network.calls.clear()
+    result = session.segment(0)
+    first, second = network.calls.segmented
+    assert first.prompts.point_labels.tolist() == [1] and first.prompts.correcting is None
+    assert second.prompts.point_labels.tolist() == [1, 0] and second.prompts.correcting is not None
+    assert result.prompted and not result.mask[12, 12] and result.mask[14, 15]
+    assert not (result.mask & ~(frame[..., 0] > 100)).any()
+    assert result.mask.sum() > 0.5 * meant.sum()
+
+
+def test_a_red_click_on_an_image_takes_away_what_it_is_on_though_nothing_else_is_sure():
+    """The network then says that nothing is there; what was found elsewhere on the image stays."""
+    frames = flow_frames(((200, 40, 40),) * 6)
+    frames[3][disc((48, 64), 8, 52, 5)] = (200, 40, 40)
+    session = Session(blob_model(), frames, mode="flow", contrast=PLAIN)
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    both = session.result(3).mask
+    assert both[8, 52] and both[29, 42]
+    session.add(PointPrompt(3, 8, 52, positive=False))
+    result = session.segment(3)
+    assert not result.mask[8, 52] and result.mask[29, 42]
+    np.testing.assert_array_equal(result.mask, both & ~disc((48, 64), 8, 52, 5))
+
+
+def test_an_image_that_clicks_have_changed_is_no_template_and_one_that_they_confirm_is():
+    frames = flow_frames(((200, 40, 40),) * 6)
+    frames[3][disc((48, 64), 8, 52, 5)] = (200, 40, 40)
+    session = Session(blob_model(), frames, mode="flow", contrast=PLAIN)
+    session.add(PointPrompt(0, 14, 15))
+    list(session.propagate())
+    session.add(PointPrompt(2, 24, 33))
+    session.add(PointPrompt(3, 8, 52, positive=False))
+    list(session.propagate())
+    assert sorted(e.frame for e in session.memory().entries if e.pinned) == [0, 2]
+    assert session.result(3).prompted and not session.result(3).mask[8, 52]

@@ -1,11 +1,11 @@
-"""What clicks take back from an answer."""
+"""What clicks take back from an answer, and how little they change in a flow."""
 
 from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
 
-from ..geometry.parts import parts_at, thing_at
+from ..geometry.parts import depth, parts_at, thing_at
 from ..geometry.window import DRAWN_LOGIT
 from ..prompts import FramePrompts
 from ..types import Mask
@@ -48,3 +48,37 @@ def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: FrameProm
     places = np.rint(unwanted).astype(int).clip(0, np.array(mask.shape) - 1)
     away = [parts_at(mask, [(y, x)]) & (logits <= logits[y, x]) for y, x in places.tolist() if mask[y, x]]
     return union_of(*away)
+
+
+def settled(mask: Mask, task: FrameTask) -> Mask | None:
+    """What clicks in a flow make of the mask that they correct, ``(H, W)``; ``None`` where they correct nothing.
+
+    The answer ``mask`` is heard around the clicks alone: where it differs from what was there before, the connected
+    parts that a click is on, if all clicks on them want it so. Where it did not follow a click, a disc around that
+    does, as large as fits into what is wrong. All else stays as it was.
+    """
+    before = task.correcting
+    if before is None or not task.corrects or not task.prompts.only_clicks:
+        return None
+    clicks = task.prompts.points
+    pixels = np.rint([(click.y, click.x) for click in clicks]).astype(int).clip(0, np.array(before.shape) - 1).tolist()
+    places = list(zip(clicks, pixels, strict=True))
+    done = before.copy()
+    for click, (y, x) in places:
+        if done[y, x] == click.positive:
+            continue
+        changed = parts_at(mask ^ before, [(y, x)])
+        against = any(changed[v, u] for other, (v, u) in places if other.positive != click.positive)
+        if not changed[y, x] or against:
+            rows, columns = np.ogrid[: before.shape[0], : before.shape[1]]
+            radius = depth(done if done[y, x] else ~done)[y, x]
+            changed = (rows - y) ** 2 + (columns - x) ** 2 < radius**2
+        done[changed] = click.positive
+    return done
+
+
+def settle(logits: npt.NDArray[np.float32], mask: Mask, done: Mask) -> None:
+    """Make logits and mask ``(H, W)`` say what clicks have settled, in place; what is turned over is hardly sure."""
+    logits[done & (logits <= 0)] = 1
+    logits[~done & (logits > 0)] = -1
+    mask[...] = done

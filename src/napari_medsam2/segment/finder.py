@@ -14,7 +14,7 @@ from ..geometry.boxes import Box, box_of_mask
 from ..geometry.overlap import iou
 from ..geometry.window import Window, paste
 from ..types import Mask
-from .corrections import clicked_away, clicked_things, take_back, union_of
+from .corrections import clicked_away, clicked_things, settle, settled, take_back, union_of
 from .task import FrameTask
 from .tiles import windows_on
 from .window_predictor import WindowPrediction, WindowPredictor
@@ -39,6 +39,8 @@ class Found:
         The answers in several windows as one on the whole frame; ``None`` where there was one window.
     tile
         Side of the tiles that the frame was looked at in; ``None``: in none.
+    settled
+        Clicks that correct settled the mask: it is remembered as it is shown.
     """
 
     prediction: WindowPrediction
@@ -47,6 +49,7 @@ class Found:
     apart: Mask | None
     whole: WindowPrediction | None = None
     tile: int | None = None
+    settled: bool = False
 
     @property
     def summary(self) -> WindowPrediction:
@@ -80,6 +83,10 @@ class Finder(ABC):
         lower = answer.threshold_in_boxes
         if lower is not None and task.prompts.boxes:
             mask |= (logits > lower) & inside_boxes(task.prompts.boxes, logits.shape)
+        done = settled(mask, task) if self.predictor.options.mode == "flow" else None
+        if done is not None:
+            settle(logits, mask, done)
+            return Found(prediction, logits, mask, None, settled=True)
         if task.prompts:
             apart = union_of(clicked_away(logits, mask, task.prompts), clicked_things(task))
         else:

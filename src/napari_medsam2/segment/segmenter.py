@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from ..errors import SessionError
 from ..memory_bank import MemoryEntry
 from ..models.notices import Notice, Remedy
 from ..models.shortage import is_of_main_memory, is_shortage
+from ..prompts import FramePrompts, Prompt
 from ..results import FrameResult
 from .close_up import CloseUpFinder
 from .finder import Finder, Found, without
@@ -73,7 +75,7 @@ class FrameSegmenter:
     def _segment(self, task: FrameTask) -> Segmented:
         began = time.perf_counter()
         prompts = task.prompts
-        found = self._finder.find(task)
+        found = self._find(task)
         if task.taken is not None:
             found = without(found, task.taken)
         summary, drawn = found.summary, prompts.mask
@@ -83,7 +85,7 @@ class FrameSegmenter:
             probability = np.where(drawn, np.uint8(255), np.uint8(0))
         else:
             mask, quality, objectness = found.mask, float(summary.answer.iou), float(summary.answer.objectness)
-            if not prompts.says_where and objectness < 0.5:
+            if not prompts.says_where and objectness < 0.5 and not found.settled:
                 mask = np.zeros_like(mask)
         entry = None
         if mask.any() or prompts.shows_object or self.predictor.options.remember_absent:
@@ -104,14 +106,37 @@ class FrameSegmenter:
         )
         return Segmented(result, entry, probability, summary.recalled)
 
+    def _find(self, task: FrameTask) -> Found:
+        """What is found; in a flow negative clicks correct what the other prompts of the frame give without them.
+
+        There they would change what the others mean, and take away far more than they are on.
+        """
+        prompts = task.prompts
+        unwanted = prompts.negative and prompts.says_where and prompts.mask is None and not task.corrects
+        if self.predictor.options.mode == "stack" or not unwanted:
+            return self._finder.find(task)
+        shown: tuple[Prompt, ...] = (*prompts.boxes, *prompts.positive)
+        meant = self._finder.find(replace(task, prompts=FramePrompts(task.object_id, task.frame, shown)))
+        clicks = FramePrompts(task.object_id, task.frame, prompts.points)
+        return self._finder.find(replace(task, prompts=clicks, correcting=meant.mask))
+
     def _remember(self, task: FrameTask, found: Found, confidence: float) -> MemoryEntry:
-        prompted = bool(task.prompts)
+        # In a flow what clicks have changed of an answer is no template: one click seldom makes all of it right.
+        before = task.correcting if task.followed and found.settled else None
+        changed = before is not None and not np.array_equal(found.mask, before)
+        prompted = bool(task.prompts) and not changed
         return MemoryEntry(
             frame=task.frame,
             confidence=confidence,
             descriptor=found.summary.descriptor,
             pinned=prompted,
-            payload=self.predictor.remember(found.prediction, task.prompts.mask, found.apart, prompted=prompted),
+            payload=self.predictor.remember(
+                found.prediction,
+                task.prompts.mask,
+                found.apart,
+                settled=found.mask if found.settled else None,
+                prompted=prompted,
+            ),
             tile=found.tile,
         )
 

@@ -55,6 +55,8 @@ class FrameTask:
         The frame that this one is tracked from, in a stack.
     correcting
         What the prompts correct: the object's mask on this frame from before them, where there is one.
+    followed
+        That mask was found from other frames' prompts.
     taken
         What other objects took of it; ``None`` where that is nothing.
     """
@@ -64,6 +66,7 @@ class FrameTask:
     reverse: bool = False
     neighbour: Neighbour | None = None
     correcting: Mask | None = None
+    followed: bool = False
     taken: Mask | None = None
 
     @property
@@ -73,6 +76,11 @@ class FrameTask:
     @property
     def object_id(self) -> int:
         return self.prompts.object_id
+
+    @property
+    def corrects(self) -> bool:
+        """True if there is something that the prompts correct."""
+        return self.correcting is not None and bool(self.correcting.any())
 
     def with_prompts(self, *more: Prompt) -> FrameTask:
         """The same with some more prompts."""

@@ -10,7 +10,7 @@ from ..geometry.boxes import longer_side
 from ..geometry.window import Window, paste
 from ..network.interface import ImageFeatures, Recall
 from ..segment import tiles
-from .corrections import clicked_away, take_back
+from .corrections import clicked_away, settle, settled, take_back
 from .finder import Finder, Found
 from .task import FrameTask
 from .tiles import TileOptions
@@ -94,11 +94,16 @@ class TileFinder(Finder):
         answers = [(one.window, one.answer.logits) for one in (*prompted, *free)]
         logits = tiles.blended(answers, weights, shape)
         mask = logits > 0
-        apart = clicked_away(logits, mask, task.prompts)
-        take_back(logits, mask, apart)
+        done, apart = settled(mask, task), None
+        if done is not None:
+            settle(logits, mask, done)
+        else:
+            apart = clicked_away(logits, mask, task.prompts)
+            take_back(logits, mask, apart)
         areas = {one: float((one.answer.logits > 0).sum()) for one in (*prompted, *free)}
         remembered = max(prompted or free, key=areas.__getitem__)
-        return Found(remembered, logits, mask, apart, _summary(areas, features, shape))
+        summary = _summary(areas, features, shape)
+        return Found(remembered, logits, mask, apart, summary, settled=done is not None)
 
 
 class SearchFinder(TileFinder):
@@ -146,7 +151,9 @@ class SearchFinder(TileFinder):
         if not task.prompts and closer.prediction.answer.confidence < found.prediction.answer.confidence:
             return found
         summary = replace(closer.prediction, features=found.prediction.features)
-        return replace(found, logits=closer.logits, mask=closer.mask, apart=closer.apart, whole=summary)
+        return replace(
+            found, logits=closer.logits, mask=closer.mask, apart=closer.apart, whole=summary, settled=closer.settled
+        )
 
     def _closer_window(self, task: FrameTask, found: Found, shape: tuple[int, int]) -> Window | None:
         """The window around all that was prompted and found; ``None`` where that is nothing."""

@@ -150,7 +150,8 @@ class WindowPredictor:
         recalls
             What is remembered; ``None`` for what the task's bank picks up for this window.
         """
-        clicked = self.options.mode == "flow" and task.prompts.positive
+        # In a flow positive clicks are outlined, in a stack those that correct.
+        clicked = not task.corrects and task.prompts.positive if self.options.mode == "flow" else task.corrects
         asks = bool(task.prompts.boxes or clicked) and task.prompts.mask is None
         features = self._features(task.frame, window, self.size, prompted=asks)
         if recalls is None:
@@ -176,7 +177,13 @@ class WindowPredictor:
         return [self._recall(pick, adapted=pick in drawn) for pick in picks]
 
     def remember(
-        self, prediction: WindowPrediction, drawn: Mask | None, apart: Mask | None, *, prompted: bool
+        self,
+        prediction: WindowPrediction,
+        drawn: Mask | None,
+        apart: Mask | None,
+        *,
+        settled: Mask | None = None,
+        prompted: bool,
     ) -> Memory:
         """Encode the memory of a window.
 
@@ -186,11 +193,14 @@ class WindowPredictor:
             The mask of the frame ``(H, W)``, where the user drew it.
         apart
             Where on the frame ``(H, W)`` the answer was taken back.
+        settled
+            The mask of the frame ``(H, W)``, where clicks that correct settled it.
         prompted
             The frame has a prompt.
         """
-        if drawn is not None:
-            inside = crop_mask(drawn, prediction.window, self.size).to(self.model.device)
+        known = settled if drawn is None else drawn
+        if known is not None:
+            inside = crop_mask(known, prediction.window, self.size).to(self.model.device)
             logits = (inside * 2 - 1) * DRAWN_LOGIT
         else:
             logits = resize(prediction.answer.logits.float(), (self.size, self.size))
@@ -291,9 +301,9 @@ class WindowPredictor:
             point_labels=torch.tensor([int(p.positive) for p in points], dtype=torch.int64, device=device),
             boxes=torch.as_tensor(corners.reshape(-1, 4), dtype=torch.float32, device=device),
             mask=None if prompts.mask is None else crop_mask(prompts.mask, window, size).to(device),
-            correcting=None
-            if correcting is None or not correcting.any()
-            else crop_mask(correcting, window, size).to(device),
+            correcting=crop_mask(correcting, window, size).to(device)
+            if correcting is not None and task.corrects
+            else None,
         )
 
 

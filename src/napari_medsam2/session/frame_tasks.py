@@ -23,6 +23,7 @@ def frame_task(known: ObjectState, step: Step) -> FrameTask:
         reverse=step.reverse,
         neighbour=_neighbour(known, step),
         correcting=known.correcting[frame].mask if frame in known.corrections else None,
+        followed=frame in known.corrections,
     )
 
 

@@ -90,6 +90,16 @@ def test_negative_clicks_go_with_every_positive_one(sam: Offering) -> None:
     assert [labels for _, labels, _ in sam.asked] == [[1, 0], [1, 0]]
 
 
+def test_a_mask_is_corrected_by_all_clicks_at_once_and_is_clear(sam: Offering) -> None:
+    points = torch.tensor([[30.0, 30.0], [90.0, 90.0]])
+    given = prompts(points=points, point_labels=torch.tensor([0, 1]), correcting=disc(128, 60, 60, 20)[None, None])
+    assert given.correcting is not None
+    outline = outliner(sam).corrected(given, given.correcting)
+    assert [(labels, with_mask) for _, labels, with_mask in sam.asked] == [([0, 1], True)]
+    assert (outline[0, 0] > 0).sum() == disc(128, 30.375, 30.375, 12).sum(), "the first mask, for clear prompts"
+    assert outline.max() == SUREST == -outline.min()
+
+
 def test_in_a_box_nothing_is_added_but_neighbours_that_reach_in() -> None:
     boxes = torch.zeros(1, 1, 32, 32, dtype=torch.bool)
     boxes[..., 8:24, 8:24] = True
@@ -138,6 +148,22 @@ def test_a_box_gives_the_outline_in_both_modes(micro: MicroNetwork, mode: Any) -
     found = torch.nn.functional.interpolate(answer.logits, (256, 256), mode="bilinear")[0, 0] > answer.threshold
     truth = disc(256, 120, 100, 40) > 0
     assert 2 * (found & truth).sum() / (found.sum() + truth.sum()) > 0.95
+
+
+@torch.inference_mode()
+def test_a_click_in_a_stack_brings_a_mask_that_is_too_small_to_the_edge(micro: MicroNetwork) -> None:
+    """And where the slice was not embedded for outlines, the network corrects it by itself."""
+    small = disc(256, 120, 90, 26)[None, None]
+    click = torch.tensor([[128.0, 120.0]])
+    given = prompts(points=click, point_labels=torch.tensor([1]), correcting=small)
+    truth = disc(256, 120, 100, 40) > 0
+
+    def dice_with(fine: Tensor | None) -> float:
+        answer = micro.segment(micro.encode_image(painted(), "stack", fine=fine), given, [], mode="stack")
+        found = torch.nn.functional.interpolate(answer.logits, (256, 256), mode="bilinear")[0, 0] > answer.threshold
+        return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
+
+    assert dice_with(painted()) > 0.95 and dice_with(None) > 0.95
 
 
 @torch.inference_mode()

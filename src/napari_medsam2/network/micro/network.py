@@ -202,10 +202,10 @@ class MicroNetwork(SegmentationNetwork):
                 answer = (without_additions(answer[0], outline, maps[:, 2:3] > 0), *answer[1:])
         logits, iou, objectness, _, _ = answer
         quality, there = float(iou.sigmoid()), float(objectness.sigmoid())
-        if outline is not None:
-            threshold = self.box_threshold / 2 if mode == "stack" else 0.0
+        if outline is not None and prompts is not None:
+            threshold = self.box_threshold / 2 if mode == "stack" and prompts.correcting is None else 0.0
             return Prediction(logits.float(), quality, there, threshold=threshold)
-        if prompts is None and mode == "flow":
+        if mode == "flow" and (prompts is None or prompts.correcting is not None):
             again = found_again(self.memory, own, _enlarged(logits).sigmoid(), [r.memory.tokens for r in spatial])
             quality = quality if again is None else (quality * again) ** 0.5
         in_boxes = None if mode == "stack" else self.box_threshold
@@ -251,18 +251,23 @@ class MicroNetwork(SegmentationNetwork):
     ) -> Tensor | None:
         """Logits as ``like``, the own answer, of what is prompted as MobileSAM outlines it; ``None`` if it isn't asked.
 
-        It is not for clicks that correct a mask: what they mean depends on that mask; nor for clicks in a stack, where
-        the network's own answer tells better how far the object goes.
+        It is not for clicks in a stack, where the network's own answer tells better how far the object goes, unless
+        they correct a mask; nor for those that do in a flow, where the mask may be of many things.
         """
-        asked = len(prompts.boxes) or (mode == "flow" and bool(prompts.point_labels.any()))
-        if self.prior is None or not features.embedding.shape[1] or prompts.correcting is not None or not asked:
+        if self.prior is None or not features.embedding.shape[1]:
+            return None
+        outliner = Outliner(self.prior.sam, features.embedding, 2 * features.s2.shape[-1])
+        if prompts.correcting is not None:
+            if mode == "flow" or not len(prompts.points):
+                return None
+            return resize(outliner.corrected(prompts, prompts.correcting), (like.shape[-2], like.shape[-1]))
+        if not len(prompts.boxes) and (mode == "stack" or not bool(prompts.point_labels.any())):
             return None
         if not len(prompts.boxes):
             # What a click means is better known by the own features alone, and by all that looks like it.
             blind = replace(features, prior=features.prior[:, :0])
             first = self.look_again(blind, maps, self.decode(blind, maps, None, None, mode), None, None, mode)
             like = self._look_for_more(blind, prompts, first, None, None)[0]
-        outliner = Outliner(self.prior.sam, features.embedding, 2 * features.s2.shape[-1])
         outline = outliner.around(prompts, like)
         return resize(outline, (like.shape[-2], like.shape[-1]))
 

@@ -58,6 +58,14 @@ class Outliner:
             outlines = [self._of_click(click, prompts, like) for click in clicks]
         return torch.cat(outlines).amax(0, keepdim=True).clamp(-SUREST, SUREST)
 
+    def corrected(self, prompts: PromptTensors, before: Tensor) -> Tensor:
+        """Mask logits ``[1, 1, h, w]`` of what clicks make of a mask ``before`` them, ``[1, 1, S, S]`` in 0..1.
+
+        The mask is clear, and so is what is asked for.
+        """
+        asked = self._ask(prompts.points, prompts.point_labels, (2 * before - 1) * SUREST)
+        return asked[:, :1].clamp(-SUREST, SUREST)
+
     def _of_box(self, box: Tensor, prompts: PromptTensors) -> Tensor:
         """The outline in a box, with the clicks in it."""
         corners = box.view(2, 2)
