@@ -5,22 +5,14 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from typing import Generic, Protocol, TypeVar
-
-
-class HasBytes(Protocol):
-    """Anything that says how many bytes it takes, as arrays do."""
-
-    @property
-    def nbytes(self) -> int: ...
-
+from typing import Any, Generic, TypeVar
 
 Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value", bound=HasBytes)
+Value = TypeVar("Value")
 
 
-def _nbytes(value: HasBytes) -> int:
-    return value.nbytes
+def _nbytes(value: Any) -> int:
+    return int(value.nbytes)
 
 
 class BoundedCache(Generic[Key, Value]):
@@ -31,7 +23,7 @@ class BoundedCache(Generic[Key, Value]):
     max_bytes
         Budget; a value larger than all of it is not kept. 0 keeps nothing.
     size_of
-        Bytes that a value takes; by default its ``nbytes``.
+        Bytes that a value takes; by default its ``nbytes``, as arrays have it.
     """
 
     def __init__(self, max_bytes: int, size_of: Callable[[Value], int] = _nbytes) -> None:

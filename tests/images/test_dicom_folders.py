@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import sys
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -225,3 +228,17 @@ def test_slices_beside_each_other_are_no_stack(tmp_path: Path) -> None:
     write_slice(tmp_path / "b.dcm", SLICES[0], position=(50, 0, 2), number=9)
     with pytest.raises(FrameError, match="lie beside each other, 50 mm apart"):
         open_images(tmp_path)
+
+
+def test_many_threads_may_read_at_once_as_napari_does(tmp_path: Path) -> None:
+    pixels = np.arange(16 * 8 * 10, dtype=np.uint16).reshape(16, 8, 10)
+    write_series(tmp_path, pixels)
+    data, filters, interval = read_images(tmp_path).data, list(warnings.filters), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(16) as threads:
+            planes = list(threads.map(lambda n: data[n % 16], range(640)))
+    finally:
+        sys.setswitchinterval(interval)
+    np.testing.assert_array_equal(planes, np.tile(pixels, (40, 1, 1)))
+    assert warnings.filters == filters  # warnings of others are shown as before

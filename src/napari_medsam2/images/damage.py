@@ -1,9 +1,11 @@
-"""One context around every library that reads a file of a user: whatever it raises becomes a sentence with the name."""
+"""Contexts around every library that reads a file of a user: whatever it raises becomes a sentence with the name."""
 
 from __future__ import annotations
 
 import struct
+import threading
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -67,6 +69,36 @@ def reading(path: Path, part: str = "") -> Iterator[None]:
         raise FrameError(
             f"cannot read {where}: it is truncated, damaged or of another format ({reason_of(error)})"
         ) from error
+
+
+class _WithoutWarnings:
+    """Python's own ``catch_warnings``, entered by the first of several threads and left by the last.
+
+    Where threads overlap that by itself ends with what one of them found: with all warnings of the process ignored.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._n_inside = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._n_inside:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._n_inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if not self._n_inside:
+                self._caught.__exit__(None, None, None)
+
+
+#: Around the call of a library that warns of what its caller checks; several threads may be in it at once.
+without_warnings = _WithoutWarnings()
 
 
 def require(package: str, path: Path) -> Any:

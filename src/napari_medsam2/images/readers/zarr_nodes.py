@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ...errors import FrameError, SeriesError, SeriesInfo
+from ..damage import without_warnings
 from ..listing import natural_key
 
 ZARR_MARKS = ("zarr.json", ".zarray", ".zgroup")
@@ -131,8 +131,7 @@ def _images(path: Path, root: Any, attributes: Mapping[str, Any]) -> list[Series
         return [SeriesInfo(place, place, kind="field of a well") for place in places]
     if isinstance(attributes.get("labels"), list):
         return [SeriesInfo(str(name), str(name), kind="labels") for name in attributes["labels"]]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # zarr warns of files that are no part of it, such as OME/METADATA.ome.xml
+    with without_warnings:  # zarr warns of files that are no part of it, such as OME/METADATA.ome.xml
         groups = sorted(root.group_keys(), key=natural_key)
         arrays = sorted(root.array_keys(), key=natural_key)
     named = attributes_of(root["OME"]).get("series") if "OME" in groups else None

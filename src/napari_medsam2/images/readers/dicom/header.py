@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pydicom.pixels.utils import get_expected_length
 from pydicom.uid import DeflatedExplicitVRLittleEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from ....errors import FrameError
+from ...damage import without_warnings
 from .tags import PIXEL_TAGS, TAGS
 
 #: What a deflated file may unpack to: as large as the largest series, and no archive that fills the memory.
@@ -105,8 +105,7 @@ def read_header(path: Path, file: BinaryIO) -> Dataset:
 
     A data set that does not say how it is encoded gets the transfer syntax it can be read with.
     """
-    with warnings.catch_warnings():  # of values that break the rules: those that matter are checked where they are used
-        warnings.simplefilter("ignore")
+    with without_warnings:  # of values that break the rules: those that matter are checked where they are used
         if isinstance(file, BytesIO):
             header = read_dataset(file, False, True, stop_when=_at_pixels, specific_tags=TAGS)
             header.file_meta = _meta(path)
@@ -218,8 +217,7 @@ def _unpacked(path: Path, file: BinaryIO) -> bytes:
 
 def _meta(path: Path) -> FileMetaDataset:
     """The file meta information; empty where there is none."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with without_warnings:
         try:
             return read_file_meta_info(path)
         except InvalidDicomError:  # without a preamble

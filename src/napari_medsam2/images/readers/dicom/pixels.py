@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,8 +10,9 @@ import numpy as np
 from pydicom import Dataset
 from pydicom.pixels.utils import as_pixel_options
 
+from ....bounded_cache import BoundedCache
 from ....types import AnyArray
-from ...damage import reading
+from ...damage import reading, without_warnings
 from .decoding import decoder_of, plugin_for
 from .facts import Facts
 from .header import opened, pixel_place, read_header
@@ -34,7 +33,7 @@ class _Source:
 
 
 class PixelReader:
-    """Reads planes.
+    """Reads planes; safe to use from several threads.
 
     Parameters
     ----------
@@ -44,7 +43,7 @@ class PixelReader:
 
     def __init__(self, *, as_labels: bool = False) -> None:
         self._as_labels = as_labels
-        self._sources: OrderedDict[Path, _Source] = OrderedDict()
+        self._sources: BoundedCache[Path, _Source] = BoundedCache(_HEADERS_KEPT, size_of=lambda _: 1)
 
     def __call__(self, plane: Plane) -> AnyArray:
         """The pixels ``(H, W)`` or ``(H, W, 3)`` of a plane, as real values or colours.
@@ -56,22 +55,17 @@ class PixelReader:
         """
         path = plane.image.path
         part = f"frame {plane.index}" if plane.image.n_frames > 1 else ""
-        with reading(path, part), opened(path) as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            source = self._source(path, file)
+        with reading(path, part), opened(path) as file, without_warnings:
+            source = self._sources.get(path, lambda: _source(path, file))
             pixels = _decoded(path, file, source, plane.index)
             return values_of(source.facts, plane.index, as_labels=self._as_labels).apply(pixels)
 
-    def _source(self, path: Path, file: BinaryIO) -> _Source:
-        if path not in self._sources:
-            header = read_header(path, file)
-            place = pixel_place(path, file, header)
-            options = as_pixel_options(header, pixel_keyword=place.keyword, pixel_vr=place.representation)
-            self._sources[path] = _Source(Facts(header), place.start, options)
-        self._sources.move_to_end(path)
-        while len(self._sources) > _HEADERS_KEPT:
-            self._sources.popitem(last=False)
-        return self._sources[path]
+
+def _source(path: Path, file: BinaryIO) -> _Source:
+    header = read_header(path, file)
+    place = pixel_place(path, file, header)
+    options = as_pixel_options(header, pixel_keyword=place.keyword, pixel_vr=place.representation)
+    return _Source(Facts(header), place.start, options)
 
 
 def _decoded(path: Path, file: BinaryIO, source: _Source, index: int) -> AnyArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....errors import FrameError
-from ...damage import reading
+from ...damage import reading, without_warnings
 from .clock import frame_step
 from .decoding import decoder_of
 from .facts import Facts
@@ -121,8 +120,7 @@ def read_planes(path: Path, *, as_labels: bool = False) -> list[Plane]:
     FrameError
         If it is damaged, cannot be decoded, or is of a kind that cannot be shown as frames; in words.
     """
-    with reading(path), opened(path) as file, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with reading(path), opened(path) as file, without_warnings:
         header = read_header(path, file)
         kind = kind_of(header)
         if kind == "Media Storage Directory":
