@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from dicom_files import dicom_header, saved
 from face import running
 from fakes import disc
 from PIL import Image
@@ -61,6 +62,31 @@ def test_pixels_keep_their_values_whatever_the_others_are(tmp_path: Path) -> Non
     ((data, options, _),) = open_layers(tmp_path)
     assert options["rgb"] and data.shape == (12, 8, 8, 3)
     assert [float(np.asarray(data[t])[3, 3, 1]) for t in range(12)] == [*range(9), 1000, -0.5, 7]
+
+
+def test_radiographs_of_several_scanners_keep_their_values(tmp_path: Path) -> None:
+    given = (np.full((8, 8), 3, np.uint8), np.full((6, 8), 3000, np.uint16), np.full((8, 8, 3), 7, np.uint8))
+    for t, pixels in enumerate(given):
+        header = dicom_header(pixels, series=f"1.2.{t}")
+        saved(tmp_path / "radiographs" / f"{t}.dcm", header, Modality="CR")
+    ((data, options, kind),) = open_layers(tmp_path / "radiographs")
+    assert kind == "image" and options["rgb"] and data.shape == (3, 8, 8, 3)
+    assert [int(np.asarray(data[t])[3, 3, 1]) for t in range(3)] == [3, 3000, 7]
+
+
+def test_labels_of_several_types_keep_their_numbers(tmp_path: Path) -> None:
+    folder = tmp_path / "cells_labels"
+    folder.mkdir()
+    Image.fromarray(np.full((8, 8), 5, np.uint8)).save(folder / "a.png")
+    Image.fromarray(np.full((8, 8), 300, np.uint16)).save(folder / "b.png")
+    Image.fromarray(np.full((8, 8, 3), 9, np.uint8)).save(folder / "c.png")  # grey, saved in colour
+    ((data, _, kind),) = open_layers(folder)
+    assert kind == "labels" and [int(labels.max()) for labels in data] == [5, 300, 9]
+
+
+def test_a_folder_that_is_only_called_labels_holds_images(folder: Path) -> None:
+    ((_, _, kind),) = open_layers(folder.rename(folder.with_name("discs_mask")))
+    assert kind == "image"
 
 
 def test_images_that_cannot_be_read_are_told_and_shown_empty(folder: Path, told: list[str]) -> None:

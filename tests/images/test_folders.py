@@ -172,7 +172,7 @@ def test_no_file_is_opened_before_it_is_needed(images: Path, monkeypatch: pytest
         return read(path, *options)  # type: ignore[arg-type]
 
     monkeypatch.setattr(folder_reader, "read_image", counted)
-    monkeypatch.setattr(folder_reader, "image_header", lambda path: opened.append(path.name))
+    monkeypatch.setattr(folder_reader, "image_header", lambda path, _: opened.append(path.name))
     frames = open_images(images).frames
     assert len(frames) == 3 and opened == []
     assert frames[1].shape == PIXELS.shape and opened == ["img2.png"]

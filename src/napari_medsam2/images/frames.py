@@ -17,6 +17,7 @@ from ..errors import FrameError
 from ..types import AnyArray
 from .contrast import colours_of
 from .damage import DECODING_ERRORS, reason_of
+from .header import ImageHeader
 
 #: Decoded frames that a source keeps, in bytes.
 DEFAULT_CACHE_BYTES = 256 << 20
@@ -32,12 +33,24 @@ class FrameSource(Sequence[AnyArray], ABC):
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def shape(self, t: int) -> tuple[int, int]:
-        """``(H, W)`` of frame ``t``, without decoding it where that is possible."""
+    def header(self, t: int) -> ImageHeader:
+        """Size, colours and type of frame ``t``, which is not decoded.
+
+        Raises
+        ------
+        FrameError
+            If it cannot be read.
+        IndexError
+            If there is no such frame.
+        """
 
     @abstractmethod
     def _read(self, t: int) -> AnyArray:
         """Frame ``t``; ``t`` is in range."""
+
+    def shape(self, t: int) -> tuple[int, int]:
+        """``(H, W)`` of frame ``t``; raises as :meth:`header`."""
+        return self.header(t).shape
 
     def name(self, t: int) -> str:
         """What to call frame ``t`` in a message: its file name, or its number."""

@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import FrameError
 from ..types import AnyArray
 from .frames import FrameSource
+from .header import ImageHeader
 
 
 class ArrayFrames(FrameSource):
@@ -26,9 +27,9 @@ class ArrayFrames(FrameSource):
     def __len__(self) -> int:
         return 1 if self._axis is None else int(self._data.shape[self._axis])
 
-    def shape(self, t: int) -> tuple[int, int]:
+    def header(self, t: int) -> ImageHeader:
         self._index(t)
-        return self._shape[0], self._shape[1]
+        return ImageHeader.of(self._shape, self._data.dtype)
 
     def name(self, t: int) -> str:
         return self._names[self._index(t)] if self._names else super().name(t)
@@ -61,9 +62,9 @@ class ListFrames(FrameSource):
     def __len__(self) -> int:
         return len(self._arrays)
 
-    def shape(self, t: int) -> tuple[int, int]:
-        height, width = self._arrays[self._index(t)].shape[:2]
-        return int(height), int(width)
+    def header(self, t: int) -> ImageHeader:
+        array = self._arrays[self._index(t)]
+        return ImageHeader.of(array.shape, array.dtype)
 
     def name(self, t: int) -> str:
         return self._names[self._index(t)] if self._names else super().name(t)

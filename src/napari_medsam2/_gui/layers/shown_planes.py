@@ -14,9 +14,9 @@ from napari.utils.notifications import show_warning
 from ...errors import FrameError
 from ...images.damage import DECODING_ERRORS, reason_of
 from ...images.frames import FrameSource
+from ...images.header import ImageHeader
+from ...images.label_images import label_image
 from ...images.opened import OpenedImages
-from ...images.readers.header import ImageHeader
-from ...images.readers.single import image_header
 from ...types import AnyArray
 from .layout import SIZES_KEY
 
@@ -69,6 +69,11 @@ def shown_frames(images: OpenedImages, tell: Tell) -> tuple[Any, dict[str, Any],
     -------
     data, metadata, colour
         The metadata hold the size of each image where they differ.
+
+    Raises
+    ------
+    FrameError
+        If none can be read, or labels are pictures in several colours.
     """
     import dask.array as da
     from dask.delayed import delayed
@@ -77,10 +82,13 @@ def shown_frames(images: OpenedImages, tell: Tell) -> tuple[Any, dict[str, Any],
     headers = _headers(images, tell)
     sizes = tuple(header.shape for header in headers)
     height, width = (max(size[side] for size in sizes) for side in range(2))
-    colour = any(header.colour for header in headers) and not images.labels
+    coloured = [t for t, header in enumerate(headers) if header.colour]
+    colour = bool(coloured) and not images.labels
+    if coloured and images.labels:
+        label_image(frames[coloured[0]], frames.name(coloured[0]))  # that may only be saved so
     dtype = np.result_type(*{header.dtype for header in headers})
     shape = (height, width, 3) if colour else (height, width)
-    load = delayed(partial(_padded, frames, shape, dtype, tell), pure=False)
+    load = delayed(partial(_padded, images, shape, dtype, tell), pure=False)
     planes = [da.from_delayed(load(t), shape, dtype) for t in range(len(frames))]
     metadata = {SIZES_KEY: sizes} if len(set(sizes)) > 1 else {}
     return planes[0] if len(planes) == 1 else da.stack(planes), metadata, colour
@@ -100,12 +108,13 @@ class _Told:
         return _or_told(lambda: np.asarray(self._source[key]), self._tell, np.zeros(empty.shape, self.dtype))
 
 
-def _padded(frames: FrameSource, shape: tuple[int, ...], dtype: npt.DTypeLike, tell: Tell, t: int) -> AnyArray:
+def _padded(images: OpenedImages, shape: tuple[int, ...], dtype: npt.DTypeLike, tell: Tell, t: int) -> AnyArray:
     """Frame ``t`` in the corner of an empty one of this shape; grey becomes colour where the others have colours."""
+    frames: FrameSource = images.data
     padded = np.zeros(shape, dtype)
 
     def fill() -> AnyArray:
-        frame = frames[t]
+        frame = label_image(frames[t], frames.name(t)) if images.labels else frames[t]
         if frame.shape[0] > shape[0] or frame.shape[1] > shape[1]:
             raise FrameError(f"{frames.name(t)} is now larger than when the folder was opened")
         whole = padded.copy()
@@ -133,17 +142,11 @@ def _or_told(read: Callable[[], AnyArray], tell: Tell, empty: AnyArray) -> AnyAr
 def _headers(images: OpenedImages, tell: Tell) -> list[ImageHeader]:
     """What is known of each frame before it is decoded; of files that cannot be read, what others are."""
     frames: FrameSource = images.data
-    if images.labels or len(images.files) != len(frames):
-        first = np.asarray(frames[0])
-        return [
-            ImageHeader(frames.shape(t), first.shape[2] if first.ndim > 2 else 0, first.dtype)
-            for t in range(len(frames))
-        ]
     found: list[ImageHeader | None] = []
     problem: FrameError | None = None
-    for file in progress(images.files, desc="Looking at images", disable=len(frames) < _MANY):
+    for t in progress(range(len(frames)), desc="Looking at images", disable=len(frames) < _MANY):
         try:
-            found.append(image_header(file))
+            found.append(frames.header(t))
         except FrameError as error:
             problem = problem or error
             found.append(None)

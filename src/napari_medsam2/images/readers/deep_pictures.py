@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from ...types import AnyArray
-from .header import ImageHeader
+from ..header import ImageHeader
 
 _PNG, _JPEG, _JP2, _J2K = b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"\0\0\0\x0cjP  ", b"\xff\x4f\xff\x51"
 _PNG_COLOURS = {2: 3, 4: 0, 6: 4}  # by colour type: RGB, grey with alpha, RGBA

@@ -9,9 +9,9 @@ from pathlib import Path
 from ...errors import FrameError
 from ...types import AnyArray
 from ..frames import DEFAULT_CACHE_BYTES, FrameSource
+from ..header import ImageHeader
 from ..listing import IMAGE_SUFFIXES, TIF_LIKE, VOLUME_SUFFIXES, list_images, without_labels
 from ..opened import Axis, OpenedImages
-from .header import ImageHeader
 from .options import ReadOptions
 from .single import image_header, read_image
 from .tif import ome_set_of, open_tif
@@ -104,27 +104,24 @@ class FileFrames(FrameSource):
         super().__init__(cache_bytes)
         self._paths = paths
         self._options = options
-        self._shapes: dict[int, tuple[int, int]] = {}
+        self._headers: dict[int, ImageHeader] = {}
 
     def __len__(self) -> int:
         return len(self._paths)
 
-    def shape(self, t: int) -> tuple[int, int]:
-        t = self._index(t)
-        if t not in self._shapes:
-            self._shapes[t] = self.header(t).shape
-        return self._shapes[t]
-
     def header(self, t: int) -> ImageHeader:
-        """Size, colours and type of a frame, before it is decoded."""
-        return image_header(self._paths[self._index(t)])
+        t = self._index(t)
+        if t not in self._headers:
+            self._headers[t] = image_header(self._paths[t], self._options)
+        return self._headers[t]
 
     def name(self, t: int) -> str:
         return self._paths[self._index(t)].name
 
     def _read(self, t: int) -> AnyArray:
         frame = read_image(self._paths[t], self._options)
-        self._shapes[t] = (int(frame.shape[0]), int(frame.shape[1])) if frame.ndim >= 2 else (0, 0)
+        if frame.ndim in (2, 3):
+            self._headers[t] = ImageHeader.of(frame.shape, frame.dtype)
         return frame
 
     def describe(self) -> str:

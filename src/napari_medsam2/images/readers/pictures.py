@@ -15,11 +15,11 @@ from ...errors import FrameError
 from ...types import AnyArray
 from ..budget import ask_for
 from ..damage import reading
+from ..header import ImageHeader
 from ..lazy import PlaneArray
 from ..listing import stem_of
 from ..opened import Axis, OpenedImages
 from .deep_pictures import decode_deep, deep_header
-from .header import ImageHeader
 from .options import ReadOptions
 
 _pillow_limit = threading.Lock()

@@ -11,9 +11,9 @@ import numpy as np
 from ...errors import FrameError
 from ...types import AnyArray
 from ..damage import reading
+from ..header import ImageHeader
 from ..kinds import kind_of
 from ..listing import IMAGE_SUFFIXES
-from .header import ImageHeader
 from .options import ReadOptions
 from .pictures import picture_header, single_picture
 from .tif import read_tif, tif_header
@@ -38,18 +38,17 @@ def read_image(path: Path, options: ReadOptions | None = None) -> AnyArray:
         return array
 
 
-def image_header(path: Path) -> ImageHeader:
+def image_header(path: Path, options: ReadOptions | None = None) -> ImageHeader:
     """Read the header of an image file; raises as :func:`read_image`."""
-    kind = kind_of(path)
+    kind, options = kind_of(path), options or ReadOptions()
     if kind == "tif":
-        return tif_header(path)
+        return tif_header(path, options)
     if kind == "picture":
-        return picture_header(path, ReadOptions())
+        return picture_header(path, options)
     array = read_image(path)
-    if array.ndim < 2:
+    if array.ndim not in (2, 3):
         raise FrameError(f"{path.name} holds an array of shape {array.shape}, not an image")
-    colours = int(array.shape[2]) if array.ndim > 2 else 0
-    return ImageHeader((int(array.shape[0]), int(array.shape[1])), colours, array.dtype)
+    return ImageHeader.of(array.shape, array.dtype)
 
 
 def as_paths(items: Sequence[Any]) -> list[Path]:

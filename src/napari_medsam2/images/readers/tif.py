@@ -21,11 +21,11 @@ from ...types import AnyArray, Mode
 from ..budget import ask_for, check_ratio
 from ..damage import DECODING_ERRORS, reading, reason_of
 from ..frames import DEFAULT_CACHE_BYTES
+from ..header import ImageHeader
 from ..lazy import AxesView, PlaneArray
 from ..listing import stem_of
 from ..notes import notes_in_ome, with_notes
 from ..opened import CHANNEL, Axis, OpenedImages
-from .header import ImageHeader
 from .options import ReadOptions
 from .tif_axes import Calibration, axis_names, calibration_of
 from .tif_checks import (
@@ -106,9 +106,9 @@ def read_tif(path: Path, options: ReadOptions) -> AnyArray:
     return pixels
 
 
-def tif_header(path: Path) -> ImageHeader:
+def tif_header(path: Path, options: ReadOptions) -> ImageHeader:
     """What the header of a tif of one plane says."""
-    images = open_tif(path, ReadOptions())
+    images = open_tif(path, options)
     _only_plane(path, images)
     height, width = images.lengths[-2:]
     return ImageHeader((height, width), images.data.shape[-1] if images.colour else 0, images.data.dtype)

@@ -13,6 +13,7 @@ from ...errors import DatasetError, FrameError
 from ...images.datasets import Dataset, read_dataset, told_apart
 from ...images.formats import as_frames, read_images
 from ...images.frames import FrameSource
+from ...images.header import ImageHeader
 from ...images.label_images import label_image
 from ...images.listing import (
     IMAGE_SUFFIXES,
@@ -223,9 +224,9 @@ class JoinedFrames(FrameSource):
     def __len__(self) -> int:
         return len(self._where)
 
-    def shape(self, t: int) -> tuple[int, int]:
+    def header(self, t: int) -> ImageHeader:
         source, own = self._where[self._index(t)]
-        return source.shape(own)
+        return source.header(own)
 
     def name(self, t: int) -> str:
         source, own = self._where[self._index(t)]

@@ -11,6 +11,7 @@ from ....errors import FrameError
 from ....types import AnyArray, Mode
 from ...dicom_recognition import DicomFolder
 from ...frames import DEFAULT_CACHE_BYTES, FrameSource
+from ...header import ImageHeader
 from ...lazy import PlaneArray
 from ...listing import stem_of
 from ...opened import Axis, OpenedImages
@@ -141,9 +142,9 @@ class DicomFrames(FrameSource):
     def __len__(self) -> int:
         return len(self._planes)
 
-    def shape(self, t: int) -> tuple[int, int]:
-        height, width = self._planes[self._index(t)].image.shape[:2]
-        return height, width
+    def header(self, t: int) -> ImageHeader:
+        plane = self._planes[self._index(t)]
+        return ImageHeader.of(plane.image.shape, plane.dtype)
 
     def name(self, t: int) -> str:
         return name_of(self._planes[self._index(t)])
