@@ -18,7 +18,7 @@ from scipy import ndimage
 
 from napari_medsam2.evaluation.prompting import make_prompts, prompt_frame
 from napari_medsam2.geometry.overlap import dice
-from napari_medsam2.images.contrast import ContrastLike, PerFrameContrast, estimate_contrast
+from napari_medsam2.images.contrast import usual_contrast
 from napari_medsam2.images.datasets import Dataset, read_dataset
 from napari_medsam2.models.device import Model
 from napari_medsam2.models.loading import load_model
@@ -83,7 +83,7 @@ def outline(mask: Mask, size: tuple[int, int]) -> Mask:
 def drawn(failure: Failure) -> Image.Image:
     """The prompted frame with its boxes, the worst frame with both outlines, and what is to be said of it."""
     dataset, t = failure.dataset, failure.frame
-    contrast: ContrastLike = estimate_contrast(dataset.frames) if dataset.mode == "stack" else PerFrameContrast()
+    contrast = usual_contrast(dataset.frames, dataset.mode)
     left, scale = fitted(contrast.apply(dataset.frames[failure.template]))
     pen = ImageDraw.Draw(left)
     for box in failure.boxes:

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from napari_medsam2.errors import FrameError
-from napari_medsam2.images.contrast import Contrast, PerFrameContrast, estimate_contrast
+from napari_medsam2.images.contrast import Contrast, PerFrameContrast, estimate
 from napari_medsam2.images.formats import as_frames
 from napari_medsam2.images.frames import FrameSource
 
 
 def seen(frames: FrameSource) -> np.ndarray:
-    contrast = estimate_contrast(frames)
+    contrast = estimate(frames).contrast
     return np.stack([contrast.apply(frame) for frame in frames])
 
 
@@ -59,7 +59,7 @@ def test_dim_colours_are_seen_as_the_dim_grey_image_is(scale: float) -> None:
 def test_photographs_that_use_their_range_keep_their_colours() -> None:
     photograph = np.random.default_rng(0).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
     photograph[1] = photograph[1] // 2 + 90  # hazy: no shadow is black
-    assert estimate_contrast(photograph[:1]) == Contrast(0, 255)
+    assert estimate(photograph[:1]).contrast == Contrast(0, 255)
     np.testing.assert_allclose(seen(as_frames(photograph / 255)), photograph / 255, atol=1e-6)
     hues = [PerFrameContrast().apply(image).mean((0, 1)) for image in photograph]
     assert all(np.ptp(hue) < 0.02 for hue in hues), "the colours share their limits"
@@ -133,4 +133,4 @@ def test_limits_that_mean_nothing_are_refused(limits: Any) -> None:
     with pytest.raises(FrameError, match=r"gamma .* got 'x'"):
         Contrast(0, 1, gamma="x")  # type: ignore[arg-type]
     with pytest.raises(FrameError, match="percentiles"):
-        estimate_contrast([np.zeros((2, 2))], percentiles=(90, 10))
+        estimate([np.zeros((2, 2))], percentiles=(90, 10))

@@ -13,7 +13,7 @@ import tifffile
 
 from napari_medsam2.errors import UserError
 from napari_medsam2.images.datasets import read_dataset
-from napari_medsam2.images.formats import as_frames, open_frames
+from napari_medsam2.images.formats import as_frames, open_images
 from napari_medsam2.images.readers.single import image_header, read_image
 
 STACK = np.random.default_rng(0).integers(0, 200, (3, 24, 25), dtype=np.uint16)
@@ -70,7 +70,7 @@ def test_an_npz_that_is_damaged_anywhere_is_named(save: Callable[..., None], tmp
         for _ in range(5):
             damaged[rng.randrange(len(damaged))] = rng.randrange(256)
         path.write_bytes(damaged)
-        refusals += [refusal(lambda: open_frames(path)), refusal(lambda: read_dataset(path, mode="stack"))]
+        refusals += [refusal(lambda: open_images(path)), refusal(lambda: read_dataset(path, mode="stack"))]
     told = [words for words in refusals if words is not None]
     assert len(told) > 20 and all("set.npz" in words for words in told)
 
@@ -81,7 +81,7 @@ def test_a_compressed_nifti_that_is_damaged_is_named(tmp_path: Path) -> None:
     nibabel.save(nibabel.Nifti1Image(STACK.astype(np.int16), np.eye(4)), path)
     broken_at(path, 60, b"\xff" * 40)
     with pytest.raises(UserError, match=r"cannot read scan\.nii\.gz: it is truncated, damaged"):
-        open_frames(path)
+        open_images(path)
 
 
 def test_a_nifti_whose_pixels_begin_in_its_header_is_named(tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_a_nifti_whose_pixels_begin_in_its_header_is_named(tmp_path: Path) -> No
     nibabel.save(nibabel.Nifti1Image(STACK.astype(np.int16), np.eye(4)), path)
     broken_at(path, 108, np.float32(16).tobytes())  # vox_offset
     with pytest.raises(UserError, match=r"cannot read scan\.nii: "):
-        open_frames(path)
+        open_images(path)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")  # it also warns of what it then refuses
@@ -107,7 +107,7 @@ def test_a_dicom_header_that_makes_no_sense_is_named(tag: str, value: bytes, tmp
     header._dict[element.tag] = raw  # as it comes from a file, before anybody looks at the value
     header.save_as(tmp_path / "slice.dcm")
     with pytest.raises(UserError, match=r"cannot read slice\.dcm: "):
-        open_frames(tmp_path / "slice.dcm")
+        open_images(tmp_path / "slice.dcm")
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
@@ -117,7 +117,7 @@ def test_dicom_pixels_that_are_cut_short_are_named(tmp_path: Path) -> None:
         whole = Path(data.get_testdata_file(name)).read_bytes()
         (tmp_path / name).write_bytes(whole[: len(whole) - 3000])
         with pytest.raises(UserError, match=name):
-            open_frames(tmp_path / name)[0]
+            open_images(tmp_path / name)[0]
 
 
 @pytest.mark.parametrize("notes", ["", "{}", '{"zarr_format": 3, "node_type": "array"}', b"\xff\xfe"])
@@ -128,7 +128,7 @@ def test_a_zarr_without_a_sensible_description_is_named(notes: str | bytes, tmp_
     for file in path.rglob("zarr.json"):
         file.write_bytes(notes if isinstance(notes, bytes) else notes.encode())
     with pytest.raises(UserError, match=r"cannot read scan\.zarr: "):
-        open_frames(path)
+        open_images(path)
 
 
 @pytest.mark.parametrize("scales", [[{}], [{"datasets": []}], [{"datasets": [{"path": 5}]}], "x", {"a": 1}])
@@ -139,4 +139,4 @@ def test_an_ome_zarr_whose_levels_are_not_told_as_agreed_is_named(scales: Any, t
     group.create_array("0", shape=STACK.shape, dtype=STACK.dtype)
     group.attrs["multiscales"] = scales
     with pytest.raises(UserError, match=r"scan\.zarr"):
-        open_frames(path)
+        open_images(path)

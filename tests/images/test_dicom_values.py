@@ -16,7 +16,7 @@ from pydicom.pixels.processing import apply_color_lut, convert_color_space
 from pydicom.uid import ParametricMapStorage
 
 from napari_medsam2.errors import FrameError
-from napari_medsam2.images.contrast import estimate_contrast
+from napari_medsam2.images.contrast import estimate
 from napari_medsam2.images.formats import open_images, read_images
 
 FRAME = SLICES[3]
@@ -200,7 +200,7 @@ def test_padding_is_no_value(elements: dict[str, int], outside: int, tmp_path: P
     expected = np.stack([np.maximum(plane, plane[2:].min()) for plane in inside])
     np.testing.assert_array_equal(images.data[...], expected + elements.get("RescaleIntercept", 0))
     assert "are padding" in images.left_out[0]
-    limits = estimate_contrast(open_images(tmp_path / "padded"))
+    limits = estimate(open_images(tmp_path / "padded")).contrast
     assert np.all(np.asarray(limits.low) >= elements.get("RescaleIntercept", 0))
 
 

@@ -11,7 +11,7 @@ import tifffile
 from PIL import Image
 
 from napari_medsam2.errors import FrameError
-from napari_medsam2.images.contrast import estimate_contrast
+from napari_medsam2.images.contrast import estimate
 from napari_medsam2.images.formats import as_frames, open_images
 from napari_medsam2.images.listing import natural_key
 
@@ -80,7 +80,7 @@ def test_a_damaged_file_is_named_when_it_is_read_and_spares_the_others(folder: P
                 frames[t]
         else:
             assert frames[t].size
-    assert estimate_contrast(frames) is not None
+    assert estimate(frames).contrast is not None
 
 
 @pytest.mark.parametrize(

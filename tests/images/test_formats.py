@@ -10,7 +10,7 @@ from fakes import moving_disc
 from PIL import Image
 
 from napari_medsam2.errors import FrameError
-from napari_medsam2.images.formats import open_frames
+from napari_medsam2.images.formats import open_images
 
 IMAGES, _ = moving_disc(6)
 
@@ -20,10 +20,10 @@ def test_nifti_becomes_axial_slices(tmp_path: Path) -> None:
     volume = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)  # x, y, z
     for name in ("scan.nii", "scan.nii.gz"):
         nibabel.save(nibabel.Nifti1Image(volume[..., None], np.eye(4)), tmp_path / name)
-        frames = open_frames(tmp_path / name)
+        frames = open_images(tmp_path / name)
         assert len(frames) == 6
         np.testing.assert_array_equal(frames[2], volume[:, :, 2].T)
-    sagittal = open_frames(tmp_path / "scan.nii", axis=2)
+    sagittal = open_images(tmp_path / "scan.nii", axis=2)
     assert len(sagittal) == 4
     np.testing.assert_array_equal(sagittal[1], volume[1].T)
 
@@ -35,7 +35,7 @@ def test_ome_zarr_is_opened_at_its_finest_level(tmp_path: Path) -> None:
         array = group.create_array(level, shape=(1, 1, *data.shape), dtype=data.dtype)
         array[:] = data[None, None]
     group.attrs["multiscales"] = [{"datasets": [{"path": "0"}, {"path": "1"}]}]
-    frames = open_frames(tmp_path / "scan.zarr")
+    frames = open_images(tmp_path / "scan.zarr")
     assert len(frames) == 6
     np.testing.assert_array_equal(frames[3], IMAGES[3])
 
@@ -44,6 +44,6 @@ def test_an_axis_is_refused_where_there_is_none_to_choose(tmp_path: Path) -> Non
     np.savez(tmp_path / "set.npz", images=IMAGES, masks=np.ones(IMAGES.shape, np.uint8), mode="stack")
     Image.fromarray(IMAGES[0].astype(np.uint8)).save(tmp_path / "one.png")
     for name in ("set.npz", "one.png", ""):
-        assert len(open_frames(tmp_path / name)) >= 1
+        assert len(open_images(tmp_path / name)) >= 1
         with pytest.raises(FrameError, match="no axis to choose; got axis 2"):
-            open_frames(tmp_path / name, axis=2)
+            open_images(tmp_path / name, axis=2)

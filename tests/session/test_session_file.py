@@ -22,7 +22,6 @@ from napari_medsam2.session.session_file import (
     SavedImage,
     SavedObject,
     SessionFile,
-    copy_session,
     read_session,
 )
 
@@ -82,15 +81,6 @@ def test_a_file_is_gone_on_with(tmp_path):
         with SessionFile(tmp_path / "a.medsam2", IMAGE, "stack") as file:
             file.write(Changes(results={(frame, 2): result(frame)}))
     assert [r.frame for r in read_session(tmp_path / "a.medsam2").results] == [0, 3]
-
-
-def test_a_copy_is_made_while_it_is_written_to(tmp_path):
-    with SessionFile(tmp_path / "a.medsam2", IMAGE, "stack") as file:
-        file.write(Changes(results={(0, 2): result(0)}))
-        copy_session(file.path, tmp_path / "my copy.medsam2")
-        file.write(Changes(results={(3, 2): result(3)}))
-    assert [r.frame for r in read_session(tmp_path / "my copy.medsam2").results] == [0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.medsam2", "my copy.medsam2"]
 
 
 WRITES = """

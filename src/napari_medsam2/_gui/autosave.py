@@ -77,6 +77,10 @@ class _Record:
     file: SessionFile | None = None
     kept_changed: bool = False
 
+    def note_kept(self) -> None:
+        """Kept labels were added or painted on."""
+        self.kept_changed = True
+
 
 class Autosave(QObject):
     """Writes what is done in one dock.
@@ -182,8 +186,8 @@ class Autosave(QObject):
     def _on_kept(self, work: Workspace, layer: Labels) -> None:
         record = self._records.get(work)
         if record is not None:
-            record.kept_changed = True
-            layer.events.paint.connect(lambda: setattr(record, "kept_changed", True))
+            record.note_kept()
+            layer.events.paint.connect(record.note_kept)  # once, however often something is kept
 
     def _identify(self, work: Workspace) -> None:
         """Find out which images these are, and whether there is something of them to be restored."""

@@ -119,13 +119,6 @@ def usual_contrast(frames: Sequence[AnyArray], mode: Mode) -> ContrastLike:
     return estimate(frames) if mode == "stack" else PerFrameContrast()
 
 
-def estimate_contrast(
-    source: Sequence[AnyArray], *, percentiles: tuple[float, float] = PERCENTILES, max_frames: int = 16
-) -> Contrast:
-    """The limits of :func:`estimate` alone."""
-    return estimate(source, percentiles=percentiles, max_frames=max_frames).contrast
-
-
 def estimate(
     source: Sequence[AnyArray], *, percentiles: tuple[float, float] = PERCENTILES, max_frames: int = 16
 ) -> Estimate:

@@ -119,11 +119,6 @@ def read_images(
     return images
 
 
-def open_frames(path: str | PathLike[str], **options: Any) -> FrameSource:
-    """The frames alone of :func:`open_images`, with its options."""
-    return open_images(path, **options).frames
-
-
 def as_frames(
     data: Any,
     *,

@@ -19,7 +19,6 @@ from ..errors import SessionFileError, UserError
 from ..prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt
 from ..results import FrameResult
 from ..types import AnyArray, Mode
-from ..whole_file import replace_file
 from .packing import pack_labels, pack_mask, pack_result, unpack_labels, unpack_mask, unpack_result
 
 SUFFIX = ".medsam2"
@@ -222,17 +221,6 @@ def read_session(path: Path) -> SavedSession:
                 for frame, labels in database.execute("SELECT * FROM kept ORDER BY frame")
             },
         )
-
-
-def copy_session(source: Path, target: Path) -> None:
-    """Write a session file of its own from one that is being written to; :class:`SessionFileError` if it cannot be."""
-    with _in_words(source, "read"), closing(sqlite3.connect(source)) as database:
-
-        def write(draft: Path) -> None:
-            draft.unlink()
-            database.execute("VACUUM INTO ?", (str(draft),))
-
-        replace_file(target, write, error=SessionFileError)
 
 
 # ---- what is in the tables -------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def image_node(path: Path, root: Any, series: int | str | None) -> tuple[Any, st
     if "multiscales" in attributes:
         if not isinstance(attributes["multiscales"], list) or not attributes["multiscales"]:
             raise FrameError(f"the metadata of {path.name} are damaged: its multiscales are no list of images")
-        return _image(path, root, attributes, series)
+        return _image(path, root, series)
     images = _images(path, root, attributes)
     if not images:
         raise FrameError(f"{path.name} is a group that holds no array and no image")
@@ -83,13 +83,11 @@ def image_node(path: Path, root: Any, series: int | str | None) -> tuple[Any, st
     node = _child(path, root, place)
     if is_array(node):
         return node, "", left_out
-    inner, _, beside = _image(path, node, attributes_of(node), None)
+    inner, _, beside = _image(path, node, None)
     return inner, images[chosen].name if len(images) > 1 else "", (*left_out, *beside)
 
 
-def _image(
-    path: Path, node: Any, attributes: Mapping[str, Any], series: int | str | None
-) -> tuple[Any, str, tuple[str, ...]]:
+def _image(path: Path, node: Any, series: int | str | None) -> tuple[Any, str, tuple[str, ...]]:
     """An image, or what is in it: labels by their place, such as "labels/cells"."""
     labels = _label_names(node)
     if isinstance(series, str) and not series.isdecimal():

@@ -98,7 +98,7 @@ def values_of(facts: Facts, index: int, *, as_labels: bool = False) -> Values:
         deep = int(facts.get("RedPaletteColorLookupTableDescriptor")[2]) > 8
         return Values(np.dtype(np.uint16 if deep else np.uint8), stored, palette=facts.header)
     inverted = photometric == "MONOCHROME1" or facts.get("PresentationLUTShape") == "INVERSE"
-    padding = _padding(facts, stored, bits)
+    padding = _padding(facts, stored)
     real = _real_world(facts, index)
     if real is not None and "RealWorldValueLUTData" in real:
         mapped = int(real.RealWorldValueFirstValueMapped), np.asarray(real.RealWorldValueLUTData, np.float64)
@@ -141,7 +141,7 @@ def _real_world(facts: Facts, index: int) -> Dataset | None:
     return None if mappings is None else mappings[0]
 
 
-def _padding(facts: Facts, stored: tuple[int, int], bits: int) -> tuple[int, int] | None:
+def _padding(facts: Facts, stored: tuple[int, int]) -> tuple[int, int] | None:
     """The stored numbers that stand for "outside"; a value written with the wrong sign is meant all the same."""
     given = [facts.get(keyword) for keyword in ("PixelPaddingValue", "PixelPaddingRangeLimit")]
     ends = [value for value in given if isinstance(value, int)]
