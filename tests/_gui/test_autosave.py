@@ -6,21 +6,33 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
-from face import IMAGES, TRUTH, answer, deliver, draw_box
+from face import IMAGES, TRUTH, answer, deliver, draw_box, paint
 from napari.components import ViewerModel
 
-from napari_medsam2._gui.autosave import recoverable
-from napari_medsam2.session.session_file import read_session
+from napari_medsam2._gui.session_record import recoverable
+from napari_medsam2.errors import SessionFileError
+from napari_medsam2.session.session_file import SessionFile, read_session
+
+
+def raising(error):
+    """A function that raises this, whatever it is given."""
+
+    def fail(*arguments, **options):
+        raise error
+
+    return fail
 
 
 def written(sessions: Path):
-    """The only session file there is, read."""
+    """The only session file there is, read; ``None`` until it is one."""
     files = list(sessions.glob("*.medsam2"))
-    return read_session(files[0]) if len(files) == 1 else None
+    with suppress(SessionFileError):
+        return read_session(files[0]) if len(files) == 1 else None
 
 
 def another(mocked, qtbot):
@@ -105,6 +117,94 @@ def test_what_was_saved_or_is_open_elsewhere_is_not_offered(clicked, qtbot, sess
     assert recoverable(sessions, content) is None and list(sessions.glob("*.medsam2"))
 
 
+def save(dock, qtbot, path):
+    """Save labels, and wait until the session file knows it."""
+    dock.controller.save(path)
+    qtbot.waitUntil(lambda: dock.controller.state.saved == path)
+    dock.controller.autosave.flush()
+    dock.controller.autosave.wait()
+
+
+@pytest.mark.parametrize("then", ["nothing", "result", "prompt", "commit", "stroke in kept", "table alone"])
+def test_what_is_done_after_saving_is_not_taken_for_saved(viewer, clicked, qtbot, sessions, tmp_path, then):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    if then == "stroke in kept":
+        dock.run.commit.click()
+    save(dock, qtbot, tmp_path / ("labels.csv" if then == "table alone" else "labels.tif"))
+    if then == "result":
+        deliver(qtbot, send, answer(3))
+    elif then == "prompt":
+        viewer.layers["scan points"].add((4, 20, 22))
+    elif then == "commit":
+        dock.run.commit.click()
+    elif then == "stroke in kept":
+        paint(viewer.layers["scan kept"], 5, TRUTH[5], 1)
+    dock.close_dock()
+    content = written(sessions).image.content
+    assert (recoverable(sessions, content) is None) == (then == "nothing")
+
+
+def test_saving_one_image_says_nothing_about_the_next(viewer, clicked, qtbot, sessions, tmp_path):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    save(dock, qtbot, tmp_path / "labels.tif")
+    second = viewer.add_image(IMAGES[::-1].copy(), name="second")
+    dock.controller.choose_image(second)
+    dock.prompt.tools["point"].click()
+    viewer.layers["second points"].add((2, 20, 22))
+    qtbot.waitUntil(lambda: len(list(sessions.glob("*.medsam2"))) == 2)
+    dock.close_dock()
+    found = {
+        read_session(path).image.name: recoverable(sessions, path.name[:32]) for path in sessions.glob("*.medsam2")
+    }
+    assert found["scan"] is None and found["second"] is not None
+
+
+def test_what_was_drawn_before_restoring_stays_in_a_file_of_its_own(clicked, mocked, qtbot, sessions):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True))
+    dock.close_dock()
+    viewer, dock, _, send = another(mocked, qtbot)
+    qtbot.waitUntil(lambda: dock.controller.state.recovery is not None)
+    dock.prompt.tools["point"].click()
+    viewer.layers["scan points"].add((5, 20, 30))
+    qtbot.waitUntil(lambda: len(list(sessions.glob("*.medsam2"))) == 2)
+    dock.recovery.restore.click()
+    qtbot.waitUntil(lambda: dock.controller.state.has_results)
+    deliver(qtbot, send, answer(3))
+    dock.close_dock()
+    first, second = sorted((read_session(path) for path in sessions.glob("*.medsam2")), key=lambda s: len(s.results))
+    assert [group.frame for group in first.prompts] == [5] and not first.results
+    assert [group.frame for group in second.prompts] == [2]
+    assert sorted(found.frame for found in second.results) == [2, 3]
+
+
+def test_what_was_chosen_is_chosen_again(viewer, clicked, mocked, qtbot, sessions):
+    dock, _, send = clicked
+    dock.controller.choose_direction("backward")
+    dock.controller.choose_contrast(True)
+    deliver(qtbot, send, answer(2, prompted=True), answer(3, 2))
+    dock.controller.choose_object(1)
+    dock.close_dock()
+    _, dock, _, _ = another(mocked, qtbot)
+    qtbot.waitUntil(lambda: dock.controller.state.recovery is not None)
+    dock.recovery.restore.click()
+    qtbot.waitUntil(lambda: dock.controller.state.has_results)
+    state = dock.controller.state
+    assert (state.direction, state.contrast_as_shown, state.current, state.objects) == ("backward", True, 1, (1, 2))
+
+
+def test_what_cannot_be_read_any_more_is_told_and_not_offered_again(clicked, mocked, qtbot, sessions):
+    clicked[0].close_dock()
+    _, dock, _, _ = another(mocked, qtbot)
+    qtbot.waitUntil(lambda: dock.controller.state.recovery is not None)
+    dock.controller.state.recovery.path.write_bytes(b"overwritten by something else")
+    dock.recovery.restore.click()
+    qtbot.waitUntil(lambda: "cannot be brought back" in dock.message.text())
+    assert dock.recovery.isHidden() and not dock.controller.state.has_prompts
+
+
 def test_other_images_are_not_offered_it(clicked, mocked, qtbot, sessions):
     clicked[0].close_dock()
     viewer = ViewerModel()
@@ -128,6 +228,24 @@ def test_where_nothing_can_be_written_it_is_told_once_and_work_goes_on(viewer, s
     deliver(qtbot, send, answer(2, prompted=True))
     dock.controller.autosave.flush()
     assert dock.controller.state.has_results and not dock.message.text()
+
+
+def test_what_was_deleted_while_nothing_could_be_written_is_gone_when_it_can_again(
+    viewer, clicked, qtbot, sessions, monkeypatch
+):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True), answer(3))
+    qtbot.waitUntil(lambda: written(sessions) is not None and len(written(sessions).results) == 2)
+    autosave = dock.controller.autosave
+    with monkeypatch.context() as full:
+        full.setattr(SessionFile, "write", raising(SessionFileError("the disk is full")))
+        dock.controller.workspace.results.drop(2, 1)
+        autosave.flush()
+        qtbot.waitUntil(lambda: "disk is full" in dock.message.text())
+    autosave.flush()
+    autosave.wait()
+    saved = written(sessions)
+    assert [found.frame for found in saved.results] == [3] and len(saved.prompts) == 1
 
 
 CRASHES = """

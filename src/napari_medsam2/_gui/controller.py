@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any, get_args
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
@@ -22,7 +23,7 @@ from .image_choice import ImageChoice
 from .keeping import Keeping
 from .layers.tools import Tool
 from .layers.workspace import Workspace
-from .model_choice import ModelChoice
+from .model_choice import ModelChoice, is_here
 
 
 class Controller(QObject):
@@ -270,12 +271,26 @@ class Controller(QObject):
             {(found.frame, found.object_id): found for found in saved.results},
         )
         self.keeping.restore(work, saved.kept)
-        numbers = work.objects or {1}
-        self.store.put(current=max(numbers), objects=(max(numbers),))
+        self._take_choices(saved.facts, work.objects or {self.keeping.first_object(work)})
         self.client.reopen()
         self.client.flush()
         self.store.aim()
         self.store.say(note="All is as it was. Go on where you left it.")
+
+    def _take_choices(self, facts: Mapping[str, Any], numbers: set[int]) -> None:
+        """Choose as was chosen then, as far as that is a choice still."""
+        current = facts.get("current")
+        number = current if current in numbers else max(numbers)
+        direction = facts.get("direction")
+        self.store.put(
+            objects=(number,),
+            current=number,
+            direction=direction if direction in get_args(Direction) else self.store.chosen.direction,
+            contrast_as_shown=facts.get("contrast_as_shown") is True,
+        )
+        model = facts.get("model")
+        if isinstance(model, str) and model != self.store.chosen.model and is_here(model):
+            self.models.choose(model, self.store.chosen.wanted_device)
 
     # ---- keeping -------------------------------------------------------------------------------------------------
 

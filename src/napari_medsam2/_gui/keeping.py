@@ -42,8 +42,11 @@ class Keeping(QObject):
 
     #: Labels were committed to a layer: the workspace, and that layer.
     committed = Signal(object, object)
-    #: A file was written (``None``: it could not be), and the problem in words.
-    _written = Signal(object, str)
+    #: Labels of a workspace are written to a file as they are now, and when they were.
+    saving = Signal(object)
+    saved = Signal(object)
+    #: A file was written (``None``: it could not be), the problem in words, and the workspace whose labels it has.
+    _written = Signal(object, str, object)
 
     def __init__(self, viewer: ViewerModel, store: DockStore, client: EngineClient) -> None:
         super().__init__()
@@ -143,12 +146,13 @@ class Keeping(QObject):
         colour, called = object_colours(layers[-1]), object_names(layers[-1])
         found = work.results.found()
         to_save = LabelsToSave(images_of(work.image), layout, labels, mode, found, colour, called)
+        self.saving.emit(work)
         store.put(saved=None)
         store.say(note=f"Saving {path.name} ...")
         # No daemon: closing napari waits for the file.
-        threading.Thread(target=self._write, args=(path, to_save, each), name="napari-medsam2 save").start()
+        threading.Thread(target=self._write, args=(path, to_save, each, work), name="napari-medsam2 save").start()
 
-    def _write(self, path: Path, to_save: LabelsToSave, each: bool) -> None:
+    def _write(self, path: Path, to_save: LabelsToSave, each: bool, work: Workspace) -> None:
         """Run on a thread of its own."""
         written: Path | None = None
         problem = "The labels could not be saved, and it is not known why"  # what else went wrong has a traceback
@@ -161,9 +165,11 @@ class Keeping(QObject):
             )
         finally:
             with suppress(RuntimeError):  # the window was closed meanwhile
-                self._written.emit(written, problem)
+                self._written.emit(written, problem, work)
 
-    def _on_written(self, path: Path | None, problem: str) -> None:
+    def _on_written(self, path: Path | None, problem: str, work: Workspace) -> None:
+        if path is not None and path.suffix.lower() != TABLE_SUFFIX:
+            self.saved.emit(work)
         self._store.put(saved=path)
         self._store.say(problem, note="" if path is None else f"Saved {path}")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject, Signal
@@ -75,7 +76,7 @@ class ModelChoice(QObject):
         """
         entry = MODELS.get(name)
         self._store.set(wanted_device=device)
-        if entry is not None and not entry.bundled and not local_file(entry).is_file():
+        if entry is not None and not is_here(name):
             self.download_offered.emit(name)
             return
         self._store.put(problem="", report="", note="")
@@ -190,6 +191,12 @@ class ModelChoice(QObject):
             store.say(note=f"{title} is on this computer now.")
             store.put(model=name, seconds_a_frame=None)
             self.load()
+
+
+def is_here(model: str) -> bool:
+    """True if a model, by its name or file, is on this computer."""
+    entry = MODELS.get(model)
+    return Path(model).is_file() if entry is None else entry.bundled or local_file(entry).is_file()
 
 
 def has_idle_gpu(device: str) -> bool:

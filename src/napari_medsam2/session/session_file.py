@@ -156,8 +156,8 @@ class SessionFile:
         """Let go of the file."""
         self._database.close()
 
-    def write(self, changes: Changes) -> None:
-        """Write changes, all of them or none.
+    def write(self, changes: Changes, *, anew: bool = False) -> None:
+        """Write changes, all of them or none; ``anew``: in place of all objects, prompts, results and kept labels.
 
         Raises
         ------
@@ -166,6 +166,8 @@ class SessionFile:
         """
         with _in_words(self.path, "write"), _whole(self._database):
             run = self._database.execute
+            for table in ("objects", "prompts", "results", "kept") if anew else ():
+                run(f"DELETE FROM {table}")
             for name, value in changes.facts.items():
                 run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
             for number, known in changes.objects.items():
