@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from napari_medsam2.errors import OutputError, SessionError, TrainingError
-from napari_medsam2.whole_file import replace_file
+from napari_medsam2.whole_file import replace_file, replace_folder
 
 
 def writer(text: str, error: BaseException | None = None):
@@ -74,3 +74,12 @@ def test_permissions_are_those_of_any_new_file_and_links_stay(tmp_path):
     assert link.is_symlink() and target.read_text() == "new" and stat.S_IMODE(target.stat().st_mode) == usual
     replace_file(Path(os.devnull), writer("new"))
     assert not Path(os.devnull + ".part").exists()
+
+
+@pytest.mark.parametrize("name", ["n" * 251, "n" * 125 + "\u00fc" * 63, "\u6f22" * 83])
+def test_names_as_long_as_the_disk_takes_are_written(tmp_path, name):
+    replace_file(tmp_path / f"{name}.tif", writer("new"), suffix=".tif")
+    replace_folder(tmp_path / name, lambda draft: (draft / "a").write_text("new"))
+    replace_folder(tmp_path / name, lambda draft: (draft / "b").write_text("newer"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([f"{name}.tif", name])
+    assert [path.name for path in (tmp_path / name).iterdir()] == ["b"]

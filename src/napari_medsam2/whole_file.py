@@ -13,6 +13,8 @@ from .errors import OutputError, UserError
 
 #: A disk with so few bytes left is full.
 _ALMOST_NOTHING = 1 << 16
+#: In bytes, on most disks.
+_LONGEST_NAME = 255
 
 
 def replace_file(
@@ -50,7 +52,7 @@ def replace_file(
     """
     failures: tuple[type[Exception], ...] = (OSError, *wrapped_in)
     target = Path(os.path.realpath(path))
-    draft = target.with_name(target.name + ".part" + suffix)
+    draft = _beside(target, "", f".part{suffix}")
     try:
         if target.exists() and not target.is_file():
             write(target)
@@ -93,7 +95,7 @@ def replace_folder(
     """
     failures: tuple[type[Exception], ...] = (OSError, *wrapped_in)
     target = Path(os.path.realpath(path))
-    draft, older = (target.with_name(f".{target.name}.napari-medsam2.{ending}") for ending in ("part", "old"))
+    draft, older = (_beside(target, ".", f".napari-medsam2.{ending}") for ending in ("part", "old"))
     try:
         for left in (draft, older):  # by a run that was killed
             if left.exists() and (target.exists() or left is draft):
@@ -155,6 +157,14 @@ def add_to_folder(path: Path, write: Callable[[Path], object], *, wrapped_in: tu
         if made:
             with suppress(OSError):  # it holds something
                 path.rmdir()
+
+
+def _beside(target: Path, before: str, after: str) -> Path:
+    """A name that tells what it is of; no longer than names may be, where the target's own is not."""
+    name = target.name
+    while name and len(os.fsencode(before + name + after)) > _LONGEST_NAME:
+        name = name[:-1]
+    return target.with_name(before + name + after)
 
 
 def _sync_all() -> None:

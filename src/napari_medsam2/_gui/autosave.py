@@ -43,6 +43,7 @@ from .session_record import (
 #: From a change to its being written, at most; several changes in that time are written as one.
 DELAY_MS = 1500
 
+
 class Autosave(QObject):
     """Writes what is done in one dock.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -115,11 +116,14 @@ class Outputs:
 
 def _save_elsewhere(labels: LabelSet) -> Path | None:
     """So that a long run is not lost; ``None`` if there is no room either."""
+    folder = None
     try:
         folder = Path(tempfile.mkdtemp(prefix="napari-medsam2-"))
         path = folder / "labels.tif" if labels.uniform else folder / "labels"
         save_labels(path, labels)
     except EXPECTED_ERRORS:
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
         return None
     return path
 

@@ -153,3 +153,6 @@ def test_a_disk_that_is_too_small_is_known_before(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=10**6))
     with pytest.raises(OutputError, match="has 1 MB left, and the labels may need 120 MB"):
         check_labels(tmp_path / "a.tif", labels_of(np.broadcast_to(np.uint16(1), (3, 20_000, 20_000))))
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage._replace(free=14_000))
+    with pytest.raises(OutputError, match="has 14 kB left, and the labels may need 150 kB"):
+        check_labels(tmp_path / "a.tif", labels_of(np.broadcast_to(np.uint16(1), (3, 1000, 500))))

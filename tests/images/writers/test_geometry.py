@@ -18,7 +18,7 @@ from ome_zarr_files import set_metadata, write_ome_zarr
 from napari_medsam2.errors import OutputError
 from napari_medsam2.images.formats import open_images, read_images
 from napari_medsam2.images.opened import Axis, LabelledObject, OpenedImages
-from napari_medsam2.images.writers.checks import check_labels
+from napari_medsam2.images.writers.checks import check_choice, check_labels
 from napari_medsam2.images.writers.labels import Labelled, LabelSet
 from napari_medsam2.images.writers.saving import save_labels
 
@@ -146,6 +146,18 @@ def test_an_nrrd_keeps_the_space_of_its_image(space: str, tmp_path: Path) -> Non
         np.testing.assert_array_equal(told[field], value)
     np.testing.assert_array_equal(saved.transpose(0, 2, 1), drawn)
     assert (told["Segment0_Name"], told["Segment0_LabelValue"], told["Segment1_Color"]) == ("Leber, fr?h", "1", "0 1 0")
+
+
+@pytest.mark.parametrize("name", ["0", "0/cells", "x.tif", "0/x.nii.gz", "labels/x.tif", "labels/x/y.json"])
+def test_nothing_but_labels_is_put_into_a_zarr(name: str, tmp_path: Path) -> None:
+    image = tmp_path / "a.zarr"
+    write_ome_zarr(image, DATA[0, 0], "zyx")
+    labels, _ = drawn_on(open_images(image))
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match=r"among the images that are read|within the zarr a\.zarr"):
+        check_choice(image / name, labels)
+    assert sorted(tmp_path.rglob("*")) == before
+    check_choice(image / "labels" / "liver", labels)
 
 
 @pytest.mark.parametrize("version", ["0.4", "0.5"])

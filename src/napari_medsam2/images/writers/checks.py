@@ -12,6 +12,7 @@ from ...errors import OutputError
 from ..readers.zarr_nodes import ZARR_MARKS
 from .formats import format_of
 from .labels import Labelled
+from .ome_zarr import is_beside_image
 from .saving import written_files
 
 #: Labels take less than this share of their bytes once they are compressed.
@@ -72,6 +73,8 @@ def check_choice(path: Path, labelled: Labelled, *, read: Iterable[Path] = (), w
     """
     keep_what_is_read([*written_files(path, labelled), *written], [*labelled.images.files, *read])
     kind = format_of(path)
+    beside = kind is not None and kind.store and is_beside_image(path)
+    _keep_out_of_zarrs([*([] if beside else written_files(path, labelled)), *written])
     if kind is not None and (problem := kind.refuses(labelled) or kind.refuses_place(path, labelled)):
         raise OutputError(problem)
     if kind is not None and not kind.store and path.is_dir():
@@ -80,6 +83,19 @@ def check_choice(path: Path, labelled: Labelled, *, read: Iterable[Path] = (), w
         raise OutputError(f"{path} is a file; name another one, or a folder")
     if kind is not None and kind.store and path.is_dir() and not _gives_way(path):
         raise OutputError(f"{path} is a folder with other files in it, which would be lost; name another one")
+
+
+def _keep_out_of_zarrs(written: Iterable[Path]) -> None:
+    """Refuse files within a zarr, where only chunks and labels have a place: others would take them for that."""
+    for folder in {path.parent for path in written}:
+        above = (real := _real(folder), *real.parents)
+        zarrs = [place for place in above if any((place / mark).is_file() for mark in ZARR_MARKS)]
+        if zarrs:
+            name = zarrs[-1].name
+            raise OutputError(
+                f"{folder} is within the zarr {name}: name another folder, or {name}/labels/NAME for labels beside "
+                "that image"
+            )
 
 
 def _gives_way(store: Path) -> bool:
@@ -104,9 +120,11 @@ def check_place(folder: Path, targets: Iterable[Path], nbytes: int = 0) -> None:
         _try_to_open(target)
     free = shutil.disk_usage(there).free
     if free < nbytes:
-        raise OutputError(
-            f"the disk of {there} has {free / 1e6:.0f} MB left, and the labels may need {nbytes / 1e6:.0f} MB"
-        )
+        raise OutputError(f"the disk of {there} has {_told(free)} left, and the labels may need {_told(nbytes)}")
+
+
+def _told(nbytes: int) -> str:
+    return f"{nbytes / 1e6:.0f} MB" if nbytes >= 1e6 else f"{nbytes / 1e3:.0f} kB"
 
 
 def _exists(path: Path) -> bool:

@@ -36,7 +36,7 @@ def save_labels(path: Path, labels: LabelSet) -> None:
         raise OutputError(problem)
     replace = replace_folder if kind.store else replace_file
     options = {} if kind.store else {"suffix": suffix_of(path, kind)}
-    with listed_beside(path) if is_beside_image(path) else nullcontext():
+    with listed_beside(path) if kind.store and is_beside_image(path) else nullcontext():
         replace(path, lambda draft: kind.write(draft, labels), wrapped_in=kind.wrapped_in, **options)
 
 
