@@ -122,6 +122,11 @@ class DemoError(UserError, RuntimeError):
     """The demo could not be finished; the message says where it stopped."""
 
 
+def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
+    """Names for a sentence, and how many more there are."""
+    return separator.join([*names[:most], *([f"and {len(names) - most} more"] if len(names) > most else [])])
+
+
 def in_words(error: BaseException) -> str:
     """One sentence about an expected error, without line breaks."""
     text = " ".join(str(error).split())

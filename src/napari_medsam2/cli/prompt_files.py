@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DatasetError, FrameError, PromptError
+from ..errors import DatasetError, FrameError, PromptError, first_few
 from ..images.formats import read_images
 from ..images.label_images import label_image
 from ..prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
@@ -208,9 +208,7 @@ def _what_is_there(image: AnyArray, label: float | None, frame: Any) -> str:
     if label is None:
         return f"it is 0 everywhere on frame {frame}"
     present = [str(value) for value in np.unique(image) if value]
-    held = (
-        f"it has {', '.join(present[:10])}{', ...' if len(present) > 10 else ''}" if present else "it is 0 everywhere"
-    )
+    held = f"it has {first_few(present, 10)}" if present else "it is 0 everywhere"
     return f"it has no label {label:g}; {held}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from ..errors import FrameError
+from ..errors import FrameError, first_few
 from ..types import AnyArray
 from .contrast import Estimate
 from .valid_pixels import pixels_of
@@ -23,7 +23,7 @@ def remarks_on_flow(found: Mapping[int, Estimate], name: Callable[[int], str]) -
     """Say what the estimates of single images were taken without."""
     alike = sorted(t for t, one in found.items() if one.alike)
     parts = [f"{name(t)}: {', '.join(one.left_out)}" for t, one in sorted(found.items()) if one.left_out]
-    told = [f"Left out of the contrast: {_few(parts, '; ')}."] if parts else []
+    told = [f"Left out of the contrast: {first_few(parts, _NAMED, '; ')}."] if parts else []
     return (*told, *_alike(alike, name))
 
 
@@ -59,9 +59,4 @@ def _from_the_middle(n: int) -> list[int]:
 
 def _alike(frames: Iterable[int], name: Callable[[int], str]) -> list[str]:
     names = [name(t) for t in frames]
-    return [f"No pixel differs from the others, so nothing can be found: {_few(names, ', ')}."] if names else []
-
-
-def _few(parts: Sequence[str], separator: str) -> str:
-    more = len(parts) - _NAMED
-    return separator.join(parts[:_NAMED]) + (f"{separator}and {more} more" if more > 0 else "")
+    return [f"No pixel differs from the others, so nothing can be found: {first_few(names, _NAMED)}."] if names else []

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..types import Mode
-from .opened import Axis, LabelledObject, OpenedImages
+from .opened import Axis, LabelledObject, OpenedImages, hex_colour
 from .units import unit_of
 
 #: Whose notes these are, as OME wants to know it.
@@ -149,10 +149,17 @@ def _list(value: Any) -> list[Any]:
 def _objects(value: Any) -> dict[int, LabelledObject]:
     entries = value.items() if isinstance(value, dict) else ()
     return {
-        int(number): LabelledObject(str(entry.get("name", "")), str(entry.get("colour", "")))
+        int(number): LabelledObject(str(entry.get("name", "")), _colour(entry.get("colour")))
         for number, entry in entries
         if number.isdecimal() and isinstance(entry, dict)
     }
+
+
+def _colour(value: Any) -> str:
+    try:
+        return hex_colour(bytes.fromhex(str(value).removeprefix("#")))
+    except ValueError:
+        return ""
 
 
 def _axis(value: Any) -> Axis | None:

@@ -58,6 +58,19 @@ class LabelledObject:
     name: str = ""
     colour: str = ""
 
+    @property
+    def rgb(self) -> tuple[int, ...]:
+        """The three numbers of its colour, of 0 to 255; empty if it has none."""
+        return tuple(bytes.fromhex(self.colour[1:]))
+
+
+def hex_colour(rgb: Sequence[int]) -> str:
+    """``#rrggbb`` of three numbers of 0 to 255; empty where a file has other ones."""
+    try:
+        return f"#{bytes(rgb).hex()}" if len(rgb) == 3 else ""
+    except (TypeError, ValueError):
+        return ""
+
 
 @dataclass(frozen=True, eq=False)
 class OpenedImages(Sequence[AnyArray]):

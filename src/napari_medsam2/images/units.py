@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+#: By the name of each unit how else it is spelt, first as OME-Zarr has to.
 _SPELLINGS = {
     "nm": ("nanometer", "nanometers", "nanometre", "nanometres"),
-    "um": ("µm", "μm", "micron", "microns", "micrometer", "micrometers", "micrometre", "micrometres"),
+    "um": ("micrometer", "micrometers", "micrometre", "micrometres", "µm", "μm", "micron", "microns"),
     "mm": ("millimeter", "millimeters", "millimetre", "millimetres"),
     "cm": ("centimeter", "centimeters", "centimetre", "centimetres"),
     "m": ("meter", "meters", "metre", "metres"),
-    "angstrom": ("å", "Å", "a", "angstroms", "ångström"),
+    "angstrom": ("angstrom", "å", "Å", "a", "angstroms", "ångström"),
     "ns": ("nanosecond", "nanoseconds"),
-    "us": ("µs", "μs", "microsecond", "microseconds", "usec"),
+    "us": ("microsecond", "microseconds", "µs", "μs", "usec"),
     "ms": ("millisecond", "milliseconds", "msec"),
     "s": ("second", "seconds", "sec", "secs"),
     "min": ("minute", "minutes"),
@@ -23,17 +24,14 @@ _BY_SPELLING = {spelling: unit for unit, spellings in _SPELLINGS.items() for spe
 
 #: Millimetres in a unit of length.
 MILLIMETRES = {"nm": 1e-6, "um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0, "angstrom": 1e-7}
-#: Units as OME-Zarr has to spell them.
-_OME_ZARR = {
-    **{"nm": "nanometer", "um": "micrometer", "mm": "millimeter", "cm": "centimeter", "m": "meter"},
-    **{"ns": "nanosecond", "us": "microsecond", "ms": "millisecond", "s": "second", "min": "minute", "h": "hour"},
-    "angstrom": "angstrom",
-}
+#: Units of time, the shortest first.
+TIMES = ("ns", "us", "ms", "s", "min", "h")
 
 
 def ome_zarr_unit(unit: str) -> str:
     """A unit of an axis as OME-Zarr spells it; empty for what it has no unit for."""
-    return _OME_ZARR.get(unit_of(unit), "")
+    known = unit_of(unit)
+    return _SPELLINGS[known][0] if known in MILLIMETRES or known in TIMES else ""
 
 
 def unit_of(spelling: object, *, otherwise: str = "pixel") -> str:

@@ -12,6 +12,7 @@ import pytest
 from napari_medsam2.errors import FrameError
 from napari_medsam2.images import budget
 from napari_medsam2.images.formats import open_images, read_images
+from napari_medsam2.images.opened import LabelledObject
 
 VOLUME = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)  # fastest axis first
 STEPS = np.diag([0.5, 0.6, 3])
@@ -115,6 +116,13 @@ def test_layers_of_a_segmentation_of_slicer_are_channels_with_the_names_of_their
     np.testing.assert_array_equal(images.frames_along("z", channel="tumour")[3], layers[1, ..., 3].T)
     save(tmp_path / "one.seg.nrrd", layers[0], **segments)
     assert read_images(tmp_path / "one.seg.nrrd").labels
+
+
+@pytest.mark.parametrize("colour", ["1.5 0 0", "inf 0 0", "nan 0 0", "-1 0 0", "1 0", "red"])
+def test_a_segment_whose_colour_is_none_keeps_its_name(colour: str, tmp_path: Path) -> None:
+    segment = {"Segment0_ID": "S1", "Segment0_Name": "liver", "Segment0_LabelValue": "1", "Segment0_Color": colour}
+    save(tmp_path / "one.seg.nrrd", **segment)
+    assert read_images(tmp_path / "one.seg.nrrd").objects == {1: LabelledObject("liver")}
 
 
 @pytest.mark.parametrize("encoding", ["raw", "gzip"])

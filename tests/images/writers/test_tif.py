@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from label_sets import X, Y, Z, flow_of, labels_of
 
 from napari_medsam2.images.formats import open_images, read_images
 from napari_medsam2.images.lazy import AxesView
+from napari_medsam2.images.notes import read_notes
 from napari_medsam2.images.opened import Axis, LabelledObject, OpenedImages
 from napari_medsam2.images.writers.labels import Labelled, label_dtype
 from napari_medsam2.images.writers.saving import save_labels
@@ -166,3 +168,13 @@ def test_each_image_of_a_flow_has_its_own_name_and_size(tmp_path: Path) -> None:
         frames = open_images(folder).frames
         for t, one in enumerate(labels):
             np.testing.assert_array_equal(frames[t], one)
+
+
+@pytest.mark.parametrize("colour", ["redder", "#12345", "#12345g", 7, None])
+def test_a_colour_that_somebody_edited_does_not_keep_labels_from_being_opened_and_saved(
+    colour: Any, tmp_path: Path
+) -> None:
+    noted = read_notes({"objects": json.dumps({"1": {"name": "liver", "colour": colour}})})
+    assert noted.objects == {1: LabelledObject("liver")}
+    images = written(tmp_path, NUMBERS, objects=noted.objects)
+    assert images.objects == {1: LabelledObject("liver")}

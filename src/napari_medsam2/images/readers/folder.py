@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from ...errors import FrameError
+from ...errors import FrameError, first_few
 from ...types import AnyArray
 from ..frames import DEFAULT_CACHE_BYTES, FrameSource
 from ..header import ImageHeader
@@ -82,7 +82,7 @@ def _sentences(labels: Sequence[Path], others: Sequence[Path]) -> tuple[str, ...
 
 
 def _named(paths: Sequence[Path]) -> str:
-    return ", ".join(path.name for path in paths[:5]) + (f" and {len(paths) - 5} more" if len(paths) > 5 else "")
+    return first_few([path.name for path in paths])
 
 
 def _nothing_found(folder: Path, others: Sequence[Path]) -> str:

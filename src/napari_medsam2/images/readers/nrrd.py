@@ -22,7 +22,7 @@ from ..damage import reading, require
 from ..lazy import AxesView
 from ..listing import stem_of
 from ..notes import NOTES_NAMESPACE, notes_in_text, with_notes
-from ..opened import CHANNEL, Axis, LabelledObject, OpenedImages
+from ..opened import CHANNEL, Axis, LabelledObject, OpenedImages, hex_colour
 from ..placing import Matrix, along_axes, is_usable, lps_affine
 from ..units import MILLIMETRES, unit_of
 from ..unpacking import unpack
@@ -282,16 +282,15 @@ def _objects(header: Mapping[str, Any]) -> dict[int, LabelledObject]:
         value = str(header.get(f"Segment{number}_LabelValue", ""))
         if value.isdecimal():
             name = str(header.get(f"Segment{number}_Name", ""))
-            known = LabelledObject(name, _hex_colour(str(header.get(f"Segment{number}_Color", ""))))
+            known = LabelledObject(name, _colour(str(header.get(f"Segment{number}_Color", ""))))
             found.setdefault(int(value), []).append(known)
         number += 1
     return {value: known[0] for value, known in found.items() if len(known) == 1}
 
 
-def _hex_colour(text: str) -> str:
+def _colour(text: str) -> str:
     """Three fractions as ``#rrggbb``; empty if they are none."""
     try:
-        channels = [round(255 * float(part)) for part in text.split()]
-    except ValueError:
+        return hex_colour([round(255 * float(part)) for part in text.split()])
+    except (OverflowError, ValueError):
         return ""
-    return "#" + "".join(f"{channel:02x}" for channel in channels) if len(channels) == 3 else ""

@@ -21,7 +21,7 @@ from ..damage import reading, require
 from ..lazy import AxesView
 from ..listing import stem_of
 from ..notes import read_notes, with_notes
-from ..opened import CHANNEL, Axis, LabelledObject, OpenedImages
+from ..opened import CHANNEL, Axis, LabelledObject, OpenedImages, hex_colour
 from ..units import unit_of
 from .options import ReadOptions
 from .zarr_chunks import ask_for_chunks, unstored_chunks
@@ -260,8 +260,8 @@ def _objects(told: Any) -> dict[int, LabelledObject]:
             known, rgba = found.setdefault(one["label-value"], {}), one.get("rgba")
             if isinstance(one.get("name"), str):
                 known["name"] = one["name"]
-            if isinstance(rgba, list) and len(rgba) >= 3 and all(isinstance(c, int) and 0 <= c < 256 for c in rgba):
-                known["colour"] = "#" + "".join(f"{c:02x}" for c in rgba[:3])
+            if isinstance(rgba, list):
+                known["colour"] = hex_colour(rgba[:3])
     return {value: LabelledObject(**known) for value, known in found.items()}
 
 

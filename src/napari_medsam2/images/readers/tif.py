@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...bounded_cache import BoundedCache
-from ...errors import FrameError, SeriesError, SeriesInfo
+from ...errors import FrameError, SeriesError, SeriesInfo, first_few
 from ...types import AnyArray, Mode
 from ..budget import ask_for, check_ratio
 from ..damage import DECODING_ERRORS, reading, reason_of
@@ -171,10 +171,10 @@ def _chosen(path: Path, series: list[Any], wanted: int | str | None) -> Any:
     if wanted is None and len(images) == 1:
         return images[0][1]
     infos = [SeriesInfo(number, one.name, " x ".join(map(str, one.shape)), str(one.dtype)) for number, one in images]
-    listed = ", ".join(f"{info.key}{f' {info.name!r}' if info.name else ''} ({info.size})" for info in infos[:8])
+    listed = first_few([f"{info.key}{f' {info.name!r}' if info.name else ''} ({info.size})" for info in infos], 8)
     held = f"{path.name} holds {len(infos)} images that are not frames of one sequence: {listed}"
     asked = "" if wanted is None else f"; there is no {wanted!r}"
-    raise SeriesError(f"{held}{', ...' if len(infos) > 8 else ''}{asked}. Choose one: series= or --series N", infos)
+    raise SeriesError(f"{held}{asked}. Choose one: series= or --series N", infos)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import FrameError
+from ...errors import FrameError, first_few
 
 #: Above this, offsets of 32 bits in files that are no BigTIFF have been counted round by whoever wrote them.
 _COUNTED_ROUND = 2**32
@@ -77,7 +77,7 @@ def check_declared(path: Path, tif: Any, series: Any) -> None:
     if missing:
         raise FrameError(
             f"{path.name} declares {len(planes)} planes, and {len(planes) - len(missing)} are there; missing are "
-            f"{', '.join(map(str, missing[:6]))}{', ...' if len(missing) > 6 else ''}{_missing_files(path, tif)}"
+            f"{first_few([*map(str, missing)], 6)}{_missing_files(path, tif)}"
         )
     if series.kind == "ome":
         return
@@ -191,4 +191,4 @@ def ome_header_file(tif: Any) -> str | None:
 
 def _missing_files(path: Path, tif: Any) -> str:
     gone = [name for name in ome_files(tif) if not (path.parent / name).is_file()]
-    return f". It also needs {', '.join(gone[:4])}{', ...' if len(gone) > 4 else ''} beside it" if gone else ""
+    return f". It also needs {first_few(gone)} beside it" if gone else ""

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ...errors import FrameError, SeriesError, SeriesInfo
+from ...errors import FrameError, SeriesError, SeriesInfo, first_few
 from ..damage import without_warnings
 from ..listing import natural_key
 
@@ -79,7 +79,8 @@ def image_node(path: Path, root: Any, series: int | str | None) -> tuple[Any, st
     chosen = _choose(path, images, series)
     place = str(images[chosen].key)
     others = [str(info.key) for number, info in enumerate(images) if number != chosen]
-    left_out = (f"other images in {path.name}: {_listed(others)}; choose with series= or --series",) if others else ()
+    named = first_few(others, _LISTED)
+    left_out = (f"other images in {path.name}: {named}; choose with series= or --series",) if others else ()
     node = _child(path, root, place)
     if is_array(node):
         return node, "", left_out
@@ -98,7 +99,7 @@ def _image(path: Path, node: Any, series: int | str | None) -> tuple[Any, str, t
     if series is not None and int(series) != 0:
         raise FrameError(f"{path.name} holds one image{_labels_in_words(labels)}; got series {series}")
     beside = [f"labels/{name}" for name in labels]
-    return node, "", (f"labels beside the image: {_listed(beside)}",) if beside else ()
+    return node, "", (f"labels beside the image: {first_few(beside, _LISTED)}",) if beside else ()
 
 
 def label_places(node: Any) -> tuple[str, ...]:
@@ -154,7 +155,7 @@ def _size(array: Any) -> str:
 
 def _choose(path: Path, images: Sequence[SeriesInfo], series: int | str | None) -> int:
     """The number of the image that is meant."""
-    listed = _listed([str(i.key) if str(i.key) == i.name else f"{i.key} ({i.name})" for i in images])
+    listed = first_few([str(i.key) if str(i.key) == i.name else f"{i.key} ({i.name})" for i in images], _LISTED)
     if series is None:
         if len(images) == 1:
             return 0
@@ -174,7 +175,3 @@ def _child(path: Path, node: Any, place: str) -> Any:
         return node[place]
     except (KeyError, ValueError, OSError) as error:
         raise FrameError(f"{path.name} names {place}, which is not there") from error
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:_LISTED]) + (f" and {len(names) - _LISTED} more" if len(names) > _LISTED else "")

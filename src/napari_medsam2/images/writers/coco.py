@@ -73,6 +73,6 @@ def _run_lengths(plane: AnyArray, region: Region) -> dict[str, Any]:
 def _category(labels: LabelSet, number: int) -> dict[str, Any]:
     known = labels.objects.get(number)
     category: dict[str, Any] = {"id": number, "name": (known and known.name) or f"object {number}", "supercategory": ""}
-    if known is not None and known.colour:
-        category["color"] = [int(known.colour[at : at + 2], 16) for at in (1, 3, 5)]
+    if known is not None and known.rgb:
+        category["color"] = list(known.rgb)
     return category

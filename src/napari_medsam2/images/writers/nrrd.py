@@ -101,8 +101,7 @@ def _segments(labels: LabelSet, data: AnyArray) -> dict[str, str]:
     for number, (value, known) in enumerate(sorted(labels.objects.items())):
         name = " ".join((known.name or f"object {value}").encode("ascii", "replace").decode().split())
         segment = {"ID": f"Segment_{value}", "Name": name, "LabelValue": str(value), "Layer": "0", "Extent": extent}
-        if known.colour:
-            channels = (int(known.colour[at : at + 2], 16) / 255 for at in (1, 3, 5))
-            segment["Color"] = " ".join(f"{channel:.6g}" for channel in channels)
+        if known.rgb:
+            segment["Color"] = " ".join(f"{channel / 255:.6g}" for channel in known.rgb)
         fields |= {f"Segment{number}_{field}": text for field, text in segment.items()}
     return fields

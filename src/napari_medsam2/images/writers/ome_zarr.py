@@ -231,9 +231,8 @@ def _describe(
     multiscale = {**stated, "name": labels.images.name, "axes": told, "datasets": datasets}
     colours, properties = [], []
     for value, known in sorted(labels.objects.items()):
-        if known.colour:
-            rgba = [*(int(known.colour[at : at + 2], 16) for at in (1, 3, 5)), 255]
-            colours.append({"label-value": value, "rgba": rgba})
+        if known.rgb:
+            colours.append({"label-value": value, "rgba": [*known.rgb, 255]})
         if known.name:
             properties.append({"label-value": value, "name": known.name})
     described: dict[str, Any] = {**stated}

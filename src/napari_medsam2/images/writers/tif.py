@@ -14,15 +14,13 @@ import numpy as np
 from ...types import AnyArray
 from ..notes import NOTES_NAMESPACE, notes_of
 from ..opened import Axis
-from ..units import MILLIMETRES, unit_of
+from ..units import MILLIMETRES, TIMES, unit_of
 from .labels import STORED_ORDER, Labelled, LabelSet
 
 #: From so many bytes on, not compressed, a tif is one of the kind that may be larger than 4 GB.
 _LARGE = 2**31
 #: napari takes whole numbers of 32 bits for labels, and those of 8 or 16 for an image, which is then nearly black.
 _STORED = np.uint32
-#: Units of time that OME knows.
-_TIMES = ("ns", "us", "ms", "s", "min", "h")
 #: What tifffile raises in place of the system's errors: a number that is too large for a field of the file.
 TIF_ERRORS = (struct.error,)
 
@@ -108,7 +106,7 @@ def _sizes(axes: Sequence[Axis], letters: str) -> dict[str, Any]:
         length = unit in MILLIMETRES or (unit == axis.unit and axis.spacing != 1)
         if letter in "XYZ" and length:
             sizes |= {f"PhysicalSize{letter}": abs(axis.spacing), f"PhysicalSize{letter}Unit": ome_unit(unit)}
-        elif letter == "T" and unit in _TIMES:
+        elif letter == "T" and unit in TIMES:
             sizes |= {"TimeIncrement": axis.spacing, "TimeIncrementUnit": ome_unit(unit)}
     return sizes
 

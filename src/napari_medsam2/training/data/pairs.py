@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ...errors import DatasetError, FrameError
+from ...errors import DatasetError, FrameError, first_few
 from ...images.datasets import Dataset, read_dataset, told_apart
 from ...images.formats import as_frames, read_images
 from ...images.frames import FrameSource
@@ -123,12 +123,12 @@ def _find_pairs(folder: Path, notes: list[str]) -> list[tuple[Path, Path]]:
     else:
         files = _image_files(folder)
         labels = {image_stem(path): path for path in files if image_stem(path) != stem_of(path)}
-        images = [path for path in files if path not in labels.values()]
+        taken = set(labels.values())
+        images = [path for path in files if path not in taken]
     pairs = [(path, labels[stem_of(path)]) for path in images if stem_of(path) in labels]
     alone = [path.name for path in images if stem_of(path) not in labels]
     if pairs and alone:
-        more = f" and {len(alone) - 3} more" if len(alone) > 3 else ""
-        notes.append(f"{len(alone)} images have no labels and are left out: {', '.join(alone[:3])}{more}")
+        notes.append(f"{len(alone)} images have no labels and are left out: {first_few(alone, 3)}")
     return pairs
 
 
@@ -141,8 +141,7 @@ def _image_files(folder: Path) -> list[Path]:
 
 def _nothing_found(folder: Path) -> str:
     held = sorted(child.name + ("/" if child.is_dir() else "") for child in folder.iterdir())
-    more = ", ..." if len(held) > 6 else ""
-    has = f"it holds {', '.join(held[:6])}{more}" if held else "it is empty"
+    has = f"it holds {first_few(held)}" if held else "it is empty"
     return (
         f"no images with labels in {folder}: {has}. Looked for images/ and labels/ with files of the same names, for "
         f"NAME.tif beside NAME_labels.tif (or {', '.join(LABEL_ENDINGS[1:])}), and for .npz datasets; images are "

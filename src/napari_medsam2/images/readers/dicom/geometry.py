@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from highdicom.spatial import create_affine_matrix_from_attributes, get_normal_vector
 
-from ....errors import FrameError
+from ....errors import FrameError, first_few
 from ...opened import Axis
 from .planes import Plane
 
@@ -119,7 +119,7 @@ def _gaps(planes: Sequence[Plane], steps: npt.NDArray[np.float64], step: float) 
     if not len(odd):
         return []
     where = [f"{steps[n]:.3g} mm between {name_of(planes[n])} and {name_of(planes[n + 1])}" for n in odd.tolist()]
-    listed = "; ".join(where[:3]) + (" ..." if len(where) > 3 else "")
+    listed = first_few(where, 3, "; ")
     multiples = steps[odd] / step
     if np.all(np.abs(multiples - multiples.round()) <= _EVEN * multiples) and np.all(multiples > 1):
         n_missing = int((multiples.round() - 1).sum())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ....errors import FrameError
+from ....errors import FrameError, first_few
 from ....types import AnyArray, Mode
 from ...dicom_recognition import DicomFolder
 from ...frames import DEFAULT_CACHE_BYTES, FrameSource
@@ -60,9 +60,9 @@ def open_dicom_folder(path: Path, folder: DicomFolder, options: ReadOptions) -> 
     if options.progress is not None:
         options.progress(len(folder.files), len(folder.files))
     if not planes:
-        raise FrameError(f"there is no image that can be segmented in {path.name}: {_listed(no_images)}")
-    told = [f"no images: {_listed(no_images)}"] if no_images else []
-    told += [f"no DICOM: {_listed([other.name for other in folder.others])}"] if folder.others else []
+        raise FrameError(f"there is no image that can be segmented in {path.name}: {first_few(no_images)}")
+    told = [f"no images: {first_few(no_images)}"] if no_images else []
+    told += [f"no DICOM: {first_few([other.name for other in folder.others])}"] if folder.others else []
     return _opened(planes, path, told, options)
 
 
@@ -155,7 +155,3 @@ class DicomFrames(FrameSource):
 
 def _remarks(planes: Sequence[Plane]) -> list[str]:
     return list(dict.fromkeys(remark for plane in planes for remark in plane.image.remarks))
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

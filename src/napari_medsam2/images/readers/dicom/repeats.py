@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ....errors import FrameError
+from ....errors import FrameError, first_few
 from ...opened import Axis
 from .clock import seconds_of_day
 from .geometry import name_of, places_of
@@ -159,8 +159,7 @@ def _axis(names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> Axis:
 
 def _what_repeats(names: Sequence[str], keys: Sequence[tuple[Any, ...]]) -> tuple[str, ...]:
     values = [_values(key) for key in keys]
-    listed = ", ".join(values[:4]) + (" ..." if len(values) > 4 else "")
-    return (f"each place is there {len(keys)} times, by {' and '.join(names)} ({listed}): axis t",)
+    return (f"each place is there {len(keys)} times, by {' and '.join(names)} ({first_few(values, 4)}): axis t",)
 
 
 def _values(key: Sequence[Any]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ....errors import SeriesError, SeriesInfo
+from ....errors import SeriesError, SeriesInfo, first_few
 from ...listing import natural_key
 from .planes import DicomImage, Plane
 from .repeats import Arranged, arrange
@@ -17,6 +17,9 @@ _SAME_DIRECTION = 1e-3
 
 #: So few images beside at least so many times more are what others are planned with, or made of.
 _FEW, _TIMES_MORE = 3, 5
+
+#: Stacks that were not taken are told one by one, up to so many.
+_TOLD = 10
 
 #: Modalities that are no scan: secondary captures, documents, doses.
 _NO_SCANS = ("OT", "SC", "DOC", "RTDOSE")
@@ -121,7 +124,8 @@ def choose(stacks: Sequence[Stack], name: str, series: int | str | None) -> tupl
     if series is not None:
         return [stacks[number] for number in chosen], []
     left = [f"not taken: {_line(stacks, number)} (series={number})" for number in numbers if number not in chosen]
-    return [stacks[number] for number in chosen], _shortened(left)
+    more = [f"and {len(left) - _TOLD} more"] if len(left) > _TOLD else []
+    return [stacks[number] for number in chosen], left[:_TOLD] + more
 
 
 def infos(stacks: Sequence[Stack]) -> list[SeriesInfo]:
@@ -145,8 +149,7 @@ def _without_copies(planes: Iterable[Plane]) -> tuple[list[Plane], list[str]]:
         seen[key] = plane
     if not copies:
         return list(seen.values()), []
-    listed = ", ".join(copies[:5]) + (" ..." if len(copies) > 5 else "")
-    return list(seen.values()), [f"copies of other files, by their UIDs, left out: {listed}"]
+    return list(seen.values()), [f"copies of other files, by their UIDs, left out: {first_few(copies)}"]
 
 
 def _groups(planes: Sequence[Plane]) -> list[list[Plane]]:
@@ -196,8 +199,8 @@ def _called(stacks: Sequence[Stack], series: int | str) -> list[int]:
 
 
 def _listing(stacks: Sequence[Stack], numbers: Iterable[int]) -> str:
-    lines = _shortened([f"{number}: {_line(stacks, number)}" for number in numbers], 20)
-    return f"Say which by its number, with series= or --series N: {'; '.join(lines)}"
+    lines = [f"{number}: {_line(stacks, number)}" for number in numbers]
+    return f"Say which by its number, with series= or --series N: {first_few(lines, 20, '; ')}"
 
 
 def _line(stacks: Sequence[Stack], number: int) -> str:
@@ -207,10 +210,6 @@ def _line(stacks: Sequence[Stack], number: int) -> str:
         called += f" '{image.description}'"
     about = [image.modality or image.kind, stacks[number].orientation, stacks[number].arranged.part]
     return f"{called} ({', '.join(word for word in about if word)}), {stacks[number].size}"
-
-
-def _shortened(lines: Sequence[str], most: int = 10) -> list[str]:
-    return list(lines) if len(lines) <= most else [*lines[:most], f"and {len(lines) - most} more"]
 
 
 def _order(series_number: int | None) -> float:
