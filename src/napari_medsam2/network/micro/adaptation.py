@@ -7,7 +7,6 @@ is little, and for this object alone: what the mask decoder does at its finest t
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeVar
@@ -20,12 +19,10 @@ from ...types import Mode
 from ..interface import Adaptation, AdaptationSet
 from ..losses import dice_loss
 from ..resample import resize
-from .decoder import CoarseAnswer, MaskDecoder
+from .decoder import CoarseAnswer, FineLayers, MaskDecoder
 from .encoder import MicroFeatures
 
 STEPS = 12
-#: What learns of the decoder. With all of it, what is learned depends far more on which views there happen to be.
-LEARNING = ("out4", "up2", "skip2", "out2")
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,9 @@ SCHEDULES: Mapping[Mode, AdaptationSchedule] = {
 def adapt_decoder(
     decoder: MaskDecoder, features: MicroFeatures, coarse: CoarseAnswer, adaptation_set: AdaptationSet
 ) -> Adaptation:
-    """Adapt a decoder to one object, on views of its frame.
+    """Adapt the finest layers of a decoder to one object, on views of its frame.
+
+    With all of the decoder, what is learned depends far more on which views there happen to be.
 
     The encoder and the memory stay as they are, so features and memories made before stay valid.
 
@@ -59,22 +58,26 @@ def adapt_decoder(
     adaptation_set
         The views with their masks.
     """
-    decoder = copy.deepcopy(decoder).requires_grad_(False)
-    learning = {name: value for name, value in decoder.named_parameters() if name.split(".")[0] in LEARNING}
-    for value in learning.values():
-        value.requires_grad_()
+    layers = FineLayers(decoder).requires_grad_()
     schedule, views = SCHEDULES[adaptation_set.mode], adaptation_set.views
-    optimiser = torch.optim.Adam(learning.values(), lr=schedule.rate)
+    optimiser = torch.optim.Adam(layers.parameters(), lr=schedule.rate)
     drawn = torch.Generator().manual_seed(0)
     for _ in range(STEPS):
         chosen = torch.randperm(len(views), generator=drawn)[: schedule.batch].to(views.device)
-        logits, _ = decoder.fine(_chosen(features, chosen), _chosen(coarse, chosen))
+        logits, _ = decoder.fine(_chosen(features, chosen), _chosen(coarse, chosen), layers)
         loss = adaptation_loss(logits, adaptation_set.view_masks[chosen], adaptation_set.view_weights[chosen])
         optimiser.zero_grad()
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(learning.values(), 1.0)
+        torch.nn.utils.clip_grad_norm_(layers.parameters(), 1.0)
         optimiser.step()
-    return Adaptation({name: value.detach() for name, value in learning.items()})
+    return Adaptation({name: value.detach() for name, value in layers.named_parameters()})
+
+
+def adapted_layers(decoder: MaskDecoder, adaptation: Adaptation) -> FineLayers:
+    """The finest layers of a decoder as they were adapted to an object; the decoder stays as it is."""
+    layers = FineLayers(decoder).requires_grad_(False)
+    layers.load_state_dict(adaptation.parameters)
+    return layers
 
 
 _Maps = TypeVar("_Maps", MicroFeatures, CoarseAnswer)

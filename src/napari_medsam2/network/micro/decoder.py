@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
 
 import torch
@@ -21,6 +22,21 @@ class CoarseAnswer:
     x8: Tensor
     x4: Tensor
     p2: Tensor
+
+
+class FineLayers(nn.Module):
+    """What the decoder does at its finest two resolutions: the part of it that may be another one for an object.
+
+    Parameters
+    ----------
+    decoder
+        Whose layers these are; they are copied, so that nothing is shared with a network that others use.
+    """
+
+    def __init__(self, decoder: MaskDecoder) -> None:
+        super().__init__()
+        self.out4, self.up2 = copy.deepcopy(decoder.out4), copy.deepcopy(decoder.up2)
+        self.skip2, self.out2 = copy.deepcopy(decoder.skip2), copy.deepcopy(decoder.out2)
 
 
 class MaskDecoder(nn.Module):
@@ -46,7 +62,9 @@ class MaskDecoder(nn.Module):
         # The quality head; files of weights know it by this name.
         self.judge = nn.Sequential(nn.Linear(2 * d8 + d4 + 2 + 8, 64), nn.ReLU(), nn.Linear(64, 2))
 
-    def forward(self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, features: MicroFeatures, maps: Tensor, score: Tensor, read: Tensor, layers: FineLayers | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Segment frames of ``S`` pixels a side.
 
         Parameters
@@ -60,13 +78,16 @@ class MaskDecoder(nn.Module):
         read
             What attention carried from memory, ``[B, heads * (1 + D), S/8, S/8]``; of each head, first the mask.
 
+        layers
+            Those of an object, in place of the decoder's own.
+
         Returns
         -------
         tuple of Tensor
             Mask logits ``[B, 1, S/2, S/2]``; logits ``[B, 2]`` of the IoU and of the object being there.
         """
         coarse = self.coarse(features, maps, score, read)
-        logits, y4 = self.fine(features, coarse)
+        logits, y4 = self.fine(features, coarse, layers)
         carried = read.view(read.shape[0], self.heads, -1, *read.shape[-2:])[:, :, 0].mean(1, keepdim=True)
         return logits, self.judge(self._evidence(coarse.x8, y4, logits, score, carried, maps[:, 3:4]))
 
@@ -78,11 +99,14 @@ class MaskDecoder(nn.Module):
         x8 = self.mix(self.in8(torch.cat([self.down(x4), features.s8, read], 1)))
         return CoarseAnswer(x8, x4, p2)
 
-    def fine(self, features: MicroFeatures, coarse: CoarseAnswer) -> tuple[Tensor, Tensor]:
-        """Mask logits ``[B, 1, S/2, S/2]``, and features ``[B, C, S/4, S/4]``."""
-        y4 = self.out4(coarse.x4 + up(self.up4(coarse.x8)))
-        y2 = F.relu(up(self.up2(y4)) + self.skip2(torch.cat([features.s2, coarse.p2], 1)))
-        return self.out2(y2), y4
+    def fine(
+        self, features: MicroFeatures, coarse: CoarseAnswer, layers: FineLayers | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Mask logits ``[B, 1, S/2, S/2]``, and features ``[B, C, S/4, S/4]``; ``layers`` as for :meth:`forward`."""
+        use = layers or self
+        y4 = use.out4(coarse.x4 + up(self.up4(coarse.x8)))
+        y2 = F.relu(up(use.up2(y4)) + use.skip2(torch.cat([features.s2, coarse.p2], 1)))
+        return use.out2(y2), y4
 
     @staticmethod
     def _evidence(

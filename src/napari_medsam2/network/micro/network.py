@@ -15,7 +15,6 @@ from dataclasses import replace
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from ...geometry.parts import parts_at
 from ...types import Mode
@@ -30,7 +29,7 @@ from ..interface import (
     SegmentationNetwork,
 )
 from ..resample import resize
-from .adaptation import adapt_decoder
+from .adaptation import adapt_decoder, adapted_layers
 from .back_check import as_template, found_again
 from .config import MicroConfig
 from .decoder import CoarseAnswer, MaskDecoder
@@ -138,11 +137,8 @@ class MicroNetwork(SegmentationNetwork):
             matching maps: ridge score ``[B, 1, S/4, S/4]`` and carried masks ``[B, heads, S/8, S/8]``.
         """
         score, read = self.read_memory(features, memory, weights, mode)
-        given = (features, maps, score, read)
-        if adaptation is None:
-            logits, quality = self.decoder(*given)
-        else:
-            logits, quality = functional_call(self.decoder, dict(adaptation.parameters), given)
+        layers = None if adaptation is None else adapted_layers(self.decoder, adaptation)
+        logits, quality = self.decoder(features, maps, score, read, layers)
         carried = read.view(len(read), self.config.heads, -1, *read.shape[-2:])[:, :, 0]
         return logits, quality[:, 0], quality[:, 1], score, carried
 
