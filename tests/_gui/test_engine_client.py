@@ -150,6 +150,19 @@ def test_a_run_that_has_nothing_to_do_says_so_and_the_next_one_does_all_anew(vie
     assert not engine.propagate.call_args.kwargs["anew"]
 
 
+def test_an_object_whose_last_prompt_is_deleted_is_gone_from_all_slices_and_others_stay(viewer, clicked, qtbot):
+    dock, _, send = clicked
+    dock.prompt.new_object.click()
+    points = viewer.layers["scan points"]
+    points.add((4, 20, 24))
+    deliver(qtbot, send, answer(2, prompted=True), answer(3), answer(4, 2, prompted=True), answer(5, 2))
+    points.selected_data = {0}
+    points.remove_selected()
+    qtbot.waitUntil(lambda: send.settled)
+    labels = viewer.layers["scan segmentation"].data
+    assert not (labels == 1).any() and (labels[4:6] == 2).any(axis=(1, 2)).all()
+
+
 def test_errors_come_in_words_with_a_report(viewer, prompted, qtbot, qapp):
     dock, _, send = prompted
     deliver(qtbot, send, Failed(3, 0, "The GPU is out of memory.", "Traceback ...", RequestKind.PROPAGATE, True))

@@ -157,7 +157,10 @@ class EngineClient(QObject):
             number, frame = group.object_id, group.frame
             self.engine.replace_prompts(number, frame, group.given, uncover=not keep_labels, **joined)
             if not group and not keep_labels:
-                work.results.drop(frame, number)
+                if number in work.book.objects:
+                    work.results.drop(frame, number)
+                else:
+                    work.results.drop_object(number)
             if group and self._store.chosen.preview and len(changes) <= 4:
                 self.engine.preview(frame, number)
         self._store.say(" ".join(f"{told.rstrip('.')}." for told in (problem, *work.book.problems) if told))

@@ -109,6 +109,13 @@ class ResultView:
             del self.results[(frame, object_id)]
             self._mark([frame])
 
+    def drop_object(self, object_id: int) -> None:
+        """Forget all of an object, after its last prompt was deleted."""
+        frames = [frame for frame, number in self.results if number == object_id]
+        for frame in frames:
+            del self.results[(frame, object_id)]
+        self._mark(frames)
+
     def show_again(self, frame: int) -> None:
         """Write a frame once more, over a stroke of which not all can be used."""
         self._late.add(frame)
