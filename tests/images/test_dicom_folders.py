@@ -19,6 +19,7 @@ from pydicom.uid import SegmentationStorage
 
 from napari_medsam2.errors import FrameError, SeriesError
 from napari_medsam2.images.formats import open_images, read_images
+from napari_medsam2.images.readers.dicom import pixels
 
 SAGITTAL = (0, 1, 0, 0, 0, -1)
 
@@ -231,8 +232,8 @@ def test_slices_beside_each_other_are_no_stack(tmp_path: Path) -> None:
 
 
 def test_many_threads_may_read_at_once_as_napari_does(tmp_path: Path) -> None:
-    pixels = np.arange(16 * 8 * 10, dtype=np.uint16).reshape(16, 8, 10)
-    write_series(tmp_path, pixels)
+    slices = np.arange(16 * 8 * 10, dtype=np.uint16).reshape(16, 8, 10)
+    write_series(tmp_path, slices)
     data, filters, interval = read_images(tmp_path).data, list(warnings.filters), sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     try:
@@ -240,5 +241,20 @@ def test_many_threads_may_read_at_once_as_napari_does(tmp_path: Path) -> None:
             planes = list(threads.map(lambda n: data[n % 16], range(640)))
     finally:
         sys.setswitchinterval(interval)
-    np.testing.assert_array_equal(planes, np.tile(pixels, (40, 1, 1)))
+    np.testing.assert_array_equal(planes, np.tile(slices, (40, 1, 1)))
     assert warnings.filters == filters  # warnings of others are shown as before
+
+
+def test_frames_along_another_axis_decode_each_slice_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded: list[Path] = []
+    decoder = pixels.decoder_of
+
+    def counted(path: Path, syntax: str) -> Any:
+        decoded.append(path)
+        return decoder(path, syntax)
+
+    monkeypatch.setattr(pixels, "decoder_of", counted)
+    write_series(tmp_path)
+    sagittal = open_images(tmp_path, axis="x")
+    np.testing.assert_array_equal(list(sagittal), SLICES.transpose(2, 0, 1))
+    assert len(decoded) == len(set(decoded)) == len(SLICES)

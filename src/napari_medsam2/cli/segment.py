@@ -39,7 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Segment a sequence from one or more prompts. Coordinates are pixels; the centre of the first pixel is (0, 0)."
     )
     parser.add_argument(
-        "input", type=Path, help="a folder of images, or a tif, npy, npz, zarr, NIfTI or DICOM file; frames come first"
+        "input",
+        type=Path,
+        help="a folder of images or of DICOM, or a tif, picture, npy, npz, zarr, NIfTI, NRRD or DICOM file",
     )
     parser.add_argument(
         "--mode", choices=("stack", "flow"), help="frames in order, or unrelated images (default: as the input says)"

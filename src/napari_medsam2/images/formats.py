@@ -14,7 +14,7 @@ from .damage import reading
 from .dicom_recognition import dicom_folder
 from .frames import DEFAULT_CACHE_BYTES, FrameSource
 from .kinds import Kind, kind_of
-from .opened import OpenedImages
+from .opened import Axis, OpenedImages
 from .readers.arrays import open_npy, open_npz
 from .readers.folder import open_files, open_folder
 from .readers.nifti import open_nifti
@@ -93,7 +93,7 @@ def read_images(
     Parameters
     ----------
     path
-        A tif, a picture, an npy, an npz dataset, a zarr, NIfTI, DICOM, or a folder of images.
+        A tif, a picture, an npy, an npz dataset, a zarr, NIfTI, NRRD, DICOM, or a folder of images or of DICOM.
     series
         Which of several images in it: a number, a name or an identifier.
     as_labels
@@ -203,4 +203,4 @@ def _with_colours(images: OpenedImages, rgb: bool | None) -> OpenedImages:
         return replace(images, axes=images.axes[:-1], colour=True)
     if images.axes[-1].name:
         raise FrameError(f"by its header {images.files[0].name} is in colour, and rgb=False says otherwise")
-    return replace(images, axes=(*images.axes, type(images.axes[0])()), colour=False)
+    return replace(images, axes=(*images.axes, Axis()), colour=False)

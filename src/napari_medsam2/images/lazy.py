@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -9,11 +10,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..bounded_cache import BoundedCache
 from ..types import AnyArray
+from .frames import DEFAULT_CACHE_BYTES
 
 
 class PlaneArray:
     """An array of planes, each read when it is needed; indexed like a numpy array by integers, slices and ``...``.
+
+    Frames along another axis need all planes each time. So planes are kept, where all of them can be.
 
     Parameters
     ----------
@@ -40,6 +45,10 @@ class PlaneArray:
         self.ndim = len(self.shape)
         self.dtype = np.dtype(dtype)
         self._read = read
+        whole = math.prod(self.shape) * self.dtype.itemsize
+        self._kept: BoundedCache[tuple[int, ...], AnyArray] = BoundedCache(
+            DEFAULT_CACHE_BYTES if leading and whole <= DEFAULT_CACHE_BYTES else 0
+        )
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -48,11 +57,14 @@ class PlaneArray:
         parts = parts_of(key, self.ndim)
         wanted = [_positions(part, length) for part, length in zip(parts, self.leading, strict=False)]
         inside = tuple(parts[len(self.leading) :])
-        planes = [np.asarray(self._read(index))[inside] for index in product(*wanted)]
+        planes = [self._plane(index)[inside] for index in product(*wanted)]
         kept = [len(w) for w, part in zip(wanted, parts, strict=False) if isinstance(part, slice)]
         if not planes:
             return np.zeros((*kept, *np.empty(self.plane, np.bool_)[inside].shape), self.dtype)
         return np.stack(planes).astype(self.dtype, copy=False).reshape((*kept, *planes[0].shape))
+
+    def _plane(self, index: tuple[int, ...]) -> AnyArray:
+        return self._kept.get(index, lambda: np.asarray(self._read(index)))
 
 
 class AxesView:

@@ -15,12 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ...bounded_cache import BoundedCache
 from ...errors import FrameError, SeriesError, SeriesInfo, first_few
 from ...types import AnyArray, Mode
 from ..budget import ask_for, check_ratio
 from ..damage import DECODING_ERRORS, reading, reason_of
-from ..frames import DEFAULT_CACHE_BYTES
 from ..header import ImageHeader
 from ..lazy import AxesView, PlaneArray
 from ..listing import stem_of
@@ -229,14 +227,9 @@ def _lazy(path: Path, series: Any, file: _File) -> Any:
         leading, plane = _split(shape, len(pages))
         starts = [math.prod(leading[place + 1 :]) for place in range(len(leading))]
 
-        # Frames along another axis need all pages each time: they are decoded once, where all of them can be kept.
-        kept: BoundedCache[int, AnyArray] = BoundedCache(
-            DEFAULT_CACHE_BYTES if series.nbytes <= DEFAULT_CACHE_BYTES else 0
-        )
-
         def read(index: tuple[int, ...]) -> AnyArray:
             number = sum(position * start for position, start in zip(index, starts, strict=True))
-            return kept.get(number, lambda: file.page(pages[number], number, len(pages)).reshape(plane))
+            return file.page(pages[number], number, len(pages)).reshape(plane)
 
         source = PlaneArray(leading, plane, series.dtype, read)
     colours = () if layout.colour is None else (layout.colour,)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -50,7 +51,7 @@ class Stack:
         """What the file of the first plane says."""
         return self.first.image
 
-    @property
+    @cached_property
     def planes(self) -> tuple[Plane, ...]:
         """All planes, repetition by repetition."""
         return tuple(plane for row in self.arranged.grid for plane in row)
@@ -114,7 +115,8 @@ def choose(stacks: Sequence[Stack], name: str, series: int | str | None) -> tupl
         numbers = _called(stacks, series)
         if not numbers:
             raise SeriesError(f"{name} has no series {series!r}. {_listing(stacks, range(len(stacks)))}", infos(stacks))
-    main = [number for number in numbers if not _minor(stacks, number, numbers)] or numbers
+    largest = max((len(stacks[number].planes) for number in numbers), default=0)
+    main = [number for number in numbers if not _minor(stacks[number], largest)] or numbers
     if len(main) > 1 and all(len(stacks[number].planes) == 1 for number in main):
         chosen = main
     elif len(main) > 1:
@@ -123,7 +125,8 @@ def choose(stacks: Sequence[Stack], name: str, series: int | str | None) -> tupl
         chosen = main[:1]
     if series is not None:
         return [stacks[number] for number in chosen], []
-    left = [f"not taken: {_line(stacks, number)} (series={number})" for number in numbers if number not in chosen]
+    taken = set(chosen)
+    left = [f"not taken: {_line(stacks, number)} (series={number})" for number in numbers if number not in taken]
     more = [f"and {len(left) - _TOLD} more"] if len(left) > _TOLD else []
     return [stacks[number] for number in chosen], left[:_TOLD] + more
 
@@ -177,12 +180,10 @@ def _same_direction(one: Plane, other: Plane) -> bool:
     return bool(np.abs(one.directions - other.directions).max() <= _SAME_DIRECTION)
 
 
-def _minor(stacks: Sequence[Stack], number: int, numbers: Sequence[int]) -> bool:
-    """Whether a stack is clearly not the one that is meant, beside the others."""
-    stack = stacks[number]
+def _minor(stack: Stack, largest: int) -> bool:
+    """Whether a stack is clearly not the one that is meant, beside others of which the largest has so many planes."""
     if stack.image.is_scout or stack.image.modality in _NO_SCANS:
         return True
-    largest = max(len(stacks[other].planes) for other in numbers)
     n_planes = len(stack.planes)
     return n_planes <= _FEW and n_planes * _TIMES_MORE <= largest
 
