@@ -11,6 +11,7 @@ from PIL import Image
 
 from napari_medsam2.errors import FrameError
 from napari_medsam2.images.formats import open_images
+from napari_medsam2.images.opened import Axis, OpenedImages
 
 IMAGES, _ = moving_disc(6)
 
@@ -47,3 +48,24 @@ def test_an_axis_is_refused_where_there_is_none_to_choose(tmp_path: Path) -> Non
         assert len(open_images(tmp_path / name)) >= 1
         with pytest.raises(FrameError, match="no axis to choose; got axis 2"):
             open_images(tmp_path / name, axis=2)
+
+
+@pytest.mark.parametrize(
+    ("axis", "at", "words"),
+    [
+        ("y", {"t": 0, "z": 1}, "scan is a single frame, there is no axis to choose; got axis y"),
+        (1, {"t": 0, "z": 1}, "scan is a single frame, there is no axis to choose; got axis 1"),
+        ("z", {"z": 1}, "scan has one position along z; the other axes are t=2, y=4, x=5"),
+    ],
+)
+def test_an_axis_that_frames_cannot_follow_each_other_along_is_refused(
+    axis: int | str, at: dict[str, int], words: str
+) -> None:
+    images = OpenedImages("scan", np.zeros((2, 3, 4, 5)), (Axis("t"), Axis("z"), Axis("y"), Axis("x")))
+    with pytest.raises(FrameError, match=words):
+        images.frames_along(axis, at=at)
+
+
+def test_the_axis_of_a_volume_may_be_named_where_it_has_one_slice_alone() -> None:
+    images = OpenedImages("scan", np.zeros((1, 4, 5)), (Axis("z"), Axis("y"), Axis("x")))
+    assert [frame.shape for frame in images.frames_along("z")] == [(4, 5)]

@@ -216,12 +216,14 @@ class OpenedImages(Sequence[AnyArray]):
             )
         if isinstance(axis, str):
             first = self._place(axis)
+            if several and first not in kept:
+                raise FrameError(f"{self.name} has one position along {axis}; the other axes are {self._sizes(kept)}")
         else:
             if several and not -len(kept) <= axis < len(kept):
                 raise FrameError(f"axis must be one of {list(range(len(kept)))} for {self._sizes(kept)}; got {axis}")
-            if not several and axis != 0:
-                raise FrameError(f"{self.name} is a single frame, there is no axis to choose; got axis {axis}")
             first = kept[axis] if several else -1
+        if not several and (first in kept or (axis != 0 and isinstance(axis, int))):
+            raise FrameError(f"{self.name} is a single frame, there is no axis to choose; got axis {axis}")
         if len(kept) > 3:
             others = [place for place in kept[:-2] if place != first]
             example = self.axes[others[0]].name or str(others[0])
