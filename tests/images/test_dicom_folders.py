@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 import warnings
@@ -18,7 +19,7 @@ from PIL import Image
 from pydicom.uid import SegmentationStorage
 
 from napari_medsam2.errors import FrameError, SeriesError
-from napari_medsam2.images.formats import open_images, read_images
+from napari_medsam2.images.formats import as_frames, open_images, read_images
 from napari_medsam2.images.readers.dicom import pixels
 
 SAGITTAL = (0, 1, 0, 0, 0, -1)
@@ -52,6 +53,52 @@ def test_a_preamble_is_not_needed(implicit: bool, tmp_path: Path) -> None:
             pydicom.dcmwrite(file, header, implicit_vr=implicit, little_endian=True, enforce_file_format=False)
         assert b"DICM" not in path.read_bytes()
     np.testing.assert_array_equal(pixels_of(tmp_path), SLICES)
+
+
+def test_files_in_a_list_are_a_frame_each_in_the_order_of_the_list(tmp_path: Path) -> None:
+    files = write_series(tmp_path)
+    frames = as_frames([files[4], str(files[1])])
+    np.testing.assert_array_equal(np.stack(list(frames)), SLICES[[4, 1]])
+    write_slice(tmp_path / "clip.dcm", SLICES)
+    with pytest.raises(FrameError, match=f"clip.dcm has {len(SLICES)} frames, not one"):
+        as_frames([tmp_path / "clip.dcm"])[0]
+
+
+def _closed(monkeypatch: pytest.MonkeyPatch, closed: Path) -> None:
+    """Make it as if there were no permission for a file or folder, which root always has."""
+    look, access = os.scandir, os.access
+
+    def scandir(path: Any) -> Any:
+        if Path(path) == closed:
+            raise PermissionError(13, "Permission denied", str(path))
+        return look(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and access(path, mode))
+
+
+@pytest.mark.parametrize("closed", ["below/second", "notes.bin"])
+def test_what_may_not_be_read_beside_slices_is_no_part_that_is_silently_missing(
+    closed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = tmp_path / "below" / "first", tmp_path / "below" / "second"
+    second.mkdir(parents=True)
+    for path in write_series(first)[3:]:
+        path.rename(second / path.name)
+    (tmp_path / "notes.bin").write_bytes(b"notes")
+    assert len(read_images(tmp_path)) == len(SLICES)
+    _closed(monkeypatch, tmp_path / closed)
+    with pytest.raises(FrameError, match=f"cannot read .*{Path(closed).name}: you have no permission"):
+        read_images(tmp_path)
+
+
+def test_a_folder_that_may_not_be_read_beside_pictures_is_only_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Image.new("L", (10, 8)).save(tmp_path / "a.png")
+    (tmp_path / "closed").mkdir()
+    _closed(monkeypatch, tmp_path / "closed")
+    assert "closed" in left_out(tmp_path)
 
 
 def test_slices_in_folders_below_are_found_and_an_index_is_passed_over(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from ..errors import FrameError
 from .listing import IMAGE_SUFFIXES, is_seen, natural_key
 
 #: Where the letters DICM stand in a file with a preamble.
@@ -57,23 +58,34 @@ def dicom_folder(folder: Path) -> DicomFolder | None:
 
     They are if the folder itself holds as many of them as ordinary pictures, or the folders below it more. Where there
     are more than a few pictures, and more than DICOM files, nobody looks below. Links to folders are not followed.
+
+    Raises
+    ------
+    FrameError
+        If there are DICOM files, and others or folders that may not be read: slices would be missing without a word.
     """
     here = [Path(entry) for entry in os.scandir(folder) if is_seen(entry.name)]
     pictures = sorted(path for path in here if path.name.lower().endswith(IMAGE_SUFFIXES))
     named_wrongly = bool(pictures) and pictures[0].is_file() and looks_like_dicom(pictures[0])
     found, others = _sorted_out(here, look_at_pictures=named_wrongly)
     n_pictures = 0 if named_wrongly else len(pictures)
+    closed: list[Path] = []
     if n_pictures > max(_FEW_PICTURES, len(found)):
         return None
     enough = len(found) >= n_pictures
     for path in sorted(path for path in here if path.is_dir() and not path.is_symlink()):
-        below, beside = _sorted_out(_files_below(path), look_at_pictures=named_wrongly)
+        below, beside = _sorted_out(_files_below(path, closed), look_at_pictures=named_wrongly)
         found += below
         others += beside
         if not found and len(others) > _MOST_STRANGERS:
             return None
     if not found or (not enough and len(found) <= n_pictures):
         return None
+    if closed := [*closed, *(path for path in others if not os.access(path, os.R_OK))]:
+        raise FrameError(
+            f"cannot read {closed[0]}: you have no permission to read it, and it may hold slices of the images in "
+            f"{folder.name}"
+        )
     key = partial(_place_in, folder)
     return DicomFolder(tuple(sorted(found, key=key)), tuple(sorted(others, key=key)))
 
@@ -92,8 +104,9 @@ def _sorted_out(paths: Iterable[Path], *, look_at_pictures: bool) -> tuple[list[
     return found, others
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+def _files_below(folder: Path, closed: list[Path]) -> Iterator[Path]:
+    """Files in a folder and below it; folders that cannot be looked into are put into ``closed``."""
+    for parent, folders, names in os.walk(folder, onerror=lambda error: closed.append(Path(error.filename))):
         folders[:] = sorted(name for name in folders if is_seen(name))
         yield from (Path(parent, name) for name in names if is_seen(name))
 

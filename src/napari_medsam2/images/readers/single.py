@@ -32,6 +32,8 @@ def read_image(path: Path, options: ReadOptions | None = None) -> AnyArray:
         return read_tif(path, options)
     if kind == "picture":
         return single_picture(path, options)
+    if kind == "dicom":
+        return _single_dicom(path, options)
     _check_npy(path, kind)
     with reading(path):
         array: AnyArray = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -55,11 +57,21 @@ def as_paths(items: Sequence[Any]) -> list[Path]:
     """Paths of a list, checked to be of formats that can be read."""
     paths = [Path(item) for item in items]
     for path in paths:
-        if path.suffix.lower() not in IMAGE_SUFFIXES:
-            raise FrameError(f"{path.name} is not an image that can be read; these can: {', '.join(IMAGE_SUFFIXES)}")
+        if path.suffix.lower() not in IMAGE_SUFFIXES and (kind := kind_of(path)) != "dicom":
+            _check_npy(path, kind)
     return paths
+
+
+def _single_dicom(path: Path, options: ReadOptions) -> AnyArray:
+    from .dicom.opening import open_dicom_file  # highdicom takes a second to load
+
+    with reading(path):
+        frames = open_dicom_file(path, options).frames_along().frames
+        if len(frames) > 1:
+            raise FrameError(f"{path.name} has {len(frames)} frames, not one: open that file by itself")
+        return frames[0]
 
 
 def _check_npy(path: Path, kind: str) -> None:
     if kind != "npy":
-        raise FrameError(f"{path.name} is no frame of a folder, it is {kind}: open that file by itself")
+        raise FrameError(f"{path.name} is no single image, it is {kind}: open that file by itself")
