@@ -169,6 +169,16 @@ def test_a_zarr_in_one_file(tmp_path: Path) -> None:
     assert (images.axes[0].spacing, images.left_out, len(images.levels)) == (3, (), 1)
 
 
+def test_a_zip_with_the_folder_itself_in_it_and_an_empty_folder_are_not_called_missing(tmp_path: Path) -> None:
+    write_ome_zarr(tmp_path / "a.zarr", DATA[0, 0], "zyx")
+    shutil.make_archive(str(tmp_path / "b.zarr"), "zip", tmp_path, "a.zarr")
+    with pytest.raises(FrameError, match=r"b\.zarr\.zip holds no zarr: .*zip what is in the folder"):
+        read_images(tmp_path / "b.zarr.zip")
+    (tmp_path / "empty.zarr").mkdir()
+    with pytest.raises(FrameError, match=r"empty\.zarr holds no zarr: at the top of the folder is no zarr\.json"):
+        read_images(tmp_path / "empty.zarr")
+
+
 def test_what_vanishes_is_not_read_as_zeros(tmp_path: Path) -> None:
     write_ome_zarr(tmp_path / "a.zarr", DATA[0, 0], "zyx", levels=2)
     images, level = open_images(tmp_path / "a.zarr"), open_images(tmp_path / "a.zarr" / "1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from napari_medsam2.errors import OutputError
 from napari_medsam2.images.writers.checks import keep_what_is_read
 from napari_medsam2.images.writers.labels import label_dtype
 from napari_medsam2.images.writers.saving import save_labels
+from napari_medsam2.images.writers.table import save_table
 
 LABELS = np.arange(3 * 8 * 9, dtype=np.uint16).reshape(3, 8, 9)
 
@@ -46,6 +48,15 @@ def test_frames_of_differing_size_are_refused_in_one_file_and_keep_their_size_in
     save_labels(tmp_path / "each", labels)
     for t, name in enumerate(("a.tif", "b.tif")):
         np.testing.assert_array_equal(tifffile.imread(tmp_path / "each" / name), labels.labels(t))
+
+
+def test_names_that_are_no_utf8_have_labels_and_lines_in_the_table(tmp_path: Path) -> None:
+    names = [os.fsdecode(b"Zelle \xe4.jpg"), "Zelle \u00f6.jpg"]  # written as Latin-1, and as UTF-8
+    labels = flow_of([LABELS[0], LABELS[1]], names)
+    save_labels(tmp_path / "each", labels)
+    assert sorted(path.name for path in (tmp_path / "each").iterdir()) == ["Zelle _.tif", "Zelle \u00f6.tif"]
+    save_table(tmp_path / "each.csv", labels)
+    assert "Zelle \\udce4.jpg,0," in (tmp_path / "each.csv").read_text(encoding="utf-8")
 
 
 def test_the_type_of_labels_holds_the_largest_number() -> None:

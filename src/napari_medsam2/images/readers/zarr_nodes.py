@@ -23,10 +23,13 @@ def open_node(zarr: Any, path: Path) -> Any:
         raise FrameError(
             f"{path.name} is in version 3 of zarr, which needs zarr 3 and Python 3.11: pip install 'zarr>=3'"
         )
-    if path.is_dir():
-        return zarr.open(str(path), mode="r")
-    store = zarr.storage.ZipStore if hasattr(zarr.storage, "ZipStore") else zarr.ZipStore
-    return zarr.open(store(str(path), mode="r"), mode="r")
+    in_zip = zarr.storage.ZipStore if hasattr(zarr.storage, "ZipStore") else zarr.ZipStore
+    store = str(path) if path.is_dir() else in_zip(str(path), mode="r")
+    try:
+        return zarr.open(store, mode="r")
+    except FileNotFoundError as error:  # also of a zip or a folder that is there
+        where = "of the folder" if path.is_dir() else "of the zip (zip what is in the folder, not the folder itself)"
+        raise FrameError(f"{path.name} holds no zarr: at the top {where} is no {' or '.join(ZARR_MARKS)}") from error
 
 
 def is_array(node: Any) -> bool:

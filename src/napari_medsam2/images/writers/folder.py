@@ -47,8 +47,11 @@ def _stem(name: str) -> str:
 
 
 def safe_name(text: str) -> str:
-    """A text as part of a name of a file on any system."""
-    return text.translate(_RESERVED).rstrip(". ")
+    """A text as part of a name of a file on any system; bytes that are no UTF-8, which Linux allows, become "_"."""
+    readable = (
+        text.encode("utf-8", "surrogateescape").decode("utf-8", "replace").replace("\N{REPLACEMENT CHARACTER}", "_")
+    )
+    return readable.translate(_RESERVED).rstrip(". ")
 
 
 def _are_png(names: Sequence[str]) -> bool:

@@ -37,7 +37,7 @@ def save_table(path: Path, labels: LabelSet) -> None:
     """
 
     def write(draft: Path) -> None:
-        with draft.open("w", encoding="utf-8", newline="") as file:
+        with draft.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file:  # names may be no UTF-8
             lines = csv.DictWriter(file, _columns(labels))
             lines.writeheader()
             lines.writerows(_lines(labels))
