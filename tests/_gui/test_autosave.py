@@ -125,7 +125,9 @@ def save(dock, qtbot, path):
     dock.controller.autosave.wait()
 
 
-@pytest.mark.parametrize("then", ["nothing", "result", "prompt", "commit", "stroke in kept", "table alone"])
+@pytest.mark.parametrize(
+    "then", ["nothing", "layers removed", "result", "prompt", "commit", "stroke in kept", "table alone"]
+)
 def test_what_is_done_after_saving_is_not_taken_for_saved(viewer, clicked, qtbot, sessions, tmp_path, then):
     dock, _, send = clicked
     deliver(qtbot, send, answer(2, prompted=True))
@@ -136,13 +138,15 @@ def test_what_is_done_after_saving_is_not_taken_for_saved(viewer, clicked, qtbot
         deliver(qtbot, send, answer(3))
     elif then == "prompt":
         viewer.layers["scan points"].add((4, 20, 22))
+    elif then == "layers removed":
+        viewer.layers.clear()
     elif then == "commit":
         dock.run.commit.click()
     elif then == "stroke in kept":
         paint(viewer.layers["scan kept"], 5, TRUTH[5], 1)
     dock.close_dock()
     content = written(sessions).image.content
-    assert (recoverable(sessions, content) is None) == (then == "nothing")
+    assert (recoverable(sessions, content) is None) == (then in ("nothing", "layers removed"))
 
 
 def test_saving_one_image_says_nothing_about_the_next(viewer, clicked, qtbot, sessions, tmp_path):

@@ -30,7 +30,7 @@ from .layers.opened_layers import images_of
 from .layers.workspace import Workspace
 from .session_record import (
     SessionRecord,
-    alike,
+    all_in,
     differing,
     let_go,
     locked,
@@ -206,7 +206,7 @@ class Autosave(QObject):
             "current": chosen.current,
             "axis": chosen.axis,
             "contrast_as_shown": chosen.contrast_as_shown,
-            "saved": record.saved is not None and alike(record.saved, (prompts, results, record.kept_version)),
+            "saved": record.saved is not None and all_in(record.saved, (prompts, results, record.kept_version)),
         }
         changes = Changes(
             {name: value for name, value in facts.items() if record.facts.get(name) != value},

@@ -151,10 +151,10 @@ def same_result(one: FrameResult, other: FrameResult) -> bool:
     return one is other
 
 
-def alike(then: LabelsMadeOf, now: LabelsMadeOf) -> bool:
-    """Whether labels of the one are those of the other."""
+def all_in(then: LabelsMadeOf, now: LabelsMadeOf) -> bool:
+    """Whether there is nothing now that was not there then; what was deleted since is no loss."""
     prompts, results = differing(then[0], now[0], same_prompts), differing(then[1], now[1], same_result)
-    return not prompts and not results and then[2] == now[2]
+    return all(value is None for value in (*prompts.values(), *results.values())) and then[2] == now[2]
 
 
 def differing(before: dict[Any, Any], now: dict[Any, Any], same: Callable[[Any, Any], bool]) -> dict[Any, Any]:

@@ -39,7 +39,7 @@ def test_a_pyramid_is_a_multiscale_layer() -> None:
     assert Layer.create(*layer).multiscale and [level.shape for level in layer[0]] == [(3, 8, 10), (3, 4, 5)]
 
 
-def test_nothing_is_read_before_it_is_looked_at_and_what_cannot_be_is_told_once(monkeypatch) -> None:
+def test_three_planes_are_read_before_they_are_looked_at_and_what_cannot_be_is_told_once(monkeypatch) -> None:
     told: list[str] = []
     monkeypatch.setattr(shown_planes, "show_warning", told.append)
     read: list[int] = []
@@ -48,14 +48,39 @@ def test_nothing_is_read_before_it_is_looked_at_and_what_cannot_be_is_told_once(
         read.append(index[0])
         if index[0] == 1:
             raise FrameError("page 1 of scan.tif is truncated")
-        return PIXELS[index[0]]
+        return PIXELS[index[0] % 3]
 
-    ((data, _, _),) = layers_of(OpenedImages("scan", PlaneArray((3,), (8, 10), PIXELS.dtype, plane), (Z, Y, X)))
-    assert read == []
+    ((data, _, _),) = layers_of(OpenedImages("scan", PlaneArray((9,), (8, 10), PIXELS.dtype, plane), (Z, Y, X)))
+    assert read == [0, 4, 8], "for the contrast"
     np.testing.assert_array_equal(np.asarray(data[2]), PIXELS[2])
-    assert read == [2]
+    assert read == [0, 4, 8, 2]
     assert not np.asarray(data[1]).any() and not np.asarray(data[1, 2:4]).any()
     assert told == ["page 1 of scan.tif is truncated. It is shown empty."]
+
+
+@pytest.mark.parametrize("kind", ["int16", "uint16", "int32", "float32"])
+def test_an_image_is_neither_black_nor_white_wherever_it_lies(kind: str) -> None:
+    pixels = np.arange(240).reshape(3, 8, 10).astype(kind) * (1 if kind == "uint16" else -1)
+    if kind == "float32":
+        pixels[1, 0, :2] = np.nan, np.inf
+    aside = tuple(Axis(axis.name, axis.spacing, axis.unit, 120.0) for axis in (Z, Y, X))
+    for data, levels in ((pixels, ()), (pixels, (pixels[:, ::2, ::2],)), (pixels[1], ())):
+        layer = Layer.create(*layers_of(OpenedImages("scan", data, aside[-data.ndim :], levels=levels))[0])
+        shown = np.asarray(levels[-1] if levels else data, float)
+        shown = shown[np.isfinite(shown)]
+        assert layer.contrast_limits == [shown.min(), shown.max()]
+
+
+def test_of_large_planes_one_is_read_for_the_contrast(monkeypatch) -> None:
+    monkeypatch.setattr(shown_planes, "_LARGE", 79)
+    read: list[int] = []
+
+    def plane(index: tuple[int, ...]) -> np.ndarray:
+        read.append(index[0])
+        return PIXELS[index[0]]
+
+    layers_of(OpenedImages("scan", PlaneArray((3,), (8, 10), PIXELS.dtype, plane), (Z, Y, X)))
+    assert read == [1]
 
 
 @pytest.mark.parametrize("pixels", [PIXELS / 7, np.zeros((8, 10, 3), np.uint8)])

@@ -19,7 +19,7 @@ from .colours import label_colours
 from .coordinates import affine_of
 from .labelled import features_of
 from .layout import IMAGES_KEY, MODE_KEY
-from .shown_planes import Tell, shown, shown_frames
+from .shown_planes import Tell, contrast_of, shown, shown_frames
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -121,9 +121,11 @@ def _image_layer(images: OpenedImages) -> LayerData:
     if isinstance(images.data, FrameSource):
         data, sizes, colour = shown_frames(images, tell)
         options["metadata"] |= sizes
-        return data, {**options, "rgb": colour, **placed(images.axes[colour - data.ndim :])}, "image"
+        options |= {"rgb": colour, **placed(images.axes[colour - data.ndim :]), **contrast_of(data, colour=colour)}
+        return data, options, "image"
     levels = [shown(array, tell, colour=images.colour) for array in _finest_first(images)]
     several = len(levels) > 1
+    options |= contrast_of(levels[-1], colour=images.colour)
     return levels if several else levels[0], {**options, "rgb": images.colour, "multiscale": several}, "image"
 
 

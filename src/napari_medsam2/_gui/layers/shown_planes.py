@@ -24,6 +24,8 @@ from .layout import SIZES_KEY
 _TOLD_SINGLY = 3
 #: Headers of so many files are read before a progress bar is shown.
 _MANY = 200
+#: Planes of more pixels are read one at a time, and only where they are looked at.
+_LARGE = 10**7
 
 
 class Tell:
@@ -92,6 +94,23 @@ def shown_frames(images: OpenedImages, tell: Tell) -> tuple[Any, dict[str, Any],
     planes = [da.from_delayed(load(t), shape, dtype) for t in range(len(frames))]
     metadata = {SIZES_KEY: sizes} if len(set(sizes)) > 1 else {}
     return planes[0] if len(planes) == 1 else da.stack(planes), metadata, colour
+
+
+def contrast_of(array: Any, *, colour: bool) -> dict[str, Any]:
+    """An option that shows all values of the first, middle and last plane; of large planes the middle one alone.
+
+    napari itself would take the plane at 0 of the world, which is not one of an image that lies elsewhere, and show all
+    of that in black or white. Where it has a range of its own, as for colours and 8 bit, or all is alike: nothing.
+    """
+    if colour or array.dtype.kind not in "iuf" or array.dtype == np.uint8:
+        return {}
+    *leading, height, width = array.shape
+    middle = tuple(n // 2 for n in leading)
+    places = {middle} if height * width > _LARGE else {(0,) * len(leading), middle, tuple(n - 1 for n in leading)}
+    values = [plane[np.isfinite(plane)] for plane in (np.asarray(array[place]) for place in sorted(places))]
+    values = [some for some in values if some.size]
+    low, high = (min(map(np.min, values)), max(map(np.max, values))) if values else (0, 0)
+    return {"contrast_limits": (float(low), float(high))} if low < high else {}
 
 
 class _Told:
