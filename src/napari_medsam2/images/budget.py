@@ -61,9 +61,8 @@ def free_memory() -> int:
     try:
         limit, used = (int((_CONTAINER / name).read_text()) for name in ("memory.max", "memory.current"))
         kinds = dict(line.split() for line in (_CONTAINER / "memory.stat").read_text().splitlines())
-        cached = int(kinds["inactive_file"]) + int(
-            kinds["active_file"]
-        )  # of files that were read; given up when needed
+        # Of files that were read; given up when needed.
+        cached = int(kinds["inactive_file"]) + int(kinds["active_file"])
     except (KeyError, OSError, ValueError):  # no container, or no limit
         return free
     return min(free, max(0, limit - used + cached))

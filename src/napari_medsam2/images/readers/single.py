@@ -47,7 +47,7 @@ def image_header(path: Path, options: ReadOptions | None = None) -> ImageHeader:
         return tif_header(path, options)
     if kind == "picture":
         return picture_header(path, options)
-    array = read_image(path)
+    array = read_image(path, options)
     if array.ndim not in (2, 3):
         raise FrameError(f"{path.name} holds an array of shape {array.shape}, not an image")
     return ImageHeader.of(array.shape, array.dtype)

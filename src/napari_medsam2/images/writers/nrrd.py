@@ -17,7 +17,7 @@ from ..opened import Axis
 from ..readers.nrrd import NOTES_FIELD, NrrdLayout, layout_of, read_nrrd_header
 from ..units import MILLIMETRES
 from .labels import LabelSet
-from .volumes import plain_affine, source_with, volume, volume_axes
+from .volumes import FASTEST_FIRST, plain_affine, source_with, volume, volume_axes
 
 NRRD_SUFFIXES = (".nrrd", ".seg.nrrd")
 #: Of an axis that is none of space.
@@ -31,7 +31,7 @@ def write_nrrd(path: Path, labels: LabelSet) -> None:
     data = volume(labels)
     axes = dict(volume_axes(labels))
     header = _source_space(nrrd, labels, data.shape) or _space(labels)
-    names = ("x", "y", "z", "t", "c")[: data.ndim]
+    names = FASTEST_FIRST[: data.ndim]
     kinds = {"t": "time", "c": "list"}
     header["kinds"] = [kinds.get(name, "domain") for name in names]
     if len(names) > 3:

@@ -48,7 +48,7 @@ def volume(labels: LabelSet) -> AnyArray:
 
 
 def plain_affine(labelled: Labelled, unit_of: Callable[[Axis], float]) -> npt.NDArray[np.float64] | None:
-    """An affine from spacing and origin alone, as if the axes lay along the patient; ``None`` if nothing is told.
+    """An affine as that of opened images, as if the axes lay along the patient; ``None`` if nothing is told of them.
 
     Parameters
     ----------
@@ -60,13 +60,11 @@ def plain_affine(labelled: Labelled, unit_of: Callable[[Axis], float]) -> npt.ND
     axes = {name: axis for name, axis in volume_axes(labelled) if name in ("x", "y", "z")}
     if all(axis.unit == "pixel" and (axis.spacing, axis.origin) == (1, 0) for axis in axes.values()):
         return None
-    affine = np.eye(4)
+    affine = np.diag([0.0, 0.0, 0.0, 1.0])
     for row, name in enumerate(("x", "y", "z")):
         axis = axes.get(name, Axis(name))
-        affine[row, row], affine[row, 3] = axis.spacing * unit_of(axis), axis.origin * unit_of(axis)
-    swapped = affine.copy()
-    swapped[:3, :3] = affine[:3, 2::-1]  # from (z, y, x), as the affine of opened images
-    return swapped
+        affine[row, 2 - row], affine[row, 3] = axis.spacing * unit_of(axis), axis.origin * unit_of(axis)
+    return affine
 
 
 def source_with(labelled: Labelled, suffixes: tuple[str, ...]) -> Path | None:

@@ -79,11 +79,9 @@ def decoder_of(path: Path, transfer_syntax: str) -> Any:
 
 def plugin_for(transfer_syntax: str) -> str:
     """The plugin that pydicom is to use; empty where it shall try those that it has."""
-    several = (
-        uid.JPEG2000,
-        uid.JPEG2000Lossless,
-    )  # of these, Pillow reads what imagecodecs does, and the other way round
-    return "imagecodecs" if transfer_syntax in _CODECS and transfer_syntax not in several else ""
+    # Of JPEG 2000 Pillow reads what imagecodecs does not, and the other way round.
+    either = transfer_syntax in (uid.JPEG2000, uid.JPEG2000Lossless)
+    return "imagecodecs" if transfer_syntax in _CODECS and not either else ""
 
 
 @cache

@@ -36,21 +36,8 @@ _DEFLATED, _META_BYTES = DeflatedExplicitVRLittleEndian.encode(), 2048
 
 #: Modalities of what belongs to images and has none.
 _WITHOUT_PIXELS = (
-    "RTSTRUCT",
-    "RTPLAN",
-    "RTRECORD",
-    "PLAN",
-    "SR",
-    "PR",
-    "KO",
-    "REG",
-    "FID",
-    "RWV",
-    "DOC",
-    "AU",
-    "ECG",
-    "HD",
-)
+    "RTSTRUCT", "RTPLAN", "RTRECORD", "PLAN", "SR", "PR", "KO", "REG", "FID", "RWV", "DOC", "AU", "ECG", "HD",
+)  # fmt: skip
 
 _LARGEST_LENGTH = 0xFFFFFFFF
 
