@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "input",
-        type=Path,
+        type=_input,
         help="a folder of images or of DICOM, or a tif, picture, npy, npz, zarr, NIfTI, NRRD or DICOM file",
     )
     parser.add_argument(
@@ -98,6 +98,12 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     part.add_argument(
         "--rgb", action=argparse.BooleanOptionalAction, default=None, help="the last axis is colours (default: guessed)"
     )
+
+
+def _input(text: str) -> Path:
+    if not text:  # as of a variable of the shell that is not set; it would be the folder that the program runs in
+        raise argparse.ArgumentTypeError("the path of the images is empty")
+    return Path(text)
 
 
 def _number_or_name(text: str) -> int | str:

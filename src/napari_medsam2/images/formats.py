@@ -106,6 +106,8 @@ def read_images(
     FrameError, DatasetError
         If it cannot be read, in words.
     """
+    if not fspath(path):  # which would be the folder that the program runs in
+        raise FrameError("the path of the images is empty")
     path = Path(path)
     options = ReadOptions(series=series, as_labels=as_labels, progress=progress)
     with reading(path):

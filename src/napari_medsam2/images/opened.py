@@ -254,9 +254,11 @@ class OpenedImages(Sequence[AnyArray]):
         return index % length
 
     def _channel(self, channel: int | str) -> int:
-        if isinstance(channel, str) and channel in self.channels:
+        if isinstance(channel, str) and (n_called := self.channels.count(channel)):
+            if n_called > 1:
+                raise FrameError(f"{self.name} has {n_called} channels called {channel!r}: choose one by its number")
             return self.channels.index(channel)
-        if isinstance(channel, str) and not channel.lstrip("-").isdecimal():
+        if isinstance(channel, str) and not channel.removeprefix("-").isdecimal():
             raise FrameError(f"{self.name} has no channel {channel!r}; it has {', '.join(self.channels) or 'no names'}")
         if CHANNEL not in [axis.name for axis in self.axes]:
             raise FrameError(f"{self.name} has no channels to choose from; got channel {channel}")

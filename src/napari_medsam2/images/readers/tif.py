@@ -156,10 +156,10 @@ def _chosen(path: Path, series: list[Any], wanted: int | str | None) -> Any:
     """The series that is meant: the only image, or the one named. Thumbnails and pictures of a label do not count."""
     if not series:
         raise FrameError(f"{path.name} has no image in it")
+    named = [one for one in series if one.name and one.name == str(wanted)]
     if wanted is not None:
-        named = [one for one in series if one.name and one.name == str(wanted)]
         number = int(wanted) if str(wanted).isdecimal() else -1
-        if named or 0 <= number < len(series):
+        if len(named) == 1 or (not named and 0 <= number < len(series)):
             return named[0] if named else series[number]
     images = [
         (number, one)
@@ -171,7 +171,7 @@ def _chosen(path: Path, series: list[Any], wanted: int | str | None) -> Any:
     infos = [SeriesInfo(number, one.name, " x ".join(map(str, one.shape)), str(one.dtype)) for number, one in images]
     listed = first_few([f"{info.key}{f' {info.name!r}' if info.name else ''} ({info.size})" for info in infos], 8)
     held = f"{path.name} holds {len(infos)} images that are not frames of one sequence: {listed}"
-    asked = "" if wanted is None else f"; there is no {wanted!r}"
+    asked = "" if wanted is None else f"; {'several are' if named else 'there is no'} {wanted!r}"
     raise SeriesError(f"{held}{asked}. Choose one: series= or --series N", infos)
 
 

@@ -166,7 +166,10 @@ def _choose(path: Path, images: Sequence[SeriesInfo], series: int | str | None) 
             f"{path.name} holds {len(images)} images: {listed}; choose one with series= or --series", images
         )
     for matches in (lambda info: str(info.key) == str(series), lambda info: info.name == series):
-        if found := [number for number, info in enumerate(images) if matches(info)]:
+        found = [number for number, info in enumerate(images) if matches(info)]
+        if len(found) > 1:
+            raise SeriesError(f"{path.name} has several images {series!r}: choose by number, it has {listed}", images)
+        if found:
             return found[0]
     if str(series).isdecimal() and int(series) < len(images):
         return int(series)
