@@ -76,7 +76,8 @@ def test_an_npz_that_is_damaged_anywhere_is_named(save: Callable[..., None], tmp
 
 
 def test_a_compressed_nifti_that_is_damaged_is_named(tmp_path: Path) -> None:
-    nibabel = pytest.importorskip("nibabel")
+    import nibabel
+
     path = tmp_path / "scan.nii.gz"
     nibabel.save(nibabel.Nifti1Image(STACK.astype(np.int16), np.eye(4)), path)
     broken_at(path, 60, b"\xff" * 40)
@@ -85,7 +86,8 @@ def test_a_compressed_nifti_that_is_damaged_is_named(tmp_path: Path) -> None:
 
 
 def test_a_nifti_whose_pixels_begin_in_its_header_is_named(tmp_path: Path) -> None:
-    nibabel = pytest.importorskip("nibabel")
+    import nibabel
+
     path = tmp_path / "scan.nii"
     nibabel.save(nibabel.Nifti1Image(STACK.astype(np.int16), np.eye(4)), path)
     broken_at(path, 108, np.float32(16).tobytes())  # vox_offset
@@ -99,8 +101,9 @@ def test_a_nifti_whose_pixels_begin_in_its_header_is_named(tmp_path: Path) -> No
     [("InstanceNumber", b"x2"), ("ImagePositionPatient", b"1\\2"), ("Rows", b"\x01"), ("RescaleSlope", b"1.0.0 ")],
 )
 def test_a_dicom_header_that_makes_no_sense_is_named(tag: str, value: bytes, tmp_path: Path) -> None:
-    pydicom = pytest.importorskip("pydicom")
-    data = pytest.importorskip("pydicom.data")
+    import pydicom
+    from pydicom import data
+
     header = pydicom.dcmread(data.get_testdata_file("CT_small.dcm"))
     element = header[tag]
     raw = pydicom.dataelem.RawDataElement(element.tag, element.VR, len(value), value, 0, False, True)
@@ -112,7 +115,8 @@ def test_a_dicom_header_that_makes_no_sense_is_named(tag: str, value: bytes, tmp
 
 @pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 def test_dicom_pixels_that_are_cut_short_are_named(tmp_path: Path) -> None:
-    data = pytest.importorskip("pydicom.data")
+    from pydicom import data
+
     for name in ("CT_small.dcm", "MR_small_RLE.dcm"):
         whole = Path(data.get_testdata_file(name)).read_bytes()
         (tmp_path / name).write_bytes(whole[: len(whole) - 3000])
@@ -122,7 +126,8 @@ def test_dicom_pixels_that_are_cut_short_are_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("notes", ["", "{}", '{"zarr_format": 3, "node_type": "array"}', b"\xff\xfe"])
 def test_a_zarr_without_a_sensible_description_is_named(notes: str | bytes, tmp_path: Path) -> None:
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     path = tmp_path / "scan.zarr"
     zarr.open_group(str(path), mode="w").create_array("0", shape=STACK.shape, dtype=STACK.dtype)
     for file in path.rglob("zarr.json"):
@@ -133,7 +138,8 @@ def test_a_zarr_without_a_sensible_description_is_named(notes: str | bytes, tmp_
 
 @pytest.mark.parametrize("scales", [[{}], [{"datasets": []}], [{"datasets": [{"path": 5}]}], "x", {"a": 1}])
 def test_an_ome_zarr_whose_levels_are_not_told_as_agreed_is_named(scales: Any, tmp_path: Path) -> None:
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     path = tmp_path / "scan.zarr"
     group = zarr.open_group(str(path), mode="w")
     group.create_array("0", shape=STACK.shape, dtype=STACK.dtype)

@@ -17,7 +17,8 @@ IMAGES, _ = moving_disc(6)
 
 
 def test_nifti_becomes_axial_slices(tmp_path: Path) -> None:
-    nibabel = pytest.importorskip("nibabel")
+    import nibabel
+
     volume = np.arange(4 * 5 * 6, dtype=np.int16).reshape(4, 5, 6)  # x, y, z
     for name in ("scan.nii", "scan.nii.gz"):
         nibabel.save(nibabel.Nifti1Image(volume[..., None], np.eye(4)), tmp_path / name)
@@ -30,7 +31,8 @@ def test_nifti_becomes_axial_slices(tmp_path: Path) -> None:
 
 
 def test_ome_zarr_is_opened_at_its_finest_level(tmp_path: Path) -> None:
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     group = zarr.open_group(str(tmp_path / "scan.zarr"), mode="w")
     for level, data in (("0", IMAGES), ("1", IMAGES[:, ::2, ::2])):
         array = group.create_array(level, shape=(1, 1, *data.shape), dtype=data.dtype)

@@ -72,7 +72,8 @@ def test_dask_computes_one_frame_at_a_time_and_once() -> None:
 
 
 def test_zarr_is_read_lazily() -> None:
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     frames = as_frames(zarr.array(STACK, chunks=(1, 8, 9)))
     np.testing.assert_array_equal(frames[4], STACK[4])
     assert frames.cached_bytes == STACK[4].nbytes

@@ -94,6 +94,10 @@ def test_masks_however_they_are_drawn(name: str, tmp_path: Path) -> None:
     np.testing.assert_array_equal(parse_mask(f"3:{file}")[0].mask, LABELS > 0)
 
 
+def animation(path: Path) -> None:
+    palette(LABELS).save(path, save_all=True, append_images=[palette(np.roll(LABELS, 1))])
+
+
 def write_tif(dtype: str, largest: float) -> Callable[[Path], None]:
     return lambda path: tifffile.imwrite(path, np.where(LABELS == 2, largest, LABELS * 1.0).astype(dtype))
 
@@ -107,6 +111,7 @@ REFUSED = {
     "photo.jpg": (lambda path: Image.fromarray(LABELS * 100).save(path), "JPEG, which changes numbers"),
     "lossy.webp": (lambda path: Image.fromarray(LABELS * 100).save(path), "WebP with loss, which changes numbers"),
     "jpeg.tif": (lambda path: Image.fromarray(LABELS * 100).save(path, compression="jpeg"), "compressed as JPEG"),
+    "moving.gif": (animation, "animation, which has colours for numbers of labels: save them as tif"),
     "halves.tif": (write_tif("f4", 1.5), "not whole numbers; they reach from 0 to 1.5"),
     "none.tif": (write_tif("f4", np.nan), "infinite or no numbers"),
     "negative.tif": (write_tif("i2", -1), "negative numbers"),
@@ -135,12 +140,14 @@ def test_large_numbers_stay_apart_and_missing_ones_are_told_with_those_there(tmp
 
 
 def nifti(path: Path) -> None:
-    nibabel = pytest.importorskip("nibabel")
+    import nibabel
+
     nibabel.save(nibabel.Nifti1Image(STACK.transpose(2, 1, 0), np.eye(4)), path)
 
 
 def zarr_array(path: Path) -> None:
-    zarr = pytest.importorskip("zarr")
+    import zarr
+
     zarr.open(str(path), mode="w", shape=STACK.shape, dtype=STACK.dtype)[:] = STACK
 
 

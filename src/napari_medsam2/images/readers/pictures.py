@@ -34,6 +34,8 @@ def open_picture(path: Path, options: ReadOptions) -> OpenedImages:
     header = picture_header(path, options)
     n_frames = _n_frames(path)
     if n_frames > 1:
+        if options.as_labels:
+            raise FrameError(f"{path.name} is an animation, which has colours for numbers of labels: save them as tif")
         moving = _Animation(path, n_frames, header.shape)
         axes = (Axis("t"), Axis("y"), Axis("x"))
         return OpenedImages(stem_of(path), moving, axes, moving.ndim == 4, mode="stack", files=(path,))
