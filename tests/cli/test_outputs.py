@@ -178,13 +178,16 @@ def test_a_json_that_cannot_be_written_says_where_the_labels_are(
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
-def test_being_told_to_end_saves_what_is_there(tif: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP"])
+def test_being_told_to_end_saves_what_is_there(
+    name: str, tif: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     model = blob_model()
     segment = model.network.segment
 
     def until_the_third(*arguments: Any, **options: Any) -> Any:
         if len(model.network.calls.segmented) == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
+            os.kill(os.getpid(), getattr(signal, name))
         return segment(*arguments, **options)
 
     monkeypatch.setattr(model.network, "segment", until_the_third)
@@ -193,6 +196,24 @@ def test_being_told_to_end_saves_what_is_there(tif: Path, monkeypatch: pytest.Mo
     assert run("segment", tif, "--mode", "stack", *POINT, "-o", out) == 130
     assert tifffile.imread(out).any(axis=(1, 2)).sum() == 3
     assert "holds what was done, 3 of 6 frames" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are those of POSIX")
+def test_a_run_under_nohup_outlives_its_terminal(tif: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = blob_model()
+    segment = model.network.segment
+
+    def hung_up(*arguments: Any, **options: Any) -> Any:
+        os.kill(os.getpid(), signal.SIGHUP)
+        return segment(*arguments, **options)
+
+    monkeypatch.setattr(model.network, "segment", hung_up)
+    monkeypatch.setattr(loading, "load_model", lambda name, **options: model)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run("segment", tif, "--mode", "stack", *POINT, "-o", tif.with_name("labels.tif")) == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="a shell that closes streams")

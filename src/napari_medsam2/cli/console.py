@@ -65,15 +65,20 @@ def slow_bar(title: str, unit: str) -> Iterator[Callable[[int, int], None]]:
 
 @contextmanager
 def stopped_softly() -> Iterator[None]:
-    """Being told to end, as at a shutdown, is like Ctrl-C: what is done is saved."""
+    """Being told to end, as at a shutdown or when the terminal is closed, is like Ctrl-C: what is done is saved."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    told = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    before = {number: signal.getsignal(number) for number in told}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
