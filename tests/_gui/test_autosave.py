@@ -96,6 +96,20 @@ def test_a_window_that_was_restored_goes_on_writing_to_the_same_file(clicked, mo
     assert sorted(found.frame for found in written(sessions).results) == [2, 3]
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_layers_that_go_with_their_image_as_when_napari_closes_are_nothing_that_was_deleted(
+    viewer, clicked, qtbot, sessions, order
+):
+    dock, _, send = clicked
+    deliver(qtbot, send, answer(2, prompted=True), answer(3))
+    qtbot.waitUntil(lambda: written(sessions) is not None and len(written(sessions).results) == 2)
+    for layer in list(viewer.layers)[::order]:
+        viewer.layers.remove(layer)
+    dock.close_dock()
+    saved = written(sessions)
+    assert [group.frame for group in saved.prompts] == [2] and len(saved.results) == 2
+
+
 def test_what_is_discarded_is_offered_no_more(clicked, mocked, qtbot, sessions):
     clicked[0].close_dock()
     _, dock, _, _ = another(mocked, qtbot)

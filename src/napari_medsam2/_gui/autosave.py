@@ -6,9 +6,10 @@ thread of its own, in the order in which things happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -214,6 +215,8 @@ class Autosave(QObject):
             differing(record.prompts, prompts, same_prompts),
             differing(record.results, results, same_result),
         )
+        if work.image not in work.sequence.viewer.layers:  # as when napari closes: its layers went with it, one by one
+            changes = replace(changes, prompts=_without_gone(changes.prompts), results=_without_gone(changes.results))
         layer = self._keeping.kept_layer(work) if record.kept_changed else None
         if not changes.prompts and not changes.results and layer is None and record.path is None:
             return Changes(), None  # nothing is lost if this is
@@ -243,3 +246,7 @@ class Autosave(QObject):
     def _on_lost(self, told: str) -> None:
         self._store.set(recovery=None)
         self._store.say(f"It cannot be brought back: {told}.")
+
+
+def _without_gone(changes: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: value for key, value in changes.items() if value is not None}
