@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
-from dicom_files import dicom_header, saved
+from dicom_files import dicom_header, saved, write_slice
 from face import running
 from fakes import disc
 from PIL import Image
 
 from napari_medsam2._gui.layers import shown_planes
-from napari_medsam2._gui.readers import open_layers
+from napari_medsam2._gui.readers import get_reader, open_layers
 from napari_medsam2.engine.events import FinishReason
 from napari_medsam2.errors import FrameError
 
@@ -163,3 +163,14 @@ def test_a_folder_without_images_is_told(make_napari_viewer, tmp_path: Path) -> 
     dock.controller.open_paths([tmp_path])
     assert "no images in the folder" in dock.controller.state.problem and not viewer.layers
     dock.close_dock(timeout=10.0)
+
+
+def test_files_that_are_opened_as_a_stack_are_one_image_and_slices_are_in_order(tmp_path: Path, folder: Path) -> None:
+    for t, z in enumerate((4.0, 0.0, 2.0)):
+        write_slice(tmp_path / f"s{t}.dcm", np.full((6, 7), round(z), np.uint16), z=z)
+    slices = [str(path) for path in sorted(tmp_path.glob("*.dcm"))]
+    ((data, options, _),) = get_reader(slices)(slices)
+    assert np.asarray(data)[:, 0, 0].tolist() == [0, 2, 4] and options["scale"][0] == 2
+    pictures = [str(path) for path in sorted(folder.glob("*.png"))][::-1]
+    ((data, _, _),) = get_reader(pictures)(pictures)
+    assert len(data) == 3 and np.asarray(data[0])[15, 70].tolist() == [220, 40, 40]

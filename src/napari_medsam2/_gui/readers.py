@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QApplication, QMainWindow
 
 from ..errors import EXPECTED_ERRORS, FrameError, SeriesError, SeriesInfo, in_words
-from ..images.formats import read_images
+from ..images.formats import read_files, read_images
 from ..images.listing import image_stem, stem_of
 from ..images.opened import OpenedImages
 from .layers.opened_layers import LayerData, layers_of
@@ -50,16 +50,22 @@ def open_layers(path: Path) -> list[LayerData]:
     return [*first, *hidden]
 
 
+def open_together(paths: Sequence[str]) -> list[LayerData]:
+    """One image of several files, as "Open Files as Stack..." asks for; raises as :func:`open_layers`."""
+    with _progress("Looking at the files") as tell:
+        return _told(read_files(paths, progress=tell), None)
+
+
 def _open(path: str | list[str]) -> list[LayerData] | list[tuple[None]]:
-    """Open one path or several. In a window errors are told there, since napari would show a traceback."""
-    layers: list[LayerData] = []
-    for one in [path] if isinstance(path, str) else path:
-        try:
-            layers += open_layers(Path(one))
-        except EXPECTED_ERRORS as error:
-            if _window() is None:
-                raise
-            show_error(in_words(error))
+    """Open a path, or several as one image. In a window errors are told there: napari would show a traceback."""
+    paths = [path] if isinstance(path, str) else path
+    try:
+        layers = open_layers(Path(paths[0])) if len(paths) == 1 else open_together(paths)
+    except EXPECTED_ERRORS as error:
+        if _window() is None:
+            raise
+        show_error(in_words(error))
+        return NOTHING
     return layers or NOTHING
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from ..errors import FrameError
 from .conversion import frames_of
 from .damage import reading
-from .dicom_recognition import dicom_folder
+from .dicom_recognition import DicomFolder, dicom_folder
 from .frames import DEFAULT_CACHE_BYTES, FrameSource
 from .kinds import Kind, kind_of
 from .opened import Axis, OpenedImages
@@ -119,6 +119,24 @@ def read_images(
     images = _read_folder(path, options) if is_folder else _read_file(path, options)
     _check_pixels(path, images)
     return images
+
+
+def read_files(
+    paths: Sequence[str | PathLike[str]], *, progress: Callable[[int, int], None] | None = None
+) -> OpenedImages:
+    """Read files that belong together: slices of DICOM in their order in space, others as one frame each, as listed.
+
+    Raises
+    ------
+    FrameError
+        If one of them cannot be read, or they are several series; in words.
+    """
+    files, options = as_paths(paths), ReadOptions(progress=progress)
+    if any(kind_of(file) != "dicom" for file in files):
+        return open_files(files, name=files[0].parent.name, options=options)
+    from .readers.dicom.opening import open_dicom_folder
+
+    return open_dicom_folder(files[0].parent, DicomFolder(tuple(files), ()), options)
 
 
 def as_frames(
