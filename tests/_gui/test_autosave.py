@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from napari.components import ViewerModel
 
 from napari_medsam2._gui.session_record import recoverable
 from napari_medsam2.errors import SessionFileError
-from napari_medsam2.session.session_file import SessionFile, read_session
+from napari_medsam2.session.session_file import Changes, SavedImage, SessionFile, read_session
 
 
 def raising(error):
@@ -307,3 +308,16 @@ def test_after_a_kill_all_that_was_written_is_offered(mocked, qtbot, sessions, a
     qtbot.waitUntil(lambda: len(dock.controller.workspace.results.results) == 6)
     dock.controller.client.flush()
     np.testing.assert_array_equal(viewer.layers["scan segmentation"].data == 1, TRUTH)
+
+
+def test_of_many_old_sessions_those_that_were_never_saved_stay(sessions):
+    sessions.mkdir(parents=True)
+    image = SavedImage("scan", "", ((4, 5),), "abc")
+    for number in range(54):
+        with SessionFile(sessions / f"abc-{number}.medsam2", image, "stack") as file:
+            file.write(Changes({"saved": "labels.tif" if number < 2 else ""}))
+        os.utime(sessions / f"abc-{number}.medsam2", (number, number) if number == 3 else None)
+        time.sleep(0.002)
+    assert recoverable(sessions, "other") is None
+    left = {path.stem for path in sessions.glob("*.medsam2")}
+    assert {f"abc-{number}" for number in range(54)} - left == {"abc-0", "abc-1", "abc-3"}

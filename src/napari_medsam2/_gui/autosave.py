@@ -43,6 +43,8 @@ from .session_record import (
 
 #: From a change to its being written, at most; several changes in that time are written as one.
 DELAY_MS = 1500
+#: After a failure it is tried again so much later, or with the next change.
+RETRY_MS = 30_000
 
 
 class Autosave(QObject):
@@ -75,6 +77,10 @@ class Autosave(QObject):
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
         self._timer.timeout.connect(self.flush)
+        self._retry = QTimer(self)
+        self._retry.setSingleShot(True)
+        self._retry.setInterval(RETRY_MS)
+        self._retry.timeout.connect(self.flush)
         self._done.connect(lambda call: call())
         store.changed.connect(self._on_changed)
         keeping.committed.connect(self._on_kept)
@@ -87,6 +93,7 @@ class Autosave(QObject):
             self.flush()
             self._closed = True
             self._timer.stop()
+            self._retry.stop()
             for record in self._records.values():
                 self._thread.submit(let_go, record)
             self._thread.shutdown()
@@ -239,6 +246,8 @@ class Autosave(QObject):
     def _on_problem(self, record: SessionRecord, told: str) -> None:
         record.facts, record.prompts, record.results, record.kept_changed = {}, {}, {}, True  # all of it, next time
         record.anew = True
+        if not self._closed:
+            self._retry.start()
         if not self._told and not self._closed:
             self._told = True
             self._store.say(f"What you do is not kept safe from a crash: {told}. Save often.")

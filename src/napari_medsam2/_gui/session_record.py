@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,8 +19,9 @@ from ..session.session_file import SUFFIX, Changes, SavedImage, SavedSession, Se
 from ..types import AnyArray
 from .dock_state import Recovery
 
-#: Older session files than so many are deleted.
+#: Beside so many of the newest session files, those are deleted whose labels were saved, or that are very old.
 _MOST_FILES = 50
+_VERY_OLD_S = 90 * 24 * 3600
 #: What labels were made of: prompts, results, and the version of kept labels.
 LabelsMadeOf = tuple[dict[Any, Any], dict[Any, Any], int]
 
@@ -74,12 +76,25 @@ class SessionRecord:
 def recoverable(folder: Path, content: str) -> Recovery | None:
     """The newest session of these images that no window has open, and whose labels were not saved since."""
     files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for old in files[_MOST_FILES:]:
-        old.unlink(missing_ok=True)
-    for path in files[:_MOST_FILES]:
-        if path.name.startswith(f"{content}-") and (found := _summary(path)) is not None:
+    for path in files[_MOST_FILES:]:
+        _tidy(path)
+    for path in files:
+        if path.name.startswith(f"{content}-") and path.is_file() and (found := _summary(path)) is not None:
             return found
     return None
+
+
+def _tidy(path: Path) -> None:
+    """Delete a session file that nobody will miss; what was never saved is kept for three months."""
+    very_old = time.time() - path.stat().st_mtime > _VERY_OLD_S
+    try:
+        locked(path).release()
+        was_saved = bool(read_session(path).facts.get("saved"))
+    except (OSError, SessionFileError):  # open in another window, or damaged
+        was_saved = False
+    if very_old or was_saved:
+        path.unlink(missing_ok=True)
+        path.with_name(path.name + ".lock").unlink(missing_ok=True)
 
 
 def _summary(path: Path) -> Recovery | None:
