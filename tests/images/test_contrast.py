@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from napari_medsam2.errors import FrameError
-from napari_medsam2.images.contrast import Contrast, PerFrameContrast, estimate
+from napari_medsam2.images.contrast import Contrast, PerFrameContrast, estimate, estimate_contrast
 from napari_medsam2.images.formats import as_frames
 from napari_medsam2.images.frames import FrameSource
 
@@ -134,3 +134,9 @@ def test_limits_that_mean_nothing_are_refused(limits: Any) -> None:
         Contrast(0, 1, gamma="x")  # type: ignore[arg-type]
     with pytest.raises(FrameError, match="percentiles"):
         estimate([np.zeros((2, 2))], percentiles=(90, 10))
+
+
+def test_the_limits_of_one_sequence_can_be_given_to_another():
+    dark, bright = (np.full((2, 8, 8), level) + np.arange(8) for level in (10, 90))
+    limits = estimate_contrast(list(dark))
+    assert limits == estimate(list(dark)).contrast and limits.apply(bright[0]).min() == 1

@@ -6,11 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from fakes import moving_disc
 from PIL import Image
 
 from napari_medsam2.errors import FrameError
-from napari_medsam2.images.formats import open_images
+from napari_medsam2.images.formats import open_frames, open_images
+from napari_medsam2.images.frames import FrameSource
 from napari_medsam2.images.opened import Axis, OpenedImages
 
 IMAGES, _ = moving_disc(6)
@@ -71,3 +73,11 @@ def test_an_axis_that_frames_cannot_follow_each_other_along_is_refused(
 def test_the_axis_of_a_volume_may_be_named_where_it_has_one_slice_alone() -> None:
     images = OpenedImages("scan", np.zeros((1, 4, 5)), (Axis("z"), Axis("y"), Axis("x")))
     assert [frame.shape for frame in images.frames_along("z")] == [(4, 5)]
+
+
+def test_the_frames_alone_are_those_of_the_opened_images(tmp_path):
+    stack = np.random.default_rng(0).integers(0, 255, (4, 2, 8, 9), np.uint8)
+    tifffile.imwrite(tmp_path / "a.tif", stack, metadata={"axes": "ZCYX"}, photometric="minisblack")
+    alone = open_frames(tmp_path / "a.tif", channel=1)
+    assert isinstance(alone, FrameSource) and len(alone) == 4
+    np.testing.assert_array_equal(alone[2], stack[2, 1])

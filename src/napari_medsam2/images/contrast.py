@@ -119,6 +119,13 @@ def usual_contrast(frames: Sequence[AnyArray], mode: Mode) -> ContrastLike:
     return estimate(frames) if mode == "stack" else PerFrameContrast()
 
 
+def estimate_contrast(
+    source: Sequence[AnyArray], *, percentiles: tuple[float, float] = PERCENTILES, max_frames: int = 16
+) -> Contrast:
+    """The limits of :func:`estimate` alone: for scripts, to give several sequences the same ones."""
+    return estimate(source, percentiles=percentiles, max_frames=max_frames).contrast
+
+
 def estimate(
     source: Sequence[AnyArray], *, percentiles: tuple[float, float] = PERCENTILES, max_frames: int = 16
 ) -> Estimate:

@@ -121,6 +121,11 @@ def read_images(
     return images
 
 
+def open_frames(path: str | PathLike[str], **options: Any) -> FrameSource:
+    """The frames alone of :func:`open_images`, with its options: for scripts that want pixels and nothing else."""
+    return open_images(path, **options).frames
+
+
 def read_files(
     paths: Sequence[str | PathLike[str]], *, progress: Callable[[int, int], None] | None = None
 ) -> OpenedImages:
