@@ -184,7 +184,13 @@ class _Axis:
 
 
 def _resample(image: npt.NDArray[Any], y_axis: _Axis, x_axis: _Axis) -> npt.NDArray[np.float32]:
-    """Separable resampling of ``(H, W, C)``; only the pixels under the window are touched."""
+    """Separable resampling of ``(H, W, C)``; only the pixels under the window are touched.
+
+    A plane that is repeated along the last axis, as grey images are, is resampled once.
+    """
+    if image.shape[2] > 1 and image.strides[2] == 0:
+        plane = _resample(image[..., :1], y_axis, x_axis)
+        return np.broadcast_to(plane, (*plane.shape[:2], image.shape[2]))
     part = np.ascontiguousarray(image[y_axis.taps, x_axis.taps], np.float32)
     height, width, channels = part.shape
     rows = (y_axis.weights @ part.reshape(height, width * channels)).reshape(-1, width, channels)

@@ -244,7 +244,8 @@ def _scale(frame: AnyArray, low: Any, scale: Any, gamma: float) -> npt.NDArray[n
     # Up to 16 bit a float32 is exact; wider types lose their differences in it unless the offset goes first.
     exact = np.float32 if frame.dtype.itemsize <= 2 or frame.dtype == np.float32 else np.float64
     with np.errstate(over="ignore", invalid="ignore"):
-        values = (np.asarray(frame, exact) - np.asarray(low, exact)) * np.asarray(scale, exact)
+        values = np.subtract(frame, np.asarray(low, exact), dtype=exact, casting="unsafe")
+        values *= np.asarray(scale, exact)
     if frame.dtype.kind == "f":
         values[~np.isfinite(frame)] = 0
         values = np.nan_to_num(values, copy=False)
