@@ -233,3 +233,18 @@ def test_images_that_differ_in_size_are_no_volume(suffix: str, tmp_path: Path) -
     np.testing.assert_array_equal(
         all_of(read_images(tmp_path / f"cells.{suffix}").data).squeeze(), [np.ones((4, 5)), np.zeros((4, 5))]
     )
+
+
+def test_a_stack_that_is_saved_as_a_folder_lies_on_its_image_and_so_does_each_of_its_files(tmp_path: Path) -> None:
+    affine = np.array([[0, 0, 0.5, 3], [0, 0.25, 0, -4], [2, 0, 0, 7], [0, 0, 0, 1.0]])
+    axes = (Axis("z", 2, "mm", 7), Axis("y", 0.25, "mm", -4), Axis("x", 0.5, "mm", 3))
+    images = OpenedImages("scan", DATA[0, 0], axes, affine=affine)
+    labels, drawn = drawn_on(images)
+    save_labels(tmp_path / "scan_labels", labels)
+    again = read_images(tmp_path / "scan_labels", as_labels=True)
+    np.testing.assert_array_equal(np.stack(list(again.frames)), drawn)
+    assert again.labels and again.axes == axes and again.mode == "stack" and again.objects == OBJECTS
+    np.testing.assert_allclose(again.affine, affine)
+    alone = read_images(tmp_path / "scan_labels" / "frame_002.tif", as_labels=True)
+    assert alone.axes == axes[1:]
+    np.testing.assert_allclose(alone.affine[:3, 3], (3, -4, 11))

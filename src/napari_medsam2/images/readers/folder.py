@@ -14,7 +14,7 @@ from ..listing import IMAGE_SUFFIXES, TIF_LIKE, VOLUME_SUFFIXES, list_images, wi
 from ..opened import Axis, OpenedImages
 from .options import ReadOptions
 from .single import image_header, read_image
-from .tif import ome_set_of, open_tif
+from .tif import notes_of_tif, ome_set_of, open_tif
 
 
 def open_folder(path: Path, options: ReadOptions) -> OpenedImages:
@@ -32,7 +32,11 @@ def open_folder(path: Path, options: ReadOptions) -> OpenedImages:
         return _one_image(path, first, images, parts, left_out, options)
     if header is not None:
         left_out += (f"the files belong to one image by {header}, which is not read: here each is a frame by itself",)
-    return open_files(images, name=path.resolve().name, options=options, left_out=left_out)
+    opened = open_files(images, name=path.resolve().name, options=options, left_out=left_out)
+    notes = notes_of_tif(first) if first is not None and first == images[0] else None
+    if notes is None or notes.mode != "stack" or len(notes.axes) != len(opened.axes):
+        return opened
+    return replace(opened, axes=notes.axes, affine=notes.affine, mode=notes.mode, labels=True, objects=notes.objects)
 
 
 def open_files(

@@ -22,7 +22,7 @@ from ..damage import DECODING_ERRORS, reading, reason_of
 from ..header import ImageHeader
 from ..lazy import AxesView, PlaneArray
 from ..listing import stem_of
-from ..notes import notes_in_ome, with_notes
+from ..notes import Notes, notes_in_ome, with_notes
 from ..opened import CHANNEL, Axis, OpenedImages
 from .options import ReadOptions
 from .tif_axes import Calibration, axis_names, calibration_of
@@ -102,6 +102,17 @@ def read_tif(path: Path, options: ReadOptions) -> AnyArray:
     _only_plane(path, images)
     pixels: AnyArray = images.frames_along().frames[0]
     return pixels
+
+
+def notes_of_tif(path: Path) -> Notes | None:
+    """What we noted in a tif of labels; ``None`` in others, damaged ones too: that is told when they are read."""
+    import tifffile
+
+    try:
+        with reading(path), tifffile.TiffFile(path) as tif:
+            return notes_in_ome(str(tif.ome_metadata))
+    except FrameError:
+        return None
 
 
 def tif_header(path: Path, options: ReadOptions) -> ImageHeader:

@@ -69,15 +69,28 @@ def write_frame(path: Path, labels: LabelSet, t: int) -> None:
         ome=True,
         compression="zlib",
         photometric="minisblack",
-        metadata=_metadata(labels, labels.axes[-2:], frame.shape),
+        metadata=_metadata(_placed_at(labels, t), labels.axes[-2:], frame.shape),
     )
+
+
+def _placed_at(labels: LabelSet, t: int) -> LabelSet:
+    """Labels whose first frame lies where frame ``t`` does: what is noted with that frame, and with the whole of it."""
+    images = labels.images
+    first = images.axes[0]
+    if len(images.axes) != 3 or labels.axes[0].name != "z":
+        return replace(labels, images=replace(images, affine=None))
+    axes = (replace(first, origin=first.origin + t * first.spacing), *images.axes[1:])
+    affine = None if images.affine is None else images.affine.copy()
+    if affine is not None:
+        affine[:3, 3] += t * affine[:3, 0]
+    return replace(labels, images=replace(images, axes=axes, affine=affine))
 
 
 def _metadata(labels: LabelSet, axes: Sequence[Axis], shape: Sequence[int]) -> dict[str, Any]:
     """The header of all frames, or of one."""
     letters = _letters([axis.name for axis in axes])
     whole = len(axes) == len(labels.axes)
-    noted = replace(labels.images, objects=labels.objects, affine=labels.images.affine if whole else None)
+    noted = replace(labels.images, objects=labels.objects)
     return {
         "axes": letters,
         "Name": "".join(c for c in labels.images.name if c.isprintable()) or "labels",
@@ -85,7 +98,7 @@ def _metadata(labels: LabelSet, axes: Sequence[Axis], shape: Sequence[int]) -> d
         **_places(axes, letters, shape),
         "MapAnnotation": {
             "Namespace": NOTES_NAMESPACE,
-            "Value": notes_of(noted, labels.names if whole else (), labels.mode, axes),
+            "Value": notes_of(noted, labels.names if whole else (), labels.mode, axes if whole else labels.axes),
         },
     }
 
