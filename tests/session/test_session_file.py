@@ -14,13 +14,13 @@ from fakes import click, stack_session
 
 from napari_medsam2.errors import SessionFileError
 from napari_medsam2.images.formats import as_frames
+from napari_medsam2.images.opened import LabelledObject
 from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt
 from napari_medsam2.results import FrameResult
 from napari_medsam2.session.image_identity import content_of
 from napari_medsam2.session.session_file import (
     Changes,
     SavedImage,
-    SavedObject,
     SessionFile,
     read_session,
 )
@@ -50,14 +50,14 @@ def test_all_that_was_done_comes_back(tmp_path):
         file.write(
             Changes(
                 {"model": "micro", "preview": False, "contrast": [1.5, 9.0]},
-                {2: SavedObject("nucleus", "#00ff00")},
+                {2: LabelledObject("nucleus", "#00ff00")},
                 prompts(),
                 {(1, 2): result(1), (3, 2): result(3)},
                 {0: labels},
             )
         )
     saved = read_session(tmp_path / "a.medsam2")
-    assert saved.image == IMAGE and saved.mode == "stack" and saved.objects == {2: SavedObject("nucleus", "#00ff00")}
+    assert saved.image == IMAGE and saved.mode == "stack" and saved.objects == {2: LabelledObject("nucleus", "#00ff00")}
     assert saved.facts == {"model": "micro", "preview": False, "contrast": [1.5, 9.0]}
     assert [p.same_as(prompts()[p.object_id, p.frame]) for p in saved.prompts] == [True, True]
     np.testing.assert_array_equal(saved.kept[0], labels)

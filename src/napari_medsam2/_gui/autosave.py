@@ -212,7 +212,6 @@ class Autosave(QObject):
             "model": chosen.model,
             "direction": chosen.direction,
             "current": chosen.current,
-            "axis": chosen.axis,
             "contrast_as_shown": chosen.contrast_as_shown,
             "saved": record.saved is not None and all_in(record.saved, (prompts, results, record.kept_version)),
         }

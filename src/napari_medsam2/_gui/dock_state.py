@@ -50,15 +50,12 @@ class Recovery:
         When it was last written.
     n_objects, n_frames
         How many objects were prompted, and frames have labels.
-    has_kept
-        Whether labels were committed.
     """
 
     path: Path
     when: datetime
     n_objects: int
     n_frames: int
-    has_kept: bool
 
 
 class ModelPhase(Enum):

@@ -107,7 +107,7 @@ def _summary(path: Path) -> Recovery | None:
     frames = {found.frame for found in saved.results} | set(saved.kept)
     if not (numbers or saved.kept) or saved.facts.get("saved"):
         return None
-    return Recovery(path, datetime.fromtimestamp(path.stat().st_mtime), len(numbers), len(frames), bool(saved.kept))
+    return Recovery(path, datetime.fromtimestamp(path.stat().st_mtime), len(numbers), len(frames))
 
 
 def locked(path: Path) -> FileLock:

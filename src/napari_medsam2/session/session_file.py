@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any, get_args
 
 from ..errors import SessionFileError, UserError
+from ..images.opened import LabelledObject
 from ..prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt
 from ..results import FrameResult
 from ..types import AnyArray, Mode
@@ -66,14 +67,6 @@ class SavedImage:
 
 
 @dataclass(frozen=True)
-class SavedObject:
-    """What an object is called, and its colour ``#rrggbb``; empty where it has none of its own."""
-
-    name: str = ""
-    colour: str = ""
-
-
-@dataclass(frozen=True)
 class Changes:
     """What is different since the file was last written; ``None`` in place of a value: it is gone.
 
@@ -92,7 +85,7 @@ class Changes:
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
-    objects: Mapping[int, SavedObject | None] = field(default_factory=dict)
+    objects: Mapping[int, LabelledObject | None] = field(default_factory=dict)
     prompts: Mapping[tuple[int, int], FramePrompts | None] = field(default_factory=dict)
     results: Mapping[tuple[int, int], FrameResult | None] = field(default_factory=dict)
     kept: Mapping[int, AnyArray | None] = field(default_factory=dict)
@@ -108,7 +101,7 @@ class SavedSession:
     image: SavedImage
     mode: Mode
     facts: Mapping[str, Any]
-    objects: Mapping[int, SavedObject]
+    objects: Mapping[int, LabelledObject]
     prompts: tuple[FramePrompts, ...]
     results: tuple[FrameResult, ...]
     kept: Mapping[int, AnyArray]
@@ -212,7 +205,7 @@ def read_session(path: Path) -> SavedSession:
             image,
             mode,
             facts,
-            {n: SavedObject(name, colour) for n, name, colour in database.execute("SELECT * FROM objects")},
+            {n: LabelledObject(name, colour) for n, name, colour in database.execute("SELECT * FROM objects")},
             _prompts(database, image),
             tuple(
                 unpack_result(frame, number, json.loads(value), mask, image.shapes[frame])

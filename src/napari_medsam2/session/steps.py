@@ -200,9 +200,9 @@ class Steps:
         bool
             True if frames that were to be done again are left as they are.
         """
-        if step.source is None or step.frame in self._state.objects[step.object_id].prompts:
-            return False
         known = self._state.objects[step.object_id]
+        if step.source is None or step.frame in known.prompts:
+            return False
         way = (step.object_id, step.source, step.reverse)
         is_alike = 1 - iou(before, now) <= _difference_left(known, step.source)
         run.alike[way] = run.alike.get(way, 0) + 1 if is_alike else 0
