@@ -71,6 +71,17 @@ def test_a_file_that_was_cut(cut: int, compressed: bool, tmp_path: Path) -> None
             open_images(path)
 
 
+@pytest.mark.parametrize("kept", [3, 10, 22])
+def test_a_file_that_was_cut_in_the_name_of_its_kind(kept: int, tmp_path: Path) -> None:
+    paths = write_series(tmp_path)
+    whole = paths[4].read_bytes()
+    place = whole.rindex(b"1.2.840.10008.5.1.4.1.1.2")
+    paths[4].write_bytes(whole[: place + kept])
+    for path in (paths[4], tmp_path):
+        with pytest.raises(FrameError, match=r"a4\.dcm"):
+            open_images(path)
+
+
 def test_data_for_more_frames_than_declared_is_told(tmp_path: Path) -> None:
     images = open_images(saved(tmp_path / "s", dicom_header(SLICES), NumberOfFrames=4))
     assert len(images) == 4

@@ -150,8 +150,10 @@ def kind_of(header: Dataset) -> str:
     """What a DICOM object is, in the words of the standard; empty if it does not say."""
     if header.get("Modality") in _WITHOUT_PIXELS:  # some are written with the class of the images that they belong to
         return str(header.Modality)
-    kind = header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID")
+    kind = header.get("SOPClassUID")
     named = getattr(kind, "name", "")
+    if named == (kind or ""):  # none that is known: the file may have been cut in the middle of it
+        named = getattr(header.file_meta.get("MediaStorageSOPClassUID"), "name", named)
     return named.removesuffix(" Storage") or str(header.get("Modality") or "")
 
 
