@@ -20,6 +20,10 @@ class UserError(Exception):
 EXPECTED_ERRORS = (UserError, OSError, MemoryError)
 
 
+class JsonError(UserError, ValueError):
+    """Text that is no JSON, or more than is read of it; the message says what about it."""
+
+
 class OptionError(UserError, ValueError):
     """An option or argument that cannot be used; the message says what it was and what would be right."""
 
@@ -125,6 +129,12 @@ class DemoError(UserError, RuntimeError):
 def first_few(names: Sequence[str], most: int = 5, separator: str = ", ") -> str:
     """Names for a sentence, and how many more there are."""
     return separator.join([*names[:most], *([f"and {len(names) - most} more"] if len(names) > most else [])])
+
+
+def shortened(value: object, most: int = 80) -> str:
+    """A value for a sentence, as Python writes it, cut where it is long."""
+    text = repr(value[: most + 1] if isinstance(value, str) else value)
+    return text if len(text) <= most else f"{text[:most]}..."
 
 
 def in_words(error: BaseException) -> str:

@@ -48,8 +48,8 @@ def test_prompts_as_json(tmp_path: Path) -> None:
         ({"type": "point", "frame": 0, "y": 1}, "also needs x"),
         ({"type": "point", "frame": 0, "y": 1, "x": 2, "z": 3}, "has no z"),
         ({"type": "point", "frame": 0, "y": "1", "x": 2}, "must be a number"),
-        ({"type": "point", "frame": 0, "y": 10**400, "x": 2}, '"y" is too large a number'),
-        ({"type": "point", "frame": 10**400, "y": 1, "x": 2}, "there is no frame"),
+        ({"type": "point", "frame": 0, "y": 10**400, "x": 2}, "too large a number"),
+        ({"type": "point", "frame": 10**400, "y": 1, "x": 2}, "too large a number"),
         ({"type": "point", "frame": 0, "y": 1, "x": 2, "positive": 1}, "true or false"),
         ({"type": "point", "frame": "0", "y": 1, "x": 2}, "whole number"),
         ({"type": "point", "frame": 0, "y": 1, "x": 2, "object": 0}, "must be 1 or more"),
@@ -57,7 +57,7 @@ def test_prompts_as_json(tmp_path: Path) -> None:
         ({"type": "mask", "frame": 0, "file": "empty.tif"}, "is empty"),
         ({"type": "mask", "frame": 0, "file": "a\0b.tif"}, "there is no file or folder"),
         ({"type": "mask", "frame": 0, "file": "empty.tif", "label": [1, 2]}, '"label" must be a number; got [1, 2]'),
-        ({"type": "mask", "frame": 0, "file": "empty.tif", "label": 10**400}, '"label" is too large a number'),
+        ({"type": "mask", "frame": 0, "file": "empty.tif", "label": 10**400}, "too large a number"),
         ({"type": "mask", "frame": 0, "file": "words.npy"}, "words.npy: pixels must be real numbers"),
         ({"type": "mask", "frame": 0, "file": "table.npy"}, "table.npy: pixels must be real numbers"),
         ("box", '"type" must be'),
@@ -73,7 +73,7 @@ def test_a_prompt_that_cannot_be_used_is_named(tif: Path, item: Any, sentence: s
     file.write_text(json.dumps({"prompts": [item]}))
     assert run("segment", tif, "--mode", "stack", "--prompts", file, "-o", tif.with_name("o.tif")) == 2
     error = capsys.readouterr().err
-    assert "prompt 0 of prompts.json" in error or "does not fit" in sentence or "no frame" in sentence
+    assert "prompt 0 of prompts.json" in error or "does not fit" in sentence or "too large" in sentence
     assert sentence in error
 
 

@@ -142,7 +142,7 @@ def _described(**changes: object) -> Damage:
         (_described(bits="6"), "4 to 8 bits; got '6'"),
         (_described(shape=[5120]), r"two to eight whole numbers above zero; it is \[5120\]"),
         (_described(shape=[64, -80]), "whole numbers above zero"),
-        (_described(shape=[64, 10**400]), "whole numbers above zero"),
+        (_described(shape=[64, 10**400]), "with bits and shape by name"),
         (_described(shape=[2**30] * 8), "has codes uint8"),
     ],
 )

@@ -14,7 +14,6 @@ Of a picture with a palette the indices are the labels. Coordinates are pixels, 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import DatasetError, FrameError, PromptError, first_few
+from ..errors import DatasetError, FrameError, PromptError, first_few, shortened
 from ..images.formats import read_images
 from ..images.label_images import label_image
+from ..json_files import read_json
 from ..prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 from ..types import AnyArray
 
@@ -123,12 +123,7 @@ class _Place:
 
 
 def _items_of(path: Path) -> list[Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise PromptError(f"there is no file {path}") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise PromptError(f"cannot read {path.name} as JSON: {error}") from error
+    content = read_json(path, PromptError)
     items = content.get("prompts") if isinstance(content, dict) else None
     if not isinstance(items, list) or not items:
         raise PromptError(f'{path.name} must hold {{"prompts": [...]}} with at least one prompt')
@@ -137,13 +132,13 @@ def _items_of(path: Path) -> list[Any]:
 
 def _prompt_of(item: Any, place: _Place) -> Prompt:
     if not isinstance(item, dict) or item.get("type") not in list(_FIELDS):  # it may be anything, also unhashable
-        raise PromptError(f'"type" must be one of {", ".join(_FIELDS)}; got {item!r}')
+        raise PromptError(f'"type" must be one of {", ".join(_FIELDS)}; got {shortened(item)}')
     needed, possible = _FIELDS[item["type"]]
     given = set(item) - {"type"}
     if missing := needed - given:
-        raise PromptError(f"a {item['type']} also needs {', '.join(sorted(missing))}; got {item!r}")
+        raise PromptError(f"a {item['type']} also needs {', '.join(sorted(missing))}; got {shortened(item)}")
     if unknown := given - needed - possible:
-        raise PromptError(f"a {item['type']} has no {', '.join(sorted(unknown))}; got {item!r}")
+        raise PromptError(f"a {item['type']} has no {', '.join(sorted(unknown))}; got {shortened(item)}")
     frame, object_id = item["frame"], item.get("object", 1)
     return _MAKERS[item["type"]](item, frame, object_id, place)
 
@@ -151,7 +146,7 @@ def _prompt_of(item: Any, place: _Place) -> Prompt:
 def _point_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Prompt:
     positive = item.get("positive", True)
     if not isinstance(positive, bool):
-        raise PromptError(f'"positive" must be true or false; got {positive!r}')
+        raise PromptError(f'"positive" must be true or false; got {shortened(positive)}')
     return PointPrompt(frame, _number(item, "y"), _number(item, "x"), positive, object_id)
 
 
@@ -162,7 +157,7 @@ def _box_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) 
 
 def _mask_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Prompt:
     if not isinstance(item["file"], str):
-        raise PromptError(f'"file" must be the name of an image; got {item["file"]!r}')
+        raise PromptError(f'"file" must be the name of an image; got {shortened(item["file"])}')
     label = item.get("label")
     value = None if label is None else _number(item, "label")
     return _mask(frame, place.folder / item["file"], value, object_id, place.sequence)
@@ -215,11 +210,8 @@ def _what_is_there(image: AnyArray, label: float | None, frame: Any) -> str:
 def _number(item: Mapping[str, Any], name: str) -> float:
     value = item[name]
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise PromptError(f'"{name}" must be a number; got {value!r}')
-    try:
-        return float(value)
-    except OverflowError as error:
-        raise PromptError(f'"{name}" is too large a number; got {value!r}') from error
+        raise PromptError(f'"{name}" must be a number; got {shortened(value)}')
+    return float(value)
 
 
 def _numbers(text: str, rule: str, fewest: int, most: int) -> list[float]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
+from ..json_files import read_json
 from ..models.places import expanded
 from ..training.config import CONFIG, FINE_TUNING, Option, TrainConfig, from_json, make_config, options, resumed_config
 from .console import INTERRUPTED, add_device_option, say, tell
@@ -80,10 +81,7 @@ def _config(arguments: argparse.Namespace) -> TrainConfig:
 
 def _saved_config(path: Path) -> TrainConfig:
     """Read the configuration of a run; :class:`OptionError` with the file's name if it cannot be used."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise OptionError(f"{path} is damaged: {error}") from error
+    content = read_json(path, OptionError)
     try:
         return from_json(content)
     except OptionError as error:

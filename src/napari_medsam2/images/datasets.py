@@ -8,7 +8,6 @@ JSON: ``imgs`` (D, H, W), ``gts`` (D, H, W) and ``spacing`` (x, y, z) in millime
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -19,6 +18,7 @@ from typing import Any, cast, get_args
 import numpy as np
 
 from ..errors import DatasetError, FrameError
+from ..json_files import read_json
 from ..types import AnyArray, Mask, Mode
 from .archives import Archive, StoredArray
 from .conversion import frames_of
@@ -253,10 +253,7 @@ def _odd_value(mask: AnyArray) -> str:
 def _read_notes(path: Path) -> dict[str, Any]:
     if not path.exists():
         return {}
-    try:
-        notes = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DatasetError(f"cannot read {path.name}: {error}") from error
+    notes = read_json(path, DatasetError)
     if not isinstance(notes, dict):
         raise DatasetError(f"{path.name} must hold a JSON object; got a {type(notes).__name__}")
     return notes

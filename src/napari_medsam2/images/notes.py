@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import JsonError
+from ..json_files import parse_json
 from ..types import Mode
 from .opened import Axis, LabelledObject, OpenedImages, hex_colour
 from .units import unit_of
@@ -83,8 +85,8 @@ def read_notes(texts: Mapping[str, str]) -> Notes:
     found: dict[str, Any] = {}
     for name, text in texts.items():
         try:
-            found[name] = json.loads(text)
-        except (ValueError, RecursionError):
+            found[name] = parse_json(text)
+        except JsonError:
             continue
     return Notes(
         _objects(found.get("objects")),
@@ -115,8 +117,8 @@ def notes_in_text(text: str) -> Notes | None:
     if not text.startswith(NOTES_NAMESPACE):
         return None
     try:
-        found = json.loads(text.removeprefix(NOTES_NAMESPACE).strip(" \n\0"))
-    except (ValueError, RecursionError):
+        found = parse_json(text.removeprefix(NOTES_NAMESPACE).strip(" \n\0"))
+    except JsonError:
         return None
     return read_notes({str(k): str(v) for k, v in found.items()}) if isinstance(found, dict) else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import pickle
 import re
 import struct
@@ -18,7 +17,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, shortened
+from ..json_files import parse_json
 from .few_bits import packed_bits, unpack_state
 from .sam2.config import LAYOUTS, Sam2Config, VitConfig
 from .sam2.guess import guess
@@ -145,11 +145,11 @@ def load_config(path: str | Path, key: str = "config") -> dict[str, Any] | None:
     try:
         with safe_open(path, framework="pt") as file:
             text = (file.metadata() or {}).get(key)
-        config = None if text is None else json.loads(text)
-    except (SafetensorError, ValueError, RecursionError) as error:
+        config = None if text is None else parse_json(text)
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
     if config is not None and not isinstance(config, dict):
-        raise CheckpointError(f"the configuration in {path} should be a JSON object; it is {text!r}")
+        raise CheckpointError(f"the configuration in {path} should be a JSON object; it is {shortened(text)}")
     return config
 
 

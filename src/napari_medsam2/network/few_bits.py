@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, shortened
+from ..json_files import parse_json
 
 #: Numbers that share a scale, and the fewest numbers that are worth packing.
 GROUP, FEWEST = 64, 4096
@@ -83,7 +84,7 @@ def unpack(codes: Tensor, scales: Tensor, shape: Sequence[int], bits: int) -> Te
     """
     _check_bits(bits)
     if not 2 <= len(shape) <= 8 or not all(type(length) is int and 0 < length < 2**31 for length in shape):
-        raise CheckpointError(f"its shape should be two to eight whole numbers above zero; it is {_short(shape)}")
+        raise CheckpointError(f"its shape should be two to eight whole numbers above zero; it is {shortened(shape)}")
     outputs, inputs = shape[0], math.prod(shape[1:])
     for what, given, dtype, expected in (
         ("codes", codes, torch.uint8, [-(-outputs * inputs * bits // 8)]),
@@ -183,22 +184,18 @@ def _described(metadata: Mapping[str, str]) -> dict[str, tuple[int, list[int]]]:
     """Bits and shape by name."""
     text = metadata.get(ENTRY, "{}")
     try:
-        told = json.loads(text)
+        told = parse_json(text)
         return {name: (each["bits"], list(each["shape"])) for name, each in told.items()}
-    except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"{ENTRY} in the file's metadata should be a JSON object with bits and shape by name; it is {_short(text)}"
+            f"{ENTRY} in the file's metadata should be a JSON object with bits and shape by name; it is "
+            f"{shortened(text)}"
         ) from error
-
-
-def _short(given: object) -> str:
-    told = repr(given)
-    return told if len(told) <= 80 else f"{told[:80]}..."
 
 
 def _check_bits(bits: int) -> None:
     if type(bits) is not int or bits not in BITS:
-        raise CheckpointError(f"a number may have {BITS[0]} to {BITS[-1]} bits; got {_short(bits)}")
+        raise CheckpointError(f"a number may have {BITS[0]} to {BITS[-1]} bits; got {shortened(bits)}")
 
 
 def _top(bits: int) -> int:
