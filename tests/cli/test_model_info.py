@@ -94,7 +94,7 @@ def test_a_file_is_told_by_its_content(tmp_path: Path) -> None:
     assert "PyTorch checkpoint" in told and "471 weights, 38.96 million numbers, bfloat16, float32" in told
     assert 'under "model", beside epoch' in told
     assert "network sam2.1 tiny, as medsam2, " in told
-    assert "fits yes" in told and "--as NAME" in told
+    assert "fits yes" in told and "--settings NAME" in told
 
 
 def test_a_file_with_the_name_of_a_published_one_is_told_to_get_its_settings(tmp_path: Path) -> None:

@@ -8,15 +8,20 @@ import signal
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args
 
+from ..errors import OptionError
 from ..memory_bank import BankName
 from ..models.device import PRECISIONS, leave_a_core
+from ..models.places import expanded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..models.device import Model
+    from ..models.registry import ModelEntry
 
 
 #: Exit code of a run that was stopped with Ctrl-C.
@@ -130,6 +135,12 @@ def agrees(question: str) -> bool:
 def add_model_options(parser: argparse.ArgumentParser) -> None:
     """Which network, and where it runs."""
     parser.add_argument("--model", default="micro", help="a name from `models list`, or a file (default: micro)")
+    parser.add_argument(
+        "--settings",
+        metavar="NAME",
+        help="for a file: the published model whose input size and behaviour it gets; asked once where nothing tells, "
+        "and remembered",
+    )
     add_device_option(parser)
     parser.add_argument(
         "--precision",
@@ -145,12 +156,43 @@ def load_chosen_model(arguments: argparse.Namespace, *, all_cores: bool = False)
 
     if not all_cores:
         leave_a_core()
+    settle_model(arguments)
     return load_model(
         arguments.model,
         device=arguments.device,
         precision=arguments.precision,
         on_notice=lambda notice: say(notice.message),
     )
+
+
+def settle_model(arguments: argparse.Namespace) -> None:
+    """Find out which settings a file of the user's gets, where nothing in it tells."""
+    from ..models.registry import MODELS
+    from ..models.settings import remember, unclear
+
+    path = expanded(arguments.model)
+    if arguments.model.lower() in MODELS or not path.is_file():
+        if arguments.settings:
+            raise OptionError(f"--settings is for a file of weights; {arguments.model!r} is none")
+        return
+    if arguments.settings:
+        remember(path, arguments.settings)
+    elif choices := unclear(path):
+        name = _ask_which(path, choices)
+        if name:
+            remember(path, name)
+
+
+def _ask_which(path: Path, choices: Sequence[ModelEntry]) -> str:
+    """Ask at the terminal which model a file is; without one, say what it is taken for, and how to say it."""
+    told = "; ".join(f"{entry.name} ({entry.image_size} pixels)" for entry in choices)
+    question = f"nothing in {path.name} tells which of these it is built as: {told}"
+    if not sys.stdin.isatty():
+        say(f"{question}. It is run as {choices[0].name}; --settings NAME says otherwise, and is remembered")
+        return ""
+    sys.stderr.write(f"{question}.\nWhich one? ")
+    sys.stderr.flush()
+    return sys.stdin.readline().strip()
 
 
 def add_device_option(parser: argparse.ArgumentParser) -> None:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from ..errors import CheckpointError
 from ..models.download import sha256_of
-from ..models.registry import MODELS, ModelEntry, entry_of_file, groups, local_file, megabytes
+from ..models.registry import MODELS, ModelEntry, groups, local_file, megabytes
+from ..models.settings import doubt, entry_for, entry_of_file, refuse_averaged
 from ..models.speed import estimate_seconds
 from .reports import table
 
@@ -84,17 +85,19 @@ def about_file(path: Path) -> str:
     """
     from ..network.checkpoints import read_checkpoint
 
+    refuse_averaged(path)
     found = read_checkpoint(path, mapped=True)
     numbers = sum(value.numel() for value in found.weights.values())
     architecture, fault, own = _recognised(path, found)
-    entry = entry_of_file(path)
+    entry = entry_for(path)
     alike = [known.name for known in MODELS.values() if known.architecture == architecture]
     if own:
         settings = "those written in the file"
     elif entry is not None:
-        settings = f"those of {entry.name}, told by the name of the file"
+        told = "by the name of the file" if entry_of_file(path) else "by its checksum"
+        settings = f"those of {entry.name}, told {told}"
     else:
-        settings = "those of the network; `models import FILE --as NAME` gives it those of a published model"
+        settings = "those of the network; --settings NAME gives it those of a published model, and is remembered"
     facts = {
         "format": "safetensors" if found.kind == "safetensors" else "PyTorch checkpoint, opened without running code",
         "size": megabytes(path.stat().st_size, digits=4),
@@ -104,10 +107,11 @@ def about_file(path: Path) -> str:
         "network": f"{architecture}{f', as {_and(alike)}' if alike else ''}",
         "published": _published(path),
         "settings": settings,
+        "not told": doubt(path, architecture),
         "fits": f"no: {fault}" if fault else "yes, each weight has its place",
     }
-    told = _facts({key: value for key, value in facts.items() if value})
-    return f"{path.name}\n\n{told}" if fault else f"{path.name}\n\n{told}\n\n{_use(str(path), flow=False)}"
+    page = _facts({key: value for key, value in facts.items() if value})
+    return f"{path.name}\n\n{page}" if fault else f"{path.name}\n\n{page}\n\n{_use(str(path), flow=False)}"
 
 
 def _recognised(path: Path, found: Checkpoint) -> tuple[str, str, bool]:

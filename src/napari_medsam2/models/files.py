@@ -15,8 +15,9 @@ from tempfile import TemporaryDirectory
 from ..errors import CheckpointError, DownloadError, DownloadStopped, ModelError, ServerError, UserError
 from .download import Progress, bytes_here, check_space, fetch, sha256_of
 from .places import expanded
-from .registry import MODELS, ModelEntry, entry_of_file, find_entry, local_file, megabytes, models_folder, own_file
+from .registry import MODELS, ModelEntry, find_entry, local_file, megabytes, models_folder, own_file
 from .remote import HUB, RemoteFile, ask_hub, ask_server, hub_address
+from .settings import entry_for, refuse_averaged
 
 _BLOCK = 1 << 22
 
@@ -123,7 +124,8 @@ def import_model(file: str | Path, name: str | None = None, *, progress: Progres
     file = expanded(file)
     if not file.is_file():
         raise ModelError(f"{file} is a folder; name the file in it" if file.is_dir() else f"there is no file {file}")
-    entry = find_entry(name) if name else entry_of_file(file)
+    refuse_averaged(file)
+    entry = find_entry(name) if name else entry_for(file)
     if entry is not None and entry.bundled:
         raise ModelError(f"{entry.name} is inside the package; use another file of it with --model {file}")
     folder = models_folder()

@@ -13,7 +13,8 @@ from ..network.sam2.config import BEHAVIOURS
 from .device import PRECISIONS, Model, autocast, choose_device
 from .notices import Notice, OnNotice, Remedy, as_warning, does_not_fit
 from .places import expanded
-from .registry import MODELS, ModelEntry, entry_of_file, local_file, no_such
+from .registry import MODELS, ModelEntry, find_entry, local_file, no_such
+from .settings import entry_for, refuse_averaged
 
 if TYPE_CHECKING:
     import torch
@@ -29,6 +30,7 @@ def load_model(
     device: str = "auto",
     image_size: int | None = None,
     precision: str = "auto",
+    settings: str | None = None,
     on_notice: OnNotice = as_warning,
 ) -> Model:
     """Load a model by name, or from a file of weights.
@@ -47,6 +49,8 @@ def load_model(
     precision
         "float32", "bfloat16" (mixed: what needs float32 keeps it), or "auto": bfloat16 on GPUs of NVIDIA that compute
         in it, else float32. The micro network always runs in float32.
+    settings
+        For a file of the user's own: the name of the published model whose input size and behaviour it gets.
     on_notice
         Called with a :class:`~napari_medsam2.models.notices.Notice`, also while sessions run, when memory is short: a
         model that does not fit on the device that "auto" chose is loaded on the CPU, and one that no longer fits goes
@@ -62,7 +66,7 @@ def load_model(
     """
     if precision not in PRECISIONS:
         raise ModelError(f"the precision must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}; got {precision!r}")
-    entry, path = _located(name_or_path)
+    entry, path = _located(name_or_path, settings)
     name = entry.name if entry else path.stem
     target = choose_device(device)
     with _errors_in_words(path, name):
@@ -81,13 +85,14 @@ def load_model(
     return Model(name, network, target, region=True if _is_micro(network) else None, on_notice=on_notice)
 
 
-def _located(name_or_path: str | Path) -> tuple[ModelEntry | None, Path]:
-    """The file of a model, and its entry unless it is a file of the user's own."""
+def _located(name_or_path: str | Path, settings: str | None) -> tuple[ModelEntry | None, Path]:
+    """The file of a model, and its entry, or the one whose settings it gets; ``None`` if it gets those in it."""
     entry = MODELS.get(str(name_or_path).lower())
     path = local_file(entry) if entry else expanded(name_or_path)
     if not path.is_file():
         raise ModelError(_how_to_get(entry, path) if entry else no_such(str(name_or_path)))
-    return entry or entry_of_file(path), path
+    refuse_averaged(path)
+    return find_entry(settings) if settings else entry or entry_for(path), path
 
 
 @contextmanager

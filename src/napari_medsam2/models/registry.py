@@ -165,11 +165,6 @@ def find_entry(name: str) -> ModelEntry:
     return entry
 
 
-def entry_of_file(path: Path) -> ModelEntry | None:
-    """The model whose published file has this name; ``None`` for a file of the user's own."""
-    return next((known for known in MODELS.values() if known.file == path.name), None)
-
-
 def no_such(name: str) -> str:
     """What to say where neither a model nor a file has this name."""
     return f"there is no model and no file named {name!r}{near(name)}; the models are {', '.join(MODELS)}"
