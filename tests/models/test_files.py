@@ -50,7 +50,7 @@ def change(patch: pytest.MonkeyPatch, entry: ModelEntry, **facts: Any) -> ModelE
 
 
 def left(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir() if path.suffix != ".lock")
+    return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
 # ---- download ------------------------------------------------------------------------------------------------------
@@ -134,6 +134,38 @@ def test_a_mirror_that_serves_something_else_is_refused(
     hub.files = {"/mirror/tiny.safetensors": tiny_weights()}
     change(monkeypatch, entry, sha256="0" * 64, alternatives=(f"{hub.address}/mirror/tiny.safetensors",))
     with pytest.raises(DownloadError, match=r"has no file .*; .*came damaged"):
+        download_model("tiny")
+    assert left(own_file(entry).parent) == []
+
+
+def test_a_hub_that_says_another_checksum_than_the_table_sends_nothing(
+    hub: HubServer, entry: ModelEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(monkeypatch, entry, sha256="0" * 64)
+    with pytest.raises(DownloadError, match=r"another file than the one that was published as Tiny.*update"):
+        download_model("tiny")
+    assert hub.ranges == [] and left(own_file(entry).parent) == []
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_a_server_that_never_ends_is_left_and_nothing_stays(
+    hub: HubServer, entry: ModelEntry, plain: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if plain:
+        hub.files = {"/mirror/tiny.safetensors": tiny_weights()}
+        change(monkeypatch, entry, alternatives=(f"{hub.address}/mirror/tiny.safetensors",))
+    hub.faults = Faults(endless=True)
+    with pytest.raises(DownloadError, match=r"sends more than .*: that is not the published file"):
+        download_model("tiny")
+    assert left(own_file(entry).parent) == []
+
+
+@pytest.mark.parametrize(
+    "faults", [Faults(status=500, code="-"), Faults(break_after=0), Faults(head_size=10**12, length=10**12)]
+)
+def test_a_download_that_brought_nothing_leaves_nothing(hub: HubServer, entry: ModelEntry, faults: Faults) -> None:
+    hub.faults = faults
+    with pytest.raises(DownloadError):
         download_model("tiny")
     assert left(own_file(entry).parent) == []
 

@@ -31,6 +31,8 @@ class Faults:
         Say another size in advance, or with the content.
     no_range
         Send all of it, whatever is asked for.
+    endless
+        Tell no size, and never come to an end.
     not_a_hub
         Answer as a log-in page of a hotel does.
     """
@@ -43,6 +45,7 @@ class Faults:
     head_size: int | None = None
     length: int | None = None
     no_range: bool = False
+    endless: bool = False
     not_a_hub: bool = False
 
 
@@ -106,10 +109,16 @@ class _Handler(BaseHTTPRequestHandler):
         if not faults.not_a_hub and "/resolve/" in self.path:
             self.send_header("X-Repo-Commit", COMMIT)
             self.send_header("X-Linked-Etag", f'"{tag}"')
-            self.send_header("X-Linked-Size", str(faults.head_size or len(content)))
+            if not faults.endless:
+                self.send_header("X-Linked-Size", str(faults.head_size or len(content)))
         self.send_header("ETag", f'"{tag[:8]}"')
-        self.send_header("Content-Length", str(faults.length or len(body)))
+        if faults.endless:
+            self.send_header("Connection", "close")
+        else:
+            self.send_header("Content-Length", str(faults.length or len(body)))
         self.end_headers()
+        while send and faults.endless and not hub.stopped.is_set():
+            self.wfile.write(bytes(1 << 16))
         if send:
             self._send(body)
 

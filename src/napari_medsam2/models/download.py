@@ -79,6 +79,10 @@ def fetch(
         raise
     except OSError as error:
         raise DownloadError(f"{path} could not be written: {error}") from error
+    finally:
+        with suppress(OSError):
+            if not part.stat().st_size:  # nothing came
+                part.unlink()
 
 
 def partial_file(remote: RemoteFile, path: Path) -> Path:
@@ -104,7 +108,11 @@ def _only_one(path: Path) -> Iterator[None]:
     lock = path.with_name(f".{path.name}.lock")
     try:
         with FileLock(lock, blocking=False):
-            yield
+            try:
+                yield
+            finally:
+                with suppress(OSError):  # as where files in use cannot be removed
+                    lock.unlink()
     except Timeout:
         raise DownloadError(f"another program is fetching {path.name} to {path.parent} right now") from None
     except NotImplementedError as error:
@@ -112,8 +120,6 @@ def _only_one(path: Path) -> Iterator[None]:
             f"the disk of {path.parent} cannot lock files, as some network disks cannot; NAPARI_MEDSAM2_MODELS names "
             "another folder"
         ) from error
-    with suppress(OSError):
-        lock.unlink()
 
 
 def check_space(size: int, folder: Path) -> None:
@@ -174,12 +180,23 @@ def _take(remote: RemoteFile, file: BinaryIO, progress: Progress | None, stopped
         size = int(length) if length.isdecimal() else remote.size
         if remote.size not in (None, size):
             raise ServerError(f"{remote.url} should have {remote.size} bytes, and the server has {size}")
+        _check_bound(remote, size or 0)
         for block in answer.iter_raw():
             _stop_if_asked(stopped, file.tell())
+            try:
+                _check_bound(remote, file.tell() + len(block))
+            except ServerError:
+                file.truncate(0)  # it is not what was asked for
+                raise
             file.write(block)
             if progress is not None:
                 progress(file.tell(), size or 0)
     return size is None or file.tell() >= size
+
+
+def _check_bound(remote: RemoteFile, n_bytes: int) -> None:
+    if remote.most is not None and n_bytes > remote.most:
+        raise ServerError(f"{remote.url} sends more than {megabytes(remote.most)}: that is not the published file")
 
 
 def _stop_if_asked(stopped: Callable[[], bool] | None, here: int) -> None:

@@ -20,6 +20,8 @@ from .remote import HUB, RemoteFile, ask_hub, ask_server, hub_address
 from .settings import entry_for, refuse_averaged
 
 _BLOCK = 1 << 22
+#: A server that sends so many times what a file should have sends something else.
+_MOST_TIMES = 2
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,8 @@ def download_model(name: str, *, progress: Progress | None = None, stopped: Call
     try:
         for look_up in _servers(entry):
             try:
-                fetch(look_up(), path, check=lambda part: _check(entry, part), progress=progress, stopped=stopped)
+                remote = _as_published(look_up(), entry)
+                fetch(remote, path, check=lambda part: _check(entry, part), progress=progress, stopped=stopped)
                 return path
             except ServerError as error:
                 problems.append(str(error))
@@ -154,12 +157,26 @@ def import_model(file: str | Path, name: str | None = None, *, progress: Progres
 def _servers(entry: ModelEntry) -> Iterator[Callable[[], RemoteFile]]:
     yield lambda: ask_hub(entry.repo, entry.file)
     for url in addresses(entry)[1:]:
-        yield lambda url=url: _with_checksum(ask_server(url), entry)  # type: ignore[misc]
+        yield lambda url=url: ask_server(url)  # type: ignore[misc]
 
 
-def _with_checksum(remote: RemoteFile, entry: ModelEntry) -> RemoteFile:
-    """Plain servers tell no checksum; with ours, they also go on where the hub broke off."""
-    return replace(remote, sha256=entry.sha256, version=entry.sha256) if entry.sha256 else remote
+def _as_published(remote: RemoteFile, entry: ModelEntry) -> RemoteFile:
+    """With our checksum, where plain servers tell none: they also go on where the hub broke off. And within bounds.
+
+    Raises
+    ------
+    ServerError
+        If what the server says of the file cannot be true of the published one.
+    """
+    remote = replace(remote, most=_MOST_TIMES * entry.size_bytes)
+    if entry.sha256 is None:
+        return remote
+    if remote.sha256 not in (None, entry.sha256):
+        raise ServerError(
+            f"{remote.url} is another file than the one that was published as {entry.title}: its SHA-256 is "
+            f"{remote.sha256}, and should be {entry.sha256}. If its authors replaced it, update napari-medsam2"
+        )
+    return replace(remote, sha256=entry.sha256, version=entry.sha256)
 
 
 def _check(entry: ModelEntry, path: Path) -> None:

@@ -37,6 +37,8 @@ class RemoteFile:
         Of the content, in lower-case hexadecimal; ``None`` where the server does not say.
     version
         Changes with the content, as far as the server tells: parts of another version are of no use.
+    most
+        More bytes than this are refused, whatever the server says or does not say.
     headers
         To send with each request, such as the user's token.
     """
@@ -45,6 +47,7 @@ class RemoteFile:
     size: int | None
     sha256: str | None
     version: str
+    most: int | None = None
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
