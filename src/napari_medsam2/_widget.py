@@ -121,7 +121,7 @@ class MedSamDock(QWidget):
         # on whatever thread Python collects garbage, which Qt does not survive.
         self.bindings.add(next_step, self.hint.setText)
         self.bindings.add(_told, partial(_show_message, self.message, self.copy))
-        self.bindings.add(lambda state: state.running, self.keys.set_running)
+        self.bindings.add(lambda state: state.running, self.keys.set_stopping)
 
     def _actions(self) -> dict[str, Any]:
         do = self.controller
@@ -137,7 +137,7 @@ class MedSamDock(QWidget):
             "next": do.next_thing,
             "undo": do.undo,
             "redo": do.redo,
-            "pause": do.pause_or_resume,
+            "stop": do.pause_or_resume,
         }
 
     def close_dock(self, timeout: float = 0.0) -> None:
@@ -166,7 +166,6 @@ class MedSamDock(QWidget):
     def _on_layer_made(self, layer: Layer, made: bool) -> None:
         self.prompt.adopt.hide_layer(layer, made)
         self.output.output.hide_layer(layer, made)
-        (self.keys.bind if made else self.keys.release)(layer)
 
     def _on_download_offered(self, name: str) -> None:
         models = self.controller.models

@@ -66,7 +66,7 @@ def test_the_user_s_layer_can_be_the_prompt_and_is_not_touched(viewer, stack, mo
     engine.replace_prompts.assert_called_once_with(1, 2, (PointPrompt(2, 8, 8),), uncover=True)
     points.add((3, 9, 9))
     assert engine.replace_prompts.call_args.args == (1, 3, (PointPrompt(3, 9, 9),))
-    assert points.name == "mine" and len(points.data) == 2 and not points.keymap
+    assert points.name == "mine" and len(points.data) == 2
 
 
 def test_a_prompt_outside_the_image_is_explained(viewer, stack, mocked, qtbot):

@@ -1,17 +1,21 @@
-"""Keys: bound on the viewer and on our own layers while the dock is open, and given back afterwards.
+"""Keys: bound while the dock is open on the viewer and on whichever layer is active, and given back afterwards.
 
-napari's layer keymaps shadow the viewer's, so our layers get the keys too; the user's layers get none.
+A layer's keys win over the viewer's, and each kind of layer has keys of its own: N, T or P would do something else as
+soon as another layer is selected. So the layer that is active gets the keys too, for as long as it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Layer
+from napari.utils.events import Event
 
-#: What is printed on the buttons; ``Escape`` pauses and is bound only while something runs.
+#: What is printed on the buttons.
 KEYS = {
     "point": "P",
     "box": "B",
@@ -25,70 +29,138 @@ KEYS = {
     "undo": "Control-Z",
     "redo": "Control-Shift-Z",
 }
-PAUSE = "Escape"
+#: Bound only while there is something to stop.
+STOP = "Escape"
 
 Action = Callable[[], None]
 
 
+@dataclass
+class _Bound:
+    """What was on a key before it was bound here. It does not know the action: the two would hold each other."""
+
+    before: Any = None
+    released: bool = False
+
+
 class KeyBindings:
-    """Binds actions to keys on several targets.
+    """Binds actions to keys.
 
     Parameters
     ----------
     viewer
-        Gets the keys at once; keys that someone bound there before come back on release.
+        Gets the keys, and so does the layer that is active in it; keys that someone bound there before come back.
     actions
-        By name, as in :data:`KEYS`, and ``pause``.
+        By name, as in :data:`KEYS`, and ``stop``.
     """
 
     def __init__(self, viewer: ViewerModel, actions: Mapping[str, Action]) -> None:
-        self._actions = dict(actions)
-        self._bound: list[tuple[ViewerModel | Layer, dict[str, Any]]] = []
-        self._pause_is_bound = False
-        self.bind(viewer)
-
-    def bind(self, target: ViewerModel | Layer) -> None:
-        """Give a target the keys."""
-        before: dict[str, Any] = {}
-        for name, key in KEYS.items():
-            before[key] = target.bind_key(key, self._handler(name), overwrite=True)
-        if self._pause_is_bound:
-            before[PAUSE] = target.bind_key(PAUSE, self._handler("pause"), overwrite=True)
-        self._bound.append((target, before))
-
-    def release(self, target: ViewerModel | Layer) -> None:
-        """Give a target back the keys that it had before."""
-        for known, before in self._bound:
-            if known is target:
-                for key, previous in before.items():
-                    target.bind_key(key, previous, overwrite=True)
-        self._bound = [(known, before) for known, before in self._bound if known is not target]
+        self._viewer = viewer
+        self._keys: dict[str, Action] = {key: actions[name] for name, key in KEYS.items()}
+        self._stop = actions["stop"]
+        self._bound: dict[ViewerModel | Layer, dict[str, _Bound]] = {}
+        self._help = ""
+        self._helps: dict[Layer, str] = {}  # what napari says about a layer
+        self._helping = False
+        self._bind(viewer)
+        viewer.layers.selection.events.active.connect(self._on_active)
+        self._follow(viewer.layers.selection.active)
 
     def release_all(self) -> None:
         """Give all keys back."""
-        for target, _ in list(self._bound):
-            self.release(target)
+        self._viewer.layers.selection.events.active.disconnect(self._on_active)
+        self._follow(None)
+        self._release(self._viewer)
 
-    def set_running(self, running: bool) -> None:
-        """Take the pause key while something runs; at other times it is napari's."""
-        if running == self._pause_is_bound:
+    def set_stopping(self, bound: bool) -> None:
+        """Take the key that stops; while there is nothing to stop it is napari's."""
+        if bound == (STOP in self._keys):
             return
-        self._pause_is_bound = running
-        for target, before in self._bound:
-            if running:
-                before[PAUSE] = target.bind_key(PAUSE, self._handler("pause"), overwrite=True)
+        if bound:
+            self._keys[STOP] = self._stop
+        else:
+            del self._keys[STOP]
+        for target, keys in self._bound.items():
+            if bound:
+                keys[STOP] = _bind(target, STOP, self._stop)
             else:
-                target.bind_key(PAUSE, before.pop(PAUSE), overwrite=True)
+                _give_back(target, STOP, keys.pop(STOP))
 
-    def _handler(self, name: str) -> Callable[[Any], None]:
-        action = self._actions[name]
+    def set_help(self, words: str) -> None:
+        """What the viewer's status bar says of the active layer; nothing: what napari says, but for keys of ours."""
+        self._help = words
+        self._tell()
 
-        def handle(target: Any) -> None:
-            action()
+    # ---- the active layer --------------------------------------------------------------------------------------------
 
-        return handle
+    def _on_active(self, event: Event) -> None:
+        self._follow(event.value)
+
+    def _follow(self, active: Layer | None) -> None:
+        for layer in [target for target in self._bound if isinstance(target, Layer) and target is not active]:
+            self._release(layer)
+            layer.events.help.disconnect(self._on_help)
+            layer.help = self._helps.pop(layer)
+        if active is not None and active not in self._bound:
+            self._bind(active)
+            self._helps[active] = active.help
+            active.events.help.connect(self._on_help)
+            self._tell()
+
+    def _bind(self, target: ViewerModel | Layer) -> None:
+        self._bound[target] = {key: _bind(target, key, action) for key, action in self._keys.items()}
+
+    def _release(self, target: ViewerModel | Layer) -> None:
+        for key, bound in self._bound.pop(target).items():
+            _give_back(target, key, bound)
+
+    # ---- what napari says of it --------------------------------------------------------------------------------------
+
+    def _on_help(self, event: Event) -> None:
+        if not self._helping:  # else it is what was written here
+            self._helps[event.source] = event.help
+            self._tell()
+
+    def _tell(self) -> None:
+        self._helping = True
+        try:
+            for layer, words in self._helps.items():
+                layer.help = self._help or _without(words, {_as_printed(key) for key in self._keys})
+                self._viewer.help = layer.help
+        finally:
+            self._helping = False
+
+
+def _bind(target: ViewerModel | Layer, key: str, action: Action) -> _Bound:
+    def call(target: Any) -> None:  # napari asks for its name, so it has to be a function
+        action()
+
+    bound = _Bound()
+    vars(call)["bound"] = bound
+    bound.before = target.bind_key(key, call, overwrite=True)
+    return bound
+
+
+def _give_back(target: ViewerModel | Layer, key: str, bound: _Bound) -> None:
+    """Bind what was bound before, unless somebody has taken the key since, such as a second dock."""
+    bound.released = True
+    current = target.bind_key(key, None)
+    while (known := getattr(current, "bound", None)) is not None and known.released:
+        current = known.before
+    if current is not None:
+        target.bind_key(key, current)
+
+
+def _without(words: str, keys: set[str]) -> str:
+    """What napari says of its keys for a layer (``use <2> for select, ...``), without what these keys do not do now."""
+    parts = words.split(", ")
+    return ", ".join(part for part in parts if not keys & set(re.findall(r"<([^>]+)>", part)))
+
+
+def _as_printed(key: str) -> str:
+    return key.replace("Control", "Ctrl").replace("-", "+")
 
 
 def printed(name: str) -> str:
     """The key as it is printed on a button: ``Shift+S``."""
-    return {"Control-Z": "Ctrl+Z", "Control-Shift-Z": "Ctrl+Shift+Z"}.get(KEYS[name], KEYS[name].replace("-", "+"))
+    return _as_printed(KEYS[name])
