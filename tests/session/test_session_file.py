@@ -141,7 +141,7 @@ def spoil(path: Path, statement: str) -> None:
         ("UPDATE prompts SET value = '{\"type\": \"point\", \"y\": 1e999, \"x\": 1, \"positive\": true}'", "damaged"),
         ("UPDATE prompts SET object = -3", "damaged"),
         ("UPDATE facts SET value = '[[[[' WHERE name = 'image'", "damaged"),
-        ("UPDATE facts SET value = '\"pile\"' WHERE name = 'mode'", "neither"),
+        ("UPDATE facts SET value = '\"pile\"' WHERE name = 'mode'", "damaged"),
         ("DELETE FROM facts WHERE name = 'image'", "damaged"),
         ("DROP TABLE prompts", "cannot read"),
     ],

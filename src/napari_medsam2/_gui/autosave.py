@@ -22,6 +22,7 @@ from qtpy.QtCore import QObject, QTimer, Signal
 from ..errors import EXPECTED_ERRORS, in_words
 from ..images.formats import as_frames
 from ..session.image_identity import content_of
+from ..session.journal import Journal
 from ..session.session_file import SUFFIX, Changes, SavedImage, read_session
 from ..types import AnyArray
 from .dock_state import Recovery
@@ -143,6 +144,8 @@ class Autosave(QObject):
                 record.path, record.facts = recovery.path, dict(saved.facts)
                 record.prompts = {(group.object_id, group.frame): group for group in saved.prompts}
                 record.results = {(found.frame, found.object_id): found for found in saved.results}
+                record.journal = list(saved.journal)
+                work.journal = Journal(saved.journal)
                 record.saving = record.saved = None
                 self._store.set(recovery=None)
                 self.restored.emit(saved, work)
@@ -220,6 +223,7 @@ class Autosave(QObject):
             {},
             differing(record.prompts, prompts, same_prompts),
             differing(record.results, results, same_result),
+            journal=work.journal.since(record.journal),
         )
         if work.image not in work.sequence.viewer.layers:  # as when napari closes: its layers went with it, one by one
             changes = replace(changes, prompts=_without_gone(changes.prompts), results=_without_gone(changes.results))
@@ -227,6 +231,7 @@ class Autosave(QObject):
         if not changes.prompts and not changes.results and layer is None and record.path is None:
             return Changes(), None  # nothing is lost if this is
         record.facts, record.prompts, record.results, record.kept_changed = facts, prompts, results, False
+        record.journal = list(work.journal.entries)
         return changes, None if layer is None else layer.data[work.sequence.layout.index(slice(None))]
 
     def _do(self, call: Callable[..., None], record: SessionRecord, *arguments: Any) -> None:
@@ -244,7 +249,7 @@ class Autosave(QObject):
 
     def _on_problem(self, record: SessionRecord, told: str) -> None:
         record.facts, record.prompts, record.results, record.kept_changed = {}, {}, {}, True  # all of it, next time
-        record.anew = True
+        record.anew, record.journal = True, []
         if not self._closed:
             self._retry.start()
         if not self._told and not self._closed:

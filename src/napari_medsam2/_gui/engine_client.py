@@ -19,6 +19,7 @@ from ..engine.events import (
     FinishReason,
     ImagesRemarked,
     ModelLoaded,
+    Noted,
     Restored,
     ResultReady,
     StatusChanged,
@@ -36,7 +37,7 @@ from .layers.workspace import Workspace
 REFRESH_MS = 100
 
 #: Events about the images that are open.
-OF_IMAGES = (ResultReady, Restored, Finished, ImagesRemarked)
+OF_IMAGES = (ResultReady, Restored, Finished, ImagesRemarked, Noted)
 
 
 class EngineClient(QObject):
@@ -193,6 +194,8 @@ class EngineClient(QObject):
             self._on_finished(event)
         elif isinstance(event, ImagesRemarked):
             self._on_remarks(event)
+        elif isinstance(event, Noted) and work is not None:
+            work.journal.extend(event.entries)
         elif isinstance(event, ModelLoaded):
             self._has_model = True
             self.model_loaded.emit(event)

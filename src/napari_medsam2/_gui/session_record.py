@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from filelock import FileLock, Timeout
 from ..errors import SessionFileError
 from ..prompts import FramePrompts
 from ..results import FrameResult
+from ..session.journal import Entry
 from ..session.session_file import SUFFIX, Changes, SavedImage, SavedSession, SessionFile, read_session
 from ..types import AnyArray
 from .dock_state import Recovery
@@ -36,7 +37,7 @@ class SessionRecord:
         Which images it is about; ``None`` until their pixels were looked at.
     path
         The file; ``None`` while there is nothing to write.
-    facts, prompts, results
+    facts, prompts, results, journal
         As they were written last.
     checksums
         Of the kept label images, by frame; on the writing thread.
@@ -58,6 +59,7 @@ class SessionRecord:
     facts: dict[str, Any] = field(default_factory=dict)
     prompts: dict[Any, Any] = field(default_factory=dict)
     results: dict[tuple[int, int], FrameResult] = field(default_factory=dict)
+    journal: list[Entry] = field(default_factory=list)
     checksums: dict[int, int] = field(default_factory=dict)
     lock: FileLock | None = None
     file: SessionFile | None = None
@@ -138,7 +140,7 @@ def write_changes(record: SessionRecord, changes: Changes, kept: AnyArray | None
         if record.checksums.get(t) != checksums[t]:
             height, width = record.image.shapes[t]
             frames[t] = labels[:height, :width]
-    record.file.write(Changes(changes.facts, changes.objects, changes.prompts, changes.results, frames), anew=anew)
+    record.file.write(replace(changes, kept=frames), anew=anew)
     record.checksums |= checksums
 
 

@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ..errors import NotReadyError
-from ..models.device import leave_a_core
-from ..models.notices import OnNotice
 from ..prompts import Prompt, in_replay_order
 from ..results import FrameResult
 from .events import (
@@ -27,6 +25,8 @@ from .events import (
     SequenceOpened,
     failure_of,
 )
+from .notes import along, tell_noted
+from .opening import load_chosen_model, open_recorded
 from .remarks import Remarks
 from .requests import Request, RequestKind
 from .run import Run
@@ -36,24 +36,6 @@ if TYPE_CHECKING:
     from ..models.device import Model
     from ..session.session import Session
     from ..types import Direction, Mode
-
-
-def _load_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model:
-    from ..models.loading import load_model
-
-    leave_a_core()
-    return load_model(name_or_path, device=device, on_notice=on_notice)
-
-
-def _open_session(model: Model, data: Any, options: dict[str, Any]) -> Session:
-    from ..images.formats import as_frames
-    from ..images.frames import FrameSource
-    from ..session.session import Session
-
-    options = dict(options)
-    reading = {name: options.pop(name) for name in ("axis", "rgb") if name in options}
-    frames = data if isinstance(data, FrameSource) else as_frames(data, **reading)
-    return Session(model, frames, **options)
 
 
 @dataclass(frozen=True)
@@ -92,8 +74,8 @@ class Engine:
         self,
         on_event: Callable[[Event], None],
         *,
-        load_model: Callable[..., Model] = _load_model,
-        open_session: Callable[[Model, Any, dict[str, Any]], Session] = _open_session,
+        load_model: Callable[..., Model] = load_chosen_model,
+        open_session: Callable[[Model, Any, dict[str, Any]], Session] = open_recorded,
     ) -> None:
         self._load_model = load_model
         self._open_session = open_session
@@ -212,9 +194,12 @@ class Engine:
     def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> int:
         """Go on with results that are there; see :meth:`napari_medsam2.Session.take_results`."""
         kept = tuple(results)
-        return self._worker.submit(
-            RequestKind.TAKE_RESULTS, lambda request: self._opened().take_results(kept, up_to_date=up_to_date)
-        )
+
+        def call(request: Request) -> None:
+            self._opened().take_results(kept, up_to_date=up_to_date)
+            self._tell_noted(request)
+
+        return self._worker.submit(RequestKind.TAKE_RESULTS, call)
 
     def preview(self, frame: int, object_id: int = 1) -> int:
         """Segment one frame; :class:`ResultReady` follows.
@@ -224,7 +209,10 @@ class Engine:
 
         def call(request: Request) -> None:
             session = self._opened()
-            found = iter([session.segment(frame, object_id)])
+            try:
+                found = iter([session.segment(frame, object_id)])
+            finally:
+                self._tell_noted(request)
             for result in self._remarks.along(session, found, request.number, request.generation):
                 self._worker.emit(ResultReady(request.number, request.generation, result, request.kind))
 
@@ -249,6 +237,7 @@ class Engine:
             self._worker.end_run(FinishReason.SUPERSEDED)
             session = self._opened()
             steps = session.propagate(objects=objects, direction=direction, start=start, stop=stop, anew=anew)
+            steps = along(self._worker.emit, session, steps, request.generation)
             steps = self._remarks.along(session, steps, request.number, request.generation)
             self._worker.begin_run(Run(request, steps, lambda: session.steps_left))
 
@@ -293,6 +282,7 @@ class Engine:
         def call(request: Request) -> None:
             session = self._opened()
             edit(session)
+            self._tell_noted(request)
             prompts = tuple(session.prompts)
             self._worker.emit(PromptsChanged(request.number, request.generation, prompts))
             if uncovered is None or any((p.frame, p.object_id) == uncovered for p in prompts):
@@ -306,6 +296,7 @@ class Engine:
         def call(request: Request) -> None:
             session = self._opened()
             changed = restore(session)
+            self._tell_noted(request)
             prompts, results = tuple(session.prompts), dict(session.results)
             self._worker.emit(Restored(request.number, request.generation, changed, prompts, results, kind))
 
@@ -331,9 +322,13 @@ class Engine:
         if before is not None:
             session.take_results(before.results.values())
         self._session = session
+        tell_noted(self._worker.emit, session, images.generation)
         frames = session.frames
         self._worker.emit(SequenceOpened(request.number, images.generation, len(frames), frames.describe()))
         self._remarks.begin(session, request.number, images.generation)
+
+    def _tell_noted(self, request: Request) -> None:
+        tell_noted(self._worker.emit, self._opened(), request.generation)
 
     def _opened(self) -> Session:
         """The session; :class:`NotReadyError` says what is missing."""

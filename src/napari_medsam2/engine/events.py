@@ -17,6 +17,7 @@ from ..results import FrameResult
 from .requests import RequestKind
 
 if TYPE_CHECKING:
+    from ..session.journal import Entry
     from ..session.learning import Learning
 
 
@@ -210,6 +211,14 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Noted:
+    """What was done to the session since the last time, in order, for whoever keeps a journal of it."""
+
+    generation: int
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True)
 class Failed:
     """A request could not be done; the engine goes on.
 
@@ -242,6 +251,7 @@ Event = (
     | ResultReady
     | Restored
     | Finished
+    | Noted
     | Failed
     | Notice
 )

@@ -36,6 +36,8 @@ class Model:
         whole frames, ``None`` if it should crop only where an object is too small for that.
     on_notice
         Called when memory is short and something changes, such as the device; by default a :class:`RuntimeWarning`.
+    source
+        What it was loaded by, a name or the path of a file; empty if it was made in another way.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Model:
     device: torch.device
     region: bool | None
     on_notice: OnNotice = field(default=as_warning, repr=False)
+    source: str = ""
     _leaving: threading.Lock = field(default_factory=threading.Lock, init=False, repr=False)
 
     @property

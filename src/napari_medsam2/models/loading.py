@@ -82,7 +82,14 @@ def load_model(
         full, target = target, choose_device("cpu")
         network.autocast = autocast("float32" if _is_micro(network) else precision, target)
         on_notice(Notice(Remedy.LOADED_ON_CPU, name, str(full)))
-    return Model(name, network, target, region=True if _is_micro(network) else None, on_notice=on_notice)
+    region = True if _is_micro(network) else None
+    return Model(name, network, target, region=region, on_notice=on_notice, source=_source(name_or_path, path))
+
+
+def _source(name_or_path: str | Path, path: Path) -> str:
+    """What loads the same model again, from wherever: its name, or all of the path of its file."""
+    name = str(name_or_path).lower()
+    return name if name in MODELS else str(path.absolute())
 
 
 def _located(name_or_path: str | Path, settings: str | None) -> tuple[ModelEntry | None, Path]:

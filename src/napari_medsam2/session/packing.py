@@ -84,6 +84,8 @@ def _unpacked(data: bytes, shape: tuple[int, int], *, bits: int) -> tuple[slice,
         pixels = unpacker.decompress(data[_PART.size :], n_bytes + 1)
     except (struct.error, zlib.error, TypeError) as error:
         raise SessionFileError(f"a mask is damaged ({error})") from error
+    if len(pixels) == n_bytes and not unpacker.eof:
+        raise SessionFileError("a mask is cut off")  # and its checksum with it
     if len(pixels) != n_bytes:
         raise SessionFileError(
             f"a mask needs {n_bytes} bytes and has {'more' if len(pixels) > n_bytes else len(pixels)}"

@@ -6,9 +6,9 @@ Nothing in it is ever run: masks are packed bits, everything else is text and nu
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,18 +17,21 @@ from typing import Any, get_args
 
 from ..errors import SessionFileError, UserError
 from ..images.opened import LabelledObject
-from ..prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt
+from ..prompts import FramePrompts, Prompt
 from ..results import FrameResult
 from ..types import AnyArray, Mode
-from .packing import pack_labels, pack_mask, pack_result, unpack_labels, unpack_mask, unpack_result
+from .journal import Entry
+from .packing import pack_labels, pack_result, unpack_labels, unpack_result
+from .rows import prompt_of, row_of, sealed, shape_of, unsealed
 
 SUFFIX = ".medsam2"
 #: "MdS2", by which SQLite and ``file`` tell these databases from others.
 _APPLICATION = 0x4D645332
-_VERSION = 1
+#: Files of version 1, which no release wrote, had neither a journal nor checksums.
+_VERSION = 2
 _SCHEMA = """
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL);
-CREATE TABLE objects (number INTEGER PRIMARY KEY, name TEXT NOT NULL, colour TEXT NOT NULL);
+CREATE TABLE objects (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE prompts (
     object INTEGER, frame INTEGER, place INTEGER, value TEXT NOT NULL, mask BLOB,
     PRIMARY KEY (object, frame, place)
@@ -37,8 +40,14 @@ CREATE TABLE results (
     frame INTEGER, object INTEGER, value TEXT NOT NULL, mask BLOB NOT NULL,
     PRIMARY KEY (frame, object)
 );
-CREATE TABLE kept (frame INTEGER PRIMARY KEY, labels BLOB NOT NULL);
+CREATE TABLE kept (frame INTEGER PRIMARY KEY, value TEXT NOT NULL, labels BLOB NOT NULL);
+CREATE TABLE journal (number INTEGER PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE journal_prompts (
+    number INTEGER, place INTEGER, object INTEGER, frame INTEGER, value TEXT NOT NULL, mask BLOB,
+    PRIMARY KEY (number, place)
+);
 """
+_TABLES = ("objects", "prompts", "results", "kept", "journal", "journal_prompts")
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,8 @@ class Changes:
         By frame and object.
     kept
         Label images ``(H, W)`` of what was committed, by frame.
+    journal
+        What was done, by place in the journal.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -89,9 +100,10 @@ class Changes:
     prompts: Mapping[tuple[int, int], FramePrompts | None] = field(default_factory=dict)
     results: Mapping[tuple[int, int], FrameResult | None] = field(default_factory=dict)
     kept: Mapping[int, AnyArray | None] = field(default_factory=dict)
+    journal: Mapping[int, Entry] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return any((self.facts, self.objects, self.prompts, self.results, self.kept))
+        return any((self.facts, self.objects, self.prompts, self.results, self.kept, self.journal))
 
 
 @dataclass(frozen=True)
@@ -105,6 +117,7 @@ class SavedSession:
     prompts: tuple[FramePrompts, ...]
     results: tuple[FrameResult, ...]
     kept: Mapping[int, AnyArray]
+    journal: tuple[Entry, ...] = ()
 
 
 class SessionFile:
@@ -134,7 +147,6 @@ class SessionFile:
                     self._database.execute(f"PRAGMA application_id = {_APPLICATION}")
                     self._database.execute(f"PRAGMA user_version = {_VERSION}")
             _check(self._database, path)
-            self._database.execute("PRAGMA synchronous = NORMAL")
         self.write(Changes(facts={"image": asdict(image), "mode": mode}))
 
     def __enter__(self) -> SessionFile:
@@ -150,7 +162,7 @@ class SessionFile:
         self._database.close()
 
     def write(self, changes: Changes, *, anew: bool = False) -> None:
-        """Write changes, all of them or none; ``anew``: in place of all objects, prompts, results and kept labels.
+        """Write changes, all of them or none; ``anew``: in place of all that there was but facts.
 
         Raises
         ------
@@ -159,28 +171,33 @@ class SessionFile:
         """
         with _in_words(self.path, "write"), _whole(self._database):
             run = self._database.execute
-            for table in ("objects", "prompts", "results", "kept") if anew else ():
+            for table in _TABLES if anew else ():
                 run(f"DELETE FROM {table}")
-            for name, value in changes.facts.items():
-                run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+            for name, fact in changes.facts.items():
+                run("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, sealed(fact, name)))
             for number, known in changes.objects.items():
                 run("DELETE FROM objects WHERE number = ?", (number,))
                 if known is not None:
-                    run("INSERT INTO objects VALUES (?, ?, ?)", (number, known.name, known.colour))
-            for (number, frame), prompts in changes.prompts.items():
-                run("DELETE FROM prompts WHERE object = ? AND frame = ?", (number, frame))
+                    run("INSERT INTO objects VALUES (?, ?)", (number, sealed([known.name, known.colour], number)))
+            for key, prompts in changes.prompts.items():
+                run("DELETE FROM prompts WHERE object = ? AND frame = ?", key)
                 for place, prompt in enumerate(prompts or ()):
-                    value, mask = _told(prompt)
-                    run("INSERT INTO prompts VALUES (?, ?, ?, ?, ?)", (number, frame, place, json.dumps(value), mask))
-            for (frame, number), result in changes.results.items():
-                run("DELETE FROM results WHERE frame = ? AND object = ?", (frame, number))
+                    _insert(run, "prompts", (*key, place), *row_of(prompt))
+            for key, result in changes.results.items():
+                run("DELETE FROM results WHERE frame = ? AND object = ?", key)
                 if result is not None:
-                    value, mask = pack_result(result)
-                    run("INSERT INTO results VALUES (?, ?, ?, ?)", (frame, number, json.dumps(value), mask))
+                    _insert(run, "results", key, *pack_result(result))
             for frame, labels in changes.kept.items():
                 run("DELETE FROM kept WHERE frame = ?", (frame,))
                 if labels is not None and labels.any():
-                    run("INSERT INTO kept VALUES (?, ?)", (frame, pack_labels(labels)))
+                    _insert(run, "kept", (frame,), None, pack_labels(labels))
+            for number, entry in changes.journal.items():
+                run("DELETE FROM journal_prompts WHERE number = ?", (number,))
+                told = sealed([entry.what, dict(entry.values), len(entry.prompts)], number)
+                run("INSERT OR REPLACE INTO journal VALUES (?, ?)", (number, told))
+                for place, prompt in enumerate(entry.prompts):
+                    where = (number, place, int(prompt.object_id), int(prompt.frame))
+                    _insert(run, "journal_prompts", where, *row_of(prompt))
 
 
 def read_session(path: Path) -> SavedSession:
@@ -196,54 +213,65 @@ def read_session(path: Path) -> SavedSession:
     with _in_words(path, "read"), closing(_opened(path)) as database:
         database.execute("PRAGMA trusted_schema = OFF")
         _check(database, path)
-        facts = {name: json.loads(value) for name, value in database.execute("SELECT name, value FROM facts")}
+        if (problem := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
+            raise SessionFileError(f"{path.name} is damaged: {problem}")
+        facts = {name: unsealed(value, name) for name, value in database.execute("SELECT name, value FROM facts")}
         image = _image(facts.pop("image", None))
         mode = facts.pop("mode", None)
         if mode not in get_args(Mode):
             raise SessionFileError(f"{path.name} says neither that its frames are a stack nor that they are a flow")
+        objects = database.execute("SELECT number, value FROM objects ORDER BY number")
+        results = _rows(database, "results", "frame, object")
+        kept = _rows(database, "kept", "frame")
         return SavedSession(
             image,
             mode,
             facts,
-            {n: LabelledObject(name, colour) for n, name, colour in database.execute("SELECT * FROM objects")},
+            {number: LabelledObject(*map(str, unsealed(value, number))) for number, value in objects},
             _prompts(database, image),
             tuple(
-                unpack_result(frame, number, json.loads(value), mask, image.shapes[frame])
-                for frame, number, value, mask in database.execute("SELECT * FROM results ORDER BY frame, object")
+                unpack_result(frame, number, value, mask, shape_of(frame, image.shapes))
+                for (frame, number), value, mask in results
             ),
-            {
-                frame: unpack_labels(labels, image.shapes[frame])
-                for frame, labels in database.execute("SELECT * FROM kept ORDER BY frame")
-            },
+            {frame: unpack_labels(labels, shape_of(frame, image.shapes)) for (frame,), _, labels in kept},
+            _journal(database, image),
         )
 
 
 # ---- what is in the tables -------------------------------------------------------------------------------------------
 
 
-def _told(prompt: Prompt) -> tuple[dict[str, Any], bytes | None]:
-    if isinstance(prompt, PointPrompt):
-        return {"type": "point", "y": float(prompt.y), "x": float(prompt.x), "positive": bool(prompt.positive)}, None
-    if isinstance(prompt, BoxPrompt):
-        return {"type": "box", **{name: float(getattr(prompt, name)) for name in ("y0", "x0", "y1", "x1")}}, None
-    return {"type": "mask"}, pack_mask(prompt.mask)
+def _insert(run: Callable[..., Any], table: str, key: tuple[int, ...], value: Any, pixels: bytes | None) -> None:
+    """A row: its key, a value and pixels, with a checksum of all three."""
+    row = (*key, sealed(value, key, zlib.crc32(pixels or b"")), pixels)
+    run(f"INSERT INTO {table} VALUES ({', '.join('?' * len(row))})", row)
+
+
+def _rows(database: sqlite3.Connection, table: str, order: str) -> Iterator[tuple[tuple[int, ...], Any, bytes]]:
+    """Key, value and pixels of each row; :class:`SessionFileError` where they are not what was written."""
+    for *key, value, pixels in database.execute(f"SELECT * FROM {table} ORDER BY {order}"):
+        yield tuple(key), unsealed(value, tuple(key), zlib.crc32(pixels or b"")), pixels
 
 
 def _prompts(database: sqlite3.Connection, image: SavedImage) -> tuple[FramePrompts, ...]:
     found: dict[tuple[int, int], list[Prompt]] = {}
-    rows = database.execute("SELECT object, frame, value, mask FROM prompts ORDER BY object, frame, place")
-    for number, frame, value, mask in rows:
-        given = json.loads(value)
-        kind = given.pop("type")
-        prompt: Prompt
-        if kind == "mask":
-            prompt = MaskPrompt(frame, unpack_mask(mask, image.shapes[frame]), number)
-        elif kind == "box":
-            prompt = BoxPrompt(frame, **given, object_id=number)
-        else:
-            prompt = PointPrompt(frame, **given, object_id=number)
-        found.setdefault((number, frame), []).append(prompt)
+    for (number, frame, _), value, mask in _rows(database, "prompts", "object, frame, place"):
+        found.setdefault((number, frame), []).append(prompt_of(value, mask, frame, number, image.shapes))
     return tuple(FramePrompts(number, frame, tuple(prompts)) for (number, frame), prompts in found.items())
+
+
+def _journal(database: sqlite3.Connection, image: SavedImage) -> tuple[Entry, ...]:
+    prompts: dict[int, list[Prompt]] = {}
+    for (entry, _, number, frame), value, mask in _rows(database, "journal_prompts", "number, place"):
+        prompts.setdefault(entry, []).append(prompt_of(value, mask, frame, number, image.shapes))
+    entries: list[Entry] = []
+    for place, value in database.execute("SELECT number, value FROM journal ORDER BY number"):
+        what, values, n_prompts = unsealed(value, place)
+        given = tuple(prompts.get(place, ()))
+        if place != len(entries) or n_prompts != len(given):
+            raise SessionFileError(f"entry {len(entries)} of its journal is not complete")
+        entries.append(Entry(str(what), dict(values), given))
+    return tuple(entries)
 
 
 def _image(value: Any) -> SavedImage:
@@ -271,6 +299,8 @@ def _check(database: sqlite3.Connection, path: Path) -> None:
         raise SessionFileError(f"{path.name} is no session file of napari-medsam2")
     if version > _VERSION:
         raise SessionFileError(f"{path.name} is of a later version of napari-medsam2: update it to open the file")
+    if version < _VERSION:
+        raise SessionFileError(f"{path.name} is of a version of napari-medsam2 before the first release")
 
 
 @contextmanager

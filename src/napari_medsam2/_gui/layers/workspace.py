@@ -13,6 +13,7 @@ from qtpy.QtCore import QTimer
 from ...engine.events import Restored
 from ...prompts import MaskPrompt, Prompt
 from ...results import FrameResult
+from ...session.journal import Journal
 from .coordinates import WorldPoint, measure_in, world_units
 from .prompt_book import PromptBook, Source
 from .results import ResultView
@@ -47,6 +48,7 @@ class Workspace:
         self._edited = edited
         self._made = made
         self._quiet = False
+        self.journal = Journal()  # of all that the engine did for these
         self.taken_up = False  # what is shown is up to date, although no session is open that found it
 
     @property

@@ -1,0 +1,32 @@
+"""What an engine makes first: the model, and a session of images. Torch is imported here, when it is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ..models.device import leave_a_core
+from ..models.notices import OnNotice
+
+if TYPE_CHECKING:
+    from ..models.device import Model
+    from ..session.session import Session
+
+
+def load_chosen_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model:
+    """Load a model as the dock does: it leaves a core to the window."""
+    from ..models.loading import load_model
+
+    leave_a_core()
+    return load_model(name_or_path, device=device, on_notice=on_notice)
+
+
+def open_recorded(model: Model, data: Any, options: dict[str, Any]) -> Session:
+    """Open images as a session that keeps a journal."""
+    from ..images.formats import as_frames
+    from ..images.frames import FrameSource
+    from ..session.recorded import RecordedSession
+
+    options = dict(options)
+    reading = {name: options.pop(name) for name in ("axis", "rgb") if name in options}
+    frames = data if isinstance(data, FrameSource) else as_frames(data, **reading)
+    return RecordedSession(model, frames, **options)
