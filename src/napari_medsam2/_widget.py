@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import napari
 from napari.layers import Layer
 from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QApplication, QLabel, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
 
 from ._gui.controller import Controller
-from ._gui.dock_state import DockState
 from ._gui.panels.bindings import Bindings
 from ._gui.panels.consent import ConsentDialog
+from ._gui.panels.footer import Footer
+from ._gui.panels.hint import Hint
 from ._gui.panels.image_panel import ImagePanel
 from ._gui.panels.keys import KeyBindings
+from ._gui.panels.message_bar import MessageBar
 from ._gui.panels.model_panel import ModelPanel
 from ._gui.panels.output_panel import OutputPanel
 from ._gui.panels.panel import Panel
-from ._gui.panels.pickers import ScrolledColumn, button, line
+from ._gui.panels.pickers import ScrolledColumn
 from ._gui.panels.prompt_panel import PromptPanel
 from ._gui.panels.recovery_panel import RecoveryPanel
+from ._gui.panels.review_panel import ReviewPanel
 from ._gui.panels.run_panel import RunPanel
-from ._gui.words import next_step
+from ._gui.panels.shades import ThemeFollower
+from ._gui.panels.steps import Step
+from ._gui.words import SUMMARIES, model_line, next_step
 from .models.registry import MODELS
 
-MESSAGE = "background: {}; color: white; padding: 6px; border-radius: 3px;"
+#: So many lines has the longest instruction.
+HINT_LINES = 3
 
 
 class MedSamDock(QWidget):
@@ -49,24 +54,30 @@ class MedSamDock(QWidget):
         self.controller = controller or Controller(viewer)
         self.destroyed.connect(self.controller.stop_engine)
         self._docked = self._closed = False
-        self.hint = line()
-        self.hint.setStyleSheet(MESSAGE.format("#24405f"))
-        self.hint.setMinimumHeight(4 * self.hint.fontMetrics().height())  # the longest, so that nothing jumps
-        self.message = line()
-        self.copy = button("Copy report", "Copy the error with versions and traceback, to send to someone who helps")
+        self.hint = Hint(HINT_LINES)
         self.recovery = RecoveryPanel()
         self.image = ImagePanel(viewer)
-        self.model = ModelPanel()
         self.prompt = PromptPanel(viewer)
         self.run = RunPanel()
+        self.model = ModelPanel()
+        self.review = ReviewPanel()
         self.output = OutputPanel(viewer)
-        self._panels = (self.image, self.model, self.prompt, self.run, self.output)
+        self.message = MessageBar()
+        self.footer = Footer()
+        self.model_line = Step("", self.model, is_open=False)
+        self.steps = (
+            Step("1 Image", self.image, is_open=True),
+            Step("2 Objects", self.prompt, is_open=True),
+            Step("3 Run", self.run, self.model_line, is_open=False),
+            Step("4 Review and save", self.review, self.output, is_open=True),
+        )
+        self._panels = (self.image, self.prompt, self.run, self.model, self.review, self.output, self.footer)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(5)
-        for part in (self.hint, self.recovery, ScrolledColumn(*self._panels), self.message, self.copy):
+        for part in (self.hint, self.recovery, ScrolledColumn(*self.steps), self.message, self.footer):
             column.addWidget(part)
-        self.setMinimumWidth(300)
+        self.theme = ThemeFollower(viewer, self)
         self.keys = KeyBindings(viewer, self._actions())
         self.bindings = Bindings()
         self._bind()
@@ -79,14 +90,15 @@ class MedSamDock(QWidget):
         do.store.changed.connect(self._on_changed)
         do.images.layer_made.connect(self._on_layer_made)
         do.models.download_offered.connect(self._on_download_offered)
-        self.copy.clicked.connect(self._on_copy)
-        image, model, prompt, run, output = self._panels
+        self.message.copy_requested.connect(self._on_copy)
+        self.message.close_requested.connect(do.store.say)
+        image, prompt, run, model, review, output, footer = self._panels
         requests: tuple[tuple[Panel, Any, Callable[..., object]], ...] = (
             (image, image.image_requested, do.choose_image),
             (image, image.open_requested, lambda paths: do.open_paths([Path(path) for path in paths])),
             (image, image.axis_requested, do.choose_axis),
             (image, image.mode_requested, do.choose_mode),
-            (image, image.contrast_requested, do.choose_contrast),
+            (model, model.contrast_requested, do.choose_contrast),
             (model, model.model_requested, do.choose_model),
             (model, model.cancel_requested, do.models.cancel_download),
             (prompt, prompt.object_requested, do.choose_object),
@@ -94,20 +106,21 @@ class MedSamDock(QWidget):
             (prompt, prompt.tool_requested, do.use_tool),
             (prompt, prompt.sign_requested, do.toggle_sign),
             (prompt, prompt.layer_requested, do.adopt_layer),
-            (prompt, prompt.preview_requested, do.choose_preview),
-            (prompt, prompt.learning_requested, do.images.choose_learning),
+            (run, run.preview_requested, do.choose_preview),
+            (run, run.learning_requested, do.images.choose_learning),
             (run, run.segment_requested, do.segment_frame),
-            (run, run.propagate_requested, do.propagate),
             (run, run.direction_requested, do.choose_direction),
-            (run, run.pause_requested, do.pause_or_resume),
-            (run, run.cancel_requested, do.cancel),
-            (run, run.undo_requested, do.undo),
-            (run, run.redo_requested, do.redo),
-            (run, run.commit_requested, do.commit),
-            (run, run.clear_requested, do.clear),
-            (run, run.frame_requested, do.go_to_frame),
-            (run, run.worst_requested, do.go_to_worst),
-            (run, run.next_requested, do.next_thing),
+            (review, review.undo_requested, do.undo),
+            (review, review.redo_requested, do.redo),
+            (review, review.commit_requested, do.commit),
+            (review, review.clear_requested, do.clear),
+            (review, review.worst_requested, do.go_to_worst),
+            (review, review.next_requested, do.next_thing),
+            (footer, footer.propagate_requested, do.propagate),
+            (footer, footer.segment_requested, do.segment_frame),
+            (footer, footer.pause_requested, do.pause_or_resume),
+            (footer, footer.cancel_requested, do.cancel),
+            (footer, footer.frame_requested, do.go_to_frame),
             (output, output.output_requested, lambda layer, keep: do.choose_output(layer, keep=keep)),
             (output, output.save_requested, do.save),
         )
@@ -120,7 +133,11 @@ class MedSamDock(QWidget):
         # No methods of this widget: holding itself, it would not end with the last one who holds it, but whenever and
         # on whatever thread Python collects garbage, which Qt does not survive.
         self.bindings.add(next_step, self.hint.setText)
-        self.bindings.add(_told, partial(_show_message, self.message, self.copy))
+        for step, summary in zip(self.steps, SUMMARIES, strict=True):
+            self.bindings.add(summary, step.heading.show_summary)
+        self.bindings.add(model_line, self.model_line.heading.show_summary)
+        # Once there is an image, what matters of it is in the heading; without one that is where to begin.
+        self.bindings.add(lambda state: not state.image, self.steps[0].suggest)
         self.bindings.add(lambda state: state.running, self.keys.set_stopping)
 
     def _actions(self) -> dict[str, Any]:
@@ -145,6 +162,7 @@ class MedSamDock(QWidget):
         if not self._closed:
             self._closed = True
             self.keys.release_all()
+            self.theme.release()
             for picker in (self.image.picker, self.prompt.adopt, self.output.output):
                 picker.release()
             self.controller.close(timeout)
@@ -160,7 +178,7 @@ class MedSamDock(QWidget):
 
     def _on_changed(self) -> None:
         state = self.controller.state
-        for part in (*self._panels, self.recovery, self):
+        for part in (*self._panels, self.recovery, self.message, self):
             part.bindings.apply(state)
 
     def _on_layer_made(self, layer: Layer, made: bool) -> None:
@@ -187,16 +205,3 @@ def _answering(do: Controller, panel: Panel, action: Callable[..., object]) -> C
         panel.bindings.restore(do.state)
 
     return answer
-
-
-def _told(state: DockState) -> tuple[str, str]:
-    return state.problem, state.note
-
-
-def _show_message(message: QLabel, copy: QPushButton, told: tuple[str, str]) -> None:
-    """Show a problem, which can be copied, or good news."""
-    problem, note = told
-    message.setText(problem or note)
-    message.setVisible(bool(problem or note))
-    message.setStyleSheet(MESSAGE.format("#6d2323" if problem else "#1d4d2b"))
-    copy.setVisible(bool(problem))

@@ -60,7 +60,7 @@ def test_all_is_as_it_was_in_the_next_window(viewer, clicked, mocked, qtbot, ses
     dock.prompt.tools["box"].click()
     draw_box(viewer.layers.selection.active, 4, 5.5, 6.5, 20.5, 30.5)
     deliver(qtbot, send, answer(2, prompted=True), answer(3), answer(4, 1, prompted=True))
-    dock.run.commit.click()
+    dock.review.commit.click()
     dock.prompt.tools["point"].click()
     viewer.layers["scan points"].add((1, 20, 21))
     deliver(qtbot, send, answer(1, 2, prompted=True), answer(0, 2))
@@ -147,7 +147,7 @@ def test_what_is_done_after_saving_is_not_taken_for_saved(viewer, clicked, qtbot
     dock, _, send = clicked
     deliver(qtbot, send, answer(2, prompted=True))
     if then == "stroke in kept":
-        dock.run.commit.click()
+        dock.review.commit.click()
     save(dock, qtbot, tmp_path / ("labels.csv" if then == "table alone" else "labels.tif"))
     if then == "result":
         deliver(qtbot, send, answer(3))
@@ -156,7 +156,7 @@ def test_what_is_done_after_saving_is_not_taken_for_saved(viewer, clicked, qtbot
     elif then == "layers removed":
         viewer.layers.clear()
     elif then == "commit":
-        dock.run.commit.click()
+        dock.review.commit.click()
     elif then == "stroke in kept":
         paint(viewer.layers["scan kept"], 5, TRUTH[5], 1)
     dock.close_dock()

@@ -39,12 +39,12 @@ def test_green_says_yes_and_red_says_no(viewer, stack, mocked, qtbot):
 
 def test_n_goes_to_the_next_image_of_a_flow(viewer, stack, mocked, qtbot):
     dock, _, _ = mocked(viewer)
-    assert dock.image.flow.isChecked() and not dock.run.next.isHidden()
+    assert dock.image.flow.isChecked() and not dock.review.next.isHidden()
     viewer.dims.set_current_step(0, 4)
-    dock.run.next.click()
+    dock.review.next.click()
     assert viewer.dims.current_step[0] == 0
     dock.image.stack.click()
-    assert dock.run.next.isHidden() and dock.prompt.new_object.text() == "New object (N)"
+    assert dock.review.next.isHidden() and dock.prompt.new_object.text() == "New object (N)"
 
 
 def test_another_object_gets_its_own_number_and_colour(viewer, stack, mocked, qtbot):
@@ -115,10 +115,10 @@ def test_the_strip_shows_confidence_and_goes_to_frames(viewer, prompted, qtbot):
     )
     columns = dock.controller.state.columns
     assert columns[2].prompted and columns[0].absent and columns[1].confidence is None
-    dock.run.worst.click()
+    dock.review.worst.click()
     assert viewer.dims.current_step[0] == 4, "the least sure frame with the object and without a prompt"
-    strip = dock.run.strip
-    dock.run.frame_requested.emit(strip.frame_at(0.0))
+    strip = dock.footer.strip
+    dock.footer.frame_requested.emit(strip.frame_at(0.0))
     assert viewer.dims.current_step[0] == 0
 
 
@@ -158,14 +158,14 @@ def test_the_output_list_shows_the_layer_in_use(viewer, start, qtbot):
 def test_clear_takes_prompts_and_labels_away_and_says_how_they_come_back(viewer, prompted, qtbot):
     dock, engine, send = prompted
     deliver(qtbot, send, ResultReady(1, 0, result(2, prompted=True), RequestKind.PREVIEW))
-    assert dock.run.clear.isEnabled()
-    dock.run.clear.click()
+    assert dock.review.clear.isEnabled()
+    dock.review.clear.click()
     engine.cancel.assert_called_once()
     engine.reset.assert_called_once_with()
     deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     assert dock.message.text() == "Cleared. Ctrl+Z brings it back."
     assert len(viewer.layers["scan boxes"].data) == 0 and not viewer.layers["scan segmentation"].data.any()
-    assert not dock.run.clear.isEnabled() and not dock.run.commit.isEnabled()
+    assert not dock.review.clear.isEnabled() and not dock.review.commit.isEnabled()
 
 
 def test_a_run_goes_the_way_that_was_chosen(viewer, prompted):
@@ -173,13 +173,13 @@ def test_a_run_goes_the_way_that_was_chosen(viewer, prompted):
     dock.image.stack.click()
     for index, direction in ((1, "forward"), (2, "backward"), (0, "both")):
         dock.run.direction.setCurrentIndex(index)
-        dock.run.direction.textActivated.emit(dock.run.direction.currentText())
-        dock.run.propagate.click()
-        assert engine.propagate.call_args.kwargs["direction"] == direction and dock.run.direction.isEnabled()
+        dock.run.direction.activated.emit(index)
+        dock.footer.main.click()
+        assert engine.propagate.call_args.kwargs["direction"] == direction and not dock.run.direction.isHidden()
     dock.controller.choose_direction("forward")
-    assert dock.run.direction.currentText() == "forward"
+    assert dock.run.direction.currentText() == "To higher slices only"
     dock.image.flow.click()
-    assert not dock.run.direction.isEnabled(), "images without an order have no direction"
+    assert dock.run.direction.isHidden(), "images without an order have no direction"
 
 
 def test_minus_with_a_box_in_hand_takes_up_the_point(viewer, prompted):
@@ -223,10 +223,10 @@ def test_n_in_a_stack_starts_another_object_once_the_first_one_is_there(viewer, 
 def test_without_a_preview_the_network_waits_to_be_asked(viewer, prompted):
     dock, engine, _ = prompted
     engine.preview.reset_mock()
-    dock.prompt.preview.click()
+    dock.run.preview.click()
     draw_box(viewer.layers["scan boxes"], 3, 5, 6, 20, 30)
     engine.preview.assert_not_called()
     assert not dock.controller.state.preview
-    dock.prompt.preview.click()
+    dock.run.preview.click()
     draw_box(viewer.layers["scan boxes"], 4, 5, 6, 20, 30)
     engine.preview.assert_called_once_with(4, 1)

@@ -63,9 +63,9 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
 
     # propagate, and pause on the way
     pace.hold(4)
-    dock.run.propagate.click()
-    wait_for(qtbot, lambda: do.state.status.done >= 3 and dock.run.pause.isEnabled())
-    dock.run.pause.click()
+    dock.footer.main.click()
+    wait_for(qtbot, lambda: do.state.status.done >= 3 and dock.footer.main.text().startswith("Pause"))
+    dock.footer.main.click()
     pace.go()
     wait_for(qtbot, lambda: "Paused" in dock.hint.text())
     done = do.state.status.done
@@ -84,7 +84,7 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
 
     # resume, to the end
     assert do.state.status.state is RunState.PAUSED and do.state.status.done == done
-    dock.run.pause.click()
+    dock.footer.main.click()
     wait_for(qtbot, lambda: do.state.status.finish_reason is FinishReason.DONE)
     assert all(column.confidence is not None for column in do.state.columns)
     do.client.flush()
@@ -93,9 +93,9 @@ def test_the_whole_job(viewer, started, qtbot, tmp_path):
 
     # undo and redo: labels and prompts
     done = labels.data.copy()
-    dock.run.undo.click()
+    dock.review.undo.click()
     wait_for(qtbot, lambda: not np.array_equal(labels.data, done))
-    dock.run.redo.click()
+    dock.review.redo.click()
     wait_for(qtbot, lambda: np.array_equal(labels.data, done))
 
     # save
@@ -142,7 +142,7 @@ def test_prompts_that_change_while_the_network_runs_count_at_the_end(viewer, sta
     points.add((0, 32, 21))
     wait_for(qtbot, lambda: do.state.has_results and settled(dock))
     pace.hold(3)
-    dock.run.propagate.click()
+    dock.footer.main.click()
     wait_for(qtbot, lambda: do.state.status.done >= 2)
     points.add((9, 9, 53))  # is the object too, says a click ahead of the run
     points.add((10, 32, 31))

@@ -42,24 +42,24 @@ def test_two_objects_in_one_place_are_less_sure_of_themselves(viewer, prompted, 
 
 def test_progress_pause_and_cancel(viewer, prompted, qtbot):
     dock, engine, send = prompted
-    dock.run.propagate.click()
+    dock.footer.main.click()
     engine.propagate.assert_called_once_with(direction="both", anew=False)
     deliver(qtbot, send, StatusChanged(RunStatus(RunState.RUNNING, 3, 5, 12.0)))
-    assert dock.run.progress.format() == "3 / 5   12 s left" and dock.run.pause.isEnabled()
-    dock.run.pause.click()
+    assert dock.footer.progress.format() == "3 / 5   12 s left" and dock.footer.main.text().startswith("Pause")
+    dock.footer.main.click()
     engine.pause.assert_called_once()
     deliver(qtbot, send, StatusChanged(RunStatus(RunState.PAUSED, 3, 5)))
-    assert dock.run.pause.text() == "Resume (Esc)" and "Paused" in dock.hint.text()
-    dock.run.pause.click()
+    assert dock.footer.main.text() == "Resume (Esc)" and "Paused" in dock.hint.text()
+    dock.footer.main.click()
     engine.resume.assert_called_once()
-    dock.run.cancel.click()
+    dock.footer.cancel.click()
     engine.cancel.assert_called_once()
 
 
 def test_undo_brings_layers_and_labels_back(viewer, prompted, qtbot):
     dock, engine, send = prompted
     deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
-    dock.run.undo.click()
+    dock.review.undo.click()
     engine.undo.assert_called_once()
     calls = engine.replace_prompts.call_count
     deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.UNDO))
@@ -94,7 +94,7 @@ def test_after_undo_the_next_click_has_the_sign_that_is_shown(viewer, prompted, 
 def test_an_undone_commit_goes_on_with_the_object_that_comes_back(viewer, prompted, qtbot):
     dock, _, send = prompted
     deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
-    dock.run.commit.click()
+    dock.review.commit.click()
     deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     assert dock.controller.state.current == 2
     deliver(qtbot, send, Restored(3, 0, True, (BoxPrompt(2, 5, 6, 20, 30),), {(2, 1): result(2)}, RequestKind.UNDO))
@@ -143,10 +143,10 @@ def test_a_run_that_has_nothing_to_do_says_so_and_the_next_one_does_all_anew(vie
     dock, engine, send = clicked
     deliver(qtbot, send, Finished(1, 0, FinishReason.DONE, steps=0))
     assert "up to date" in dock.message.text()
-    dock.run.propagate.click()
+    dock.footer.main.click()
     assert engine.propagate.call_args.kwargs["anew"]
     deliver(qtbot, send, Finished(2, 0, FinishReason.DONE, steps=5))
-    dock.run.propagate.click()
+    dock.footer.main.click()
     assert not engine.propagate.call_args.kwargs["anew"]
 
 
@@ -166,6 +166,6 @@ def test_an_object_whose_last_prompt_is_deleted_is_gone_from_all_slices_and_othe
 def test_errors_come_in_words_with_a_report(viewer, prompted, qtbot, qapp):
     dock, _, send = prompted
     deliver(qtbot, send, Failed(3, 0, "The GPU is out of memory.", "Traceback ...", RequestKind.PROPAGATE, True))
-    assert dock.message.text() == "The GPU is out of memory." and not dock.copy.isHidden()
-    dock.copy.click()
+    assert dock.message.text() == "The GPU is out of memory." and not dock.message.copy.isHidden()
+    dock.message.copy.click()
     assert "Traceback" in qapp.clipboard().text()

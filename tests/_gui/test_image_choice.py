@@ -117,7 +117,7 @@ def test_moving_a_fixed_axis_keeps_what_was_chosen(viewer, start, qtbot):
 def test_the_network_sees_what_the_user_sees_if_asked_to(viewer, prompted, stack, qtbot):
     dock, engine, _ = prompted
     assert engine.open.call_args.kwargs["contrast"] is None
-    dock.image.contrast_requested.emit(True)
+    dock.model.contrast_requested.emit(True)
     stack.contrast_limits = (20, 90)
     dock.run.segment.click()
     contrast = engine.open.call_args.kwargs["contrast"]

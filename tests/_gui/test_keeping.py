@@ -19,7 +19,7 @@ from napari_medsam2.errors import OutputError
 def test_commit_keeps_the_result_and_starts_the_next_object(viewer, prompted, qtbot):
     dock, _engine, send = prompted
     deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
-    dock.run.commit.click()
+    dock.review.commit.click()
     deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     assert viewer.layers["scan kept"].data.sum() == 100 and viewer.layers["scan segmentation"].data.sum() == 0
     assert dock.controller.state.current == 2
@@ -34,7 +34,7 @@ def test_a_layer_of_the_user_that_has_the_name_of_the_kept_labels_is_not_taken_f
             send,
             ResultReady(1, 0, result(2, number, where=slice(10 * number, 10 * number + 5)), RequestKind.PREVIEW),
         )
-        dock.run.commit.click()
+        dock.review.commit.click()
         deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     (kept,) = (layer for layer in viewer.layers if layer.name.startswith("scan kept") and layer is not theirs)
     assert not theirs.data.any() and np.unique(kept.data).tolist() == [0, 1, 2]
@@ -131,7 +131,7 @@ def test_a_commit_into_the_user_s_layer_leaves_the_result_there(viewer, prompted
     deliver(qtbot, send, ResultReady(1, 0, result(2, prompted=True), RequestKind.PREVIEW))
     committed = data.copy()
     assert committed[2, 12, 12] == 9 and np.count_nonzero(committed == 1) == 99
-    dock.run.commit.click()
+    dock.review.commit.click()
     engine.reset.assert_called_once_with()
     deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
     np.testing.assert_array_equal(data, committed)
@@ -143,7 +143,7 @@ def test_a_commit_into_the_user_s_layer_leaves_the_result_there(viewer, prompted
 
 def test_a_commit_of_nothing_is_explained(viewer, prompted):
     dock, engine, _ = prompted
-    assert not dock.run.commit.isEnabled()
+    assert not dock.review.commit.isEnabled()
     dock.controller.commit()
     assert "no result to keep yet" in dock.message.text()
     engine.reset.assert_not_called()

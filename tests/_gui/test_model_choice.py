@@ -32,7 +32,7 @@ def test_after_a_model_that_fails_to_load_everything_is_sent_again(viewer, promp
     assert dock.message.text() == "There is no such file."
     engine.reset_mock()
     dock.model.model_requested.emit("micro", "cpu")
-    dock.run.propagate.click()
+    dock.footer.main.click()
     engine.load_model.assert_called_once_with("micro", device="cpu")
     engine.open.assert_called_once()
     engine.replace_prompts.assert_called_once_with(1, 2, (BoxPrompt(2, 5, 6, 20, 30),))

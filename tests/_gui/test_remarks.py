@@ -59,7 +59,7 @@ def test_an_empty_image_of_a_flow_is_named_when_it_was_looked_at(prompted, qtbot
     images[4] = 0
     dock = prompted(images, "flow")
     assert "nothing can be found" not in dock.image.words.text()
-    dock.run.propagate.click()
+    dock.footer.main.click()
     qtbot.waitUntil(lambda: "nothing can be found: frame 4." in dock.image.words.text(), timeout=30_000)
     qtbot.waitUntil(lambda: settled(dock), timeout=30_000)
 
@@ -81,18 +81,18 @@ def test_many_masks_are_carried_on_without_learning_and_that_is_said(make_napari
     try:
         dock.controller.choose_mode("stack")
         dock.controller.adopt_layer(theirs)
-        assert dock.prompt.learning.isHidden()
-        dock.run.propagate.click()
-        qtbot.waitUntil(lambda: "49 drawn masks" in dock.prompt.words.text(), timeout=30_000)
-        assert "left out" in dock.prompt.words.text() and not dock.prompt.learning.isHidden()
+        assert dock.run.learning.isHidden()
+        dock.footer.main.click()
+        qtbot.waitUntil(lambda: "49 drawn masks" in dock.run.words.text(), timeout=30_000)
+        assert "left out" in dock.run.words.text() and not dock.run.learning.isHidden()
         qtbot.waitUntil(lambda: dock.controller.state.up_to_date or settled(dock), timeout=60_000)
-        dock.prompt.learning.activated.emit(2)  # always
+        dock.run.learning.activated.emit(2)  # always
         qtbot.waitUntil(lambda: settled(dock), timeout=60_000)
         assert dock.controller.engine.session.options.adapt is True
         assert len(dock.controller.engine.session.prompts) == 49
-        dock.run.propagate.click()
-        qtbot.waitUntil(lambda: "takes about" in dock.prompt.words.text(), timeout=30_000)
-        dock.run.cancel.click()
+        dock.footer.main.click()
+        qtbot.waitUntil(lambda: "takes about" in dock.run.words.text(), timeout=30_000)
+        dock.footer.cancel.click()
         qtbot.waitUntil(lambda: settled(dock), timeout=60_000)
     finally:
         dock.close_dock(timeout=10.0)

@@ -11,6 +11,8 @@ from .dock_state import DockState, DownloadStatus, ModelPhase, worst_frame
 
 #: From so many seconds a frame on, the dock says so.
 SLOW_S = 2.0
+#: Pauses and resumes a run.
+PAUSE_KEY = "Esc"
 #: Below this confidence a frame deserves a look.
 UNSURE = 0.5
 _GPU_ADVICE = (
@@ -156,3 +158,66 @@ def download_words(status: DownloadStatus) -> str:
 def title_of(model: str) -> str:
     """What people call a model or a file of one."""
     return MODELS[model].title if model in MODELS else Path(model).name
+
+
+def image_summary(state: DockState) -> str:
+    """Which image, in few words."""
+    if not state.image:
+        return "none yet"
+    count = len(state.columns)
+    if count < 2:
+        return f"{state.image}, one image"
+    kind = f"{count} separate images" if state.mode == "flow" else f"{count} {state.noun}s"
+    return f"{state.image}, {kind}{', see the remark' if state.remarks else ''}"
+
+
+def objects_summary(state: DockState) -> str:
+    """How many objects there are, and which one prompts go to."""
+    if not state.image:
+        return ""
+    if not (state.has_prompts or state.has_results):
+        return "none yet"
+    count = len(state.objects)
+    return f"{count} objects, now object {state.current}" if count > 1 else "1 object"
+
+
+def model_line(state: DockState) -> str:
+    """Which model runs where, and what it sees."""
+    if state.model_phase is ModelPhase.MISSING:
+        return "No model"
+    device = state.device or (state.wanted_device if state.wanted_device != "auto" else "")
+    where = f" on {device}" if device else ""
+    contrast = "contrast as shown" if state.contrast_as_shown else "automatic contrast"
+    return f"{title_of(state.model).removesuffix(' (bundled)')}{where}, {contrast}"
+
+
+def review_summary(state: DockState) -> str:
+    """What there is to look at, and whether it was saved."""
+    if state.saved is not None:
+        return f"saved as {state.saved.name}"
+    return "not saved yet" if state.has_results else ""
+
+
+#: What the headings of the four steps say.
+SUMMARIES = (image_summary, objects_summary, model_line, review_summary)
+
+
+def main_words(state: DockState) -> tuple[str, str]:
+    """What the main button does now, and the same at length."""
+    run = state.status.state
+    if run is RunState.STOPPING:
+        return "Stopping...", "Ends after the slice it is at"
+    if run is RunState.PAUSED:
+        return f"Resume ({PAUSE_KEY})", "Go on where it was paused; corrections count from here on"
+    if state.running:
+        return f"Pause ({PAUSE_KEY})", f"Stop at the next {state.noun}, correct, and go on from there"
+    if not state.image:
+        return "Find on all slices", "Open an image first"
+    count = len(state.columns)
+    if not state.has_prompts:
+        tip = "Point out one object first, with a tool of step 2"
+    elif count > 1:
+        tip = f"Find all objects on the other {state.noun}s (propagate)"
+    else:
+        tip = f"Find the current object on this {state.noun}"
+    return (f"Find on all {count} {state.noun}s (Shift+S)" if count > 1 else f"Find on this {state.noun} (S)"), tip

@@ -66,8 +66,8 @@ def test_a_step_of_a_run_touches_the_progress_and_nothing_else(prompted, qtbot, 
     deliver(qtbot, send, StatusChanged(RunStatus(RunState.RUNNING, 1, 5, 40.0)))
     touched.clear()
     deliver(qtbot, send, StatusChanged(RunStatus(RunState.RUNNING, 2, 5, 30.0)))
-    assert touched == [(dock.run.progress, "setValue")]
-    assert dock.run.progress.format() == "2 / 5   30 s left"
+    assert touched == [(dock.footer.progress, "setValue")]
+    assert dock.footer.progress.format() == "2 / 5   30 s left"
 
 
 def test_a_result_touches_the_strip_beside_that_and_refills_no_list(prompted, qtbot, touched):

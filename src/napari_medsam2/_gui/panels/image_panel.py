@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu
 from ..dock_state import DockState
 from ..words import image_words
 from .panel import Panel
-from .pickers import Choice, LayerPicker, button, caption, line, row
+from .pickers import Choice, LayerPicker, button, line, row
 
 
 class ImagePanel(Panel):
@@ -22,28 +22,26 @@ class ImagePanel(Panel):
     open_requested = Signal(list)
     axis_requested = Signal(int)
     mode_requested = Signal(str)
-    contrast_requested = Signal(bool)
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
         self.picker = LayerPicker(viewer, (Image,))
+        self.picker.setToolTip("The image layer that is segmented")
+        self.picker.setAccessibleName("Image layer")
         self.open = button("Open...", "Open files, or a folder: images, which may differ in size, or DICOM slices")
         self.menu = QMenu(self)
         self.open.setMenu(self.menu)
-        self.stack = button("Stack", "The frames follow each other: z-slices or time points", checkable=True)
-        self.flow = button("Flow", "The frames show the same kind of object and have no order", checkable=True)
-        self.axis = Choice(tip="The axis to propagate along; the viewer shows a slider for it")
-        self.contrast = Choice(
-            "Contrast: automatic",
-            "Contrast: as shown",
-            tip="What the network sees: robust limits over all frames, or the layer's own limits",
+        self.stack = button("Slices or time", "They follow each other, in space or in time (a stack)", checkable=True)
+        self.flow = button(
+            "Separate images", "They show the same kind of object and have no order (a flow)", checkable=True
         )
-        self.words = line(small=True)
-        self.column.addWidget(caption("Image"))
+        self.axis = Choice(tip="The axis to propagate along; the viewer shows a slider for it")
+        self.axis.setAccessibleName("Axis")
+        self.words = line(dim=True)
         self.column.addLayout(row(self.picker, self.open, stretch=(3, 1)))
-        self.column.addLayout(row(self.stack, self.flow, self.axis, stretch=(1, 1, 2)))
+        self.column.addLayout(row(self.stack, self.flow))
+        self.column.addWidget(self.axis)
         self.column.addWidget(self.words)
-        self.column.addWidget(self.contrast)
         self.picker.layer_picked.connect(self.image_requested)
         for words, action in (("Files...", self._on_files), ("Folder...", self._on_folder)):
             entry = self.menu.addAction(words)
@@ -52,7 +50,6 @@ class ImagePanel(Panel):
         self.axis.activated.connect(self._on_axis)
         self.stack.clicked.connect(lambda: self.mode_requested.emit("stack"))
         self.flow.clicked.connect(lambda: self.mode_requested.emit("flow"))
-        self.contrast.activated.connect(lambda index: self.contrast_requested.emit(index == 1))
         self._bind()
 
     def _bind(self) -> None:
@@ -62,9 +59,8 @@ class ImagePanel(Panel):
             show(partial(_taken_as, mode), choice.setChecked, of_hand=True)
             show(_has_several, choice.setEnabled)
         show(lambda state: state.axes, self._fill_axes)
-        show(_has_several, self.axis.setEnabled)
+        show(lambda state: len(state.axes) > 1, self.axis.setVisible)
         show(lambda state: (state.axes, state.axis), self._show_axis, of_hand=True)
-        show(lambda state: int(state.contrast_as_shown), self.contrast.setCurrentIndex, of_hand=True)
         show(image_words, self.words.setText)
 
     def _show_image(self, image: Image | None) -> None:

@@ -1,4 +1,4 @@
-"""The part of the dock that says which network is used and where it runs, and shows a download."""
+"""The part of the dock that says which network is used, where it runs and what it sees, and shows a download."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from ..dock_state import DownloadStatus
 from ..words import download_words, model_warning, model_words
 from .model_menu import NAME, ModelMenu
 from .panel import Panel
-from .pickers import Choice, button, caption, line, row
+from .pickers import Choice, button, line, row
+from .shades import play
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 
@@ -19,31 +20,39 @@ class ModelPanel(Panel):
 
     model_requested = Signal(str, str)
     cancel_requested = Signal()
+    contrast_requested = Signal(bool)
 
     def __init__(self) -> None:
         super().__init__()
         self.model = ModelMenu()
         self.device = Choice(*DEVICES, tip="Where the network runs; auto takes the fastest there is")
-        self.words = line(small=True)
-        self.warning = line(small=True)
-        self.warning.setStyleSheet("color: #e8a33d; font-size: 11px;")
+        self.model.setAccessibleName("Model")
+        self.device.setAccessibleName("Device")
+        self.contrast = Choice(
+            "Contrast: automatic",
+            "Contrast: as shown",
+            tip="What the network sees: robust limits over all frames, or the layer's own limits",
+        )
+        self.contrast.setAccessibleName("Contrast")
+        self.words = line(dim=True)
+        self.warning = line()
+        play(self.warning, "care")
         self.progress = QProgressBar()
-        self.progress.setFixedHeight(18)
         self.cancel = button("Cancel", "Stop the download; what came is kept, and the next try goes on from there")
-        self.fetched = line(small=True)
+        self.fetched = line(dim=True)
         self.download = QWidget()
         inside = QVBoxLayout(self.download)
         inside.setContentsMargins(0, 0, 0, 0)
         inside.setSpacing(2)
         inside.addLayout(row(self.progress, self.cancel, stretch=(3, 1)))
         inside.addWidget(self.fetched)
-        self.column.addWidget(caption("Model"))
         self.column.addLayout(row(self.model, self.device, stretch=(3, 1)))
-        for part in (self.words, self.warning, self.download):
+        for part in (self.words, self.warning, self.download, self.contrast):
             self.column.addWidget(part)
         self.model.activated.connect(self._on_model)
         self.device.activated.connect(self._on_device)
         self.cancel.clicked.connect(self.cancel_requested)
+        self.contrast.activated.connect(lambda index: self.contrast_requested.emit(index == 1))
         self._name = ""
         self._bind()
 
@@ -51,6 +60,7 @@ class ModelPanel(Panel):
         show = self.bindings.add
         show(lambda state: state.model, self._show_model, of_hand=True)
         show(lambda state: state.wanted_device, self.device.setCurrentText, of_hand=True)
+        show(lambda state: int(state.contrast_as_shown), self.contrast.setCurrentIndex, of_hand=True)
         show(model_words, self.words.setText)
         show(model_warning, self._show_warning)
         show(lambda state: state.download, self._show_download)

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 from ...images.writers.formats import FORMATS, all_suffixes
 from ...images.writers.table import TABLE_SUFFIX
 from .panel import Panel
-from .pickers import Choice, LayerPicker, button, caption, row
+from .pickers import Choice, LayerPicker, button, line, row
 
 _TABLE = "Table of areas, boxes and confidences"
 _FOLDER = "Folder with one file for each image (*)"
@@ -35,10 +35,12 @@ class OutputPanel(Panel):
             tip="In a layer of yours: which wins where a result meets a label that was there",
         )
         self.save = button("Save labels...", "Write the labels to a file beside the image, in the format you choose")
+        self.output.setAccessibleName("Labels go to")
+        self.keep.setAccessibleName("Where a label was there before")
         self._save_as = Path()
-        self.column.addWidget(caption("Labels go to"))
-        self.column.addLayout(row(self.output, self.keep))
         self.column.addWidget(self.save)
+        self.column.addWidget(line("Labels go to this layer:", dim=True))
+        self.column.addLayout(row(self.output, self.keep))
         self.output.layer_picked.connect(self._on_output)
         self.keep.activated.connect(self._on_output)
         self.save.clicked.connect(self._on_save)

@@ -1,14 +1,18 @@
-"""Small widgets that the dock is made of. None takes the keyboard: the keys belong to the viewer."""
+"""Small widgets that the dock is made of.
+
+The Tab key leads to each of them, a click does not: then the keyboard stays with the viewer.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from napari.components import ViewerModel
 from napari.layers import Layer
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QFrame,
     QHBoxLayout,
@@ -21,6 +25,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from .shades import play
+
 
 class Choice(QComboBox):
     """A list to choose from that may shrink, and that a mouse wheel scrolls past instead of changing it."""
@@ -29,7 +35,7 @@ class Choice(QComboBox):
         super().__init__()
         self.addItems(texts)
         self.setToolTip(tip)
-        self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(6)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -113,30 +119,37 @@ class LayerPicker(Choice):
         self.layer_picked.emit(self._picked)
 
 
-def button(text: str, tip: str, *, checkable: bool = False) -> QPushButton:
-    """A button that may shrink and takes no keyboard focus."""
-    made = QPushButton(text)
+_Button = TypeVar("_Button", bound=QPushButton)
+
+
+@overload
+def button(text: str, tip: str, *, checkable: bool = False) -> QPushButton: ...
+@overload
+def button(text: str, tip: str, *, checkable: bool = False, make: type[_Button]) -> _Button: ...
+def button(text: str, tip: str, *, checkable: bool = False, make: type[QPushButton] = QPushButton) -> QPushButton:
+    """A button that is never narrower than its text."""
+    made = make(text)
     made.setToolTip(tip)
     made.setCheckable(checkable)
-    made.setMinimumWidth(20)
-    made.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
     return made
 
 
-def line(text: str = "", *, small: bool = False) -> QLabel:
-    """A line of text that wraps."""
+def tick(text: str, tip: str) -> QCheckBox:
+    """A box to tick."""
+    made = QCheckBox(text)
+    made.setToolTip(tip)
+    made.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+    return made
+
+
+def line(text: str = "", *, dim: bool = False) -> QLabel:
+    """A line of text that wraps; dim where it explains what is beside it."""
     label = QLabel(text)
     label.setWordWrap(True)
     label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
-    if small:
-        label.setStyleSheet("color: #9aa3b0; font-size: 11px;")
-    return label
-
-
-def caption(text: str) -> QLabel:
-    """The heading of a part of the dock."""
-    label = QLabel(text)
-    label.setStyleSheet("font-weight: bold; padding-top: 4px;")
+    if dim:
+        play(label, "dim")
     return label
 
 

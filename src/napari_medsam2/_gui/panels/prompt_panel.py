@@ -6,19 +6,17 @@ from functools import partial
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points, Shapes
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QCheckBox
+from qtpy.QtWidgets import QGridLayout
 
 from ..dock_state import DockState
 from ..layers.colours import NEGATIVE, POSITIVE, object_colour
-from ..words import learning_words
 from .keys import printed
 from .panel import Panel
-from .pickers import Choice, LayerPicker, button, caption, line, row
+from .pickers import Choice, LayerPicker, button, row
 
-#: What the entries of the choice about learning stand for.
-_ADAPT = (None, False, True)
+_TOOLS_A_ROW = 3
 
 
 class PromptPanel(Panel):
@@ -29,8 +27,6 @@ class PromptPanel(Panel):
     tool_requested = Signal(str)
     sign_requested = Signal()
     layer_requested = Signal(object)
-    preview_requested = Signal(bool)
-    learning_requested = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -44,43 +40,31 @@ class PromptPanel(Panel):
         self.sign = button("", "Clicks and strokes say 'this is the object' (+) or 'this is not' (-)")
         self.adopt = LayerPicker(viewer, (Points, Shapes, Labels), "Use layer...")
         self.adopt.setToolTip("Take prompts from a Points, Shapes or Labels layer of yours; it is never changed")
-        self.preview = QCheckBox("Preview while drawing")
-        self.preview.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.words = line(small=True)
-        self.learning = Choice(
-            *("Learn from masks: automatic", "Learn from masks: never", "Learn from masks: always"),
-            tip="The bundled network learns from each mask what the object looks like, about 2 s for each",
-        )
-        self.column.addWidget(caption("Object and prompt"))
+        self.object.setAccessibleName("Object")
+        self.adopt.setAccessibleName("Use layer")
+        tools = QGridLayout()
+        tools.setSpacing(4)
+        for place, tool in enumerate(self.tools.values()):
+            tools.addWidget(tool, *divmod(place, _TOOLS_A_ROW))
         self.column.addLayout(row(self.object, self.new_object))
-        self.column.addLayout(row(*self.tools.values()))
+        self.column.addLayout(tools)
         self.column.addLayout(row(self.sign, self.adopt))
-        self.column.addWidget(self.preview)
-        self.column.addWidget(self.words)
-        self.column.addWidget(self.learning)
         self.object.activated.connect(lambda index: self.object_requested.emit(int(self.object.itemData(index))))
         self.new_object.clicked.connect(self.new_object_requested)
         for name, tool in self.tools.items():
             tool.clicked.connect(lambda _=False, name=name: self.tool_requested.emit(name))
         self.sign.clicked.connect(self.sign_requested)
         self.adopt.layer_picked.connect(self._on_adopt)
-        self.preview.clicked.connect(self.preview_requested)
-        self.learning.activated.connect(lambda index: self.learning_requested.emit(_ADAPT[index]))
         self._bind()
 
     def _bind(self) -> None:
         show = self.bindings.add
-        show(learning_words, self.words.setText)
-        show(lambda state: bool(state.learning), self.words.setVisible)
-        show(lambda state: bool(state.learning) or state.adapt is not None, self.learning.setVisible)
-        show(lambda state: _ADAPT.index(state.adapt), self.learning.setCurrentIndex, of_hand=True)
         show(lambda state: state.objects, self._fill_objects)
         show(lambda state: (state.objects, state.current), self._show_object, of_hand=True)
         for name, tool in self.tools.items():
             show(partial(_in_hand, name), tool.setChecked, of_hand=True)
         show(lambda state: state.mode == "stack" or len(state.columns) < 2, self._show_key_of_new_object)
         show(lambda state: state.positive, self._show_sign)
-        show(lambda state: state.preview, self.preview.setChecked, of_hand=True)
 
     def _fill_objects(self, objects: tuple[int, ...]) -> None:
         self.object.clear()

@@ -7,6 +7,7 @@ from qtpy.QtCore import Signal
 from ..words import recovery_words
 from .panel import Panel
 from .pickers import button, line, row
+from .shades import play
 
 
 class RecoveryPanel(Panel):
@@ -18,7 +19,7 @@ class RecoveryPanel(Panel):
     def __init__(self) -> None:
         super().__init__()
         self.told = line()
-        self.told.setStyleSheet("background: #5a4a1a; color: white; padding: 6px; border-radius: 3px;")
+        play(self.told, "asked")
         self.restore = button("Restore", "Bring back objects, prompts and labels as they were")
         self.discard = button("Discard", "Delete what was kept of that")
         self.column.addWidget(self.told)

@@ -1,0 +1,53 @@
+"""The part of the dock in which results are looked through, taken back and kept."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+
+from ..dock_state import worst_frame
+from .keys import printed
+from .panel import Panel
+from .pickers import button, row
+
+
+class ReviewPanel(Panel):
+    """Go to where it is unsure, take back, keep."""
+
+    undo_requested = Signal()
+    redo_requested = Signal()
+    commit_requested = Signal()
+    clear_requested = Signal()
+    worst_requested = Signal()
+    next_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.worst = button("", "Show where the network is least sure")
+        self.next = button(f"Next image ({printed('next')})", "Show the next image")
+        self.undo = button(f"Undo ({printed('undo')})", "Take back the last change of prompts and results")
+        self.redo = button("Redo", f"Do it again ({printed('redo')})")
+        self.clear = button("Clear all", f"Remove all prompts and results of this image ({printed('clear')})")
+        self.commit = button(
+            f"Keep and start next object ({printed('commit')})",
+            "Commit: copy the result to a layer that is kept, where later results do not change it",
+        )
+        self.column.addLayout(row(self.worst, self.next))
+        self.column.addLayout(row(self.undo, self.redo, self.clear, stretch=(2, 1, 1)))
+        self.column.addWidget(self.commit)
+        self.worst.clicked.connect(self.worst_requested)
+        self.next.clicked.connect(self.next_requested)
+        self.undo.clicked.connect(self.undo_requested)
+        self.redo.clicked.connect(self.redo_requested)
+        self.commit.clicked.connect(self.commit_requested)
+        self.clear.clicked.connect(self.clear_requested)
+        self._bind()
+
+    def _bind(self) -> None:
+        show = self.bindings.add
+        show(lambda state: state.noun, lambda noun: self.worst.setText(f"Go to worst {noun}"))
+        for part in (self.undo, self.redo):
+            show(lambda state: bool(state.image), part.setEnabled)
+        show(lambda state: worst_frame(state.columns) is not None, self.worst.setEnabled)
+        show(lambda state: state.mode == "flow" and len(state.columns) > 1, self.next.setVisible)
+        show(lambda state: state.has_prompts or state.has_results, self.clear.setEnabled)
+        show(lambda state: state.has_results, self.commit.setEnabled)
