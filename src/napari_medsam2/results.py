@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -99,6 +100,13 @@ class FrameResult:
     @property
     def mask(self) -> Mask:
         return self.pixels.mask
+
+    def but(self, **values: Any) -> FrameResult:
+        """The same pixels, with other values of some attributes, such as another ``object_id``."""
+        other = copy(self)
+        for name, value in values.items():
+            object.__setattr__(other, name, value)
+        return other
 
     def paint(self, labels: AnyArray) -> None:
         """Write the object's number into labels ``(H, W)``, wherever the object is."""

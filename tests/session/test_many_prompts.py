@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_medsam2.prompts import PointPrompt
-from napari_medsam2.session import state
+from napari_medsam2.session import object_state
 from napari_medsam2.session.planning import origins_of, stack_steps
 from napari_medsam2.session.session import Session
 
@@ -21,7 +21,7 @@ def test_prompts_before_the_first_result_plan_nothing(monkeypatch: pytest.Monkey
         planned.append(1)
         return stack_steps(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(state, "stack_steps", counted)
+    monkeypatch.setattr(object_state, "stack_steps", counted)
     frames = np.broadcast_to(np.uint8(0), (400, 64, 64))
     session = Session(blob_model(), frames, mode="stack", contrast=PLAIN)
     for t in range(200):

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from napari_medsam2.memory_bank import Fifo
 from napari_medsam2.prompts import BoxPrompt, FramePrompts, PointPrompt
 from napari_medsam2.results import FrameResult
+from napari_medsam2.session.object_state import Kept, ObjectState
 from napari_medsam2.session.planning import Step, affected_frames, flow_steps, interleave, stack_steps
-from napari_medsam2.session.state import Kept, ObjectState
 
 PROMPTED = st.sets(st.integers(0, 29), min_size=1, max_size=6)
 

@@ -100,3 +100,59 @@ def test_changes_that_belong_together_are_undone_as_one():
     assert session.redo() and session.redo() and len(session.prompts) == 3
     session.replace_prompts(3, 1, [MaskPrompt(1, masks[1], 3)], together=stroke)
     assert session.undo() and len(session.prompts) == 3, "after an undo it is another change"
+
+
+def test_frames_that_ran_since_a_click_are_taken_back_before_it_once_the_run_is_over():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    for _ in range(4):
+        next(run)
+    before = state(session)
+    session.add(MaskPrompt(2, masks[2]))
+    clicked = state(session)
+    list(run)
+    assert session.undo() and state(session) == clicked, "only what ran since"
+    assert session.undo() and state(session) == before, "only the prompt"
+    assert session.undo() and session.results == {} and len(session.prompts) == 1
+
+
+def test_undo_of_a_prompt_while_a_run_goes_on_keeps_what_ran_since():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    next(run)
+    session.add(MaskPrompt(2, masks[2]))
+    assert [next(run).frame for _ in range(4)] == [2, 1, 3, 4]
+    session.undo()
+    assert len(session.prompts) == 1
+    assert sorted(frame for frame, _ in session.results) == [0, 1, 3, 4]
+    assert {r.frame for r in run} == {1, 2, 3, 4, 5, 6, 7}, "and is done again without the prompt"
+    session.undo()
+    assert session.results == {}
+
+
+def test_undo_of_another_objects_prompt_while_a_run_goes_on_does_nothing_again():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    next(run)
+    session.add(click(2, masks, object_id=2))
+    done = [next(run) for _ in range(6)]
+    session.undo()
+    assert session.objects == (1,)
+    frames = [0, *(result.frame for result in (*done, *run) if result.object_id == 1)]
+    assert sorted(frames) == list(range(8)), "each once"
+
+
+def test_what_was_undone_while_a_run_goes_on_can_be_redone():
+    session, masks = stack_session()
+    session.add(click(0, masks))
+    run = session.propagate()
+    next(run)
+    session.add(MaskPrompt(2, masks[2]))
+    next(run)
+    session.undo()
+    next(run)
+    assert session.redo() and len(session.prompts) == 2
+    assert {r.frame for r in run} == set(range(1, 8)) - {2}

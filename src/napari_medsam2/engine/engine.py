@@ -19,7 +19,6 @@ from .events import (
     FinishReason,
     ModelLoaded,
     PromptsChanged,
-    Restored,
     ResultReady,
     RunStatus,
     SequenceOpened,
@@ -30,6 +29,7 @@ from .opening import load_chosen_model, open_recorded
 from .remarks import Remarks
 from .requests import Request, RequestKind
 from .run import Run
+from .whole_edits import WholeEdits
 from .worker import Worker
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class _Images:
     options: dict[str, Any]
 
 
-class Engine:
+class Engine(WholeEdits):
     """Runs one session at a time on one worker thread.
 
     Every request method returns at once with the number of the request, which the events it causes carry; nothing
@@ -255,23 +255,6 @@ class Engine:
         """End a propagation at the next frame boundary (its results stay); queued runs and previews go."""
         return self._worker.cancel()
 
-    def undo(self) -> int:
-        """Undo the last change of prompts and results; :class:`Restored` follows."""
-        return self._submit_restore(RequestKind.UNDO, lambda session: session.undo())
-
-    def redo(self) -> int:
-        """Redo what was undone; :class:`Restored` follows."""
-        return self._submit_restore(RequestKind.REDO, lambda session: session.redo())
-
-    def reset(self, object_id: int | None = None) -> int:
-        """Remove the prompts, results and memory of one object or of all; :class:`Restored` follows."""
-
-        def do(session: Session) -> bool:
-            session.reset(object_id)
-            return True
-
-        return self._submit_restore(RequestKind.RESET, do)
-
     # ---- asking ----------------------------------------------------------------------------------------------------
 
     def _submit_edit(
@@ -289,16 +272,6 @@ class Engine:
                 return
             if (before := session.result(*uncovered)) is not None:
                 self._worker.emit(ResultReady(request.number, request.generation, before, request.kind))
-
-        return self._worker.submit(kind, call)
-
-    def _submit_restore(self, kind: RequestKind, restore: Callable[[Session], bool]) -> int:
-        def call(request: Request) -> None:
-            session = self._opened()
-            changed = restore(session)
-            self._tell_noted(request)
-            prompts, results = tuple(session.prompts), dict(session.results)
-            self._worker.emit(Restored(request.number, request.generation, changed, prompts, results, kind))
 
         return self._worker.submit(kind, call)
 
@@ -320,6 +293,8 @@ class Engine:
         for group in in_replay_order(prompts):
             session.replace_prompts(group.object_id, group.frame, group.given)
         if before is not None:
+            for number, called in before.called.items():
+                session.call(number, called)
             session.take_results(before.results.values())
         self._session = session
         tell_noted(self._worker.emit, session, images.generation)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import platform
 import traceback
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 from ..errors import EXPECTED_ERRORS, in_words
+from ..images.opened import LabelledObject
 from ..models.notices import Notice
 from ..prompts import Prompt
 from ..results import FrameResult
@@ -178,18 +179,41 @@ class ResultReady:
 
 
 @dataclass(frozen=True)
-class Restored:
-    """After an undo, a redo or a reset (``kind``): all prompts and results as they are now.
+class ObjectsCalled:
+    """Names and colours of all objects that have one, after one of them was given another."""
 
-    ``changed`` is false if there was nothing to undo or redo. Results that are not listed exist no more.
+    request: int
+    generation: int
+    called: Mapping[int, LabelledObject]
+
+
+@dataclass(frozen=True)
+class Restored:
+    """After an undo, a redo, a reset or an edit of objects (``kind``): all prompts and results as they are now.
+
+    Attributes
+    ----------
+    changed
+        False if there was nothing to undo or redo.
+    prompts, results
+        All there are; results by (frame, object).
+    called
+        Names and colours of the objects that have one.
+    change
+        Number of the change that was made, undone or redone.
+    made
+        Numbers of the objects that an edit made.
     """
 
     request: int
     generation: int
     changed: bool
     prompts: tuple[Prompt, ...]
-    results: Mapping[tuple[int, int], FrameResult]  # (frame, object_id)
+    results: Mapping[tuple[int, int], FrameResult]
     kind: RequestKind
+    called: Mapping[int, LabelledObject] = field(default_factory=dict)
+    change: int = 0
+    made: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -248,6 +272,7 @@ Event = (
     | SequenceOpened
     | ImagesRemarked
     | PromptsChanged
+    | ObjectsCalled
     | ResultReady
     | Restored
     | Finished

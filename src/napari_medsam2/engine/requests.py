@@ -22,6 +22,9 @@ class RequestKind(Enum):
     UNDO = "undo"
     REDO = "redo"
     RESET = "reset"
+    CALL = "name the object"
+    MERGE = "merge the objects"
+    SPLIT = "split the object"
 
     @property
     def words(self) -> str:

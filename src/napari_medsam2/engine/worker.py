@@ -158,6 +158,11 @@ class Worker:
             )
         self.emit(StatusChanged(status))
 
+    def forget_progress(self) -> None:
+        """Where no run goes on, say nothing of the last one any more: what it did is no longer what there is."""
+        if self._run is None:
+            self._show(done=0, total=0, seconds_left=None, finish_reason=None)
+
     def end_run(self, reason: FinishReason) -> None:
         """End the run, if there is one, and say why."""
         with self._changed:

@@ -9,8 +9,9 @@ import numpy as np
 from ..memory_bank import Fifo
 from ..results import FrameResult
 from ..segment.task import FrameTask, Neighbour, Segmented
+from .object_state import Kept, ObjectState
 from .planning import Step
-from .state import Kept, ObjectState, SessionState
+from .state import SessionState
 
 
 def frame_task(known: ObjectState, step: Step) -> FrameTask:
@@ -27,7 +28,7 @@ def frame_task(known: ObjectState, step: Step) -> FrameTask:
     )
 
 
-def take_in(state: SessionState, known: ObjectState, done: Segmented, step: Step, run: int) -> None:
+def take_in(state: SessionState, done: Segmented, step: Step, run: int) -> None:
     """Keep an answer and remember its frame; a preview of a frame without prompts is not remembered.
 
     Parameters
@@ -38,6 +39,9 @@ def take_in(state: SessionState, known: ObjectState, done: Segmented, step: Step
     prompted = done.result.prompted
     if not prompted and not run:
         state.note_change()
+    known = state.edit(step.object_id)
+    if not prompted and not run:
+        pass
     elif done.entry is None:
         known.bank.remove(step.frame)
     else:

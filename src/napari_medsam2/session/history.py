@@ -38,6 +38,20 @@ class History(Generic[State]):
         self._after.clear()
         return self._made
 
+    @property
+    def latest(self) -> int | None:
+        """The number of the change that :meth:`undo` would take back; ``None`` if there is none."""
+        return self._before[-1][0] if self._before else None
+
+    @property
+    def latest_undone(self) -> int | None:
+        """The number of the change that :meth:`redo` would bring back; ``None`` if there is none."""
+        return self._after[-1][0] if self._after else None
+
+    def join(self) -> None:
+        """Make the latest change a part of the one before it."""
+        self._before.pop()
+
     def undo(self, current: State) -> State | None:
         """The state before the latest change, or ``None`` if there is none; ``current`` is kept for redo."""
         if not self._before:

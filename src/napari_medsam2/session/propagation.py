@@ -91,6 +91,7 @@ class Propagator:
                             return
                         seen = None
                         continue
+                    self.state.note_going_on(run.change)
                     step = queue.popleft()
                     asked_again -= step.heeds_rivals
                     self.steps_left = len(queue) - asked_again
@@ -109,6 +110,8 @@ class Propagator:
                     yield result
         finally:
             self.steps_left = 0
+            with self.state.lock:
+                self.state.note_end()
             self._rivals.forget()
 
     def _begin(self, span: Span, anew: bool) -> OpenRun:
@@ -127,15 +130,15 @@ class Propagator:
             run = OpenRun(self._runs, span, anew, self.state.note_change(), self.passes - 1)
             for step in self._steps.of_run(run):
                 known = self.state.objects[step.object_id]
-                if step.frame not in known.prompts:
-                    known.bank.remove(step.frame)
+                if step.frame not in known.prompts and step.frame in known.bank:
+                    self.state.edit(step.object_id).bank.remove(step.frame)
             return run
 
     def _outdated(self, step: Step) -> FrameResult | None:
         """What was found on a step's frame by prompts that were changed since."""
         with self.state.lock:
-            known = self.state.objects[step.object_id]
-            return known.kept[step.frame].result if step.frame in known.stale else None
+            known = self.state.objects.get(step.object_id)
+            return known.kept[step.frame].result if known is not None and step.frame in known.stale else None
 
     def _stops(self, run: OpenRun, step: Step, before: FrameResult, now: FrameResult) -> bool:
         with self.state.lock:
@@ -153,11 +156,13 @@ class Propagator:
                 waits = known.waits(step.frame)
                 if step.frame in known.prompts and known.up_to_date(step.frame) and not (waits and run):
                     kept = known.kept[step.frame]
-                    known.kept[step.frame] = replace(kept, run=kept.run or run)
+                    if run and not kept.run:
+                        self.state.edit(step.object_id).kept[step.frame] = replace(kept, run=run)
                     return kept.result
                 if run and self.patience is not None:
                     ended = beyond_the_end(self.state, known, step, run, self.patience)
                     if ended is not None:
+                        known = self.state.edit(step.object_id)
                         known.bank.remove(step.frame)
                         known.keep(step.frame, ended)
                         return ended.result
@@ -169,12 +174,12 @@ class Propagator:
                     if self.state.revision != revision:
                         return None
                     if run:
-                        known.correcting[step.frame] = without.result
+                        self.state.edit(step.object_id).correcting[step.frame] = without.result
             done = self.segmenter.run(task)
             with self.state.lock:
                 if self.state.revision != revision:
                     return None
-                take_in(self.state, known, done, step, run)
+                take_in(self.state, done, step, run)
                 return done.result
 
     def _ask_again(self, step: Step, revision: int, run: int) -> FrameResult | None:
@@ -197,7 +202,8 @@ class Propagator:
             with self.state.lock:
                 if self.state.revision != revision:
                     return None
-                take_in(self.state, known, done, step, run)
+                take_in(self.state, done, step, run)
+                known = self.state.edit(object_id)
                 if taken is not None:
                     known.kept[frame] = replace(known.kept[frame], first=first, taken=mark)
                 known.carry_anew()

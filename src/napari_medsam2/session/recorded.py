@@ -10,6 +10,7 @@ from typing import Any
 
 from ..errors import PromptError
 from ..images.contrast import Contrast
+from ..images.opened import LabelledObject
 from ..models.device import Model
 from ..prompts import Prompt
 from ..results import FrameResult
@@ -75,6 +76,21 @@ class RecordedSession(Session):
     def reset(self, object_id: int | None = None) -> None:
         super().reset(object_id)
         self._note("reset", object_id=None if object_id is None else int(object_id))
+
+    def call(self, object_id: int, called: LabelledObject) -> None:
+        super().call(object_id, called)
+        self._note("call", object_id=int(object_id), name=called.name, colour=called.colour)
+
+    def merge(self, into: int, others: Sequence[int]) -> None:
+        super().merge(into, others)
+        self._note("merge", into=int(into), others=list(map(int, others)))
+
+    def split(
+        self, object_id: int, frame: int | None = None, *, first: int | None = None, largest: int | None = None
+    ) -> tuple[int, ...]:
+        made = super().split(object_id, frame, first=first, largest=largest)
+        self._note("split", object_id=int(object_id), frame=frame, first=made[0])
+        return made
 
     def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> None:
         taken = tuple(results)

@@ -10,6 +10,7 @@ from typing import Any
 from ..errors import SessionFileError, UserError
 from ..images.contrast import Contrast
 from ..images.frames import FrameSource
+from ..images.opened import LabelledObject
 from ..models.device import Model
 from ..prompts import FramePrompts
 from ..results import FrameResult
@@ -201,6 +202,22 @@ class _Player:
         if (uncovered := self._opened.result(given.frame, given.object_id)) is not None:
             self._done.take(uncovered)
 
+    def _call(self, values: dict[str, Any], entry: Entry) -> None:
+        self._opened.call(values["object_id"], LabelledObject(values["name"], values["colour"]))
+
+    def _merge(self, values: dict[str, Any], entry: Entry) -> None:
+        self._opened.merge(values["into"], values["others"])
+        self._take_all()
+
+    def _split(self, values: dict[str, Any], entry: Entry) -> None:
+        self._opened.split(values["object_id"], values["frame"], first=values["first"])
+        self._take_all()
+
+    def _take_all(self) -> None:
+        """Take what there is of all objects, after an edit of whole ones."""
+        for result in self._opened.results.values():
+            self._done.take(result)
+
     def _take_results(self, values: dict[str, Any], entry: Entry) -> None:
         found = []
         for frame, number, digest in values["results"]:
@@ -231,5 +248,8 @@ _CALLS: dict[str, Callable[[_Player, dict[str, Any], Entry], object]] = {
     "segment": _Player._segment,
     "undo": lambda player, values, entry: player._opened.undo(),
     "redo": lambda player, values, entry: player._opened.redo(),
+    "call": _Player._call,
+    "merge": _Player._merge,
+    "split": _Player._split,
     "reset": lambda player, values, entry: player._opened.reset(values["object_id"]),
 }

@@ -25,8 +25,9 @@ from ..segment.task import FrameTask, Segmented
 from ..segment.windows import inside_boxes
 from ..types import Mask
 from .label_image import LEAST_SHARE_WITHIN_WHOLE, paint_labels
+from .object_state import Kept
 from .planning import Step
-from .state import Kept, SessionState
+from .state import SessionState
 
 #: Objects that touch may overlap by this share of their area without one taking from the other.
 LARGEST_SHARE_OF_A_SEAM = 0.1

@@ -27,6 +27,7 @@ from ..segment.segmenter import FrameSegmenter
 from ..segment.window_predictor import WindowPredictor
 from ..types import Direction, Mode
 from .label_image import LabelImage, paint_labels
+from .objects import SessionObjects
 from .options import SessionOptions, check_choice, make_bank
 from .propagation import Propagator
 from .state import SessionState
@@ -34,7 +35,7 @@ from .steps import span_of
 from .suggestion import next_to_prompt
 
 
-class Session:
+class Session(SessionObjects):
     """Segments a sequence of frames from prompts.
 
     Prompts may be changed from another thread at any time; a propagation takes them up at its next frame boundary.
@@ -128,12 +129,6 @@ class Session:
             objects = sorted(self._state.objects.items())
             return tuple(p for _, known in objects for t in known.prompted for p in known.prompts[t])
 
-    @property
-    def objects(self) -> tuple[int, ...]:
-        """Numbers of the objects that have a prompt."""
-        with self._state.lock:
-            return tuple(sorted(number for number, known in self._state.objects.items() if known.prompts))
-
     def add(self, prompt: Prompt) -> None:
         """Add a prompt. A drawn mask is final on its frame: clicks and boxes beside it change nothing there.
 
@@ -173,7 +168,9 @@ class Session:
         """Take back the latest change: prompts, results and memory are as before. False if there is none.
 
         Changes are: adding, removing or replacing prompts (with the segmentation of that frame), a preview of another
-        frame, a whole propagation, a reset. Undoing a propagation that still runs ends it.
+        frame, a whole propagation, an edit of objects, a reset. Undoing a propagation that still runs ends it. What a
+        propagation does after a change that was made while it ran is a change of its own once it is over; while it
+        still runs, the change is taken back, and the frames since stay until they are done again.
         """
         with self._state.lock:
             return self._state.undo()
@@ -182,11 +179,6 @@ class Session:
         """Bring back what was undone. False if there is nothing."""
         with self._state.lock:
             return self._state.redo()
-
-    def reset(self, object_id: int | None = None) -> None:
-        """Remove prompts, results and memory of one object, or of all. Can be undone."""
-        with self._state.lock:
-            self._state.reset(object_id)
 
     def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> None:
         """Take over the results of another session of these frames, as after a change of the model.

@@ -13,10 +13,11 @@ from typing import get_args
 from ..errors import PromptError, SessionError
 from ..geometry.overlap import iou
 from ..types import Direction, Mask
+from .object_state import ObjectState
 from .options import check_choice
 from .planning import Step, flow_steps, interleave, stack_steps
 from .rivals import Rivals
-from .state import ObjectState, SessionState
+from .state import SessionState
 
 #: So many frames of a stack in a row that are done again and come out as they were leave the rest as it is.
 FRAMES_ALIKE = 3
@@ -200,8 +201,8 @@ class Steps:
         bool
             True if frames that were to be done again are left as they are.
         """
-        known = self._state.objects[step.object_id]
-        if step.source is None or step.frame in known.prompts:
+        known = self._state.objects.get(step.object_id)
+        if known is None or step.source is None or step.frame in known.prompts:
             return False
         way = (step.object_id, step.source, step.reverse)
         is_alike = 1 - iou(before, now) <= _difference_left(known, step.source)
@@ -210,7 +211,8 @@ class Steps:
             return False
         rest = {s.frame for s in self.of_run(run) if (s.object_id, s.source, s.reverse) == way}
         left = {t for t in rest & known.stale if known.was_carried_to(t)}
-        known.stale -= left
+        if left:
+            self._state.edit(step.object_id).stale -= left
         return bool(left)
 
     def _on_prompted(self, known: ObjectState, frames: Sequence[int]) -> list[Step]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import PromptError
-from .state import ObjectState, SessionState
+from .object_state import ObjectState
+from .state import SessionState
 
 
 def next_to_prompt(state: SessionState, object_id: int | None) -> int | None:
