@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from napari_medsam2.errors import PromptError, SessionFileError
 from napari_medsam2.images.formats import as_frames
+from napari_medsam2.images.opened import LabelledObject
 from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt
 from napari_medsam2.session.journal import Entry, Journal, digest_of
 from napari_medsam2.session.recorded import RecordedSession
@@ -25,7 +26,12 @@ IMAGES[:, 4:10, 50:56] = 204  # a second blob on every frame
 FRAMES = as_frames(IMAGES)
 #: Each step of a script: what is done, and numbers to choose among what can be done.
 STEP = st.tuples(
-    st.sampled_from(["click", "box", "mask", "remove", "clear", "segment", "run", "cut short", "amid", "undo", "redo"]),
+    st.sampled_from(
+        (
+            *("click", "box", "mask", "remove", "clear", "segment", "run", "cut short", "amid", "amid undone"),
+            *("undo", "redo", "merge", "split", "call"),
+        )
+    ),
     st.integers(0, 7),
     st.integers(1, 2),
 )
@@ -63,6 +69,19 @@ def do(session: Session, what: str, frame: int, number: int) -> None:
         next(steps, None)
         session.add(click(frame, MASKS))
         take(steps, frame)
+    elif what == "amid undone":
+        steps = session.propagate()
+        next(steps, None)
+        session.add(click(frame, MASKS))
+        next(steps, None)
+        session.undo()
+        take(steps, frame)
+    elif what == "merge":
+        session.merge(number, [3 - number])
+    elif what == "split":
+        session.split(number, frame if frame < 6 else None)
+    elif what == "call":
+        session.call(number, LabelledObject(f"name {frame}"))
     else:
         getattr(session, what)()
 
