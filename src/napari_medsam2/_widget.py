@@ -75,7 +75,7 @@ class MedSamDock(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(5)
-        for part in (self.hint, self.recovery, ScrolledColumn(*self.steps), self.message, self.footer):
+        for part in (self.hint, ScrolledColumn(self.recovery, *self.steps), self.message, self.footer):
             column.addWidget(part)
         self.theme = ThemeFollower(viewer, self)
         self.keys = KeyBindings(viewer, self._actions())

@@ -202,22 +202,24 @@ def review_summary(state: DockState) -> str:
 SUMMARIES = (image_summary, objects_summary, model_line, review_summary)
 
 
-def main_words(state: DockState) -> tuple[str, str]:
-    """What the main button does now, and the same at length."""
+def main_words(state: DockState) -> tuple[str, str, str]:
+    """What the main button does now, its key, and the same at length."""
+    noun, count = state.noun, len(state.columns)
     run = state.status.state
     if run is RunState.STOPPING:
-        return "Stopping...", "Ends after the slice it is at"
+        return "Stopping...", "", f"Ends after the {noun} it is at"
     if run is RunState.PAUSED:
-        return f"Resume ({PAUSE_KEY})", "Go on where it was paused; corrections count from here on"
+        return "Resume", PAUSE_KEY, "Go on where it was paused; corrections count from here on"
     if state.running:
-        return f"Pause ({PAUSE_KEY})", f"Stop at the next {state.noun}, correct, and go on from there"
-    if not state.image:
-        return "Find on all slices", "Open an image first"
-    count = len(state.columns)
-    if not state.has_prompts:
-        tip = "Point out one object first, with a tool of step 2"
-    elif count > 1:
-        tip = f"Find all objects on the other {state.noun}s (propagate)"
+        return "Pause", PAUSE_KEY, f"Stop at the next {noun}, correct, and go on from there"
+    if count > 1:
+        words, key, tip = (
+            f"Find on all {count} {noun}s",
+            "Shift+S",
+            f"Find all objects on the other {noun}s (propagate)",
+        )
+    elif state.image:
+        words, key, tip = f"Find on this {noun}", "S", f"Find the object on this {noun}"
     else:
-        tip = f"Find the current object on this {state.noun}"
-    return (f"Find on all {count} {state.noun}s (Shift+S)" if count > 1 else f"Find on this {state.noun} (S)"), tip
+        return "Find on all slices", "", "Open an image first"
+    return words, key, tip if state.has_prompts else "Point out one object first, with a tool of step 2"

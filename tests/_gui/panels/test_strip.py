@@ -8,7 +8,7 @@ from qtpy.QtGui import QColor, QMouseEvent, QPaintEvent
 from qtpy.QtWidgets import QToolTip
 
 from napari_medsam2._gui.dock_state import Column
-from napari_medsam2._gui.panels.strip import ABSENT, PROMPT, UNKNOWN, ConfidenceStrip, colour_of
+from napari_medsam2._gui.panels.strip import ConfidenceStrip, colour_of
 
 COLUMNS = (Column(0.95), Column(0.2), Column(), Column(0.4, absent=True), Column(0.9, prompted=True))
 
@@ -44,25 +44,50 @@ def mouse(strip, kind: QEvent.Type, x: float, button=Qt.MouseButton.NoButton) ->
     return QMouseEvent(kind, at, strip.mapToGlobal(at), button, button, Qt.KeyboardModifier.NoModifier)
 
 
-def test_sure_is_green_unsure_is_red_and_what_is_not_known_or_absent_is_dark(strip):
-    sure, unsure = seen(strip, 50), seen(strip, 150)
+def height_of(strip, x: int) -> int:
+    """How many pixels of a column are coloured."""
+    image = strip.grab().toImage()
+    return sum(image.pixelColor(x, y).saturation() > 80 for y in range(strip.height()))
+
+
+def test_sure_is_high_and_green_unsure_is_low_and_orange(strip):
+    sure, unsure = seen(strip, 50, 25), seen(strip, 150, 25)
     assert sure.green() > 1.5 * sure.red() and unsure.red() > 1.5 * unsure.green()
     assert sure.name() == colour_of(0.95).name() and unsure.name() == colour_of(0.2).name()
-    assert seen(strip, 250).name() == UNKNOWN.name() and seen(strip, 350).name() == ABSENT.name()
-    assert seen(strip, 350, 25).name() == colour_of(0.4).darker(150).name(), "how sure it is that nothing is there"
+    assert height_of(strip, 50) > 2 * height_of(strip, 150) > 0, "also without colours"
+    assert colour_of(0.5).lightnessF() > colour_of(0.0).lightnessF() < colour_of(0.25).lightnessF()
 
 
-def test_a_prompted_frame_has_a_mark_and_the_frame_in_view_a_border(strip):
-    assert seen(strip, 450, 2).name() == PROMPT.name() != seen(strip, 50, 2).name()
-    between = [{seen(strip, 100 * frame + x).name() for x in (-2, -1, 0, 1)} for frame in range(1, 5)]
-    assert ["#ffffff" in colours for colours in between] == [False, True, True, False], "around frame 2"
+def test_what_is_not_known_is_grey_and_where_nothing_is_there_is_a_foot(strip):
+    assert height_of(strip, 250) == 0 < height_of(strip, 350) <= 4
+    assert seen(strip, 350, 26).name() == colour_of(0.4).name(), "how sure it is that nothing is there"
+    assert seen(strip, 250).name() != seen(strip, 350).name()
 
 
-def test_without_frames_it_is_dark_and_goes_nowhere(qtbot):
+def test_a_prompted_frame_has_a_mark_and_the_frame_in_view_a_border_on_dark_and_on_light(strip):
+    for text in ("#ffffff", "#101010"):
+        strip.setStyleSheet(f"color: {text}; background: {'#808080'}")
+        assert seen(strip, 450, 2).name() == text != seen(strip, 50, 2).name()
+        between = [{seen(strip, 100 * frame + x).name() for x in (-2, -1, 0, 1)} for frame in range(1, 5)]
+        assert [text in colours for colours in between] == [False, True, True, False], "around frame 2"
+
+
+def test_without_frames_it_is_empty_and_goes_nowhere(qtbot):
     strip = ConfidenceStrip()
     qtbot.addWidget(strip)
     strip.resize(500, 34)
-    assert seen(strip, 250).name() == ABSENT.name() and strip.frame_at(250) is None
+    asked: list[int] = []
+    strip.frame_requested.connect(asked.append)
+    qtbot.keyClick(strip, Qt.Key.Key_Right)
+    assert height_of(strip, 250) == 0 and strip.frame_at(250) is None and not asked
+
+
+def test_arrow_keys_go_along_it(strip, qtbot):
+    asked: list[int] = []
+    strip.frame_requested.connect(asked.append)
+    for key in (Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Home, Qt.Key.Key_End):
+        qtbot.keyClick(strip, key)
+    assert asked == [1, 3, 0, 4]
 
 
 @pytest.mark.parametrize(
@@ -98,7 +123,7 @@ def test_only_columns_that_differ_are_painted_again(strip, qtbot):
     strip.set_columns((*COLUMNS[:1], Column(0.9), *COLUMNS[2:]), 2)
     qtbot.waitUntil(lambda: bool(strip.painted))
     assert all(left > 80 and right < 220 for left, right in strip.painted)
-    assert seen(strip, 150).name() == colour_of(0.9).name()
+    assert seen(strip, 150, 25).name() == colour_of(0.9).name()
     strip.painted.clear()
     strip.set_columns((*COLUMNS[:1], Column(0.9), *COLUMNS[2:]), 4)
     qtbot.waitUntil(lambda: bool(strip.painted))

@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Signal
-from qtpy.QtGui import QMouseEvent
-from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout
+from qtpy.QtCore import QSize, Signal
+from qtpy.QtGui import QMouseEvent, QResizeEvent
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, QVBoxLayout
 
 from ...engine.events import RunState
 from ..dock_state import DockState
 from ..words import main_words, progress_words
 from .panel import Panel
-from .pickers import button, row
+from .pickers import button
 from .shades import play
 from .strip import ConfidenceStrip
 
 
 class MainButton(QPushButton):
-    """Takes a double click for one: the second would pause what the first began."""
+    """Says with its key what it does, and without where that has no room.
+
+    A double click counts once: the second click would pause what the first began.
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__(text)
+        self._short = self._long = ""
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+
+    def show_words(self, words: str, key: str) -> None:
+        """Say this, and the key if it fits."""
+        self._short, self._long = words, f"{words} ({key})" if key else words
+        self.setAccessibleName(words)
+        self._fit()
+
+    def _fit(self) -> None:
+        text = self._long if self._width_of(self._long) <= self.width() else self._short
+        if text != self.text():
+            self.setText(text)
+
+    def _width_of(self, text: str) -> int:
+        # what the style adds to the text is what it adds to the text that is there
+        return super().sizeHint().width() + self.fontMetrics().horizontalAdvance(text) - self._advance()
+
+    def _advance(self) -> int:
+        return self.fontMetrics().horizontalAdvance(self.text())
+
+    def sizeHint(self) -> QSize:
+        return QSize(self._width_of(self._long), super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(self._width_of(self._short), super().sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self._fit()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent | None) -> None:
         if event is not None:
@@ -46,12 +82,16 @@ class Footer(Panel):
         self.progress = QProgressBar()
         self.progress.setAccessibleName("Progress")
         self.strip = ConfidenceStrip()
+        self.strip.setToolTip("A column for each slice: high and green is sure, low and orange is not; ▾ marks a prompt")
         self.strips = QVBoxLayout()
         self.strips.setSpacing(2)
         self.strips.addWidget(self.strip)
         self.column.addLayout(self.strips)
         self.column.addWidget(self.progress)
-        self.column.addLayout(row(self.main, self.cancel, stretch=(1, 0)))
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.main, 1)
+        buttons.addWidget(self.cancel)
+        self.column.addLayout(buttons)
         self.main.clicked.connect(self._on_main)
         self.cancel.clicked.connect(self.cancel_requested)
         self.strip.frame_requested.connect(self.frame_requested)
@@ -68,10 +108,10 @@ class Footer(Panel):
         show(progress_words, self.progress.setFormat)
         show(lambda state: (state.columns, state.frame), lambda shown: self.strip.set_columns(*shown))
 
-    def _show_main(self, words: tuple[str, str]) -> None:
-        text, tip = words
-        self.main.setText(text)
-        self.main.setToolTip(tip)
+    def _show_main(self, words: tuple[str, str, str]) -> None:
+        text, key, tip = words
+        self.main.show_words(text, key)
+        self.main.setToolTip(f"{tip} ({key})" if key else tip)
 
     def _aim_main(self, name: str) -> None:
         does = {"pause": self.pause_requested, "segment": self.segment_requested}

@@ -55,9 +55,9 @@ class CutText(QLabel):
             low, high = 0, len(words)
             while low < high:
                 middle = (low + high + 1) // 2
-                fits = self._height_of(words[:middle].rstrip() + "…") <= self._limit()
+                fits = self._height_of(words[:middle].rstrip() + " …") <= self._limit()
                 low, high = (middle, high) if fits else (low, middle - 1)
-            words = words[:low].rstrip() + "…"
+            words = words[:low].rpartition(" ")[0].rstrip(" ,;:.") + " …"
         if words != self.text():
             self.setText(words)
 
@@ -101,7 +101,7 @@ class MessageBar(QFrame):
         )
         self.more = button("More...", "Show all of it")
         top = QHBoxLayout()
-        top.setSpacing(6)
+        top.setSpacing(4)
         top.addWidget(self.sign, 0, Qt.AlignmentFlag.AlignTop)
         top.addWidget(self.told, 1)
         top.addWidget(self.close_button, 0, Qt.AlignmentFlag.AlignTop)
@@ -112,7 +112,7 @@ class MessageBar(QFrame):
         below.addWidget(self.more)
         below.addWidget(self.copy)
         column = QVBoxLayout(self)
-        column.setContentsMargins(6, 4, 4, 4)
+        column.setContentsMargins(2, 0, 0, 0)
         column.setSpacing(3)
         column.addLayout(top)
         column.addWidget(self._below)

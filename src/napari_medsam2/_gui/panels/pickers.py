@@ -15,7 +15,6 @@ from qtpy.QtWidgets import (
     QCheckBox,
     QComboBox,
     QFrame,
-    QHBoxLayout,
     QLabel,
     QLayout,
     QPushButton,
@@ -25,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from .rows import Row
 from .shades import play
 
 
@@ -119,6 +119,9 @@ class LayerPicker(Choice):
         self.layer_picked.emit(self._picked)
 
 
+#: The dock is so wide at first that most summaries are not cut.
+_CHARACTERS = 42
+
 _Button = TypeVar("_Button", bound=QPushButton)
 
 
@@ -153,14 +156,9 @@ def line(text: str = "", *, dim: bool = False) -> QLabel:
     return label
 
 
-def row(*widgets: QWidget, stretch: tuple[int, ...] = ()) -> QLayout:
-    """Widgets side by side, as wide as ``stretch`` says."""
-    layout = QHBoxLayout()
-    layout.setContentsMargins(0, 0, 0, 0)
-    layout.setSpacing(4)
-    for i, widget in enumerate(widgets):
-        layout.addWidget(widget, stretch[i] if i < len(stretch) else 1)
-    return layout
+def row(*widgets: QWidget, stretch: tuple[int, ...] = (), columns: int | None = None) -> QLayout:
+    """Widgets side by side, as wide as ``stretch`` says, on more lines where there is no room for one."""
+    return Row(*widgets, stretch=stretch, columns=columns)
 
 
 class ScrolledColumn(QScrollArea):
@@ -180,6 +178,10 @@ class ScrolledColumn(QScrollArea):
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidgetResizable(True)
         self.setWidget(inside)
+
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(max(hint.width(), _CHARACTERS * self.fontMetrics().averageCharWidth()), hint.height())
 
     def minimumSizeHint(self) -> QSize:
         inside, bar = self.widget(), self.verticalScrollBar()

@@ -8,7 +8,6 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
-from qtpy.QtWidgets import QGridLayout
 
 from ..dock_state import DockState
 from ..layers.colours import NEGATIVE, POSITIVE, object_colour
@@ -42,12 +41,9 @@ class PromptPanel(Panel):
         self.adopt.setToolTip("Take prompts from a Points, Shapes or Labels layer of yours; it is never changed")
         self.object.setAccessibleName("Object")
         self.adopt.setAccessibleName("Use layer")
-        tools = QGridLayout()
-        tools.setSpacing(4)
-        for place, tool in enumerate(self.tools.values()):
-            tools.addWidget(tool, *divmod(place, _TOOLS_A_ROW))
+        self.adopt.setMinimumContentsLength(len("Use layer..."))
         self.column.addLayout(row(self.object, self.new_object))
-        self.column.addLayout(tools)
+        self.column.addLayout(row(*self.tools.values(), columns=_TOOLS_A_ROW))
         self.column.addLayout(row(self.sign, self.adopt))
         self.object.activated.connect(lambda index: self.object_requested.emit(int(self.object.itemData(index))))
         self.new_object.clicked.connect(self.new_object_requested)

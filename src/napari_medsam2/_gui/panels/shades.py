@@ -63,8 +63,8 @@ def style_sheet(shades: Shades) -> str:
     )
     return f"""
     {told}
-    *[role="told"] QLabel, *[role="good"] QLabel, *[role="bad"] QLabel, *[role="asked"] QLabel {{
-        background: transparent; border: 0px; color: {shades.text}; }}
+    *[role="good"] QLabel, *[role="bad"] QLabel {{ background: transparent; color: {shades.text}; }}
+    *[role="good"] > QWidget, *[role="bad"] > QWidget {{ background: transparent; }}
     QLabel[role="dim"] {{ color: {shades.dim}; }}
     QLabel[role="care"] {{ color: {shades.text}; border-left: 4px solid {CARE}; padding-left: 5px; }}
     QPushButton {{ border: 1px solid transparent; padding: 3px 4px; }}

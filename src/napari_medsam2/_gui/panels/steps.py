@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QSize, Qt, Signal
-from qtpy.QtGui import QFont, QFontMetrics, QPaintEvent
-from qtpy.QtWidgets import QPushButton, QSizePolicy, QStyle, QStyleOption, QStylePainter, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, QPointF, QSize, Qt, Signal
+from qtpy.QtGui import QFont, QFontMetrics, QPainter, QPaintEvent, QPalette, QPolygonF
+from qtpy.QtWidgets import QPushButton, QSizePolicy, QVBoxLayout, QWidget
 
 from .shades import play
 
-_GAP = 8
-_ARROW = 9
+_GAP = 6
 
 
 class Heading(QPushButton):
@@ -48,7 +47,7 @@ class Heading(QPushButton):
 
     def sizeHint(self) -> QSize:
         bold = self._bold().horizontalAdvance(self._title) if self._title else 0
-        return QSize(bold + _ARROW + 6 * _GAP, self.fontMetrics().height() + 9)
+        return QSize(bold + self._arrow() + 6 * _GAP, self.fontMetrics().height() + 9)
 
     def minimumSizeHint(self) -> QSize:
         return self.sizeHint()
@@ -57,6 +56,9 @@ class Heading(QPushButton):
         super().changeEvent(event)
         if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self.updateGeometry()
+
+    def _arrow(self) -> int:
+        return self.fontMetrics().ascent() * 2 // 3
 
     def _font(self) -> QFont:
         font = QFont(self.font())
@@ -68,20 +70,16 @@ class Heading(QPushButton):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         super().paintEvent(event)  # the background and the border of napari's buttons; there is no text
-        painter = QStylePainter(self)
-        arrow = QStyleOption()
-        arrow.initFrom(self)
-        middle = self.height() // 2
-        arrow.rect.setRect(_GAP, middle - _ARROW // 2, _ARROW, _ARROW)
-        way = QStyle.PrimitiveElement.PE_IndicatorArrowDown if self.isChecked() else None
-        painter.drawPrimitive(way or QStyle.PrimitiveElement.PE_IndicatorArrowRight, arrow)
-        left = 2 * _GAP + _ARROW
-        inside = self.rect().adjusted(left, 0, -_GAP, 0)
+        painter = QPainter(self)
+        painter.setPen(self.palette().color(QPalette.ColorRole.ButtonText))
+        size = self._arrow()
+        self._draw_arrow(painter, QPointF(_GAP + size / 2, self.height() / 2), size / 2)
+        inside = self.rect().adjusted(2 * _GAP + size, 0, -_GAP, 0)
         middle_left = int(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
         if self._title:
             painter.setFont(self._font())
             painter.drawText(inside, middle_left, self._title)
-            inside.adjust(self._bold().horizontalAdvance(self._title) + _GAP, 0, 0, 0)
+            inside.adjust(self._bold().horizontalAdvance(self._title + "  "), 0, 0, 0)
             painter.setFont(self.font())
             painter.setOpacity(0.8)
         metrics = self.fontMetrics()
@@ -89,6 +87,18 @@ class Heading(QPushButton):
             inside, middle_left, metrics.elidedText(self._summary, Qt.TextElideMode.ElideRight, inside.width())
         )
         painter.end()
+
+    def _draw_arrow(self, painter: QPainter, centre: QPointF, half: float) -> None:
+        """Draw a triangle that points down while it is open, and to the right while it is folded."""
+        corners = [(-half, -half / 2), (half, -half / 2), (0, half / 2)]
+        if not self.isChecked():
+            corners = [(y, x) for x, y in corners]
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(painter.pen().color())
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.drawPolygon(QPolygonF([centre + QPointF(x, y) for x, y in corners]))
+        painter.restore()
 
 
 class Step(QWidget):

@@ -1,24 +1,29 @@
-"""The confidence strip: one column per frame, coloured by how sure the network is; a click goes to that frame."""
+"""The confidence strip: a column for each frame, the higher the surer the network is; a click goes to that frame."""
 
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QMouseEvent, QPainter, QPaintEvent, QPolygonF
+from qtpy.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ..dock_state import Column
 
-UNKNOWN = QColor("#4a4f58")
-ABSENT = QColor("#2b2e34")
-PROMPT = QColor("#ffffff")
-HERE = QColor("#ffffff")
+#: From unsure over even to sure: vermilion, yellow and bluish green, as in :mod:`.shades`.
+_RAMP = (QColor("#d55e00"), QColor("#f0e442"), QColor("#009e73"))
+#: So opaque are text colours where they say that there is nothing: behind columns, and where nothing is known yet.
+_FAINT, _UNKNOWN = 0.08, 0.3
 _MARK = 7
+#: Part of the height that a column has at least.
+_LEAST = 0.15
 
 
 def colour_of(confidence: float) -> QColor:
-    """Red for unsure over orange (0.5) and yellow to green for sure; ``confidence`` is 0..1."""
-    sure = min(max(confidence, 0.0), 1.0)
-    return QColor.fromHsvF(0.36 * sure**2, 0.78, 0.88)
+    """From unsure to sure; ``confidence`` is 0..1. The height of a column says the same."""
+    sure = 2 * min(max(confidence, 0.0), 1.0)
+    low, high = (_RAMP[0], _RAMP[1]) if sure < 1 else (_RAMP[1], _RAMP[2])
+    share = sure % 1 if sure < 2 else 1.0
+    parts = zip(low.getRgbF()[:3], high.getRgbF()[:3], strict=True)
+    return QColor.fromRgbF(*((1 - share) * a + share * b for a, b in parts))
 
 
 def words_of(frame: int, column: Column) -> str:
@@ -41,6 +46,8 @@ class ConfidenceStrip(QWidget):
         self.setMouseTracking(True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAccessibleName("Confidence of each frame")
 
     def sizeHint(self) -> QSize:
         return QSize(280, 34)
@@ -75,8 +82,9 @@ class ConfidenceStrip(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         painter = QPainter(self)
+        text = self.palette().color(QPalette.ColorRole.WindowText)
         if not self._columns:
-            painter.fillRect(QRectF(0, _MARK, self.width(), self.height() - 2 * _MARK), ABSENT)
+            painter.fillRect(QRectF(0, _MARK, self.width(), self.height() - 2 * _MARK), _faint(text, _FAINT))
             painter.end()
             return
         width = self.width() / len(self._columns)
@@ -85,16 +93,26 @@ class ConfidenceStrip(QWidget):
         for t in range(first, last + 1):
             column = self._columns[t]
             box = QRectF(t * width, _MARK, max(1.0, width - gap), self.height() - 2 * _MARK)
-            colour = UNKNOWN if column.confidence is None else colour_of(column.confidence)
-            painter.fillRect(box, ABSENT if column.absent else colour)
-            if column.absent and column.confidence is not None:
-                painter.fillRect(QRectF(box.x(), box.bottom() - 3, box.width(), 3), colour.darker(150))
+            self._paint_column(painter, box, column, text)
             if column.prompted:
-                self._mark(painter, box.center().x(), 0.0, PROMPT)
+                self._mark(painter, box.center().x(), 0.0, text)
         here = QRectF(self._frame * width - 1, _MARK - 1, max(3.0, width - gap) + 2, self.height() - 2 * _MARK + 2)
-        painter.setPen(HERE)
+        painter.setPen(text)
         painter.drawRect(here.adjusted(0.5, 0.5, -0.5, -0.5))
+        if self.hasFocus():
+            painter.setPen(self.palette().color(QPalette.ColorRole.Highlight))
+            painter.drawRect(self.rect().adjusted(0, 0, -1, -1))
         painter.end()
+
+    @staticmethod
+    def _paint_column(painter: QPainter, box: QRectF, column: Column, text: QColor) -> None:
+        """Paint how sure it is as a height and a colour; a foot alone where the object is not there."""
+        if column.confidence is None:
+            painter.fillRect(box, _faint(text, _UNKNOWN))
+            return
+        painter.fillRect(box, _faint(text, _FAINT))
+        height = 3.0 if column.absent else box.height() * (_LEAST + (1 - _LEAST) * min(max(column.confidence, 0.0), 1.0))
+        painter.fillRect(QRectF(box.x(), box.bottom() - height, box.width(), height), colour_of(column.confidence))
 
     def _painted(self, event: QPaintEvent | None) -> tuple[float, float]:
         """From where to where there is something to paint, with the marks of columns beside it."""
@@ -109,6 +127,18 @@ class ConfidenceStrip(QWidget):
         painter.setBrush(colour)
         painter.drawPolygon(QPolygonF([QPointF(x - 4, y), QPointF(x + 4, y), QPointF(x, y + _MARK - 1)]))
         painter.setBrush(Qt.BrushStyle.NoBrush)
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        if event is None:
+            return
+        last = len(self._columns) - 1
+        keys = Qt.Key
+        ways = {keys.Key_Left: self._frame - 1, keys.Key_Right: self._frame + 1, keys.Key_Home: 0, keys.Key_End: last}
+        frame = ways.get(keys(event.key()))
+        if frame is None or last < 0:
+            event.ignore()
+        else:
+            self.frame_requested.emit(min(max(frame, 0), last))
 
     def mousePressEvent(self, event: QMouseEvent | None) -> None:
         if event is not None:
@@ -130,3 +160,9 @@ class ConfidenceStrip(QWidget):
         frame = self.frame_at(event.position().x())
         if frame is not None:
             self.frame_requested.emit(frame)
+
+
+def _faint(colour: QColor, opacity: float) -> QColor:
+    found = QColor(colour)
+    found.setAlphaF(opacity)
+    return found
