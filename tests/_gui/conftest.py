@@ -26,8 +26,8 @@ def mocked(qtbot):
     """Docks on doubles of the engine; they are closed at the end."""
     docks = []
 
-    def make(viewer):
-        dock, engine, send = mocked_dock(viewer)
+    def make(viewer, **how):
+        dock, engine, send = mocked_dock(viewer, **how)
         qtbot.addWidget(dock)
         docks.append(dock)
         return dock, engine, send

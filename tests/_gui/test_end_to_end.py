@@ -10,7 +10,7 @@ import json
 import numpy as np
 import pytest
 import tifffile
-from face import Pace, draw_box, running, settled
+from face import Pace, draw_box, running, settled, wait_for_model
 from fakes import moving_disc
 
 from napari_medsam2._gui import demo
@@ -190,8 +190,9 @@ def test_a_slice_whose_correction_is_deleted_is_what_it_was_before(viewer, start
 def test_two_viewers_do_not_know_of_each_other(make_napari_viewer, qtbot):
     first, second = make_napari_viewer(), make_napari_viewer()
     docks = [running(first), running(second)]
-    for viewer in (first, second):
+    for viewer, dock in zip((first, second), docks, strict=True):
         viewer.add_image(moving_disc(4)[0], name="scan")
+        wait_for_model(dock)
     docks[0].prompt.tools["point"].click()
     first.layers.selection.active.add((1, 32, 22))
     wait_for(qtbot, lambda: docks[0].controller.state.has_results)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from face import deliver, running, settled
+from face import deliver, draw_box, running, settled
 from fakes import blob_model, moving_disc
 
 from napari_medsam2._gui.controller import Controller
@@ -21,8 +21,11 @@ def test_the_device_is_said(viewer, prompted, qtbot):
     assert dock.model.words.text() == "Micro (bundled) runs on cuda."
 
 
-def test_after_a_model_that_fails_to_load_everything_is_sent_again(viewer, prompted, qtbot):
-    dock, engine, send = prompted
+def test_after_a_model_that_fails_to_load_everything_is_sent_again(viewer, stack, mocked, qtbot):
+    dock, engine, send = mocked(viewer, loads=False)
+    drawn = viewer.add_shapes(ndim=3, name="mine")
+    draw_box(drawn, 2, 5, 6, 20, 30)
+    dock.controller.adopt_layer(drawn)
     deliver(
         qtbot,
         send,
@@ -50,9 +53,9 @@ def test_after_a_first_model_that_cannot_be_loaded_the_prompts_go_to_the_next_on
     dock = MedSamDock(viewer, Controller(viewer, lambda on_event: Engine(on_event, load_model=load)))
     qtbot.addWidget(dock)
     do = dock.controller
-    do.use_tool("point")
     qtbot.waitUntil(lambda: "no such device" in do.state.problem, timeout=20_000)
     do.store.say()
+    do.use_tool("point")
     viewer.layers.selection.active.add((1, 32, 22))
     qtbot.waitUntil(lambda: "no such device" in do.state.problem, timeout=20_000)
     broken.clear()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tifffile
 from dicom_files import dicom_header, saved, write_slice
-from face import running
+from face import running, wait_for_model
 from fakes import disc
 from PIL import Image
 
@@ -129,6 +129,7 @@ def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer
     dock = running(viewer)
     do = dock.controller
     do.open_paths([folder])
+    wait_for_model(dock)
     assert do.state.mode == "flow" and "up to 64 x 80 pixels, RGB" in do.state.layout
     viewer.dims.set_point(0, 0)
     do.use_tool("point")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from face import draw_box, mocked
+from face import draw_box, mocked, wait_for_model
 from napari.components import ViewerModel
 from qtpy.QtWidgets import QApplication
 from short_memory import FRAMES, on_a_full_gpu, pretend_gpu
@@ -38,6 +38,7 @@ def test_the_dock_says_it_once_and_shows_the_device(viewer, told, qtbot, monkeyp
     qtbot.addWidget(dock)
     do = dock.controller
     do.choose_mode("stack")
+    wait_for_model(dock)
     dock.prompt.tools["box"].click()
     with qtbot.waitSignal(do.store.changed):
         draw_box(viewer.layers["scan boxes"], 0, 25.5, 14.5, 38.5, 27.5)
@@ -63,7 +64,7 @@ def test_choosing_the_device_again_tries_it_again(viewer, told, qtbot, monkeypat
     assert dock.model.words.text() == "Micro (bundled) runs on cuda." and dock.model.device.currentText() == "auto"
     send(Notice(Remedy.MOVED_TO_CPU, "micro", "cuda"))
     assert dock.model.device.currentText() == "cpu"
-    engine.load_model.reset_mock()
+    engine.load_model.reset_mock(side_effect=True)
     dock.controller.choose_model("micro", "auto")
     engine.load_model.assert_called_once_with("micro", device="auto")
     assert dock.model.warning.isHidden(), "until it is known how it goes this time"

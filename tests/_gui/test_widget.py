@@ -18,7 +18,7 @@ from napari_medsam2._gui.controller import Controller
 from napari_medsam2._gui.panels.keys import KEYS
 from napari_medsam2._widget import MedSamDock
 from napari_medsam2.engine.engine import Engine
-from napari_medsam2.engine.events import RunStatus
+from napari_medsam2.engine.events import ModelLoaded, RunStatus
 
 
 def test_opening_the_dock_does_not_import_torch():
@@ -83,6 +83,7 @@ def test_a_closed_dock_ends_with_the_last_who_holds_it_and_waits_for_no_garbage_
     try:
         engine = MagicMock(spec=Engine, status=RunStatus(), generation=0)
         dock = MedSamDock(viewer, Controller(viewer, lambda on_event: engine))
+        dock.controller.client.model_loaded.emit(ModelLoaded(1, "micro", "cpu", True))
         dock.prompt.tools["box"].click()
         draw_box(viewer.layers.selection.active, 2, 5, 6, 20, 30)
         dock.close_dock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from unittest.mock import MagicMock
 
@@ -14,7 +15,7 @@ from napari_medsam2._gui.controller import Controller
 from napari_medsam2._gui.layers.layout import Layout, resolve_layout
 from napari_medsam2._widget import MedSamDock
 from napari_medsam2.engine.engine import Engine
-from napari_medsam2.engine.events import Event, ResultReady, RunState, RunStatus
+from napari_medsam2.engine.events import Event, ModelLoaded, ResultReady, RunState, RunStatus
 from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.results import FrameResult
 
@@ -73,10 +74,11 @@ def deliver(qtbot, send: Teller, *events) -> None:
     qtbot.waitUntil(lambda: send.settled)
 
 
-def mocked(viewer):
+def mocked(viewer, *, loads: bool = True):
     """A dock on a double of the engine; returns the dock, the double, and what delivers an event.
 
-    The viewer may be a model alone, without a window, which is quick.
+    The viewer may be a model alone, without a window, which is quick. A model is there as soon as it is asked for,
+    unless ``loads`` is false: then a test tells what becomes of it.
     """
     engine = MagicMock(spec=Engine)
     engine.status = RunStatus()
@@ -86,6 +88,13 @@ def mocked(viewer):
     def make(on_event):
         send.receive = on_event
         return engine
+
+    def load(name, *, device):
+        send(ModelLoaded(1, name, "cpu" if device == "auto" else device, True))
+        return 1
+
+    if loads:
+        engine.load_model.side_effect = load
 
     send.dock = MedSamDock(viewer, Controller(viewer, make))
     return send.dock, engine, send
@@ -143,7 +152,16 @@ def running(viewer, pace: Pace | None = None, *, region: bool = False) -> MedSam
     """A dock on a real engine, in the window of a real viewer."""
     dock = MedSamDock(viewer, Controller(viewer, lambda on_event: blob_engine(on_event, pace or Pace(), region=region)))
     viewer.window.add_dock_widget(dock, name="MedSAM-2")
+    wait_for_model(dock)
     return dock
+
+
+def wait_for_model(dock: MedSamDock) -> None:
+    """Let the first model come, if one is on its way: the tools are off until then."""
+    end = time.monotonic() + 60
+    while dock.controller.state.loading_left is not None:
+        QApplication.processEvents()
+        assert time.monotonic() < end, "the model did not come"
 
 
 def settled(dock: MedSamDock) -> bool:

@@ -50,6 +50,7 @@ class Controller(QObject):
         self.autosave = Autosave(self.store, self.keeping)
         self.autosave.restored.connect(self._on_restored)
         self.client.model_needed.connect(self.models.load)
+        self.client.model_expected.connect(self.models.load_ahead)
         self.client.model_loaded.connect(self.models.on_loaded)
         self.client.model_failed.connect(self.models.on_failed)
         self.client.noticed.connect(self.models.on_notice)
@@ -138,7 +139,9 @@ class Controller(QObject):
     # ---- prompts -------------------------------------------------------------------------------------------------
 
     def use_tool(self, tool: Tool) -> None:
-        """Make or select the tool's layer and start drawing."""
+        """Make or select the tool's layer and start drawing, as soon as there is a model that can answer."""
+        if self.store.chosen.loading_left is not None:
+            return
         work = self.client.ready()
         if work is None:
             return

@@ -101,6 +101,7 @@ def _segment(viewer: Any, dock: Any, out: Path) -> dict[str, Any]:
     def problem() -> str:
         return str(do.state.problem)
 
+    _wait(lambda: do.state.loading_left is None, problem, "loading the model")
     began = time.perf_counter()
     do.go_to_frame(FRAME)
     do.use_tool("box")

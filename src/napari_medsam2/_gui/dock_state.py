@@ -94,6 +94,9 @@ class DockState:
         Name or file of the chosen model, and the chosen device ("auto" for the best).
     model_phase, device
         What has become of that model, and where it runs ("cpu", "cuda", "mps"; empty unless it is in use).
+    loading_left
+        About how many seconds it takes until the first model is there, 0 if longer than was thought; ``None`` unless it
+        is being loaded. Meanwhile no prompt can be answered.
     idle_gpu
         True if an NVIDIA GPU is in this machine, and torch cannot use it.
     seconds_a_frame
@@ -147,6 +150,7 @@ class DockState:
     model: str = "micro"
     wanted_device: str = "auto"
     model_phase: ModelPhase = ModelPhase.CHOSEN
+    loading_left: float | None = None
     device: str = ""
     idle_gpu: bool = False
     seconds_a_frame: float | None = None

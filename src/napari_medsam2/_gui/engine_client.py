@@ -36,6 +36,9 @@ from .layers.workspace import Workspace
 #: Labels are redrawn at most this often.
 REFRESH_MS = 100
 
+#: So many frames, at most, are looked at by themselves when prompts are sent.
+MOST_PREVIEWS = 4
+
 #: Events about the images that are open.
 OF_IMAGES = (ResultReady, Restored, Finished, ImagesRemarked, Noted)
 
@@ -53,6 +56,8 @@ class EngineClient(QObject):
 
     #: The engine is about to be asked for something that needs the chosen model.
     model_needed = Signal()
+    #: It will be, presumably.
+    model_expected = Signal()
     #: Events that are about the model: :class:`ModelLoaded`, :class:`Failed` and :class:`Notice`.
     model_loaded = Signal(object)
     model_failed = Signal(object)
@@ -117,6 +122,11 @@ class EngineClient(QObject):
             self._open(work, contrast)
         return work
 
+    def prepare(self) -> None:
+        """Have the model loaded, if it is on this computer, before the first prompt needs it."""
+        if self._store.work is not None:
+            self.model_expected.emit()
+
     def _open(self, work: Workspace, contrast: Contrast | None) -> None:
         self._opened, self._contrast = True, contrast
         mode = self._store.chosen.mode
@@ -162,7 +172,7 @@ class EngineClient(QObject):
                     work.results.drop(frame, number)
                 else:
                     work.results.drop_object(number)
-            if group and self._store.chosen.preview and len(changes) <= 4:
+            if group and self._store.chosen.preview and len(changes) <= MOST_PREVIEWS:
                 self.engine.preview(frame, number)
         self._store.say(" ".join(f"{told.rstrip('.')}." for told in (problem, *work.book.problems) if told))
         self._later()
@@ -199,10 +209,20 @@ class EngineClient(QObject):
         elif isinstance(event, ModelLoaded):
             self._has_model = True
             self.model_loaded.emit(event)
+            if work is not None and work.book.objects and not self._opened:
+                self._take_up(work)
         elif isinstance(event, Notice):
             self.noticed.emit(event)
         elif isinstance(event, Failed):
             self._on_failed(event)
+
+    def _take_up(self, work: Workspace) -> None:
+        """Send what was drawn while there was no model, and look at it."""
+        self.ready()
+        unseen = {(prompt.frame, prompt.object_id) for prompt in work.book.prompts} - work.results.results.keys()
+        if self._store.chosen.preview and len(unseen) <= MOST_PREVIEWS:
+            for frame, number in sorted(unseen):
+                self.engine.preview(frame, number)
 
     def _on_result(self, work: Workspace, result: FrameResult) -> None:
         if not result.prompted or result.frame in work.book.frames(result.object_id):  # else just deleted

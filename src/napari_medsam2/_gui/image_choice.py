@@ -204,6 +204,7 @@ class ImageChoice(QObject):
                     store.put(objects=before.objects, current=before.current)
             store.aim()
         store.changed.emit()
+        self._client.prepare()
 
     def _describe(self, sequence: ImageSequence, mode: Mode, reason: str) -> None:
         axes, axis = sequence.axes(), sequence.layout.axis

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..engine.events import Failed, ModelLoaded
 from ..models.notices import Notice
 from ..models.registry import MODELS, ModelEntry, local_file
-from ..models.speed import estimate_seconds
+from ..models.speed import estimate_loading, estimate_seconds
 from .dock_state import ModelPhase
 from .dock_store import DockStore
 from .downloads import ModelDownload
@@ -59,12 +60,17 @@ class ModelChoice(QObject):
         self._loading: list[_Asked] = []  # and not answered yet
         self._in_use: _InUse | None = None
         self._model_before_download = ""
+        self._there_at = 0.0  # about when the first model is loaded
+        self._countdown = QTimer(self)
+        self._countdown.setInterval(1000)
+        self._countdown.timeout.connect(self._on_countdown)
         self._download = ModelDownload()
         self._download.changed.connect(lambda status: store.set(download=status))
         self._download.ended.connect(self._on_downloaded)
 
     def close(self) -> None:
         """Stop any download, and say nothing more about it."""
+        self._countdown.stop()
         self._download.close()
 
     # ---- choosing ----------------------------------------------------------------------------------------------------
@@ -82,10 +88,15 @@ class ModelChoice(QObject):
         self._store.put(problem="", report="", note="")
         if self._asked != _Asked(name, device):
             self._show(ModelPhase.CHOSEN, model=name)
-            if self._asked is not None:
+            if self._asked is not None or self._store.work is not None:
                 self.load()
         else:
             self._store.changed.emit()
+
+    def load_ahead(self) -> None:
+        """Have the first model loaded before it is needed, if it is on this computer."""
+        if self._asked is None and is_here(self._store.chosen.model):
+            self.load()
 
     def load(self) -> None:
         """Have the chosen model loaded, unless it was asked for already."""
@@ -94,8 +105,19 @@ class ModelChoice(QObject):
         if self._asked != wanted:
             self._asked = wanted
             self._loading.append(wanted)
+            if self._in_use is None:
+                self._there_at = time.monotonic() + estimate_loading(weights_of(wanted.model))
+                self._store.put(loading_left=self._there_at - time.monotonic())
+                self._countdown.start()
             self._store.set(model_phase=ModelPhase.LOADING, device="", notice=None)
             self._load_model(wanted.model, device=wanted.device)
+
+    def _on_countdown(self) -> None:
+        self._store.set(loading_left=max(0.0, self._there_at - time.monotonic()))
+
+    def _end_countdown(self) -> None:
+        self._countdown.stop()
+        self._store.put(loading_left=None)
 
     def _show(self, phase: ModelPhase, *, device: str = "", idle_gpu: bool = False, **changes: str) -> None:
         """Show another model or device, and the speed that comes with it."""
@@ -109,6 +131,7 @@ class ModelChoice(QObject):
 
     def on_loaded(self, event: ModelLoaded) -> None:
         """Show where the model runs, unless another one was asked for meanwhile."""
+        self._end_countdown()
         notice = self._store.chosen.notice
         asked = self._loading.pop(0) if self._loading else _Asked(event.name, event.device)
         self._in_use = _InUse(asked, event.device, notice is None and has_idle_gpu(event.device))
@@ -134,6 +157,8 @@ class ModelChoice(QObject):
         """Go on with the model before, if there is one."""
         if self._loading:
             self._loading.pop(0)
+        if not self._loading:
+            self._end_countdown()
         message = event.message
         if self._in_use is None:
             self._asked = None
@@ -196,7 +221,13 @@ class ModelChoice(QObject):
 def is_here(model: str) -> bool:
     """True if a model, by its name or file, is on this computer."""
     entry = MODELS.get(model)
-    return Path(model).is_file() if entry is None else entry.bundled or local_file(entry).is_file()
+    return (entry is not None and entry.bundled) or weights_of(model).is_file()
+
+
+def weights_of(model: str) -> Path:
+    """The file of a model's weights, by its name or file; it need not be there."""
+    entry = MODELS.get(model)
+    return Path(model) if entry is None else local_file(entry)
 
 
 def has_idle_gpu(device: str) -> bool:

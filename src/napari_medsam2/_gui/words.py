@@ -33,6 +33,8 @@ def next_step(state: DockState) -> str:
     several = len(state.columns) > 1
     if not state.image:
         return "Open an image (Open... below, or drag it in), or try File > Open Sample > MedSAM-2."
+    if state.loading_left is not None:
+        return f"{ready_words(state)} Then draw a box around one object."
     if state.aside:
         return "You look at another position of a fixed axis: go back there, or clear (Shift+C) to start here."
     if state.status.state is RunState.LOADING:
@@ -58,6 +60,13 @@ def next_step(state: DockState) -> str:
     if worst is not None and (state.columns[worst].confidence or 0) < UNSURE:
         return f"Go to the worst {noun}, correct it there and press Shift+S again. C keeps the result."
     return f"Done. Scroll to check; correct any {noun} and press Shift+S again. C keeps the result."
+
+
+def ready_words(state: DockState) -> str:
+    """Say when the first model is there, so that prompts can be drawn."""
+    if not (left := state.loading_left):
+        return f"{title_of(state.model)} is loading: ready in a moment."
+    return f"{title_of(state.model)} is loading: ready in about {max(1, round(left))} s."
 
 
 def recovery_words(state: DockState) -> str:

@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from ..models.device import leave_a_core
 from ..models.notices import OnNotice
+from .imports import import_gently
 
 if TYPE_CHECKING:
     from ..models.device import Model
     from ..session.session import Session
 
+_PACKAGE = __name__.rpartition(".engine.")[0]
+
 
 def load_chosen_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model:
-    """Load a model as the dock does: it leaves a core to the window."""
+    """Load a model as the dock does: it leaves a core to the window, and has ready what a session of it needs."""
+    import_gently("torch", f"{_PACKAGE}.models.loading", f"{_PACKAGE}.session.recorded")
     from ..models.loading import load_model
 
     leave_a_core()

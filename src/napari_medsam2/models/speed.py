@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from .registry import ModelEntry
 # and EfficientTAM at 512 pixels on one core (1.4 to 1.5).
 _SLOWER = 1.5
 _SIDE = 768
+# Until torch is imported, and bytes of weights that are read and put into a network in a second, on the same machine.
+_IMPORT_S, _BYTES_A_SECOND = 3.0, 100e6
 _REPEATS = 3
 
 
@@ -37,6 +41,15 @@ def estimate_seconds(entry: ModelEntry, device: str) -> float | None:
     if device != "cpu":
         return None
     return _SLOWER * entry.gflop / _gflop_a_second()
+
+
+def estimate_loading(weights: Path) -> float:
+    """Estimate how many seconds it takes to load a file of weights, and torch, if that is not there yet.
+
+    From a slow disk it is several times as long.
+    """
+    size = weights.stat().st_size if weights.is_file() else 0
+    return (0.0 if "torch" in sys.modules else _IMPORT_S) + size / _BYTES_A_SECOND
 
 
 @lru_cache(maxsize=1)

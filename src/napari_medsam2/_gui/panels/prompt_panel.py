@@ -59,6 +59,7 @@ class PromptPanel(Panel):
         show(lambda state: (state.objects, state.current), self._show_object, of_hand=True)
         for name, tool in self.tools.items():
             show(partial(_in_hand, name), tool.setChecked, of_hand=True)
+            show(lambda state: state.loading_left is None, tool.setEnabled)
         show(lambda state: state.mode == "stack" or len(state.columns) < 2, self._show_key_of_new_object)
         show(lambda state: state.positive, self._show_sign)
 
