@@ -10,6 +10,7 @@ from napari_medsam2.engine.events import (
     Failed,
     Finished,
     FinishReason,
+    FramesDone,
     Restored,
     ResultReady,
     RunState,
@@ -44,8 +45,8 @@ def test_progress_pause_and_cancel(viewer, prompted, qtbot):
     dock, engine, send = prompted
     dock.footer.main.click()
     engine.propagate.assert_called_once_with(direction="both", anew=False)
-    deliver(qtbot, send, StatusChanged(RunStatus(RunState.RUNNING, 3, 5, 12.0)))
-    assert dock.footer.progress.format() == "3 / 5   12 s left" and dock.footer.main.text().startswith("Pause")
+    deliver(qtbot, send, FramesDone(1, 0, 3), StatusChanged(RunStatus(RunState.RUNNING, 7, 10, 12.0)))
+    assert dock.footer.progress.format() == "3 of 5 images, 10 s left" and dock.footer.main.text().startswith("Pause")
     dock.footer.main.click()
     engine.pause.assert_called_once()
     deliver(qtbot, send, StatusChanged(RunStatus(RunState.PAUSED, 3, 5)))

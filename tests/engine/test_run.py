@@ -42,6 +42,8 @@ def test_pause_correct_resume(desk):
 def test_time_left_is_estimated(desk):
     desk.open()
     desk.engine.propagate()
+    first = desk.wait_for(StatusChanged, where=lambda event: event.status.done == 1).status
+    assert first.seconds_left is None, "one step, on a frame with a prompt, says nothing of the others"
     status = desk.wait_for(StatusChanged, where=lambda event: event.status.done == 4).status
     assert status.total == 8 and status.seconds_left is not None and 0 < status.seconds_left < 10
 

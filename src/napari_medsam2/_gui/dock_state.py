@@ -115,6 +115,8 @@ class DockState:
         Which way a run goes from the prompted frames.
     status
         Of the engine.
+    done
+        Frames that are up to date, of all objects.
     columns, frame
         The confidence strip of the current object, and the frame in view.
     output, keep
@@ -163,6 +165,7 @@ class DockState:
     preview: bool = True
     direction: Direction = "both"
     status: RunStatus = field(default_factory=RunStatus)
+    done: int = 0
     columns: tuple[Column, ...] = ()
     frame: int = 0
     output: Labels | None = None
@@ -193,7 +196,7 @@ class DockState:
 _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "columns"),
     *("recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
-    *("has_prompts", "has_results"),
+    *("has_prompts", "has_results", "done"),
 )
 
 

@@ -17,6 +17,7 @@ from ..engine.events import (
     Failed,
     Finished,
     FinishReason,
+    FramesDone,
     ImagesRemarked,
     ModelLoaded,
     Noted,
@@ -40,7 +41,7 @@ REFRESH_MS = 100
 MOST_PREVIEWS = 4
 
 #: Events about the images that are open.
-OF_IMAGES = (ResultReady, Restored, Finished, ImagesRemarked, Noted)
+OF_IMAGES = (FramesDone, ResultReady, Restored, Finished, ImagesRemarked, Noted)
 
 
 class EngineClient(QObject):
@@ -195,6 +196,9 @@ class EngineClient(QObject):
         work = self._store.work
         if isinstance(event, StatusChanged):
             self._store.put(status=event.status)
+            self._later()
+        elif isinstance(event, FramesDone):
+            self._store.put(done=event.done)
             self._later()
         elif isinstance(event, ResultReady) and work is not None:
             self._on_result(work, event.result)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from ..engine.events import RunState
+from ..engine.events import FinishReason, RunState
 from ..models.registry import MODELS, megabytes
 from .dock_state import DockState, DownloadStatus, ModelPhase, worst_frame
 
@@ -94,23 +94,36 @@ def learning_words(state: DockState) -> str:
 
 
 def progress_words(state: DockState) -> str:
-    """Say how far a run is, and how long it takes still or how it ended."""
-    status = state.status
-    if not status.total:
+    """Say how many frames are up to date, and how long the others take or why they do not come."""
+    count, status = len(state.columns), state.status
+    if status.state is RunState.LOADING:
+        return status.detail.capitalize()
+    if not state.image or count < 2 or not (state.running or state.has_prompts or state.has_results):
         return ""
-    resting = status.finish_reason if status.state is RunState.IDLE else status.state
-    left = time_left(status.seconds_left) if status.state is RunState.RUNNING else resting.value if resting else ""
-    return f"{status.done} / {status.total}   {left}"
+    return ", ".join(filter(None, (f"{state.done} of {count} {state.noun}s", _run_words(state))))
+
+
+def _run_words(state: DockState) -> str:
+    status = state.status
+    if status.state is RunState.RUNNING:
+        left = time_left(status.seconds_left)
+        return f"looking again, {left}".rstrip(", ") if state.done == len(state.columns) else left
+    if state.running:
+        return status.state.value
+    if state.done == len(state.columns):
+        return "done"
+    ended = {FinishReason.CANCELLED: "cancelled", FinishReason.FAILED: "stopped by an error"}
+    return ended.get(status.finish_reason, "") if status.finish_reason is not None else ""
 
 
 def time_left(seconds: float | None) -> str:
-    """Write seconds as people say them."""
+    """Write seconds as people say them, no finer than they can be known."""
     if seconds is None:
         return ""
     if seconds < 1:
         return "less than 1 s left"
     if seconds < 90:
-        return f"{seconds:.0f} s left"
+        return f"{seconds if seconds < 10 else 5 * round(seconds / 5):.0f} s left"
     return f"{seconds / 60:.0f} min left"
 
 

@@ -24,6 +24,7 @@ from .events import (
     SequenceOpened,
     failure_of,
 )
+from .frame_count import FrameCount
 from .notes import along, tell_noted
 from .opening import load_chosen_model, open_recorded
 from .remarks import Remarks
@@ -84,6 +85,7 @@ class Engine(WholeEdits):
         self._images: _Images | None = None
         self._worker = Worker(on_event, on_failure=self._on_failure, on_end=self._let_go)
         self._remarks = Remarks(self._worker.emit)
+        self._frames = FrameCount(self._worker.emit)
         self._worker.start()
 
     # ---- what may be asked, from any thread ------------------------------------------------------------------------
@@ -239,6 +241,7 @@ class Engine(WholeEdits):
             steps = session.propagate(objects=objects, direction=direction, start=start, stop=stop, anew=anew)
             steps = along(self._worker.emit, session, steps, request.generation)
             steps = self._remarks.along(session, steps, request.number, request.generation)
+            steps = self._frames.along(session, steps, request.number, request.generation)
             self._worker.begin_run(Run(request, steps, lambda: session.steps_left))
 
         return self._worker.submit(RequestKind.PROPAGATE, call)
@@ -301,9 +304,11 @@ class Engine(WholeEdits):
         frames = session.frames
         self._worker.emit(SequenceOpened(request.number, images.generation, len(frames), frames.describe()))
         self._remarks.begin(session, request.number, images.generation)
+        self._frames.tell(session, request.number, images.generation)
 
     def _tell_noted(self, request: Request) -> None:
         tell_noted(self._worker.emit, self._opened(), request.generation)
+        self._frames.tell(self._opened(), request.number, request.generation)
 
     def _opened(self) -> Session:
         """The session; :class:`NotReadyError` says what is missing."""

@@ -90,7 +90,7 @@ class RunStatus:
         Steps (one object on one frame) of the current or last propagation. ``total`` may change during a run, when a
         prompt queues frames again.
     seconds_left
-        Estimate from the latest steps; ``None`` while unknown or not running.
+        Estimate from the latest steps; ``None`` before there are a few, and while not running.
     finish_reason
         How the last propagation ended; ``None`` before the first and during a run.
     detail
@@ -217,6 +217,15 @@ class Restored:
 
 
 @dataclass(frozen=True)
+class FramesDone:
+    """How many frames are as the prompts are now, of all objects; it comes again whenever that differs."""
+
+    request: int
+    generation: int
+    done: int
+
+
+@dataclass(frozen=True)
 class Finished:
     """A propagation ended.
 
@@ -275,6 +284,7 @@ Event = (
     | ObjectsCalled
     | ResultReady
     | Restored
+    | FramesDone
     | Finished
     | Noted
     | Failed

@@ -141,6 +141,16 @@ class ObjectState:
         kept = self.kept.get(frame)
         return kept is not None and kept.result.prompted and frame not in self.stale
 
+    @property
+    def done_frames(self) -> set[int]:
+        """Frames that are as the prompts are now; of those without a prompt the ones that a run was carried to."""
+        prompts, stale = self.prompts, self.stale
+        return {
+            t
+            for t, kept in self.kept.items()
+            if t not in stale and (kept.result.prompted if t in prompts else kept.run > 0)
+        }
+
     def stands_alone(self, frame: int) -> bool:
         """True if a prompted frame is segmented from its prompts without memory, as SAM 2 does at first.
 

@@ -47,6 +47,7 @@ class Propagator:
         self.patience = patience
         self.steps_left = 0
         self._runs = 0
+        self._open: OpenRun | None = None
         self._busy = threading.Lock()
         self._rivals = Rivals(state)
         self._steps = Steps(state, self._rivals)
@@ -65,6 +66,18 @@ class Propagator:
             if result is not None and step.frame == frame:
                 return result
 
+    @property
+    def n_up_to_date(self) -> int:
+        """Frames on which no object is to be segmented any more; a run that does all anew counts what it has done."""
+        with self.state.lock:
+            run = self._open if self._open is not None and self._open.anew else None
+            found = []
+            for object_id, known in self.state.objects.items():
+                if known.has_positive_prompt:
+                    shown = None if run is None else {t for number, t in run.shown if number == object_id}
+                    found.append(known.done_frames if shown is None else known.done_frames & shown)
+            return len(set.intersection(*found)) if found else 0
+
     def plan(self, span: Span, *, anew: bool) -> list[Step]:
         """The steps that a propagation would take now."""
         with self.state.lock:
@@ -72,7 +85,7 @@ class Propagator:
 
     def propagate(self, span: Span, *, anew: bool) -> Iterator[FrameResult]:
         """Run; see :meth:`napari_medsam2.Session.propagate`."""
-        run = self._begin(span, anew)
+        run = self._open = self._begin(span, anew)
         queue: deque[Step] = deque()
         asked_again = 0
         seen: int | None = None
@@ -109,7 +122,7 @@ class Propagator:
                     run.again.discard((step.object_id, step.frame))
                     yield result
         finally:
-            self.steps_left = 0
+            self.steps_left, self._open = 0, None
             with self.state.lock:
                 self.state.note_end()
             self._rivals.forget()

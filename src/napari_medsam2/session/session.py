@@ -269,6 +269,11 @@ class Session(SessionObjects):
         """Results that the propagation in progress has still to yield; 0 if there is none."""
         return self._propagator.steps_left
 
+    @property
+    def n_up_to_date(self) -> int:
+        """Number of frames on which each object with a prompt was found, or missed, by the prompts as they are now."""
+        return self._propagator.n_up_to_date
+
     # ---- results ---------------------------------------------------------------------------------------------------
 
     @property

@@ -82,7 +82,9 @@ class Footer(Panel):
         self.progress = QProgressBar()
         self.progress.setAccessibleName("Progress")
         self.strip = ConfidenceStrip()
-        self.strip.setToolTip("A column for each slice: high and green is sure, low and orange is not; ▾ marks a prompt")
+        self.strip.setToolTip(
+            "A column for each slice: high and green is sure, low and orange is not; ▾ marks a prompt"
+        )
         self.strips = QVBoxLayout()
         self.strips.setSpacing(2)
         self.strips.addWidget(self.strip)
@@ -139,7 +141,7 @@ def _main_is_on(state: DockState) -> bool:
 
 
 def _progress_of(state: DockState) -> tuple[int, int]:
-    """Steps done and in all; no steps in all for a bar that only says that something goes on."""
+    """Frames done and in all; none in all for a bar that only says that something goes on."""
     status = state.status
     busy = status.state is RunState.LOADING or (state.running and status.total == 0)
-    return status.done, 0 if busy else max(1, status.total)
+    return state.done, 0 if busy else max(1, len(state.columns))

@@ -111,7 +111,9 @@ class ConfidenceStrip(QWidget):
             painter.fillRect(box, _faint(text, _UNKNOWN))
             return
         painter.fillRect(box, _faint(text, _FAINT))
-        height = 3.0 if column.absent else box.height() * (_LEAST + (1 - _LEAST) * min(max(column.confidence, 0.0), 1.0))
+        height = (
+            3.0 if column.absent else box.height() * (_LEAST + (1 - _LEAST) * min(max(column.confidence, 0.0), 1.0))
+        )
         painter.fillRect(QRectF(box.x(), box.bottom() - height, box.width(), height), colour_of(column.confidence))
 
     def _painted(self, event: QPaintEvent | None) -> tuple[float, float]:

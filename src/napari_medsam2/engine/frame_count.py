@@ -1,0 +1,56 @@
+"""Tells how many frames are up to date, whenever that differs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from ..results import FrameResult
+from .events import Event, FramesDone
+
+if TYPE_CHECKING:
+    from ..session.session import Session
+
+#: Counting takes no larger share of a run than this.
+_SHARE = 0.02
+
+
+class FrameCount:
+    """What was told of the session that is open.
+
+    Parameters
+    ----------
+    emit
+        Takes the events.
+    """
+
+    def __init__(self, emit: Callable[[Event], None]) -> None:
+        self._emit = emit
+        self._told: tuple[int, int] | None = None
+        self._counted_at = 0.0
+        self._cost = 0.0
+
+    def along(
+        self, session: Session, steps: Iterator[FrameResult], request: int, generation: int
+    ) -> Iterator[FrameResult]:
+        """Pass results on, and tell after each; in very long sequences not after each, and at the end."""
+        try:
+            self.tell(session, request, generation)
+            for result in steps:
+                if time.perf_counter() - self._counted_at >= self._cost / _SHARE:
+                    self.tell(session, request, generation)
+                yield result
+        finally:
+            steps.close()  # type: ignore[attr-defined]
+            self.tell(session, request, generation)
+
+    def tell(self, session: Session, request: int, generation: int) -> None:
+        """Count now, and tell what differs."""
+        began = time.perf_counter()
+        done = session.n_up_to_date
+        self._counted_at = time.perf_counter()
+        self._cost = self._counted_at - began
+        if self._told != (generation, done):
+            self._told = (generation, done)
+            self._emit(FramesDone(request, generation, done))
