@@ -125,4 +125,4 @@ class FrameResult:
     @property
     def nbytes(self) -> int:
         """Bytes that the mask takes."""
-        return self.pixels.clearness.nbytes
+        return len(self.pixels.packed)
