@@ -157,7 +157,10 @@ def test_the_model_and_the_device_are_passed_on(tif: Path, blobs: list[dict[str,
     assert blobs == [{"name": "sam2.1-tiny", "device": "cpu"}]
 
 
-def test_ctrl_c_saves_what_is_there(tif: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+@pytest.mark.parametrize("choice", ["save", "drop"])
+def test_ctrl_c_saves_what_is_there_or_leaves_all_as_it_was(
+    choice: str, tif: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     model = blob_model()
     segment = model.network.segment
 
@@ -169,7 +172,13 @@ def test_ctrl_c_saves_what_is_there(tif: Path, monkeypatch: pytest.MonkeyPatch, 
     monkeypatch.setattr(model.network, "segment", until_the_third)
     monkeypatch.setattr(loading, "load_model", lambda name, **options: model)
     out = tif.with_name("labels.tif")
-    assert run("segment", tif, "--mode", "stack", "--point", POINT, "-o", out) == cli.INTERRUPTED
+    out.write_bytes(b"of last week")
+    options = ("-o", out, "--on-interrupt", choice)
+    assert run("segment", tif, "--mode", "stack", "--point", POINT, *options) == cli.INTERRUPTED
+    if choice == "drop":
+        assert out.read_bytes() == b"of last week" and sorted(tif.parent.iterdir()) == sorted([tif, out])
+        assert "nothing was written" in capsys.readouterr().err
+        return
     assert tifffile.imread(out).any(axis=(1, 2)).sum() == 3
     assert "holds what was done, 3 of 6 frames" in capsys.readouterr().err
 

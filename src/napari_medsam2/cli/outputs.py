@@ -40,6 +40,12 @@ def add_output_options(parser: argparse.ArgumentParser) -> None:
         metavar="FILE.csv",
         help="also write area and confidence of each object on each image here (beside a flow's folder there is one)",
     )
+    parser.add_argument(
+        "--on-interrupt",
+        choices=("save", "drop"),
+        default="save",
+        help="after Ctrl-C, or being told to end: save what is done (default), or write nothing",
+    )
     parser.add_argument("--json", type=_path, help="also write the confidence and size of each result here")
 
 

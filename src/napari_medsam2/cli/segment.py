@@ -156,6 +156,9 @@ def run(arguments: argparse.Namespace) -> int:
     for remark in session.remarks:
         if remark not in told:
             say(remark)
+    if isinstance(problem, KeyboardInterrupt) and arguments.on_interrupt == "drop":
+        say("stopped; nothing was written")
+        return INTERRUPTED
     outputs.save(session, labelled)
     done = f"{len({frame for frame, _ in session.results})} of {len(frames)} frames"
     if problem is None:
