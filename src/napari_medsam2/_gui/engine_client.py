@@ -23,6 +23,7 @@ from ..engine.events import (
     Noted,
     Restored,
     ResultReady,
+    RunState,
     StatusChanged,
 )
 from ..engine.requests import RequestKind
@@ -34,8 +35,9 @@ from ..results import FrameResult
 from .dock_store import DockStore
 from .layers.workspace import Workspace
 
-#: Labels are redrawn at most this often.
-REFRESH_MS = 100
+#: While a run goes on the window is redrawn at most this often, and at other times. Each time takes the processor from
+#: the network: where a program draws it, and no graphics card, the whole window is put together anew for each change.
+RUN_REFRESH_MS, REFRESH_MS = 250, 40
 
 #: So many frames, at most, are looked at by themselves when prompts are sent.
 MOST_PREVIEWS = 4
@@ -81,7 +83,6 @@ class EngineClient(QObject):
         self._contrast: Contrast | None = None  # as the session has it
         self._generation = -1  # of the sequence whose results are awaited
         self._timer = QTimer(self)
-        self._timer.setInterval(REFRESH_MS)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.flush)
         self._arrived.connect(self._on_event)
@@ -276,7 +277,7 @@ class EngineClient(QObject):
 
     def _later(self) -> None:
         if not self._timer.isActive():
-            self._timer.start()
+            self._timer.start(RUN_REFRESH_MS if self._store.chosen.status.state is RunState.RUNNING else REFRESH_MS)
 
     def flush(self) -> None:
         """Write late results to the output layer and show the state."""

@@ -17,8 +17,8 @@ from typing import NoReturn
 
 from .. import __version__
 from ..errors import EXPECTED_ERRORS, in_words
-from . import evaluate, models, segment
-from .console import INTERRUPTED, add_model_options, load_chosen_model, say, tell
+from . import bench, evaluate, models, segment
+from .console import INTERRUPTED, say, tell
 
 BAD_INPUT = 2
 
@@ -89,7 +89,7 @@ def build_parser(*, training: bool = False) -> argparse.ArgumentParser:
 
         add_arguments(train)
         train.set_defaults(run=run)
-    _add_bench(commands.add_parser("bench", help="time the stages of a model on this computer"))
+    bench.add_arguments(commands.add_parser("bench", help="time a model, or the window, on this computer"))
     return parser
 
 
@@ -110,31 +110,4 @@ def _demo(arguments: argparse.Namespace) -> int:
 
     run(arguments.out, arguments.headless)
     tell(f"{arguments.out}: labels.tif, screenshot.png and result.json")
-    return 0
-
-
-def _add_bench(parser: argparse.ArgumentParser) -> None:
-    add_model_options(parser)
-    parser.add_argument("--repeats", type=int, default=5, help="timed runs of each stage (default: 5)")
-    parser.add_argument("--memories", type=int, default=7, help="memories that a frame looks at (default: 7)")
-    parser.add_argument("--json", type=Path, help="write the timings here")
-    parser.set_defaults(run=_bench)
-
-
-def _bench(arguments: argparse.Namespace) -> int:
-    from ..evaluation.bench import bench
-    from .reports import save_json, table
-
-    model = load_chosen_model(arguments, all_cores=True)
-    timings = bench(model, repeats=arguments.repeats, memories=arguments.memories)
-
-    import torch
-
-    side, threads = model.network.image_size, torch.get_num_threads()
-    tell(f"model {model.name}, {side} x {side}, {model.device}, {threads} thread(s), torch {torch.__version__}\n")
-    rows = [[t.stage, f"{1000 * t.median:.1f}", f"{1000 * t.fastest:.1f}"] for t in timings]
-    tell(table([["stage", "median ms", "fastest ms"], *rows]))
-    if arguments.json:
-        content = {t.stage: {"median_seconds": t.median, "fastest_seconds": t.fastest} for t in timings}
-        save_json(arguments.json, {"model": model.name, "device": str(model.device), "threads": threads, **content})
     return 0

@@ -1,0 +1,109 @@
+"""``napari-medsam2 bench``: times the stages of a model, or with ``--window`` what the window adds to them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from .console import add_model_options, load_chosen_model, tell
+
+if TYPE_CHECKING:
+    from ..models.device import Model
+
+#: Sizes of the window unless the user says another one.
+_SIZES = ((1280, 800), (1920, 1080))
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``bench``."""
+    add_model_options(parser)
+    parser.add_argument("--repeats", type=int, default=5, help="timed runs of each stage (default: 5)")
+    parser.add_argument("--memories", type=int, default=7, help="memories that a frame looks at (default: 7)")
+    parser.add_argument("--json", type=Path, help="write the timings here")
+    parser.add_argument(
+        "--window", action="store_true", help="open napari, and measure runs in the dock against the session alone"
+    )
+    parser.add_argument("--frames", type=int, default=100, help="with --window: slices of the stack (default: 100)")
+    parser.add_argument("--side", type=int, default=512, help="with --window: pixels on each side (default: 512)")
+    parser.add_argument("--turns", type=int, default=3, help="with --window: timed runs of each kind (default: 3)")
+    parser.add_argument(
+        "--size",
+        type=_size,
+        action="append",
+        metavar="WIDTHxHEIGHT",
+        help="with --window: its size; may be repeated (default: 1280x800 and 1920x1080)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Measure as the arguments say; returns the exit code."""
+    return _run_window(arguments) if arguments.window else _run_stages(arguments)
+
+
+def _run_stages(arguments: argparse.Namespace) -> int:
+    from ..evaluation.bench import bench
+    from .reports import save_json, table
+
+    model = load_chosen_model(arguments, all_cores=True)
+    timings = bench(model, repeats=arguments.repeats, memories=arguments.memories)
+
+    import torch
+
+    side, threads = model.network.image_size, torch.get_num_threads()
+    tell(f"model {model.name}, {side} x {side}, {model.device}, {threads} thread(s), torch {torch.__version__}\n")
+    rows = [[t.stage, f"{1000 * t.median:.1f}", f"{1000 * t.fastest:.1f}"] for t in timings]
+    tell(table([["stage", "median ms", "fastest ms"], *rows]))
+    if arguments.json:
+        content = {t.stage: {"median_seconds": t.median, "fastest_seconds": t.fastest} for t in timings}
+        save_json(arguments.json, {"model": model.name, "device": str(model.device), "threads": threads, **content})
+    return 0
+
+
+def _run_window(arguments: argparse.Namespace) -> int:
+    from .._gui.window_bench import bench_window
+    from ..engine.imports import import_gently
+    from .reports import save_json, table
+
+    @cache
+    def load() -> Model:
+        import_gently("torch")
+        return load_chosen_model(arguments)
+
+    frames, side, sizes = arguments.frames, arguments.side, arguments.size or _SIZES
+    found = [bench_window(load, size, frames=frames, side=side, turns=arguments.turns) for size in sizes]
+    model, first = load(), found[0]
+    tell(f"model {model.name}, {model.device}, {frames} slices of {side} x {side}, {arguments.turns} turn(s)")
+    tell(f"loaded in {first.loading:.1f} s, the longest stall meanwhile {1000 * first.loading_stall:.0f} ms\n")
+    heads = ["window", "alone /s", "dock /s", "ratio", "cpu", "interface", "stall ms", "at work ms", "autosave"]
+    rows = [
+        [
+            f"{one.width} x {one.height}",
+            f"{one.bare:.1f}",
+            f"{one.shown:.1f}",
+            f"{one.ratio:.2f}",
+            f"{one.cpu:.2f}",
+            f"{100 * one.interface:.0f} %",
+            f"{1000 * one.stall:.0f}",
+            f"{1000 * one.stall_at_work:.0f}",
+            f"{100 * one.autosave:.1f} %",
+            f"{1000 * one.opening:.0f}",
+            f"{one.memory / 1e6:.0f}",
+        ]
+        for one in found
+    ]
+    tell(table([[*heads, "opens ms", "MB"], *rows]))
+    if arguments.json:
+        save_json(arguments.json, {"model": model.name, "frames": frames, "windows": [asdict(one) for one in found]})
+    return 0
+
+
+def _size(text: str) -> tuple[int, int]:
+    """Read ``1280x800``."""
+    width, _, height = text.lower().partition("x")
+    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
+        raise argparse.ArgumentTypeError(f"the size of a window is WIDTHxHEIGHT, such as 1280x800; got {text!r}")
+    return int(width), int(height)
