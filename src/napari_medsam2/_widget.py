@@ -8,14 +8,15 @@ from typing import Any
 
 import napari
 from napari.layers import Layer
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import QApplication, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from ._gui.controller import Controller
+from ._gui.guide import next_step
 from ._gui.panels.bindings import Bindings
 from ._gui.panels.consent import ConsentDialog
 from ._gui.panels.footer import Footer
-from ._gui.panels.hint import Hint
+from ._gui.panels.hint import HelpButton, Hint
 from ._gui.panels.image_panel import ImagePanel
 from ._gui.panels.keys import KeyBindings
 from ._gui.panels.message_bar import MessageBar
@@ -25,11 +26,13 @@ from ._gui.panels.panel import Panel
 from ._gui.panels.pickers import ScrolledColumn
 from ._gui.panels.prompt_panel import PromptPanel
 from ._gui.panels.recovery_panel import RecoveryPanel
+from ._gui.panels.report_dialog import ReportDialog, copy_text
 from ._gui.panels.review_panel import ReviewPanel
 from ._gui.panels.run_panel import RunPanel
 from ._gui.panels.shades import ThemeFollower
 from ._gui.panels.steps import Step
-from ._gui.words import SUMMARIES, model_line, next_step
+from ._gui.report import report_of
+from ._gui.words import SUMMARIES, model_line
 from .models.registry import MODELS
 
 #: So many lines has the longest instruction.
@@ -55,6 +58,7 @@ class MedSamDock(QWidget):
         self.destroyed.connect(self.controller.stop_engine)
         self._docked = self._closed = False
         self.hint = Hint(HINT_LINES)
+        self.help = HelpButton()
         self.recovery = RecoveryPanel()
         self.image = ImagePanel(viewer)
         self.prompt = PromptPanel(viewer)
@@ -75,7 +79,11 @@ class MedSamDock(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(5)
-        for part in (self.hint, ScrolledColumn(self.recovery, *self.steps), self.message, self.footer):
+        top = QHBoxLayout()
+        top.addWidget(self.hint, 1)
+        top.addWidget(self.help, 0, Qt.AlignmentFlag.AlignTop)
+        column.addLayout(top)
+        for part in (ScrolledColumn(self.recovery, *self.steps), self.message, self.footer):
             column.addWidget(part)
         self.theme = ThemeFollower(viewer, self)
         self.keys = KeyBindings(viewer, self._actions())
@@ -91,6 +99,9 @@ class MedSamDock(QWidget):
         do.images.layer_made.connect(self._on_layer_made)
         do.models.download_offered.connect(self._on_download_offered)
         self.message.copy_requested.connect(self._on_copy)
+        self.message.more_requested.connect(self._on_show_report)
+        self.help.copy_requested.connect(self._on_copy)
+        self.help.show_requested.connect(self._on_show_report)
         self.message.close_requested.connect(do.store.say)
         image, prompt, run, model, review, output, footer = self._panels
         requests: tuple[tuple[Panel, Any, Callable[..., object]], ...] = (
@@ -192,9 +203,10 @@ class MedSamDock(QWidget):
         dialog.open()
 
     def _on_copy(self) -> None:
-        clipboard = QApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(self.controller.state.report)
+        copy_text(report_of(self.controller.state, self.controller.store.log))
+
+    def _on_show_report(self) -> None:
+        ReportDialog(report_of(self.controller.state, self.controller.store.log), self).show()
 
 
 def _answering(do: Controller, panel: Panel, action: Callable[..., object]) -> Callable[..., None]:

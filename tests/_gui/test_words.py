@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from napari_medsam2._gui.dock_state import Column, DockState, worst_frame
-from napari_medsam2._gui.words import next_step, time_left
+from napari_medsam2._gui.guide import next_step
+from napari_medsam2._gui.words import time_left
+
+PROMPTED = Column(0.9, prompted=True)
 
 
-def test_the_next_step_is_always_said():
-    prompted = DockState(image="scan", columns=(Column(prompted=True), Column()), has_prompts=True)
-    assert "Shift+S for all 2 slices" in next_step(prompted)
-    seen = DockState(image="scan", columns=(Column(0.9, prompted=True), Column()), has_prompts=True)
-    assert "Shift+S finds it on all 2 slices" in next_step(seen)
-    second = DockState(image="scan", columns=(Column(), Column()), has_prompts=True, current=2, tool="box")
-    assert next_step(second) == "Drag a box tightly around one object on any slice, then press Shift+S."
-    done = DockState(image="scan", columns=(Column(0.3), Column(0.9)), has_prompts=True)
-    assert "Go to the worst slice" in next_step(done)
-    sure = DockState(image="scan", columns=(Column(0.8), Column(0.9)), has_prompts=True)
-    assert "Scroll to check" in next_step(sure)
-    assert next_step(DockState(image="scan", columns=(Column(),))) == "Press Box (B) and drag a box around one object."
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (DockState(), "Open an image"),
+        (DockState(image="scan", columns=(Column(), Column())), "Press Box (B), and drag a box around it"),
+        (DockState(image="scan", columns=(Column(),)), "Press Box (B) and drag a box around one object."),
+        (DockState(image="scan", columns=(Column(), Column()), tool="box"), "Drag a box tightly around one object."),
+        (DockState(image="scan", columns=(Column(prompted=True), Column()), has_prompts=True), "S for this slice only"),
+        (DockState(image="scan", columns=(PROMPTED, Column()), has_prompts=True), "press Find on all 2 slices."),
+        (DockState(image="scan", columns=(PROMPTED, Column(0.3)), done=2, has_prompts=True), "Go to worst slice"),
+        (DockState(image="scan", columns=(PROMPTED, Column(0.8)), done=2, has_prompts=True), "press Save labels..."),
+        (DockState(image="scan", columns=(PROMPTED, Column(0.8)), done=1, has_prompts=True), "once more"),
+        (DockState(image="scan", columns=(PROMPTED, Column(0.8)), done=2, has_prompts=True, saved=Path("a")), "Saved"),
+    ],
+)
+def test_one_thing_to_do_next_is_said(state, words):
+    assert words in next_step(state)
+
+
+def test_the_second_object_is_pointed_out_like_the_first():
+    second = DockState(image="scan", columns=(Column(), Column()), has_prompts=True, current=2, tool="point")
+    assert next_step(second) == "Click on one object."
 
 
 def test_the_worst_frame_has_the_object_and_no_prompt():
@@ -27,6 +42,8 @@ def test_the_worst_frame_has_the_object_and_no_prompt():
     assert worst_frame((Column(), Column())) is None
 
 
-@pytest.mark.parametrize(("seconds", "words"), [(None, ""), (0.2, "less than 1 s left"), (45, "45 s left")])
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(None, ""), (0.2, "less than 1 s left"), (44, "45 s left"), (200, "3 min left")]
+)
 def test_time_left_is_said_as_people_say_it(seconds, words):
     assert time_left(seconds) == words

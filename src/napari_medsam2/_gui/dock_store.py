@@ -9,6 +9,7 @@ from qtpy.QtCore import QObject, Signal
 
 from .dock_state import DockState
 from .layers.workspace import Workspace
+from .report import EventLog
 
 
 class DockStore(QObject):
@@ -18,6 +19,8 @@ class DockStore(QObject):
     ----------
     work
         Prompts and results of the image that is segmented; ``None`` without one.
+    log
+        What happened last, for the report.
     """
 
     changed = Signal()
@@ -25,6 +28,7 @@ class DockStore(QObject):
     def __init__(self) -> None:
         super().__init__()
         self.work: Workspace | None = None
+        self.log = EventLog()
         self._chosen = DockState()
 
     @property
@@ -52,7 +56,8 @@ class DockStore(QObject):
 
     def put(self, **changes: Any) -> None:
         """Change the state; it is shown with the next change that is told."""
-        self._chosen = replace(self._chosen, **changes)
+        before, self._chosen = self._chosen, replace(self._chosen, **changes)
+        self.log.note_changes(before, self._chosen)
 
     def set(self, **changes: Any) -> None:
         """Change the state, and tell."""
@@ -65,7 +70,8 @@ class DockStore(QObject):
 
     def forget_image(self) -> None:
         """Begin without an image; nothing is told."""
-        self._chosen = self._chosen.without_image()
+        before, self._chosen = self._chosen, self._chosen.without_image()
+        self.log.note_changes(before, self._chosen)
 
     def aim(self) -> None:
         """Make the next prompt go to the current object, with the sign chosen."""

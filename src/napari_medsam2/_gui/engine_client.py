@@ -21,6 +21,7 @@ from ..engine.events import (
     ImagesRemarked,
     ModelLoaded,
     Noted,
+    PromptsChanged,
     Restored,
     ResultReady,
     RunState,
@@ -43,7 +44,7 @@ RUN_REFRESH_MS, REFRESH_MS = 250, 40
 MOST_PREVIEWS = 4
 
 #: Events about the images that are open.
-OF_IMAGES = (FramesDone, ResultReady, Restored, Finished, ImagesRemarked, Noted)
+OF_IMAGES = (FramesDone, PromptsChanged, ResultReady, Restored, Finished, ImagesRemarked, Noted)
 
 
 class EngineClient(QObject):
@@ -203,7 +204,10 @@ class EngineClient(QObject):
             self._later()
         elif isinstance(event, ResultReady) and work is not None:
             self._on_result(work, event.result)
+        elif isinstance(event, PromptsChanged):
+            self._store.log.note(f"prompts: {len(event.prompts)}")
         elif isinstance(event, Restored) and work is not None:
+            self._store.log.note(f"{event.kind.words}: {len(event.prompts)} prompts, {len(event.results)} results")
             self._on_restored(work, event)
         elif isinstance(event, Finished):
             self._on_finished(event)

@@ -7,59 +7,14 @@ from pathlib import Path
 
 from ..engine.events import FinishReason, RunState
 from ..models.registry import MODELS, megabytes
-from .dock_state import DockState, DownloadStatus, ModelPhase, worst_frame
+from .dock_state import DockState, DownloadStatus, ModelPhase
 
 #: From so many seconds a frame on, the dock says so.
 SLOW_S = 2.0
-#: Pauses and resumes a run.
-PAUSE_KEY = "Esc"
-#: Below this confidence a frame deserves a look.
-UNSURE = 0.5
 _GPU_ADVICE = (
     " An NVIDIA GPU is here, but this torch cannot use it: take the pip command for CUDA from "
     "pytorch.org/get-started, and restart napari."
 )
-_FIRST_STEP = {
-    "": "Press Box (B) and drag a box around one object",
-    "box": "Drag a box tightly around one object",
-    "point": "Click on one object",
-    "mask": "Paint one object",
-}
-
-
-def next_step(state: DockState) -> str:
-    """Say what to do next, in one sentence."""
-    noun = state.noun
-    several = len(state.columns) > 1
-    if not state.image:
-        return "Open an image (Open... below, or drag it in), or try File > Open Sample > MedSAM-2."
-    if state.loading_left is not None:
-        return f"{ready_words(state)} Then draw a box around one object."
-    if state.aside:
-        return "You look at another position of a fixed axis: go back there, or clear (Shift+C) to start here."
-    if state.status.state is RunState.LOADING:
-        return f"{(state.status.detail or 'loading').capitalize()}... you can draw meanwhile."
-    if state.status.state is RunState.PAUSED:
-        return "Paused. Correct with a click, a box or the brush, then Resume (Esc)."
-    if state.status.state in (RunState.RUNNING, RunState.STOPPING):
-        return "Running. Esc pauses; you may draw corrections meanwhile."
-    done = sum(column.confidence is not None for column in state.columns)
-    if not state.has_prompts or not (done or any(column.prompted for column in state.columns)):
-        where = f" on any {noun}, then press Shift+S." if several else "."
-        return f"{_FIRST_STEP[state.tool]}{where}"
-    if not several:
-        return "Click to correct it (P; T switches + and -). C keeps the result."
-    if not done:
-        return f"Press S to segment this {noun}, or Shift+S for all {len(state.columns)} {noun}s."
-    if done < len(state.columns):
-        return (
-            f"If this is right, Shift+S finds it on all {len(state.columns)} {noun}s. "
-            "If not, click to correct it (P; T switches + and -)."
-        )
-    worst = worst_frame(state.columns)
-    if worst is not None and (state.columns[worst].confidence or 0) < UNSURE:
-        return f"Go to the worst {noun}, correct it there and press Shift+S again. C keeps the result."
-    return f"Done. Scroll to check; correct any {noun} and press Shift+S again. C keeps the result."
 
 
 def ready_words(state: DockState) -> str:
@@ -222,26 +177,3 @@ def review_summary(state: DockState) -> str:
 
 #: What the headings of the four steps say.
 SUMMARIES = (image_summary, objects_summary, model_line, review_summary)
-
-
-def main_words(state: DockState) -> tuple[str, str, str]:
-    """What the main button does now, its key, and the same at length."""
-    noun, count = state.noun, len(state.columns)
-    run = state.status.state
-    if run is RunState.STOPPING:
-        return "Stopping...", "", f"Ends after the {noun} it is at"
-    if run is RunState.PAUSED:
-        return "Resume", PAUSE_KEY, "Go on where it was paused; corrections count from here on"
-    if state.running:
-        return "Pause", PAUSE_KEY, f"Stop at the next {noun}, correct, and go on from there"
-    if count > 1:
-        words, key, tip = (
-            f"Find on all {count} {noun}s",
-            "Shift+S",
-            f"Find all objects on the other {noun}s (propagate)",
-        )
-    elif state.image:
-        words, key, tip = f"Find on this {noun}", "S", f"Find the object on this {noun}"
-    else:
-        return "Find on all slices", "", "Open an image first"
-    return words, key, tip if state.has_prompts else "Point out one object first, with a tool of step 2"

@@ -8,7 +8,8 @@ from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QSizePolicy, 
 
 from ...engine.events import RunState
 from ..dock_state import DockState
-from ..words import main_words, progress_words
+from ..guide import main_words
+from ..words import progress_words
 from .panel import Panel
 from .pickers import button
 from .shades import play

@@ -1,9 +1,9 @@
-"""The instruction at the top of the dock: one at a time, in a box whose height does not follow its text."""
+"""The instruction at the top of the dock: one at a time, in a box whose height does not follow its text; and help."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import QEvent, QSize, Qt
-from qtpy.QtWidgets import QLabel, QSizePolicy
+from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy, QToolButton
 
 from .shades import play
 
@@ -41,3 +41,24 @@ class Hint(QLabel):
         super().changeEvent(event)
         if event is not None and event.type() in (QEvent.Type.FontChange, QEvent.Type.StyleChange):
             self.updateGeometry()
+
+
+class HelpButton(QToolButton):
+    """What helps at any time: the report."""
+
+    copy_requested = Signal()
+    show_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setText("?")
+        self.setToolTip("Help: a report of what happened, for who helps")
+        self.setAccessibleName("Help")
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self.entries = QMenu(self)
+        for words, request in (("Copy report", self.copy_requested), ("Show report...", self.show_requested)):
+            entry = self.entries.addAction(words)
+            if entry is not None:
+                entry.triggered.connect(lambda _=False, request=request: request.emit())
+        self.setMenu(self.entries)

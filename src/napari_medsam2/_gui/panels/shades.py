@@ -80,6 +80,11 @@ def style_sheet(shades: Shades) -> str:
     QPushButton[role="fold"] {{ background: transparent; text-align: left; color: {shades.dim}; }}
     QPushButton[role="fold"]:hover {{ color: {shades.text}; }}
     QPushButton[role="fold"]:focus {{ border: 1px solid {shades.focus}; }}
+    QToolButton {{ background-color: {shades.raised}; border: 1px solid transparent; border-radius: 3px;
+        padding: 2px 5px; font-weight: bold; }}
+    QToolButton:hover {{ border: 1px solid {shades.dim}; }}
+    QToolButton:focus {{ border: 1px solid {shades.focus}; }}
+    QToolButton::menu-indicator {{ image: none; }}
     QPushButton[role="close"] {{ background: transparent; padding: 0px 4px; }}
     """
 
