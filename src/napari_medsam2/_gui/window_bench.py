@@ -15,15 +15,11 @@ import numpy as np
 import psutil
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 
-from ..engine.engine import Engine
 from ..engine.events import FinishReason, RunState
 from ..errors import OptionError
 from ..prompts import BoxPrompt
 
 if TYPE_CHECKING:
-    from napari import Viewer
-
-    from .._widget import MedSamDock
     from ..models.device import Model
     from ..types import AnyArray
 
@@ -92,16 +88,22 @@ class _Turn:
 
 
 def bench_window(
-    load: Callable[[], Model], size: tuple[int, int], *, frames: int = 100, side: int = 512, turns: int = 3
+    size: tuple[int, int],
+    name: str = "micro",
+    device: str = "auto",
+    *,
+    frames: int = 100,
+    side: int = 512,
+    turns: int = 3,
 ) -> WindowTiming:
     """Find one disc on a stack of noise, from a box on the middle frame, with the dock and without it.
 
     Parameters
     ----------
-    load
-        Loads the model, which both use.
     size
         Width and height of the window.
+    name, device
+        Of the model, as for :func:`~napari_medsam2.load_model`.
     frames, side
         Of the stack.
     turns
@@ -116,6 +118,8 @@ def bench_window(
         raise OptionError(f"frames, side and turns must be 2, 64 and 1 or more; got {frames}, {side} and {turns}")
     import napari
 
+    from ..models.loading import load_model
+
     images, box = _moving_disc(frames, side)
     viewer = napari.Viewer()
     viewer.window.resize(*size)
@@ -124,14 +128,16 @@ def bench_window(
     heart.wait(lambda: True)
     with tempfile.TemporaryDirectory(prefix="napari-medsam2-bench-") as folder:
         began = time.perf_counter()
-        dock = _open_dock(viewer, load, Path(folder))
+        _, dock = viewer.window.add_plugin_dock_widget("napari-medsam2", "MedSAM-2")
+        dock.controller.autosave.folder = Path(folder)
+        dock.controller.choose_model(name, device)
         heart.wait(lambda: dock.isVisible())
         opening = time.perf_counter() - began
         try:
             heart.begin()
             heart.wait(lambda: dock.controller.state.loading_left is None, lambda: dock.controller.state.problem)
             loading, loading_stall = time.perf_counter() - began, heart.longest
-            model = load()
+            model = load_model(name, device=device)
             done = [_take_turn(model, images, box, dock, heart) for _ in range(turns + 1)][1:]
         finally:
             dock.close_dock(timeout=5.0)
@@ -208,19 +214,7 @@ class _Heart:
             raise OptionError(f"the window could not be measured: {problem() or 'it took more than ten minutes'}")
 
 
-def _open_dock(viewer: Viewer, load: Callable[[], Model], sessions: Path) -> MedSamDock:
-    """Open a dock on this model, which keeps its session files in a folder of their own."""
-    from .._widget import MedSamDock
-    from .controller import Controller
-
-    do = Controller(viewer, lambda on_event: Engine(on_event, load_model=lambda *_, **__: load()))
-    do.autosave.folder = sessions
-    dock = MedSamDock(viewer, do)
-    viewer.window.add_dock_widget(dock, name="MedSAM-2")
-    return dock
-
-
-def _take_turn(model: Model, images: AnyArray, box: BoxPrompt, dock: MedSamDock, heart: _Heart) -> _Turn:
+def _take_turn(model: Model, images: AnyArray, box: BoxPrompt, dock: Any, heart: _Heart) -> _Turn:
     bare_cpu = time.process_time()
     bare = _run_bare(model, images, box)
     bare_cpu = time.process_time() - bare_cpu
@@ -233,7 +227,7 @@ def _take_turn(model: Model, images: AnyArray, box: BoxPrompt, dock: MedSamDock,
     do.use_tool("box")
     corners = [(box.y0, box.x0), (box.y0, box.x1), (box.y1, box.x1), (box.y1, box.x0)]
     drawn = np.array([(box.frame, y, x) for y, x in corners])
-    dock.controller.workspace.tools.boxes.add(drawn, shape_type="rectangle")  # type: ignore[union-attr]
+    dock.controller.workspace.tools.boxes.add(drawn, shape_type="rectangle")
     heart.wait(lambda: do.state.has_results and _rests(dock), lambda: do.state.problem)
     do.autosave.wait()
     saving = _seconds_of(_thread("autosave"))
@@ -248,7 +242,7 @@ def _take_turn(model: Model, images: AnyArray, box: BoxPrompt, dock: MedSamDock,
     return _Turn(bare, bare_cpu, shown, cpu, at_work, heart.longest, heart.longest_at_work, saving)
 
 
-def _rests(dock: MedSamDock) -> bool:
+def _rests(dock: Any) -> bool:
     do = dock.controller
     return do.client.settled and do.engine.status.state is RunState.IDLE and not do.engine.n_waiting
 

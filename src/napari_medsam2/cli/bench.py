@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from ..errors import OptionError
 from .console import add_model_options, load_chosen_model, tell
-
-if TYPE_CHECKING:
-    from ..models.device import Model
 
 #: Sizes of the window unless the user says another one.
 _SIZES = ((1280, 800), (1920, 1080))
@@ -65,18 +61,17 @@ def _run_stages(arguments: argparse.Namespace) -> int:
 
 def _run_window(arguments: argparse.Namespace) -> int:
     from .._gui.window_bench import bench_window
-    from ..engine.imports import import_gently
     from .reports import save_json, table
 
-    @cache
-    def load() -> Model:
-        import_gently("torch")
-        return load_chosen_model(arguments)
-
-    frames, side, sizes = arguments.frames, arguments.side, arguments.size or _SIZES
-    found = [bench_window(load, size, frames=frames, side=side, turns=arguments.turns) for size in sizes]
-    model, first = load(), found[0]
-    tell(f"model {model.name}, {model.device}, {frames} slices of {side} x {side}, {arguments.turns} turn(s)")
+    if arguments.precision != "auto":
+        raise OptionError("the dock chooses the precision itself: leave out --precision with --window")
+    frames, side, turns = arguments.frames, arguments.side, arguments.turns
+    found = [
+        bench_window(size, arguments.model, arguments.device, frames=frames, side=side, turns=turns)
+        for size in arguments.size or _SIZES
+    ]
+    first = found[0]
+    tell(f"model {arguments.model}, {frames} slices of {side} x {side}, {turns} turn(s)")
     tell(f"loaded in {first.loading:.1f} s, the longest stall meanwhile {1000 * first.loading_stall:.0f} ms\n")
     heads = ["window", "alone /s", "dock /s", "ratio", "cpu", "interface", "stall ms", "at work ms", "autosave"]
     rows = [
@@ -97,7 +92,9 @@ def _run_window(arguments: argparse.Namespace) -> int:
     ]
     tell(table([[*heads, "opens ms", "MB"], *rows]))
     if arguments.json:
-        save_json(arguments.json, {"model": model.name, "frames": frames, "windows": [asdict(one) for one in found]})
+        save_json(
+            arguments.json, {"model": arguments.model, "frames": frames, "windows": [asdict(one) for one in found]}
+        )
     return 0
 
 
