@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import napari
 from napari.layers import Layer
@@ -13,6 +14,7 @@ from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from ._gui.controller import Controller
 from ._gui.guide import next_step
+from ._gui.layers.tools import Tool
 from ._gui.panels.bindings import Bindings
 from ._gui.panels.consent import ConsentDialog
 from ._gui.panels.footer import Footer
@@ -32,7 +34,7 @@ from ._gui.panels.run_panel import RunPanel
 from ._gui.panels.shades import ThemeFollower
 from ._gui.panels.steps import Step
 from ._gui.report import report_of
-from ._gui.words import SUMMARIES, model_line
+from ._gui.words import SUMMARIES, model_line, tool_words
 from .models.registry import MODELS
 
 #: So many lines has the longest instruction.
@@ -149,14 +151,14 @@ class MedSamDock(QWidget):
         self.bindings.add(model_line, self.model_line.heading.show_summary)
         # Once there is an image, what matters of it is in the heading; without one that is where to begin.
         self.bindings.add(lambda state: not state.image, self.steps[0].suggest)
-        self.bindings.add(lambda state: state.running, self.keys.set_stopping)
+        self.bindings.add(lambda state: state.running or state.drawing, partial(self.keys.set_bound, "stop"))
+        self.bindings.add(lambda state: state.drawing, partial(self.keys.set_bound, "close"))
+        self.bindings.add(tool_words, self.keys.set_help)
 
     def _actions(self) -> dict[str, Any]:
         do = self.controller
         return {
-            "point": lambda: do.use_tool("point"),
-            "box": lambda: do.use_tool("box"),
-            "mask": lambda: do.use_tool("mask"),
+            **{tool: partial(do.use_tool, tool) for tool in get_args(Tool)},
             "sign": do.toggle_sign,
             "segment": do.segment_frame,
             "propagate": do.propagate,
@@ -165,7 +167,8 @@ class MedSamDock(QWidget):
             "next": do.next_thing,
             "undo": do.undo,
             "redo": do.redo,
-            "stop": do.pause_or_resume,
+            "stop": do.stop,
+            "close": do.close_polygon,
         }
 
     def close_dock(self, timeout: float = 0.0) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
@@ -21,6 +22,7 @@ from .dock_store import DockStore
 from .engine_client import EngineClient
 from .image_choice import ImageChoice
 from .keeping import Keeping
+from .layers.label_strokes import LabelStrokes
 from .layers.tools import Tool
 from .layers.workspace import Workspace
 from .model_choice import ModelChoice, is_here
@@ -47,6 +49,10 @@ class Controller(QObject):
         self.models = ModelChoice(self.store, self.client.engine.load_model)
         self.keeping = Keeping(viewer, self.store, self.client)
         self.images = ImageChoice(viewer, self.store, self.client, self.keeping.first_object)
+        self.label_strokes = LabelStrokes(
+            viewer, partial(_is_output, self.store), partial(_read_again, self.store, self.client)
+        )
+        self.client.prompts_changed.connect(self.label_strokes.note_deed)
         self.autosave = Autosave(self.store, self.keeping)
         self.autosave.restored.connect(self._on_restored)
         self.client.model_needed.connect(self.models.load)
@@ -66,6 +72,7 @@ class Controller(QObject):
         self.client.stop_refreshing()
         self.models.close()
         self.client.close(timeout)
+        self.label_strokes.close()
         self.images.close()
 
     @property
@@ -204,7 +211,22 @@ class Controller(QObject):
             return
         chosen = self.store.chosen
         self.store.set(problem="", note="", up_to_date=False)
+        self.label_strokes.note_deed()
         self.engine.propagate(direction=chosen.direction, anew=chosen.up_to_date)
+
+    def stop(self) -> None:
+        """Drop the polygon that is open; if there is none, pause or resume the run."""
+        work = self.store.work
+        if work is not None and work.tools.drawing and work.tools.pen is not None:
+            work.tools.pen.drop()
+        else:
+            self.pause_or_resume()
+
+    def close_polygon(self) -> None:
+        """Close the polygon that is open, as it is."""
+        work = self.store.work
+        if work is not None and work.tools.pen is not None:
+            work.tools.pen.finish()
 
     def pause_or_resume(self) -> None:
         """Stop a run at the next frame, or go on with it."""
@@ -218,15 +240,24 @@ class Controller(QObject):
         self.engine.cancel()
 
     def undo(self) -> None:
-        """Take back the last change of prompts and results."""
-        if self.client.opened:
+        """Take back the last thing that was done: a corner of an open polygon, a change of prompts or results, or a
+        stroke in a Labels layer of the user's.
+        """
+        work = self.store.work
+        if work is not None and work.tools.drawing and work.tools.pen is not None:
+            work.tools.pen.take_back()
+        elif self.label_strokes.undo():
+            self.store.say()
+        elif self.client.opened:
             self.engine.undo()
         elif self.store.work is not None:
             self.store.say(note="Nothing to undo.")
 
     def redo(self) -> None:
         """Do again what was undone."""
-        if self.client.opened:
+        if self.label_strokes.redo():
+            self.store.say()
+        elif self.client.opened:
             self.engine.redo()
         elif self.store.work is not None:
             self.store.say(note="Nothing to redo.")
@@ -238,6 +269,7 @@ class Controller(QObject):
             self.store.say(note="There is nothing to clear.")
         elif work is not None and self.client.ready() is not None:
             self.store.say(note="Cleared. Ctrl+Z brings it back.")
+            self.label_strokes.note_deed()
             self.engine.cancel()
             self.engine.reset()
 
@@ -299,8 +331,20 @@ class Controller(QObject):
 
     def commit(self) -> None:
         """Copy the result to a layer that is kept, then make room for the next objects."""
+        self.label_strokes.note_deed()
         self.keeping.commit()
 
     def save(self, path: str | Path) -> None:
         """Write the labels where the user said; text that ends with a slash is a folder with a file an image."""
         self.keeping.save(Path(path), each=str(path).endswith("/"))
+
+
+def _is_output(store: DockStore, layer: Labels) -> bool:
+    return store.work is not None and layer is store.work.output_layer
+
+
+def _read_again(store: DockStore, client: EngineClient, layer: Labels) -> None:
+    """Read the prompts of a layer of the user's in which a stroke was undone: napari tells nobody of that."""
+    if store.work is not None and store.work.book.source_of(layer) is not None:
+        store.work.book.touch(layer)
+        client.send_prompts()

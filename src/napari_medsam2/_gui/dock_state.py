@@ -107,8 +107,9 @@ class DockState:
         The model that is being fetched.
     objects, current
         Numbers of all objects, and the one that prompts go to.
-    positive, tool
-        Sign of the next click or stroke, and the prompt tool in use: "point", "box", "mask" or "".
+    positive, tool, drawing
+        Sign of the next click or stroke, the prompt tool in use ("point", "box", "scribble", "lasso", "polygon", "mask"
+        or ""), and whether a polygon is open.
     preview
         True if a frame is segmented after each prompt.
     direction
@@ -162,6 +163,7 @@ class DockState:
     current: int = 1
     positive: bool = True
     tool: str = ""
+    drawing: bool = False
     preview: bool = True
     direction: Direction = "both"
     status: RunStatus = field(default_factory=RunStatus)
@@ -194,8 +196,8 @@ class DockState:
 
 #: What is known of an image, or was said or chosen while it was segmented.
 _OF_THE_IMAGE = (
-    *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "columns"),
-    *("recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
+    *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "drawing"),
+    *("columns", "recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
     *("has_prompts", "has_results", "done"),
 )
 

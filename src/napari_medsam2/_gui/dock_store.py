@@ -49,6 +49,7 @@ class DockStore(QObject):
             columns=work.results.columns(state.current, work.book.frames(state.current)),
             frame=work.sequence.frame_in_view(),
             tool=work.tool,
+            drawing=work.tools.drawing,
             aside=work.sequence.is_aside(),
             has_prompts=bool(work.book.objects),
             has_results=bool(work.results.results),

@@ -66,6 +66,8 @@ class EngineClient(QObject):
     model_loaded = Signal(object)
     model_failed = Signal(object)
     noticed = Signal(object)
+    #: The user changed prompts.
+    prompts_changed = Signal()
 
     _arrived = Signal(object)
 
@@ -159,13 +161,15 @@ class EngineClient(QObject):
             self.engine.close_sequence()
         self._opened, self._generation = False, -1
 
-    def send_prompts(self, problem: str = "", *, keep_labels: bool = False) -> None:
-        """Send what was drawn or deleted; ``problem`` says what of it cannot be used."""
+    def send_prompts(self, problem: str = "", note: str = "", *, keep_labels: bool = False) -> None:
+        """Send what was drawn or deleted; ``problem`` says what of it cannot be used, ``note`` what else is to say."""
         work = self.ready()
         if work is None:
             return
         changes = work.book.changes()
         self._store.put(up_to_date=False)
+        if changes:
+            self.prompts_changed.emit()
         joined: dict[str, Any] = {"together": object()} if len(changes) > 1 else {}
         for group in changes:
             number, frame = group.object_id, group.frame
@@ -177,7 +181,8 @@ class EngineClient(QObject):
                     work.results.drop_object(number)
             if group and self._store.chosen.preview and len(changes) <= MOST_PREVIEWS:
                 self.engine.preview(frame, number)
-        self._store.say(" ".join(f"{told.rstrip('.')}." for told in (problem, *work.book.problems) if told))
+        problem = " ".join(f"{told.rstrip('.')}." for told in (problem, *work.book.problems) if told)
+        self._store.say(problem, note="" if problem else note)
         self._later()
 
     # ---- what comes back ---------------------------------------------------------------------------------------------

@@ -14,6 +14,9 @@ _POINT_OUT = {
     "box": "Drag a box tightly around one object.",
     "point": "Click on one object.",
     "mask": "Paint one object.",
+    "scribble": "Drag along one object.",
+    "lasso": "Drag around one object.",
+    "polygon": "Click around one object, corner by corner, and double-click.",
 }
 
 
@@ -30,6 +33,8 @@ def _of_engine(state: DockState) -> str:
         return f"{ready_words(state)} Then draw a box around one object."
     if state.aside:
         return "You look at another position of a fixed axis: go back there, or press Clear all to start here."
+    if state.drawing:
+        return "Click for each corner. Double-click or Enter closes it, Ctrl+Z takes a corner back, Esc drops it all."
     status = state.status
     if status.state is RunState.LOADING:
         return f"{(status.detail or 'loading').capitalize()}... you can draw meanwhile."
@@ -46,7 +51,7 @@ def _of_prompts(state: DockState) -> str:
     seen = any(column.confidence is not None for column in state.columns)
     if not state.has_prompts or not (seen or any(column.prompted for column in state.columns)):
         if state.tool:
-            return _POINT_OUT.get(state.tool, "Point out one object.")
+            return _POINT_OUT[state.tool]
         if count > 1 and state.mode == "stack":
             return f"Go to a {noun} that shows an object well. Press Box (B), and drag a box around it."
         return "Press Box (B) and drag a box around one object."

@@ -69,6 +69,7 @@ class ImageChoice(QObject):
         viewer.layers.selection.events.active.connect(self._on_view_changed)
         viewer.dims.events.current_step.connect(self._on_view_changed)
         viewer.dims.events.order.connect(self._on_view_changed)
+        viewer.dims.events.ndisplay.connect(self._on_ndisplay)
 
     def close(self) -> None:
         """Let go of the viewer; all layers stay."""
@@ -76,6 +77,7 @@ class ImageChoice(QObject):
         self._viewer.layers.selection.events.active.disconnect(self._on_view_changed)
         self._viewer.dims.events.current_step.disconnect(self._on_view_changed)
         self._viewer.dims.events.order.disconnect(self._on_view_changed)
+        self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         if self.image is not None:
             self.image.events.data.disconnect(self._on_new_pixels)
         self._left.clear()
@@ -193,7 +195,9 @@ class ImageChoice(QObject):
                 left.work.reopen()
                 store.put(current=left.current)
             else:
-                store.work = work = Workspace(sequence, self._client.send_prompts, self.layer_made.emit)
+                store.work = work = Workspace(
+                    sequence, self._client.send_prompts, self.layer_made.emit, store.changed.emit
+                )
                 self._describe(sequence, mode, reason)
                 self._take_output_again(work)
                 work.tools.take(unused)
@@ -238,6 +242,15 @@ class ImageChoice(QObject):
             if not work.sequence.is_current(self._axis):
                 self._start(resume=False)
         self._store.changed.emit()
+
+    def _on_ndisplay(self, event: NapariEvent) -> None:
+        work = self._store.work
+        if self._viewer.dims.ndisplay == 3 and work is not None and work.tool:
+            work.disarm()
+            self._store.say(
+                note=f"In 3D there is no {self._store.chosen.noun} to draw on. Any tool goes back to 2D, and so does "
+                "the button with the cube below the layers."
+            )
 
     def _on_layer_removed(self, event: NapariEvent) -> None:
         store, layer = self._store, event.value

@@ -15,6 +15,15 @@ _GPU_ADVICE = (
     " An NVIDIA GPU is here, but this torch cannot use it: take the pip command for CUDA from "
     "pytorch.org/get-started, and restart napari."
 )
+#: What each tool does, and how it says what is not part of the object.
+_TOOLS = {
+    "point": "click on the object; with Ctrl or the right button: on what is not part of it",
+    "box": "drag from corner to corner; with Ctrl or the right button: takes away what is in the box",
+    "scribble": "drag along the object; with Ctrl or the right button: along what is not part of it",
+    "lasso": "drag around the object, or what is missing; with Ctrl or the right button: around what is to go",
+    "polygon": "click from corner to corner, then double-click; with Ctrl or the right button: around what is to go",
+    "mask": "paint the object, or what is missing; with Ctrl: erases",
+}
 
 
 def ready_words(state: DockState) -> str:
@@ -22,6 +31,11 @@ def ready_words(state: DockState) -> str:
     if not (left := state.loading_left):
         return f"{title_of(state.model)} is loading: ready in a moment."
     return f"{title_of(state.model)} is loading: ready in about {max(1, round(left))} s."
+
+
+def tool_words(state: DockState) -> str:
+    """How the tool in hand is used, for the status bar; nothing without one."""
+    return f"{state.tool.capitalize()}: {_TOOLS[state.tool]}. Space moves the view" if state.tool else ""
 
 
 def recovery_words(state: DockState) -> str:

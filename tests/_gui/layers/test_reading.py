@@ -77,7 +77,10 @@ def test_a_layer_of_fewer_axes_speaks_of_the_frame_in_view(image):
     [
         ([(0, 5, 5), (0, 5, 5), (0, 5, 5), (0, 5, 5)], "rectangle", "no area"),
         ([(0, 90, 5), (0, 90, 9), (0, 95, 9), (0, 95, 5)], "rectangle", "outside"),
-        ([(0, 5, 5), (0, 9, 9)], "line", "draw a rectangle"),
+        ([(0, 5, 5), (0, 5, 7), (0, 7, 7), (0, 7, 5)], "rectangle", "less than three pixels"),
+        ([(0, 5.1, 5.1), (0, 5.1, 5.4), (0, 5.4, 5.4)], "polygon", "centre of no pixel"),
+        ([(0, 90, 5), (0, 95, 9)], "path", "outside"),
+        ([(0, 5, 5), (2, 9, 9), (2, 9, 20)], "polygon", "more than one"),
         ([(8, 5, 5), (8, 5, 9), (8, 9, 9), (8, 9, 5)], "rectangle", "outside"),
     ],
 )
@@ -96,6 +99,38 @@ def test_a_box_that_reaches_out_is_cut_at_the_border_and_a_polygon_is_a_mask():
     box, mask = read(shapes, image, stack_layout()).prompts
     assert box == BoxPrompt(0, -0.5, -0.5, 5, 5)
     assert isinstance(mask, MaskPrompt) and mask.frame == 1 and 40 < mask.mask.sum() < 70
+
+
+def test_lines_are_clicks_along_them_and_polygons_are_drawn_one_after_the_other():
+    image = Image(np.zeros(SHAPE))
+    shapes = Shapes(ndim=3, features={"positive": np.zeros(0, bool), "object": np.zeros(0, int)})
+    shapes.add([np.array([(1, 4, 4), (1, 4, 8.0), (1, 4, 12)])], shape_type="path")
+    shapes.add([np.array([(1, 8, 4), (1, 8, 6.0)])], shape_type="line")
+    for low, high in ((10.5, 20.5), (12.5, 30.5), (14.5, 16.5)):
+        corners = np.array([(2, low, low), (2, low, high), (2, high, high), (2, high, low)])
+        shapes.add([corners], shape_type="polygon")
+    shapes.features = {"positive": [True, False, True, False, True], "object": [1, 1, 2, 2, 2]}
+    *clicks, mask = read(shapes, image, stack_layout()).prompts
+    assert clicks == [PointPrompt(1, 4, 6.0), PointPrompt(1, 4, 10.0), PointPrompt(1, 8, 5.0, positive=False)]
+    expected = np.zeros(SHAPE[1:], bool)
+    expected[11:21, 11:21], expected[13:31, 13:31], expected[15:17, 15:17] = True, False, True
+    assert (mask.frame, mask.object_id) == (2, 2)
+    np.testing.assert_array_equal(mask.mask, expected)
+
+
+def test_a_shape_that_takes_away_from_nothing_is_named():
+    image = Image(np.zeros(SHAPE))
+    corners = np.array([(2, 5, 5), (2, 5, 15), (2, 15, 15), (2, 15, 5)])
+    shapes = Shapes([corners], shape_type="polygon", features={"positive": [False]}, name="mine")
+    reading = read(shapes, image, stack_layout())
+    assert reading.prompts == () and "nothing was drawn before" in reading.problems[0] and reading.unusable == (0,)
+
+
+def test_a_point_without_a_place_is_named(image):
+    points = Points([(1, 5, np.nan), (1, 5, 5)], ndim=3, scale=image.scale, translate=image.translate, name="mine")
+    reading = read(points, image, stack_layout())
+    assert reading.prompts == (PointPrompt(1, 5, 5),)
+    assert "no number" in reading.problems[0] and reading.unusable == (0,)
 
 
 def test_a_point_outside_is_named_and_the_others_are_used(image):

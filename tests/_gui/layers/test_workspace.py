@@ -173,7 +173,7 @@ def test_results_that_arrive_during_a_stroke_wait_until_it_ends(viewer, clicked,
     dock.prompt.new_object.click()
     dock.prompt.tools["mask"].click()
     engine.reset_mock()
-    event = SimpleNamespace(type="mouse_press")
+    event = SimpleNamespace(type="mouse_press", modifiers=())
     strokes = [drag(layer, event) for drag in layer.mouse_drag_callbacks if drag.__name__ == "_on_drag"]
     for stroke in strokes:
         next(stroke)

@@ -9,7 +9,7 @@ from napari.layers import Image, Labels, Layer, Points, Shapes
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QApplication
 
-from napari_medsam2._gui.panels.keys import KEYS, STOP, KeyBindings
+from napari_medsam2._gui.panels.keys import KEYS, SOMETIMES, KeyBindings
 from napari_medsam2.engine.events import FinishReason, RunState, RunStatus, StatusChanged
 
 #: A layer of each kind that napari has keys of its own for, and its modes.
@@ -46,7 +46,7 @@ def press(qtbot, canvas, key: str) -> None:
     held = Qt.KeyboardModifier.NoModifier
     for modifier in modifiers:
         held |= getattr(Qt.KeyboardModifier, f"{modifier}Modifier")
-    qtbot.keyClick(canvas, getattr(Qt.Key, f"Key_{letter}"), held)
+    qtbot.keyClick(canvas, getattr(Qt.Key, f"Key_{letter.replace('Enter', 'Return')}"), held)
 
 
 @pytest.mark.parametrize("kind", LAYERS)
@@ -55,21 +55,23 @@ def test_every_key_does_what_it_says_in_every_mode_of_every_layer(kind, make_nap
     make, modes = LAYERS[kind]
     layer = viewer.add_layer(make())
     done: list[str] = []
-    actions = {name: (lambda name=name: done.append(name)) for name in (*KEYS, "stop")}
+    actions = {name: (lambda name=name: done.append(name)) for name in (*KEYS, *SOMETIMES)}
     before = {key: str(action) for key, action in bound(layer).items()}
     keys = KeyBindings(viewer, actions)
     canvas = canvas_of(viewer)
     for mode in modes:
         layer.mode = mode
-        keys.set_stopping(False)
+        for name in SOMETIMES:
+            keys.set_bound(name, False)
         for name, key in KEYS.items():
             press(qtbot, canvas, key)
             assert done == [name], f"{key} with {kind} in mode {mode}"
             done.clear()
-        keys.set_stopping(True)
-        press(qtbot, canvas, STOP)
-        assert done == ["stop"], f"{STOP} with {kind} in mode {mode}"
-        done.clear()
+        for name, key in SOMETIMES.items():
+            keys.set_bound(name, True)
+            press(qtbot, canvas, key)
+            assert done == [name], f"{key} with {kind} in mode {mode}"
+            done.clear()
         assert layer.mode == mode, "napari did nothing beside it"
     keys.release_all()
     assert bound(layer) == before and not viewer.keymap
@@ -84,7 +86,7 @@ def test_the_status_bar_promises_nothing_that_keys_of_ours_do_not_do(viewer, qtb
     shapes.mode = "add_rectangle"
     assert "<T> for" in viewer.help and "<E> for" in viewer.help
     told = viewer.help
-    keys = KeyBindings(viewer, dict.fromkeys((*KEYS, "stop"), lambda: None))
+    keys = KeyBindings(viewer, dict.fromkeys((*KEYS, *SOMETIMES), lambda: None))
     assert "<E> for" in viewer.help and "<T>" not in viewer.help and "<P>" not in viewer.help
     shapes.mode = "add_ellipse"
     assert "<R> for" in viewer.help and "<T>" not in viewer.help

@@ -9,7 +9,8 @@ from napari.utils.colormaps import DirectLabelColormap
 
 POSITIVE = "#1fd45f"
 NEGATIVE = "#ff3b3b"
-
+#: Shapes of clicks, for those who cannot tell these colours.
+SYMBOLS = {True: "disc", False: "x"}
 
 #: Colours of objects 1, 2, ...; they repeat. Neither the green nor the red of clicks.
 PALETTE = ("#3fa7ff", "#ffb000", "#c77dff", "#ffe14d", "#00d5c8", "#ff7ab8", "#b8a07a", "#8ea2ff", "#ff8652", "#a6e3ff")

@@ -99,6 +99,10 @@ class Layout:
         data[:, y], data[:, x] = points[:, 1], points[:, 2]
         return data * (np.asarray(self.factors) if self.factors else 1.0)
 
+    def on_level(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        """Map ``(N, 3)`` frame, y, x to data coordinates of the used level, as our layers have them."""
+        return self.from_frames(points) / (np.asarray(self.factors) if self.factors else 1.0)
+
     def is_here(self, points: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
         """Say which data coordinates (level 0) lie on the fixed positions of the other axes."""
         scaled = np.atleast_2d(points) / (np.asarray(self.factors) if self.factors else 1.0)

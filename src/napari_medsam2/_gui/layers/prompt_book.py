@@ -100,6 +100,14 @@ class PromptBook:
         """Say that a layer was edited: it is read again by the next :meth:`changes`."""
         self._readings.pop(layer, None)
 
+    def read(self, layer: Layer) -> Reading:
+        """What a layer says that prompts are read from."""
+        source = self.source_of(layer)
+        if source is None:
+            return Reading()
+        self._read(source)
+        return self._readings[layer]
+
     def add_stroke(self, prompt: MaskPrompt) -> None:
         """Take a painted mask; it is final on its frame until a click or a box comes there.
 

@@ -12,22 +12,30 @@ import numpy.typing as npt
 from napari.layers import Image, Labels, Layer, Points, Shapes
 
 from ...errors import PromptError
+from ...geometry.strokes import clicks_along, filled
 from ...prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+from ...types import Mask
 from .coordinates import WorldPoint, map_points
 from .layout import Layout
+from .pen import outline_of
 
 #: Maps points ``(N, ndim)`` from the data coordinates of one layer to those of another.
 Mapping = Callable[[npt.ArrayLike], npt.NDArray[np.float64]]
 #: Labels layers of ours hold 16 bit.
 LARGEST_LABEL = 65535
+#: A box is at least so many pixels wide and long; what is smaller was hardly meant as one.
+LEAST_WIDTH, LEAST_LENGTH = 1.0, 3.0
+#: What shapes are as prompts.
+_NAMES = {"rectangle": "box", "path": "scribble", "line": "scribble"}
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a layer says as prompts, and what of it cannot be used, in words."""
+    """What a layer says as prompts, and what of it cannot be used: in words, and which of its points or shapes."""
 
     prompts: tuple[Prompt, ...] = ()
     problems: tuple[str, ...] = ()
+    unusable: tuple[int, ...] = ()
 
 
 def read_prompts(
@@ -42,7 +50,8 @@ def read_prompts(
     """Read all prompts of a Points, Shapes or Labels layer, through the transforms of both layers and their units.
 
     Features ``object`` and ``positive`` are used where the layer has them; else ``object_id`` and positive. In a
-    Labels layer the label is the object's number. Rectangles and ellipses are boxes; polygons are masks.
+    Labels layer the label is the object's number. Rectangles and ellipses are boxes, lines and paths are clicks along
+    them. Polygons are drawn masks, one after the other: a negative one takes away from those before it.
     """
     to_image: Mapping = partial(map_points, source=layer, target=image, viewer_point=viewer_point, counted=counted)
     from_image: Mapping = partial(map_points, source=image, target=layer, viewer_point=viewer_point, counted=counted)
@@ -86,59 +95,97 @@ def _frame(value: float, layout: Layout) -> int:
     return int(np.clip(np.round(value), 0, layout.n_frames - 1))
 
 
+def _signs(layer: Points | Shapes) -> list[bool]:
+    column = layer.features.get("positive")
+    return [True] * len(layer.data) if column is None else [bool(value) for value in column]
+
+
 def _read_points(layer: Points, to_image: Mapping, layout: Layout, object_id: int) -> Reading:
     if len(layer.data) == 0:
         return Reading()
     data = to_image(layer.data)
-    column = layer.features.get("positive")
-    signs = [True] * len(data) if column is None else [bool(v) for v in column]
     prompts: list[Prompt] = []
+    unusable: list[int] = []
     numbers, problems = _objects(layer, object_id)
-    rows = zip(layout.to_frames(data), layout.is_here(data), signs, numbers, strict=True)
-    for (frame, y, x), here, sign, number in rows:
-        if not here:
+    rows = zip(layout.to_frames(data), layout.is_here(data), _signs(layer), numbers, strict=True)
+    for index, ((frame, y, x), here, sign, number) in enumerate(rows):
+        if not np.isfinite((frame, y, x)).all():
+            problems.append(f"a point of '{layer.name}' has a coordinate that is no number; it is not used")
+        elif not here:
             continue
-        if _outside(frame, y, x, layout):
+        elif _outside(frame, y, x, layout):
             problems.append(f"a point of '{layer.name}' lies outside the image (y={y:.0f}, x={x:.0f}); it is not used")
+        else:
+            prompts.append(PointPrompt(_frame(frame, layout), float(y), float(x), sign, number))
             continue
-        prompts.append(PointPrompt(_frame(frame, layout), float(y), float(x), sign, number))
-    return Reading(tuple(prompts), tuple(problems))
+        unusable.append(index)
+    return Reading(tuple(prompts), tuple(problems), tuple(unusable))
+
+
+class _ShapesReader:
+    """Makes prompts of shapes, one after the other; a :class:`PromptError` says what is wrong with one."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self.prompts: list[Prompt] = []
+        self._drawn: dict[tuple[int, int], MaskPrompt] = {}
+
+    @property
+    def all_prompts(self) -> tuple[Prompt, ...]:
+        return (*self.prompts, *(prompt for prompt in self._drawn.values() if prompt.mask.any()))
+
+    def read(self, kind: str, corners: npt.NDArray[np.float64], number: int, positive: bool) -> None:
+        """Take a shape whose corners are frame, y and x, ``(N, 3)``."""
+        where = float(corners[:, 0].mean())
+        if np.ptp(corners[:, 0]) > 0.5:
+            raise PromptError("goes through more than one frame")
+        frame = _frame(where, self._layout)
+        height, width = size = self._layout.size_of(frame)
+        low, high = np.array([-0.5, -0.5]), np.array([height, width]) - 0.5
+        (y0, x0), (y1, x1) = np.clip((corners[:, 1:].min(axis=0), corners[:, 1:].max(axis=0)), low, high)
+        if y0 == high[0] or x0 == high[1] or y1 == low[0] or x1 == low[1] or _outside(where, y0, x0, self._layout):
+            raise PromptError("lies outside the image")
+        if kind in ("line", "path"):
+            for y, x in clicks_along(corners[:, 1:]):
+                if not _outside(where, y, x, self._layout):
+                    self.prompts.append(PointPrompt(frame, float(y), float(x), positive, number))
+        elif kind == "polygon" or not positive:
+            self._draw(frame, number, filled(outline_of(kind, corners[:, 1:]), size), positive)
+        elif min(y1 - y0, x1 - x0) < LEAST_WIDTH:
+            raise PromptError("has no area: drag from corner to corner of the object")
+        elif max(y1 - y0, x1 - x0) < LEAST_LENGTH:
+            raise PromptError(
+                "is less than three pixels long: drag from corner to corner of the object, or click on it with Point"
+            )
+        else:
+            self.prompts.append(BoxPrompt(frame, float(y0), float(x0), float(y1), float(x1), object_id=number))
+
+    def _draw(self, frame: int, number: int, mask: Mask, positive: bool) -> None:
+        before = self._drawn.get((number, frame))
+        if not mask.any():
+            raise PromptError("goes around the centre of no pixel")
+        if not positive and (before is None or not (before.mask & mask).any()):
+            raise PromptError("says what is not part of the object, where nothing was drawn before it")
+        drawn = mask if before is None else before.mask | mask if positive else before.mask & ~mask
+        self._drawn[(number, frame)] = MaskPrompt(frame, drawn, number)
 
 
 def _read_shapes(layer: Shapes, to_image: Mapping, layout: Layout, object_id: int) -> Reading:
-    prompts: list[Prompt] = []
+    reader = _ShapesReader(layout)
+    unusable: list[int] = []
     numbers, problems = _objects(layer, object_id)
-    for vertices, kind, number in zip(layer.data, layer.shape_type, numbers, strict=True):
+    shapes = zip(layer.data, layer.shape_type, numbers, _signs(layer), strict=True)
+    for index, (vertices, kind, number, positive) in enumerate(shapes):
         data = to_image(vertices)
-        if not layout.is_here(data).all():
-            continue
-        corners = layout.to_frames(data)
-        frame = float(corners[:, 0].mean())
-        height, width = layout.size_of(_frame(frame, layout))
-        (y0, x0), (y1, x1) = corners[:, 1:].min(axis=0), corners[:, 1:].max(axis=0)
-        low_y, high_y = np.clip((y0, y1), -0.5, height - 0.5)
-        low_x, high_x = np.clip((x0, x1), -0.5, width - 0.5)
-        if kind in ("line", "path"):
-            problems.append(f"a {kind} in '{layer.name}' is not used: draw a rectangle or a polygon")
-        elif min(high_y - low_y, high_x - low_x) < 0.5 or _outside(frame, low_y, low_x, layout):
-            flat = min(y1 - y0, x1 - x0) < 0.5
-            why = "has no area: drag from corner to corner" if flat else "lies outside the image"
-            problems.append(f"a box of '{layer.name}' {why}; it is not used")
-        elif kind == "polygon":
-            from skimage.draw import polygon2mask
-
-            mask = polygon2mask((height, width), corners[:, 1:])
-            if mask.any():
-                prompts.append(MaskPrompt(_frame(frame, layout), mask, number))
-            else:
-                problems.append(f"a polygon of '{layer.name}' covers no pixel; it is not used")
-        else:
-            try:
-                box = (float(low_y), float(low_x), float(high_y), float(high_x))
-                prompts.append(BoxPrompt(_frame(frame, layout), *box, object_id=number))
-            except PromptError as error:
-                problems.append(str(error))
-    return Reading(tuple(prompts), tuple(problems))
+        try:
+            if not np.isfinite(data).all():
+                raise PromptError("has a corner that is no number")
+            if layout.is_here(data).all():
+                reader.read(kind, layout.to_frames(data), number, positive)
+        except PromptError as error:
+            problems.append(f"a {_NAMES.get(kind, kind)} of '{layer.name}' {error}; it is not used")
+            unusable.append(index)
+    return Reading(reader.all_prompts, tuple(problems), tuple(unusable))
 
 
 def _read_labels(layer: Labels, from_image: Mapping, to_image: Mapping, layout: Layout) -> Reading:

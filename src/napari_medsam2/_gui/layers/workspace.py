@@ -6,18 +6,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal
 
-from napari.layers import Image, Labels, Layer
+from napari.layers import Image, Labels, Layer, Points, Shapes
 from napari.utils.events import Event
 from qtpy.QtCore import QTimer
 
 from ...engine.events import Restored
+from ...errors import OutputError, PromptError
 from ...prompts import MaskPrompt, Prompt
 from ...results import FrameResult
 from ...session.journal import Journal
 from .coordinates import WorldPoint, measure_in, world_units
+from .pen import Stroke
 from .prompt_book import PromptBook, Source
 from .results import ResultView
 from .sequence import ImageSequence
+from .strokes import paint_outline, placed, scribbled
 from .tools import PromptTools, Tool, place_below
 
 
@@ -29,19 +32,26 @@ class Workspace:
     sequence
         The image.
     edited
-        Called after the user changed prompts in any layer, with what could not be used, in words.
+        Called after the user changed prompts in any layer, with what could not be used, in words, and as ``note`` what
+        else there is to say.
     made
         Called with each layer of ours that is new, and with ``False`` when it is let go.
+    changed
+        Called when something else is to be shown.
     """
 
     def __init__(
-        self, sequence: ImageSequence, edited: Callable[[str], None], made: Callable[[Layer, bool], None]
+        self,
+        sequence: ImageSequence,
+        edited: Callable[..., None],
+        made: Callable[[Layer, bool], None],
+        changed: Callable[[], None],
     ) -> None:
         image, layout = sequence.image, sequence.layout
         self.sequence = sequence
         self.book = PromptBook(image, layout, self._counts_units)
         self.results = ResultView(image, layout, self._place)
-        self.tools = PromptTools(sequence.viewer, image, layout, self._take_ours)
+        self.tools = PromptTools(sequence.viewer, image, layout, self._take_ours, self._on_stroke, changed)
         self._dragging = False
         self._painted: set[int] = set()  # frames whose strokes are not read yet
         self._watched: Labels | None = None
@@ -79,7 +89,7 @@ class Workspace:
 
     @property
     def tool(self) -> str:
-        """The prompt tool in hand: "point", "box", "mask" or ""."""
+        """The prompt tool in hand, "" for none."""
         return self.tools.tool_of(self.sequence.viewer.layers.selection.active, self.output_layer)
 
     # ---- tools ---------------------------------------------------------------------------------------------------
@@ -123,12 +133,14 @@ class Workspace:
             self.unwatch_output()
             self.results.withdraw()
             return "output"
+        self.tools.forget(layer)
         return None
 
     def close(self) -> None:
         """Let go of all layers; they stay in the viewer as they are, and :meth:`reopen` goes on with them."""
         for source in self.book.sources:
             self._disconnect(source.layer)
+        self.tools.close()
         for layer in self.own_layers:
             self._made(layer, False)
         self.unwatch_output()
@@ -142,7 +154,8 @@ class Workspace:
                 self._connect(layer)
             else:
                 self.book.remove_source(layer)
-                self.tools.forget(layer)
+        for layer in self.tools.layers:
+            (self.tools.reopen if layer in layers else self.tools.forget)(layer)
         if self.output_layer is not None and self.output_layer not in layers:
             self.results.withdraw()
         for layer in self.own_layers:
@@ -162,7 +175,8 @@ class Workspace:
         return world_units(self.sequence.viewer) is not None
 
     def _take_ours(self, layer: Layer) -> None:
-        self._add_source(layer, ours=True, object_id=1)
+        if layer in self.tools.sources:
+            self._add_source(layer, ours=True, object_id=1)
         self._made(layer, True)
 
     def _place(self, layer: Labels) -> None:
@@ -189,7 +203,7 @@ class Workspace:
         self.unwatch_output()
         if layer is not None:
             layer.events.paint.connect(self._on_painted)
-            layer.mouse_drag_callbacks.append(self._on_drag)
+            layer.mouse_drag_callbacks.insert(0, self._on_drag)  # before napari, which draws
         self._watched = layer
 
     def unwatch_output(self) -> None:
@@ -237,13 +251,59 @@ class Workspace:
         self.book.touch(event.source)
         if isinstance(event.source, Labels):
             QTimer.singleShot(0, lambda: self._edited(""))  # napari tells of some strokes before it writes them
+        elif event.source in self.tools.sources:
+            self._edited(*self._sort_out(event.source))
         else:
             self._edited("")
 
+    def _sort_out(self, layer: Points | Shapes) -> tuple[str, str]:
+        """Take from a layer of ours what is no prompt; returns what is wrong with it, and what else there is to say."""
+        reading = self.book.read(layer)
+        outlines = [] if isinstance(layer, Points) else list(zip(layer.data, layer.features["positive"], strict=True))
+        erasing = [index for index, (_, positive) in enumerate(outlines) if not positive]
+        strokes = [Stroke("polygon", outlines[index][0], positive=False) for index in erasing]
+        useless = {*reading.unusable, *erasing}
+        if useless:
+            with self.quiet():
+                layer.selected_data = useless
+                layer.remove_selected()
+            self.book.touch(layer)
+        told = [self._take_stroke(stroke, layer) for stroke in strokes] or [("", "")]
+        problems = [] if strokes else list(reading.problems)
+        return " ".join(filter(None, (*problems, *(problem for problem, _ in told)))), told[-1][1]
+
+    def _on_stroke(self, stroke: Stroke) -> None:
+        if self.tools.pen is not None:
+            self._edited(*self._take_stroke(stroke, self.tools.pen.layer))
+
+    def _take_stroke(self, stroke: Stroke, layer: Layer) -> tuple[str, str]:
+        """Take what was drawn in a layer of ours; returns what is wrong with it, and what else there is to say."""
+        number = self.tools.object_id
+        try:
+            point = WorldPoint.of(self.sequence.viewer)
+            there = placed(stroke, layer, self.image, self.sequence.layout, point)
+            if stroke.tool == "scribble":
+                known = self.book.groups.get((number, there.frame))
+                clicks = scribbled(there, stroke.positive, known.points if known is not None else ())
+                with self.quiet():
+                    self.tools.click(self.sequence.layout.on_level(clicks), stroke.positive)
+                self.book.touch(self.tools.points)
+                return "", there.note
+            self._painted_layer()
+            paint_outline(there, stroke.positive, self.results.labels(), number)
+        except (PromptError, OutputError) as error:
+            return str(error), ""
+        self._painted.add(there.frame)
+        return self._take_painted(number), there.note
+
     def _on_drag(self, layer: Labels, event: Any) -> Iterator[None]:
         self._dragging = True
+        label = layer.selected_label
         try:
+            if layer.mode == "paint" and "Control" in event.modifiers:
+                layer.selected_label = 0  # napari asks once, after this
             yield
+            layer.selected_label = label
             while event.type == "mouse_move":
                 yield
         finally:
@@ -258,11 +318,17 @@ class Workspace:
         self._painted |= output.painted_frames(event.value, self.sequence.frame_in_view())
 
     def _read_strokes(self) -> None:
-        frames, self._painted = self._painted, set()
         output = self.results.output
         if output is None or self._watched is None:
-            return
-        known = {*self.objects, int(output.layer.selected_label)}
+            self._painted = set()
+        else:
+            self._edited(self._take_painted(int(output.layer.selected_label)))
+
+    def _take_painted(self, current: int) -> str:
+        """Make prompts of what was painted for the current object, and maybe others; returns what is wrong with it."""
+        frames, self._painted = self._painted, set()
+        output = self.results.labels()
+        known = {*self.objects, current}
         found = {frame: self.results.shown_on(frame) for frame in frames}
         problem = ""
         for stroke in output.strokes(frames, found, known - {0}):
@@ -277,4 +343,4 @@ class Workspace:
                 )
         for frame in frames:
             self.results.show_again(frame)
-        self._edited(problem)
+        return problem

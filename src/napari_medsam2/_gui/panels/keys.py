@@ -19,6 +19,9 @@ from napari.utils.events import Event
 KEYS = {
     "point": "P",
     "box": "B",
+    "scribble": "D",
+    "lasso": "L",
+    "polygon": "G",
     "mask": "M",
     "sign": "T",
     "segment": "S",
@@ -29,8 +32,8 @@ KEYS = {
     "undo": "Control-Z",
     "redo": "Control-Shift-Z",
 }
-#: Bound only while there is something to stop.
-STOP = "Escape"
+#: Bound only while there is something to stop, or to close; at other times these keys are napari's.
+SOMETIMES = {"stop": "Escape", "close": "Enter"}
 
 Action = Callable[[], None]
 
@@ -51,13 +54,13 @@ class KeyBindings:
     viewer
         Gets the keys, and so does the layer that is active in it; keys that someone bound there before come back.
     actions
-        By name, as in :data:`KEYS`, and ``stop``.
+        By name, as in :data:`KEYS` and :data:`SOMETIMES`.
     """
 
     def __init__(self, viewer: ViewerModel, actions: Mapping[str, Action]) -> None:
         self._viewer = viewer
         self._keys: dict[str, Action] = {key: actions[name] for name, key in KEYS.items()}
-        self._stop = actions["stop"]
+        self._sometimes = {name: actions[name] for name in SOMETIMES}
         self._bound: dict[ViewerModel | Layer, dict[str, _Bound]] = {}
         self._help = ""
         self._helps: dict[Layer, str] = {}  # what napari says about a layer
@@ -72,19 +75,20 @@ class KeyBindings:
         self._follow(None)
         self._release(self._viewer)
 
-    def set_stopping(self, bound: bool) -> None:
-        """Take the key that stops; while there is nothing to stop it is napari's."""
-        if bound == (STOP in self._keys):
+    def set_bound(self, name: str, bound: bool) -> None:
+        """Take one of the keys that are taken sometimes only, or give it back."""
+        key, action = SOMETIMES[name], self._sometimes[name]
+        if bound == (key in self._keys):
             return
         if bound:
-            self._keys[STOP] = self._stop
+            self._keys[key] = action
         else:
-            del self._keys[STOP]
+            del self._keys[key]
         for target, keys in self._bound.items():
             if bound:
-                keys[STOP] = _bind(target, STOP, self._stop)
+                keys[key] = _bind(target, key, action)
             else:
-                _give_back(target, STOP, keys.pop(STOP))
+                _give_back(target, key, keys.pop(key))
 
     def set_help(self, words: str) -> None:
         """What the viewer's status bar says of the active layer; nothing: what napari says, but for keys of ours."""

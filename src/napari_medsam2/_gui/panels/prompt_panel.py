@@ -6,7 +6,7 @@ from functools import partial
 
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer, Points, Shapes
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QEvent, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from ..dock_state import DockState
@@ -14,8 +14,19 @@ from ..layers.colours import NEGATIVE, POSITIVE, object_colour
 from .keys import printed
 from .panel import Panel
 from .pickers import Choice, LayerPicker, button, row
+from .tool_icons import show_icons
 
 _TOOLS_A_ROW = 3
+#: What each tool is for.
+_TIPS = {
+    "point": "Click on the object. Ctrl or right button: on what is not part of it",
+    "box": "Drag a box tightly around the object. Ctrl or right button: what is in the box is taken away",
+    "mask": "Paint the object; what you paint is final. Ctrl: erases",
+    "scribble": "Draw a line along the object. Ctrl or right button: along what is not part of it",
+    "lasso": "Drag around the object or what is missing; all in it is final. Ctrl or right button: takes it away",
+    "polygon": "Click around the object or what is missing, then double-click; all in it is final. Ctrl or right "
+    "button: takes it away",
+}
 
 
 class PromptPanel(Panel):
@@ -32,11 +43,13 @@ class PromptPanel(Panel):
         self.object = Choice(tip="Prompts go to this object; its number is its label")
         self.new_object = button("", "Start another object")
         self.tools = {
-            "point": button(f"Point ({printed('point')})", "Click on the object", checkable=True),
-            "box": button(f"Box ({printed('box')})", "Drag a box tightly around the object", checkable=True),
-            "mask": button(f"Mask ({printed('mask')})", "Paint the object; what you paint is final", checkable=True),
+            tool: button(f"{tool.capitalize()} ({printed(tool)})", tip, checkable=True) for tool, tip in _TIPS.items()
         }
-        self.sign = button("", "Clicks and strokes say 'this is the object' (+) or 'this is not' (-)")
+        self.sign = button(
+            "",
+            "What is drawn says 'this is the object' (+) or 'this is not part of it' (-). Without this button: hold "
+            "Ctrl while you draw, or draw with the right mouse button",
+        )
         self.adopt = LayerPicker(viewer, (Points, Shapes, Labels), "Use layer...")
         self.adopt.setToolTip("Take prompts from a Points, Shapes or Labels layer of yours; it is never changed")
         self.object.setAccessibleName("Object")
@@ -52,6 +65,11 @@ class PromptPanel(Panel):
         self.sign.clicked.connect(self.sign_requested)
         self.adopt.layer_picked.connect(self._on_adopt)
         self._bind()
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        super().changeEvent(event)
+        if event is not None and event.type() in (QEvent.Type.StyleChange, QEvent.Type.PaletteChange):
+            show_icons(self.tools)
 
     def _bind(self) -> None:
         show = self.bindings.add
