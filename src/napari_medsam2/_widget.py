@@ -33,6 +33,7 @@ from ._gui.panels.review_panel import ReviewPanel
 from ._gui.panels.run_panel import RunPanel
 from ._gui.panels.shades import ThemeFollower
 from ._gui.panels.steps import Step
+from ._gui.panels.tab_order import set_tab_order
 from ._gui.report import report_of
 from ._gui.words import SUMMARIES, model_line, tool_words
 from .models.registry import MODELS
@@ -87,6 +88,7 @@ class MedSamDock(QWidget):
         column.addLayout(top)
         for part in (ScrolledColumn(self.recovery, *self.steps), self.message, self.footer):
             column.addWidget(part)
+        set_tab_order(column)
         self.theme = ThemeFollower(viewer, self)
         self.keys = KeyBindings(viewer, self._actions())
         self.bindings = Bindings()

@@ -41,7 +41,7 @@ class CutText(QLabel):
     @property
     def is_cut(self) -> bool:
         """True if some of it is not shown."""
-        return self.text() != self._whole
+        return self.text().endswith("…")
 
     def show_text(self, words: str) -> None:
         """Show this, as far as there is room."""
@@ -50,7 +50,7 @@ class CutText(QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        words = self._whole
+        words = self._whole.replace("/", "/\u200b")  # paths have no spaces to break at
         if self._height_of(words) > self._limit():
             low, high = 0, len(words)
             while low < high:
@@ -65,7 +65,7 @@ class CutText(QLabel):
         return self._lines * self.fontMetrics().lineSpacing() + 2
 
     def _height_of(self, words: str) -> int:
-        wrap = int(Qt.TextFlag.TextWordWrap) | int(Qt.TextFlag.TextWrapAnywhere)
+        wrap = int(Qt.TextFlag.TextWordWrap)
         return self.fontMetrics().boundingRect(0, 0, max(60, self.width()), 100_000, wrap, words).height()
 
     def resizeEvent(self, event: QResizeEvent | None) -> None:
@@ -76,6 +76,13 @@ class CutText(QLabel):
         super().changeEvent(event)
         if event is not None and event.type() == QEvent.Type.FontChange:
             self._fit()
+
+    def heightForWidth(self, width: int) -> int:
+        return min(super().heightForWidth(width), self._limit())
+
+    def sizeHint(self) -> QSize:
+        hint = super().sizeHint()
+        return QSize(hint.width(), min(hint.height(), self._limit()))
 
     def minimumSizeHint(self) -> QSize:
         return QSize(60, self.fontMetrics().lineSpacing())
