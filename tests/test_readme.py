@@ -16,6 +16,10 @@ import tifffile
 from napari_medsam2._gui.panels.keys import KEYS
 from napari_medsam2.images.formats import open_images
 from napari_medsam2.models.registry import MODELS
+from napari_medsam2.results import FrameResult
+from napari_medsam2.session.image_identity import content_of
+from napari_medsam2.session.saved import Changes, SavedImage
+from napari_medsam2.session.session_file import SessionFile
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
@@ -40,6 +44,16 @@ def disc(shape: tuple[int, int], y: float, x: float, radius: float) -> np.ndarra
     return (rows - y) ** 2 + (columns - x) ** 2 <= radius**2
 
 
+def write_session(path: Path, scan: Path) -> None:
+    """What the dock saves of a stack on which a disc was found."""
+    frames = open_images(scan).frames
+    shapes = tuple(frames.shape(t) for t in range(len(frames)))
+    masks = {t: disc(shape, shape[0] / 2, shape[1] / 2, 5) for t, shape in enumerate(shapes)}
+    found = {(t, 1): FrameResult(t, 1, mask, 0.9, 0.9, 1.0, False, 0.1) for t, mask in masks.items()}
+    with SessionFile(path, SavedImage("scan", str(scan), shapes, content_of(frames)), "stack") as file:
+        file.write(Changes(results=found))
+
+
 @pytest.fixture
 def user_files(tmp_path: Path) -> Path:
     """What the README calls the user's own files: a small stack, a folder of images, a mask, a dataset."""
@@ -51,6 +65,7 @@ def user_files(tmp_path: Path) -> Path:
     tifffile.imwrite(tmp_path / "mask.tif", masks[2].astype(np.uint8))
     np.savez(tmp_path / "dataset.npz", images=images, masks=masks.astype(np.uint8))
     (tmp_path / "dataset.json").write_text('{"name": "dataset", "kind": "stack"}')
+    write_session(tmp_path / "scan.medsam2", tmp_path / "scan.tif")
     (tmp_path / "cells").mkdir()
     for number in range(3):
         cell = disc((48, 56), 24, 24 + 4 * number, 9)

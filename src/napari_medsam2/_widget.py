@@ -10,7 +10,7 @@ from typing import Any, get_args
 import napari
 from napari.layers import Layer
 from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from ._gui.controller import Controller
 from ._gui.guide import next_step
@@ -27,7 +27,7 @@ from ._gui.panels.output_panel import OutputPanel
 from ._gui.panels.panel import Panel
 from ._gui.panels.pickers import ScrolledColumn
 from ._gui.panels.prompt_panel import PromptPanel
-from ._gui.panels.recovery_panel import RecoveryPanel
+from ._gui.panels.recovery_panel import QuestionPanel, RecoveryPanel
 from ._gui.panels.report_dialog import ReportDialog, copy_text
 from ._gui.panels.review_panel import ReviewPanel
 from ._gui.panels.run_panel import RunPanel
@@ -37,6 +37,7 @@ from ._gui.panels.tab_order import set_tab_order
 from ._gui.report import report_of
 from ._gui.words import SUMMARIES, model_line, tool_words
 from .models.registry import MODELS
+from .session.saved import SavedImage
 
 #: So many lines has the longest instruction.
 HINT_LINES = 3
@@ -63,6 +64,7 @@ class MedSamDock(QWidget):
         self.hint = Hint(HINT_LINES)
         self.help = HelpButton()
         self.recovery = RecoveryPanel()
+        self.question = QuestionPanel()
         self.image = ImagePanel(viewer)
         self.prompt = PromptPanel(viewer)
         self.run = RunPanel()
@@ -86,7 +88,7 @@ class MedSamDock(QWidget):
         top.addWidget(self.hint, 1)
         top.addWidget(self.help, 0, Qt.AlignmentFlag.AlignTop)
         column.addLayout(top)
-        for part in (ScrolledColumn(self.recovery, *self.steps), self.message, self.footer):
+        for part in (ScrolledColumn(self.recovery, self.question, *self.steps), self.message, self.footer):
             column.addWidget(part)
         set_tab_order(column)
         self.theme = ThemeFollower(viewer, self)
@@ -138,9 +140,12 @@ class MedSamDock(QWidget):
             (footer, footer.frame_requested, do.go_to_frame),
             (output, output.output_requested, lambda layer, keep: do.choose_output(layer, keep=keep)),
             (output, output.save_requested, do.save),
+            (output, output.session_requested, do.save_session),
         )
         self.recovery.restore_requested.connect(do.restore_recovery)
         self.recovery.discard_requested.connect(do.discard_recovery)
+        self.question.answered.connect(do.sessions.answer)
+        do.sessions.place_wanted.connect(self._on_place_wanted)
         for panel, request, action in requests:
             request.connect(_answering(do, panel, action))
 
@@ -194,7 +199,7 @@ class MedSamDock(QWidget):
 
     def _on_changed(self) -> None:
         state = self.controller.state
-        for part in (*self._panels, self.recovery, self.message, self):
+        for part in (*self._panels, self.recovery, self.question, self.message, self):
             part.bindings.apply(state)
 
     def _on_layer_made(self, layer: Layer, made: bool) -> None:
@@ -205,6 +210,14 @@ class MedSamDock(QWidget):
         models = self.controller.models
         dialog = ConsentDialog(MODELS[name], models.speed(MODELS[name]), self)
         dialog.accepted.connect(lambda: models.download(name))
+        dialog.open()
+
+    def _on_place_wanted(self, image: SavedImage) -> None:
+        """Have the user look for the images of a session; the window stays usable meanwhile."""
+        dialog = QFileDialog(self, f"Where is '{image.name}'?")
+        a_file = bool(Path(image.path).suffix)
+        dialog.setFileMode(QFileDialog.FileMode.ExistingFile if a_file else QFileDialog.FileMode.Directory)
+        dialog.fileSelected.connect(lambda path: self.controller.sessions.take_place(Path(path)))
         dialog.open()
 
     def _on_copy(self) -> None:

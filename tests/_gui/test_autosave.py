@@ -17,7 +17,8 @@ from napari.components import ViewerModel
 
 from napari_medsam2._gui.session_record import recoverable
 from napari_medsam2.errors import SessionFileError
-from napari_medsam2.session.session_file import Changes, SavedImage, SessionFile, read_session
+from napari_medsam2.session.saved import Changes, SavedImage
+from napari_medsam2.session.session_file import SessionFile, read_session
 
 
 def raising(error):
@@ -231,7 +232,8 @@ def test_other_images_are_not_offered_it(clicked, mocked, qtbot, sessions):
     changed[0, 0, 0] += 1
     viewer.add_image(changed, name="scan")
     dock, _, _ = mocked(viewer)
-    qtbot.waitUntil(lambda: all(r.image is not None for r in dock.controller.autosave._records.values()))
+    with qtbot.waitSignal(dock.controller.autosave.identified):
+        pass
     assert dock.controller.state.recovery is None
 
 

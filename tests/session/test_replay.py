@@ -18,8 +18,9 @@ from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPro
 from napari_medsam2.session.journal import Entry, Journal, digest_of
 from napari_medsam2.session.recorded import RecordedSession
 from napari_medsam2.session.replay import replay
+from napari_medsam2.session.saved import Changes, SavedImage
 from napari_medsam2.session.session import Session
-from napari_medsam2.session.session_file import Changes, SavedImage, SessionFile, read_session
+from napari_medsam2.session.session_file import SessionFile, read_session
 
 IMAGES, MASKS = moving_disc(8)
 IMAGES[:, 4:10, 50:56] = 204  # a second blob on every frame

@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import click, stack_session
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from napari_medsam2.errors import SessionFileError
 from napari_medsam2.images.formats import as_frames
@@ -18,12 +20,9 @@ from napari_medsam2.images.opened import LabelledObject
 from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt
 from napari_medsam2.results import FrameResult
 from napari_medsam2.session.image_identity import content_of
-from napari_medsam2.session.session_file import (
-    Changes,
-    SavedImage,
-    SessionFile,
-    read_session,
-)
+from napari_medsam2.session.journal import Entry
+from napari_medsam2.session.saved import Changes, SavedImage
+from napari_medsam2.session.session_file import SessionFile, read_session
 
 IMAGE = SavedImage("scan", "/data/scan.tif", ((20, 30),) * 4, "abc", {"channel": 1})
 
@@ -212,3 +211,55 @@ def test_what_a_session_found_is_taken_up_by_another_one_and_not_looked_for_agai
     again.take_results(saved.results, up_to_date=True)
     assert [r.frame for r in again.propagate()] == [2], "what was prompted, to be remembered"
     assert all(np.array_equal(again.labels(t), session.labels(t)) for t in range(8))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The bytes of a session file with something in each table, and what is in it."""
+    path = tmp_path_factory.mktemp("whole") / "a.medsam2"
+    journal = {0: Entry("open", {"mode": "stack"}), 1: Entry("add", {}, (MaskPrompt(2, drawn(), 2),))}
+    with SessionFile(path, IMAGE, "stack") as file:
+        objects, kept = {2: LabelledObject("nucleus", "#00ff00")}, {0: drawn(3).astype(np.uint16)}
+        file.write(Changes({"model": "micro"}, objects, prompts(), {(1, 2): result(1)}, kept, journal))
+    return path.read_bytes(), told(read_session(path))
+
+
+def told(saved) -> str:
+    """All of a session in words, to be compared."""
+    results = [(r.frame, r.object_id, r.pixels.part, r.pixels.clearness.tolist(), r.iou) for r in saved.results]
+    given = [[p if not isinstance(p, MaskPrompt) else p.mask.tolist() for p in group] for group in saved.prompts]
+    kept = {frame: labels.tolist() for frame, labels in saved.kept.items()}
+    entries = [(e.what, e.values, [p.mask.tolist() for p in e.prompts]) for e in saved.journal]
+    return repr((saved.image, saved.mode, saved.facts, saved.objects, results, given, kept, entries))
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_flipped_bit_is_noticed_or_does_no_harm(whole, tmp_path, data):
+    content, as_it_was = whole
+    spoilt = bytearray(content)
+    for _ in range(data.draw(st.integers(1, 3))):
+        spoilt[data.draw(st.integers(0, len(content) - 1))] ^= 1 << data.draw(st.integers(0, 7))
+    path = tmp_path / "a.medsam2"
+    path.write_bytes(spoilt)
+    try:
+        saved = read_session(path)
+    except SessionFileError:
+        return
+    assert told(saved) == as_it_was
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.99])
+def test_a_file_that_was_cut_off_anywhere_is_a_sentence(whole, tmp_path, share):
+    (tmp_path / "a.medsam2").write_bytes(whole[0][: int(share * len(whole[0]))])
+    with pytest.raises(SessionFileError):
+        read_session(tmp_path / "a.medsam2")
+
+
+def test_a_file_of_before_the_first_release_is_a_sentence(tmp_path):
+    with SessionFile(tmp_path / "a.medsam2", IMAGE, "stack"):
+        pass
+    spoil(tmp_path / "a.medsam2", "PRAGMA user_version = 1")
+    for call in (read_session, lambda path: SessionFile(path, IMAGE, "stack")):
+        with pytest.raises(SessionFileError, match="before the first release"):
+            call(tmp_path / "a.medsam2")

@@ -6,44 +6,47 @@ thread of its own, in the order in which things happened.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
+import numpy as np
 from napari.layers import Labels
+from napari.utils.events import Event
 from platformdirs import user_state_path
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from ..errors import EXPECTED_ERRORS, in_words
 from ..images.formats import as_frames
 from ..session.image_identity import content_of
-from ..session.journal import Journal
-from ..session.session_file import SUFFIX, Changes, SavedImage, read_session
-from ..types import AnyArray
+from ..session.saved import SavedImage
+from ..session.session_file import SUFFIX, read_session
 from .dock_state import Recovery
 from .dock_store import DockStore
 from .keeping import Keeping
-from .layers.opened_layers import images_of
+from .layers.layout import OPENED_KEY
+from .layers.source import origin_of, read_alike
 from .layers.workspace import Workspace
+from .session_content import changes_of, made_of
 from .session_record import (
     SessionRecord,
-    all_in,
-    differing,
     let_go,
     locked,
     recoverable,
-    same_prompts,
-    same_result,
     write_changes,
+    write_whole,
 )
 
 #: From a change to its being written, at most; several changes in that time are written as one.
 DELAY_MS = 1500
+#: Of workspaces in all windows: one that another dock takes up goes on with its file.
+_RECORDS: WeakKeyDictionary[Workspace, SessionRecord] = WeakKeyDictionary()
+_NOT_SAFE = "What you do is not kept safe from a crash"
 #: After a failure it is tried again so much later, or with the next change.
 RETRY_MS = 30_000
 
@@ -59,8 +62,10 @@ class Autosave(QObject):
         Where session files are; ``None`` for that of the user.
     """
 
-    #: What was read of a session file that is to be restored, and the workspace that it was read for.
-    restored = Signal(object, object)
+    #: What was read of a session file that is to be restored, the workspace that it was read for, and its images.
+    restored = Signal(object, object, object)
+    #: A workspace, and what its images are, as soon as that is known.
+    identified = Signal(object, object)
 
     _done = Signal(object)  # a call for the interface thread
 
@@ -69,7 +74,7 @@ class Autosave(QObject):
         self.folder = user_state_path("napari-medsam2") / "sessions" if folder is None else folder
         self._store = store
         self._keeping = keeping
-        self._records: WeakKeyDictionary[Workspace, SessionRecord] = WeakKeyDictionary()
+        self._seen: WeakSet[Workspace] = WeakSet()
         self._current: Workspace | None = None
         self._told = False
         self._closed = False
@@ -95,21 +100,22 @@ class Autosave(QObject):
             self._closed = True
             self._timer.stop()
             self._retry.stop()
-            for record in self._records.values():
-                self._thread.submit(let_go, record)
+            for work in list(self._seen):
+                self._thread.submit(let_go, _RECORDS[work])
             self._thread.shutdown()
 
     def flush(self) -> None:
         """Have what changed written now."""
         work = self._current
-        record = None if work is None else self._records.get(work)
+        record = None if work is None else _RECORDS.get(work)
         if work is None or record is None or self._closed:
             return
         if record.image is None:  # its pixels are being looked at
             self._timer.start()
             return
-        changes, kept = self._changes(work, record)
-        if changes or kept is not None:
+        layer = self._keeping.kept_layer(work) if record.kept_changed != set() else None
+        changes, kept = changes_of(work, record, self._store.chosen, layer)
+        if changes or kept:
             if record.path is None:
                 record.path = self.folder / f"{record.image.content}-{uuid4().hex[:12]}{SUFFIX}"
             self._do(write_changes, record, changes, kept, self._store.chosen.mode, record.anew)
@@ -137,22 +143,73 @@ class Autosave(QObject):
                 told = in_words(error)
                 self._done.emit(lambda: self._on_lost(told))
                 return
-            let_go(record)
-            record.lock, record.checksums = lock, {}
+            if recovery.changed:
+                lock.release()  # of other pixels: that file stays as it is
+            else:
+                let_go(record)
+                record.lock, record.checksums = lock, {}
 
             def show() -> None:
-                record.path, record.facts = recovery.path, dict(saved.facts)
-                record.prompts = {(group.object_id, group.frame): group for group in saved.prompts}
-                record.results = {(found.frame, found.object_id): found for found in saved.results}
-                record.journal = list(saved.journal)
-                work.journal = Journal(saved.journal)
-                record.saving = record.saved = None
+                if not recovery.changed:
+                    record.path, record.facts = recovery.path, dict(saved.facts)
+                    record.prompts = {(group.object_id, group.frame): group for group in saved.prompts}
+                    record.results = {(found.frame, found.object_id): found for found in saved.results}
+                    record.journal = list(saved.journal)
+                    record.saving = record.saved = None
                 self._store.set(recovery=None)
-                self.restored.emit(saved, work)
+                self.restored.emit(saved, work, record.image)
 
             self._done.emit(show)
 
-        self._do(read, self._records[work])
+        self._do(read, _RECORDS[work])
+
+    def tell_identity(self, work: Workspace) -> None:
+        """Have :attr:`identified` emitted for a workspace, now or as soon as its pixels were looked at."""
+        if (record := _RECORDS.get(work)) is not None and record.image is not None:
+            self.identified.emit(work, record.image)
+
+    def begin_anew(self, work: Workspace) -> None:
+        """Go on in another file: what was done with these images so far stays in its own."""
+        self.flush()
+        record = _RECORDS[work]
+        self._thread.submit(let_go, record)
+        record.path = None
+        record.forget_written()
+        self._store.set(recovery=None)
+
+    def count_as_saved(self, work: Workspace) -> None:
+        """What there is now is in a file of the user's."""
+        _RECORDS[work].saved = made_of(work, _RECORDS[work])
+
+    def beside(self, call: Callable[[], Callable[[], None]]) -> None:
+        """Do something on the writing thread, and what it returns on the interface thread."""
+        self._thread.submit(lambda: self._done.emit(call()))
+
+    def save_as(self, path: Path) -> None:
+        """Write all that there is into a file of the user's."""
+        work = self._current
+        record = None if work is None else _RECORDS.get(work)
+        if work is None or record is None or record.image is None:
+            self._store.say("There is no image whose session could be saved yet.")
+            return
+        everything = SessionRecord(kept_changed=None, kept_elsewhere=record.kept_elsewhere, path=path)
+        changes, kept = changes_of(work, everything, self._store.chosen, self._keeping.kept_layer(work))
+        image, mode, now = record.image, self._store.chosen.mode, made_of(work, record)
+
+        def write() -> Callable[[], None]:
+            try:
+                write_whole(path, image, mode, replace(changes, kept=kept))
+            except EXPECTED_ERRORS as error:
+                told = in_words(error)
+                return lambda: self._store.say(f"The session could not be saved: {told}.")
+
+            def tell() -> None:
+                record.saved = now
+                self._store.say(note=f"Saved {path}: it opens in napari, and segment --session does it again.")
+
+            return tell
+
+        self.beside(write)
 
     def discard(self, recovery: Recovery) -> None:
         """Delete what was found."""
@@ -166,73 +223,66 @@ class Autosave(QObject):
         if work is not self._current:
             self.flush()
             self._current = work
-            if work is not None and work not in self._records:
-                self._identify(work)
+            if work is not None:
+                self._seen.add(work)
+                if work not in _RECORDS:
+                    self._identify(work)
         if work is not None and not self._timer.isActive() and not self._closed:
             self._timer.start()
 
-    def _on_kept(self, work: Workspace, layer: Labels) -> None:
-        record = self._records.get(work)
-        if record is not None:
-            record.keep()
-            layer.events.paint.connect(record.keep)  # once, however often something is kept
+    def _on_kept(self, work: Workspace, layer: Labels, frames: Sequence[int]) -> None:
+        record = _RECORDS.get(work)
+        if record is None:
+            return
+        record.keep(frames)
+        ours = self._keeping.kept_layer(work)
+        if ours is not None and ours is layer:
+            ours.events.paint.connect(self._on_painted)  # once, however often something is kept
+        else:
+            index, data = work.sequence.layout.index, np.asarray(layer.data)
+            record.kept_elsewhere |= {frame: data[index(frame)].copy() for frame in frames}
+
+    def _on_painted(self, event: Event) -> None:
+        """Take note of strokes in a layer of kept labels."""
+        work = self._current
+        record = None if work is None else _RECORDS.get(work)
+        if work is None or record is None or event.source is not self._keeping.kept_layer(work):
+            return
+        axis = work.sequence.layout.axis
+        frames = (np.unique(indices[axis]).tolist() if axis is not None else [0] for indices, *_ in event.value)
+        record.keep(frame for some in frames for frame in some)
+        self._timer.start()
 
     def _on_saving(self, work: Workspace) -> None:
-        if (record := self._records.get(work)) is not None:
-            record.saving = (dict(work.book.groups), dict(work.results.results), record.kept_version)
+        if (record := _RECORDS.get(work)) is not None:
+            record.saving = made_of(work, record)
 
     def _on_saved(self, work: Workspace) -> None:
-        if (record := self._records.get(work)) is not None:
+        if (record := _RECORDS.get(work)) is not None:
             record.saved = record.saving
 
     def _identify(self, work: Workspace) -> None:
         """Find out which images these are, and whether there is something of them to be restored."""
-        self._records[work] = SessionRecord()
-        opened, sequence = images_of(work.image), work.sequence
-        pixels, rgb = sequence.frames(), work.image.rgb
+        _RECORDS[work] = SessionRecord()
+        sequence, image = work.sequence, work.image
+        pixels, rgb, name, folder = sequence.frames(), image.rgb, image.name, self.folder
         shapes = tuple(sequence.layout.size_of(t) for t in range(sequence.layout.n_frames))
-        where = str(opened.files[0]) if len(opened.files) == 1 else str(opened.files[0].parent) if opened.files else ""
-        name, folder = work.image.name, self.folder
+        origin, as_we_read = origin_of(image, sequence.layout), OPENED_KEY in image.metadata
 
         def look(record: SessionRecord) -> None:
             content = content_of(as_frames(pixels, rgb=rgb))
-            found = recoverable(folder, content)
+            found = recoverable(folder, content, origin.path)
+            place = origin if as_we_read else read_alike(origin, content)
 
             def show() -> None:
-                record.image = SavedImage(name, where, shapes, content)
+                record.image = SavedImage(name, origin.path, shapes, content, place.told())
                 if found is not None and self._store.work is work and record.path is None:
                     self._store.set(recovery=found)
+                self.identified.emit(work, record.image)
 
             self._done.emit(show)
 
-        self._do(look, self._records[work])
-
-    def _changes(self, work: Workspace, record: SessionRecord) -> tuple[Changes, AnyArray | None]:
-        """What differs from what was written, which is then what there is; and the kept labels if they may differ."""
-        chosen = self._store.chosen
-        prompts, results = dict(work.book.groups), dict(work.results.results)
-        facts = {
-            "model": chosen.model,
-            "direction": chosen.direction,
-            "current": chosen.current,
-            "contrast_as_shown": chosen.contrast_as_shown,
-            "saved": record.saved is not None and all_in(record.saved, (prompts, results, record.kept_version)),
-        }
-        changes = Changes(
-            {name: value for name, value in facts.items() if record.facts.get(name) != value},
-            {},
-            differing(record.prompts, prompts, same_prompts),
-            differing(record.results, results, same_result),
-            journal=work.journal.since(record.journal),
-        )
-        if work.image not in work.sequence.viewer.layers:  # as when napari closes: its layers went with it, one by one
-            changes = replace(changes, prompts=_without_gone(changes.prompts), results=_without_gone(changes.results))
-        layer = self._keeping.kept_layer(work) if record.kept_changed else None
-        if not changes.prompts and not changes.results and layer is None and record.path is None:
-            return Changes(), None  # nothing is lost if this is
-        record.facts, record.prompts, record.results, record.kept_changed = facts, prompts, results, False
-        record.journal = list(work.journal.entries)
-        return changes, None if layer is None else layer.data[work.sequence.layout.index(slice(None))]
+        self._do(look, _RECORDS[work])
 
     def _do(self, call: Callable[..., None], record: SessionRecord, *arguments: Any) -> None:
         """Do this on the writing thread; what goes wrong is told once."""
@@ -240,6 +290,8 @@ class Autosave(QObject):
         def run() -> None:
             try:
                 call(record, *arguments)
+                if call is write_changes:
+                    self._done.emit(self._on_written)
             except EXPECTED_ERRORS as error:
                 told = in_words(error)
                 self._done.emit(lambda: self._on_problem(record, told))
@@ -248,18 +300,21 @@ class Autosave(QObject):
             self._thread.submit(run)
 
     def _on_problem(self, record: SessionRecord, told: str) -> None:
-        record.facts, record.prompts, record.results, record.kept_changed = {}, {}, {}, True  # all of it, next time
-        record.anew, record.journal = True, []
+        record.forget_written()
         if not self._closed:
             self._retry.start()
         if not self._told and not self._closed:
             self._told = True
-            self._store.say(f"What you do is not kept safe from a crash: {told}. Save often.")
+            self._store.say(f"{_NOT_SAFE}: {told}. Save often.")
+
+    def _on_written(self) -> None:
+        """Take back what was said of a disk that was full, once there is room."""
+        self._retry.stop()
+        if self._told:
+            self._told = False
+            if _NOT_SAFE in self._store.chosen.problem:
+                self._store.say(note="What you do is kept safe from a crash again.")
 
     def _on_lost(self, told: str) -> None:
         self._store.set(recovery=None)
         self._store.say(f"It cannot be brought back: {told}.")
-
-
-def _without_gone(changes: Mapping[Any, Any]) -> dict[Any, Any]:
-    return {key: value for key, value in changes.items() if value is not None}

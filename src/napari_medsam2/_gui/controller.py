@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
@@ -14,7 +13,7 @@ from qtpy.QtCore import QObject
 from ..engine.engine import Engine
 from ..engine.events import RunState
 from ..errors import OutputError
-from ..session.session_file import SavedSession
+from ..session.session_file import SUFFIX
 from ..types import Direction, Mode
 from .autosave import Autosave
 from .dock_state import DockState, worst_frame
@@ -25,7 +24,8 @@ from .keeping import Keeping
 from .layers.label_strokes import LabelStrokes
 from .layers.tools import Tool
 from .layers.workspace import Workspace
-from .model_choice import ModelChoice, is_here
+from .model_choice import ModelChoice
+from .session_opening import SessionOpening
 
 
 class Controller(QObject):
@@ -54,7 +54,8 @@ class Controller(QObject):
         )
         self.client.prompts_changed.connect(self.label_strokes.note_deed)
         self.autosave = Autosave(self.store, self.keeping)
-        self.autosave.restored.connect(self._on_restored)
+        parts = (viewer, self.store, self.client, self.models, self.keeping, self.images, self.autosave)
+        self.sessions = SessionOpening(*parts)
         self.client.model_needed.connect(self.models.load)
         self.client.model_expected.connect(self.models.load_ahead)
         self.client.model_loaded.connect(self.models.on_loaded)
@@ -97,8 +98,11 @@ class Controller(QObject):
         self.images.choose(image)
 
     def open_paths(self, paths: Sequence[Path]) -> None:
-        """Show what is in files or a folder, and take the first image of it as the image."""
-        self.images.open_paths(paths)
+        """Show what is in files or a folder, and take the first image of it as the image; or open a session file."""
+        if len(paths) == 1 and paths[0].suffix == SUFFIX:
+            self.open_session(paths[0])
+        else:
+            self.images.open_paths(paths)
 
     def choose_axis(self, axis: int) -> None:
         """Propagate along this axis, and give it a slider in the viewer."""
@@ -296,36 +300,15 @@ class Controller(QObject):
         if (found := self.store.chosen.recovery) is not None:
             self.autosave.discard(found)
 
-    def _on_restored(self, saved: SavedSession, work: Workspace) -> None:
-        if work is not self.store.work:
-            return  # another image was chosen meanwhile
-        if saved.mode != self.store.chosen.mode:
-            self.images.choose_mode(saved.mode)
-        work.take_up(
-            [prompt for group in saved.prompts for prompt in group],
-            {(found.frame, found.object_id): found for found in saved.results},
-        )
-        self.keeping.restore(work, saved.kept)
-        self._take_choices(saved.facts, work.objects or {self.keeping.first_object(work)})
-        self.client.reopen()
-        self.client.flush()
-        self.store.aim()
-        self.store.say(note="All is as it was. Go on where you left it.")
+    # ---- session files -----------------------------------------------------------------------------------------------
 
-    def _take_choices(self, facts: Mapping[str, Any], numbers: set[int]) -> None:
-        """Choose as was chosen then, as far as that is a choice still."""
-        current = facts.get("current")
-        number = current if current in numbers else max(numbers)
-        direction = facts.get("direction")
-        self.store.put(
-            objects=(number,),
-            current=number,
-            direction=direction if direction in get_args(Direction) else self.store.chosen.direction,
-            contrast_as_shown=facts.get("contrast_as_shown") is True,
-        )
-        model = facts.get("model")
-        if isinstance(model, str) and model != self.store.chosen.model and is_here(model):
-            self.models.choose(model, self.store.chosen.wanted_device)
+    def open_session(self, path: str | Path) -> None:
+        """Open a session file with its images, as they were when it was saved."""
+        self.sessions.open(Path(path))
+
+    def save_session(self, path: str | Path) -> None:
+        """Write all that was done with the image into a session file."""
+        self.autosave.save_as(Path(path))
 
     # ---- keeping -------------------------------------------------------------------------------------------------
 

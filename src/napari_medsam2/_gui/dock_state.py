@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
     from ..session.learning import Learning
+    from ..session.saved import SavedSession
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,32 @@ class Recovery:
         When it was last written.
     n_objects, n_frames
         How many objects were prompted, and frames have labels.
+    changed
+        True if the image lay in the same place, and had other pixels.
     """
 
     path: Path
     when: datetime
     n_objects: int
     n_frames: int
+    changed: bool = False
+
+
+@dataclass(frozen=True)
+class Question:
+    """What only the user can say, before a session is brought back.
+
+    Attributes
+    ----------
+    text, yes
+        The question, and what the button says that agrees.
+    session
+        What is to be opened once the user has said where its images are, and its file; ``None`` where that is known.
+    """
+
+    text: str
+    yes: str
+    session: tuple[SavedSession, Path] | None = None
 
 
 class ModelPhase(Enum):
@@ -128,6 +149,8 @@ class DockState:
         The file that the labels were last written to.
     recovery
         What was done with this image before and never saved; ``None`` if nothing was, or it was answered.
+    question
+        What is asked before a session is brought back.
     up_to_date
         True if a run found nothing to do: the next one does all frames anew.
     problem, report, note
@@ -175,6 +198,7 @@ class DockState:
     save_as: Path = field(default_factory=Path)
     saved: Path | None = None
     recovery: Recovery | None = None
+    question: Question | None = None
     up_to_date: bool = False
     problem: str = ""
     report: str = ""

@@ -32,7 +32,6 @@ from ..errors import OutputError
 from ..images.contrast import Contrast
 from ..models.notices import Notice
 from ..prompts import in_replay_order
-from ..results import FrameResult
 from .dock_store import DockStore
 from .layers.workspace import Workspace
 
@@ -146,8 +145,15 @@ class EngineClient(QObject):
             self.engine.replace_prompts(group.object_id, group.frame, group.given)
         # Also where there are none: what was sent again is nothing that the user has just done.
         if work.book.prompts or work.results.results:
-            self.engine.take_results(work.results.results.values(), up_to_date=work.taken_up)
-            work.taken_up = False
+            found = work.results.results
+            stale = work.past.stale if work.past.taken_up else found.keys()
+            fresh = [result for key, result in found.items() if key not in stale]
+            if fresh:
+                self.engine.take_results(fresh, up_to_date=True)
+            if len(fresh) < len(found) or not found:
+                others = [result for key, result in found.items() if key in stale]
+                self.engine.take_results(others, up_to_date=False)
+            work.past.taken_up = False
 
     def reopen(self) -> None:
         """Open the image again with other settings; the prompts are sent again, the labels stay."""
@@ -208,7 +214,7 @@ class EngineClient(QObject):
             self._store.put(done=event.done)
             self._later()
         elif isinstance(event, ResultReady) and work is not None:
-            self._on_result(work, event.result)
+            self._on_result(work, event)
         elif isinstance(event, PromptsChanged):
             self._store.log.note(f"prompts: {len(event.prompts)}")
         elif isinstance(event, Restored) and work is not None:
@@ -219,7 +225,7 @@ class EngineClient(QObject):
         elif isinstance(event, ImagesRemarked):
             self._on_remarks(event)
         elif isinstance(event, Noted) and work is not None:
-            work.journal.extend(event.entries)
+            work.past.note(event.entries, event.stale)
         elif isinstance(event, ModelLoaded):
             self._has_model = True
             self.model_loaded.emit(event)
@@ -238,7 +244,10 @@ class EngineClient(QObject):
             for frame, number in sorted(unseen):
                 self.engine.preview(frame, number)
 
-    def _on_result(self, work: Workspace, result: FrameResult) -> None:
+    def _on_result(self, work: Workspace, event: ResultReady) -> None:
+        result = event.result
+        if event.kind is not RequestKind.CHANGE_PROMPTS:
+            work.past.stale.discard((result.frame, result.object_id))
         if not result.prompted or result.frame in work.book.frames(result.object_id):  # else just deleted
             work.results.add(result)
             self._later()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
@@ -24,7 +25,7 @@ from .readers import open_layers
 
 @dataclass(frozen=True)
 class _Left:
-    """What was done with an image that was left, and what had been chosen for it."""
+    """What was done with an image that was left, and what had been chosen for it, and in a dock that was closed."""
 
     work: Workspace
     mode: Mode | None
@@ -32,6 +33,13 @@ class _Left:
     output: Labels | None
     keep: bool
     current: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+#: Attribute of an image layer: what a dock that was closed did with it, for the next dock to go on with.
+_LEFT = "napari_medsam2_left"
+#: What is chosen for all images, and found again in the next dock.
+_SETTINGS = ("contrast_as_shown", "adapt", "direction", "preview", "model", "wanted_device")
 
 
 class ImageChoice(QObject):
@@ -59,7 +67,7 @@ class ImageChoice(QObject):
         self._viewer = viewer
         self._store = store
         self._client = client
-        self._first_object = first_object
+        self.first_object = first_object
         self.image: Image | None = None
         self._axis: int | None = None  # as chosen, like the next one; None for a guess
         self._mode: Mode | None = None
@@ -80,11 +88,15 @@ class ImageChoice(QObject):
         self._viewer.dims.events.ndisplay.disconnect(self._on_ndisplay)
         if self.image is not None:
             self.image.events.data.disconnect(self._on_new_pixels)
-        self._left.clear()
-        work, self._store.work = self._store.work, None
+        work, chosen = self._store.work, self._store.chosen
         if work is not None:
+            self._store.work = None
             work.disarm()
             work.close()
+            self._left[work.image] = _Left(work, self._mode, self._axis, chosen.output, chosen.keep, chosen.current)
+        for image, left in self._left.items():  # it goes with the image, wherever that is taken again
+            setattr(image, _LEFT, replace(left, settings={name: getattr(chosen, name) for name in _SETTINGS}))
+        self._left.clear()
 
     # ---- choosing ----------------------------------------------------------------------------------------------------
 
@@ -153,6 +165,10 @@ class ImageChoice(QObject):
         self._store.put(image_layer=image, output=None)
         if image is not None:
             image.events.data.connect(self._on_new_pixels)
+            if (handed := image.__dict__.pop(_LEFT, None)) is not None:
+                self._left[image] = handed
+                handed.work.hand_over(self._client.send_prompts, self.layer_made.emit)
+                self._store.put(**handed.settings)
             if (left := self._left.get(image)) is not None:
                 self._axis, self._mode = left.axis, left.mode
                 self._store.put(output=left.output, keep=left.keep)
@@ -202,7 +218,7 @@ class ImageChoice(QObject):
                 self._take_output_again(work)
                 work.tools.take(unused)
                 if resume:
-                    number = self._first_object(work)
+                    number = self.first_object(work)
                     store.put(objects=(number,), current=number)
                 else:  # the same image, in which nothing was drawn: its labels are not read at each step of a slider
                     store.put(objects=before.objects, current=before.current)

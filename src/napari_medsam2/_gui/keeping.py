@@ -40,8 +40,8 @@ class Keeping(QObject):
         Where kept layers are, the state that this changes, and the engine's client.
     """
 
-    #: Labels were committed to a layer: the workspace, and that layer.
-    committed = Signal(object, object)
+    #: Labels were committed to a layer: the workspace, that layer, and the frames.
+    committed = Signal(object, object, object)
     #: Labels of a workspace are written to a file as they are now, and when they were.
     saving = Signal(object)
     saved = Signal(object)
@@ -82,10 +82,9 @@ class Keeping(QObject):
         except OutputError as error:
             store.say(str(error))
             return
+        self.committed.emit(work, where, sorted({frame for frame, _ in work.results.results}))
         if not output.ours:
             work.results.forget()
-        else:
-            self.committed.emit(work, where)
         self._client.engine.cancel()
         self._client.engine.reset()
         store.put(objects=(next_object,), current=next_object, positive=True)
@@ -100,7 +99,7 @@ class Keeping(QObject):
                 shown = kept.data[work.sequence.layout.index(frame)]
                 shown[: given.shape[0], : given.shape[1]] = given
             kept.refresh()
-            self.committed.emit(work, kept)
+            self.committed.emit(work, kept, list(labels))
 
     def _copy_to_kept(self, work: Workspace, result: Labels) -> Labels:
         kept = self._kept(work, [result])

@@ -6,15 +6,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+from napari import current_viewer
 from napari.utils import progress
 from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMainWindow
 
 from ..errors import EXPECTED_ERRORS, FrameError, SeriesError, SeriesInfo, in_words
 from ..images.formats import read_files, read_images
 from ..images.listing import image_stem, stem_of
 from ..images.opened import OpenedImages
+from ..session.session_file import SUFFIX
+from .layers.layout import OPENED_KEY
 from .layers.opened_layers import LayerData, layers_of
 from .series_dialog import ask_series
 
@@ -53,12 +58,14 @@ def open_layers(path: Path) -> list[LayerData]:
 def open_together(paths: Sequence[str]) -> list[LayerData]:
     """One image of several files, as "Open Files as Stack..." asks for; raises as :func:`open_layers`."""
     with _progress("Looking at the files") as tell:
-        return _told(read_files(paths, progress=tell), None)
+        return _told(read_files(paths, progress=tell), None, {"paths": [str(path) for path in paths]})
 
 
 def _open(path: str | list[str]) -> list[LayerData] | list[tuple[None]]:
     """Open a path, or several as one image. In a window errors are told there: napari would show a traceback."""
     paths = [path] if isinstance(path, str) else path
+    if len(paths) == 1 and paths[0].endswith(SUFFIX):
+        return _open_session(Path(paths[0]))
     try:
         layers = open_layers(Path(paths[0])) if len(paths) == 1 else open_together(paths)
     except EXPECTED_ERRORS as error:
@@ -69,6 +76,20 @@ def _open(path: str | list[str]) -> list[LayerData] | list[tuple[None]]:
     return layers or NOTHING
 
 
+def _open_session(path: Path) -> list[tuple[None]]:
+    """Have the dock open a session file, in the window that was asked to; no layer comes of that at once."""
+    viewer = current_viewer()
+    if viewer is None or not hasattr(viewer, "window"):
+        raise FrameError(f"{path.name} is a session, which opens in a window of napari")
+
+    def show() -> None:
+        _, dock = viewer.window.add_plugin_dock_widget("napari-medsam2", "MedSAM-2")
+        dock.controller.open_session(path)
+
+    QTimer.singleShot(0, show)
+    return NOTHING
+
+
 def series_layers(path: Path, series: SeriesInfo | None = None) -> list[LayerData]:
     """Layers of one series, and of the labels that lie on it in the same file."""
     if image_stem(path) != stem_of(path):
@@ -77,21 +98,27 @@ def series_layers(path: Path, series: SeriesInfo | None = None) -> list[LayerDat
     images = _read(path, series)
     if images.labels:
         return _labels(path, series)
-    layers = _told(images, series)
+    layers = _told(images, series, _opened(path, series))
     for key in images.label_series:
         layers += _labels(path, SeriesInfo(key, ""))
     return layers
 
 
 def _labels(path: Path, series: SeriesInfo | None) -> list[LayerData]:
-    return _told(replace(_read(path, series, as_labels=True), labels=True), series)
+    return _told(replace(_read(path, series, as_labels=True), labels=True), series, _opened(path, series))
 
 
-def _told(images: OpenedImages, series: SeriesInfo | None) -> list[LayerData]:
-    """The layers; what was left out is told with them."""
+def _opened(path: Path, series: SeriesInfo | None) -> dict[str, Any]:
+    return {"path": str(path.absolute()), "series": None if series is None else series.key}
+
+
+def _told(images: OpenedImages, series: SeriesInfo | None, opened: dict[str, Any]) -> list[LayerData]:
+    """The layers, which say how they were opened; what was left out is told with them."""
     if series is not None and series.name and series.name not in images.name:
         images = replace(images, name=f"{images.name} {series.name}")
     layers = layers_of(images)
+    for channel, (_, options, _) in enumerate(layers):
+        options["metadata"][OPENED_KEY] = opened | {"channel": channel if len(layers) > 1 else None}
     for sentence in images.left_out:
         show_info(f"{images.name}: {sentence}")
     return layers

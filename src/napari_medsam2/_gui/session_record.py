@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
@@ -16,8 +17,10 @@ from ..errors import SessionFileError
 from ..prompts import FramePrompts
 from ..results import FrameResult
 from ..session.journal import Entry
-from ..session.session_file import SUFFIX, Changes, SavedImage, SavedSession, SessionFile, read_session
-from ..types import AnyArray
+from ..session.saved import Changes, SavedImage
+from ..session.session_file import SUFFIX, SessionFile, summarise
+from ..types import AnyArray, Mode
+from ..whole_file import replace_file
 from .dock_state import Recovery
 
 #: Beside so many of the newest session files, those are deleted whose labels were saved, or that are very old.
@@ -44,7 +47,9 @@ class SessionRecord:
     lock, file
         Held while the file is written to; on the writing thread.
     kept_changed
-        True if there are kept labels that were not compared yet.
+        Frames whose kept labels may not be those that were written; ``None``: all.
+    kept_elsewhere
+        Kept labels that lie in a layer of the user's, by frame, as they were when they were kept.
     kept_version
         How often labels were kept, or painted where they are kept.
     saving, saved
@@ -63,53 +68,86 @@ class SessionRecord:
     checksums: dict[int, int] = field(default_factory=dict)
     lock: FileLock | None = None
     file: SessionFile | None = None
-    kept_changed: bool = False
+    kept_changed: set[int] | None = field(default_factory=set)
+    kept_elsewhere: dict[int, AnyArray] = field(default_factory=dict)
     kept_version: int = 0
     saving: LabelsMadeOf | None = None
     saved: LabelsMadeOf | None = None
     anew: bool = False
 
-    def keep(self) -> None:
-        """Take note that kept labels are others now."""
-        self.kept_changed = True
+    def keep(self, frames: Iterable[int] | None) -> None:
+        """Take note that kept labels are others now, on these frames (``None``: on any)."""
+        if frames is None or self.kept_changed is None:
+            self.kept_changed = None
+        else:
+            self.kept_changed |= set(frames)
         self.kept_version += 1
 
+    def forget_written(self) -> None:
+        """All is to be written once more: what of it is in the file is not known."""
+        self.facts, self.prompts, self.results, self.journal = {}, {}, {}, []
+        self.kept_changed, self.anew = None, True
 
-def recoverable(folder: Path, content: str) -> Recovery | None:
-    """The newest session of these images that no window has open, and whose labels were not saved since."""
-    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in files[_MOST_FILES:]:
-        _tidy(path)
-    for path in files:
-        if path.name.startswith(f"{content}-") and path.is_file() and (found := _summary(path)) is not None:
+
+def recoverable(folder: Path, content: str, path: str = "") -> Recovery | None:
+    """The newest session of these images that no window has open, and whose labels were not saved since.
+
+    If there is none, one of images that lay in the same place, ``path``, and had other pixels.
+    """
+    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files[_MOST_FILES:]:
+        _tidy(file)
+    here = [file for file in files if file.is_file()]
+    for file in here:
+        if file.name.startswith(f"{content}-") and (found := _summary(file)) is not None:
+            return found
+    for file in here if path else ():
+        if (found := _summary(file, path)) is not None:
             return found
     return None
 
 
+def known_place(folder: Path, content: str) -> Path | None:
+    """Where images with this content were opened from last, if they are there."""
+    files = sorted(folder.glob(f"{content}-*{SUFFIX}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    for file in files:
+        with suppress(OSError, SessionFileError):
+            place = Path(summarise(file).image.path)
+            if place.is_absolute() and place.exists():
+                return place
+    return None
+
+
 def _tidy(path: Path) -> None:
-    """Delete a session file that nobody will miss; what was never saved is kept for three months."""
+    """Delete a session file that nobody has open or will miss; what was never saved is kept for three months."""
     very_old = time.time() - path.stat().st_mtime > _VERY_OLD_S
     try:
-        locked(path).release()
-        was_saved = bool(read_session(path).facts.get("saved"))
-    except (OSError, SessionFileError):  # open in another window, or damaged
+        lock = locked(path)
+    except (OSError, SessionFileError):
+        return  # open in another window
+    try:
+        was_saved = bool(summarise(path).facts.get("saved"))
+    except (OSError, SessionFileError):  # damaged
         was_saved = False
     if very_old or was_saved:
         path.unlink(missing_ok=True)
+    lock.release()
+    if not path.exists():
         path.with_name(path.name + ".lock").unlink(missing_ok=True)
 
 
-def _summary(path: Path) -> Recovery | None:
+def _summary(path: Path, place: str = "") -> Recovery | None:
+    """What of a file can be brought back; with ``place`` only if its images were opened from there."""
     try:
         locked(path).release()
-        saved: SavedSession = read_session(path)
+        found = summarise(path)
     except (OSError, SessionFileError):
         return None  # open in another window, or damaged
-    numbers = {group.object_id for group in saved.prompts} | {found.object_id for found in saved.results}
-    frames = {found.frame for found in saved.results} | set(saved.kept)
-    if not (numbers or saved.kept) or saved.facts.get("saved"):
+    elsewhere = place and (found.image.path != place or not found.image.path)
+    if elsewhere or not (found.n_objects or found.n_frames) or found.facts.get("saved"):
         return None
-    return Recovery(path, datetime.fromtimestamp(path.stat().st_mtime), len(numbers), len(frames))
+    when = datetime.fromtimestamp(path.stat().st_mtime)
+    return Recovery(path, when, found.n_objects, found.n_frames, changed=bool(place))
 
 
 def locked(path: Path) -> FileLock:
@@ -122,8 +160,8 @@ def locked(path: Path) -> FileLock:
     return lock
 
 
-def write_changes(record: SessionRecord, changes: Changes, kept: AnyArray | None, mode: Any, anew: bool) -> None:
-    """Write to the record's file, which is opened first if it is not."""
+def write_changes(record: SessionRecord, changes: Changes, kept: Mapping[int, AnyArray], mode: Any, anew: bool) -> None:
+    """Write to the record's file, which is opened first if it is not; of ``kept`` what differs from last time."""
     assert record.path is not None and record.image is not None
     record.path.parent.mkdir(parents=True, exist_ok=True)
     if record.lock is None:
@@ -133,15 +171,26 @@ def write_changes(record: SessionRecord, changes: Changes, kept: AnyArray | None
         record.file = SessionFile(record.path, record.image, mode)
     if anew:
         record.checksums = {}
-    frames: dict[int, AnyArray | None] = {}
-    checksums: dict[int, int] = {}
-    for t, labels in enumerate(() if kept is None else kept.reshape(-1, *kept.shape[-2:])):
-        checksums[t] = zlib.crc32(labels.tobytes())
-        if record.checksums.get(t) != checksums[t]:
-            height, width = record.image.shapes[t]
-            frames[t] = labels[:height, :width]
-    record.file.write(replace(changes, kept=frames), anew=anew)
+    checksums = {t: zlib.crc32(labels.tobytes()) for t, labels in kept.items()}
+    different = {t: labels for t, labels in kept.items() if record.checksums.get(t) != checksums[t]}
+    record.file.write(replace(changes, kept=different), anew=anew)
     record.checksums |= checksums
+
+
+def write_whole(path: Path, image: SavedImage, mode: Mode, everything: Changes) -> None:
+    """Write a session file of the user's, whole or not at all.
+
+    Raises
+    ------
+    SessionFileError
+        If it cannot be written; an older file is as it was.
+    """
+
+    def write(draft: Path) -> None:
+        with SessionFile(draft, image, mode) as file:
+            file.write(everything)
+
+    replace_file(path, write, error=SessionFileError)
 
 
 def _close(record: SessionRecord) -> None:

@@ -46,7 +46,10 @@ def recovery_words(state: DockState) -> str:
     what = [f"{found.n_objects} object{'' if found.n_objects == 1 else 's'}"] if found.n_objects else []
     what += [f"labels on {found.n_frames} {state.noun}{'' if found.n_frames == 1 else 's'}"] if found.n_frames else []
     day = "" if found.when.date() == date.today() else f"{found.when:%d %B} "
-    return f"This image was worked on before, until {day}{found.when:%H:%M}, and not saved: {', '.join(what)}."
+    told = f"until {day}{found.when:%H:%M}, and not saved: {', '.join(what)}."
+    if found.changed:
+        return f"An image with other pixels was worked on here before, {told} It can be brought back on this one."
+    return f"This image was worked on before, {told}"
 
 
 def image_words(state: DockState) -> str:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from ..errors import EXPECTED_ERRORS, OutputError, in_words
+from ..images.opened import LabelledObject
 from ..images.writers.checks import check_labels
 from ..images.writers.labels import Found, Labelled, LabelSet
 from ..images.writers.saving import save_labels
 from ..images.writers.table import check_table_name, save_table, table_beside
 from ..results import FrameResult
+from ..session.label_image import LabelImage, paint_labels
+from ..types import AnyArray
 from .reports import save_json
-
-if TYPE_CHECKING:
-    from ..session.session import Session
 
 
 def add_output_options(parser: argparse.ArgumentParser) -> None:
@@ -86,25 +86,55 @@ class Outputs:
         check_labels(outputs.labels, labelled, read=read, written=others)
         return outputs
 
-    def save(self, session: Session, labelled: Labelled) -> None:
+    def save(
+        self,
+        labelled: Labelled,
+        found: Mapping[tuple[int, int], FrameResult],
+        *,
+        kept: Mapping[int, AnyArray] | None = None,
+        objects: Mapping[int, LabelledObject] | None = None,
+    ) -> None:
         """Write everything.
+
+        Parameters
+        ----------
+        labelled
+            What the labels lie on.
+        found
+            Results by (frame, object).
+        kept
+            Label images that lie on top of them, by frame.
+        objects
+            What is known of the objects beside their numbers.
 
         Raises
         ------
         OutputError
             If something could not be written; labels that could not are written to a folder of the system's.
         """
-        results = [result for _, result in sorted(session.results.items())]
-        confidences = {t: session.label_image(t, np.uint32).confidences for t in {result.frame for result in results}}
-        found = {(r.frame, r.object_id): Found(confidences[r.frame][r.object_id], r.prompted) for r in results}
-        labels = labelled.with_labels(lambda t: session.labels(t, labelled.dtype), found=found)
+        results = [result for _, result in sorted(found.items())]
+
+        on_frame: dict[int, list[FrameResult]] = {}
+        for result in results:
+            on_frame.setdefault(result.frame, []).append(result)
+
+        def painted(t: int) -> LabelImage:
+            image = paint_labels(labelled.shape(t), labelled.dtype, on_frame.get(t, ()))
+            on_top = None if kept is None else kept.get(t)
+            return image if on_top is None else replace(image, labels=np.where(on_top != 0, on_top, image.labels))
+
+        confidences = {t: painted(t).confidences for t in on_frame}
+        sure = {(r.frame, r.object_id): Found(confidences[r.frame][r.object_id], r.prompted) for r in results}
+        labels = labelled.with_labels(
+            lambda t: painted(t).labels.astype(labelled.dtype, copy=False), found=sure, objects=dict(objects or {})
+        )
         self._save_labels(labels)
         try:
             if self.table is not None:
                 _make_folder_of(self.table)
                 save_table(self.table, labels)
             if self.json is not None:
-                summaries = [_summary(r, labelled.names, found[r.frame, r.object_id].confidence) for r in results]
+                summaries = [_summary(r, labelled.names, sure[r.frame, r.object_id].confidence) for r in results]
                 save_json(self.json, {"results": summaries})
         except OutputError as error:
             raise OutputError(f"{error}. The labels are in {self.labels}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ from .console import (
 )
 from .outputs import Outputs, add_output_options
 from .prompt_files import MaskedSequence, parse_box, parse_mask, parse_point, read_prompt_file
+from .session_files import add_session_options, refuse_other_options, refuse_session_options, run_session
 
 if TYPE_CHECKING:
     from ..images.frames import FrameSource
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "input",
         type=_input,
+        nargs="?",
         help="a folder of images or of DICOM, or a tif, picture, npy, npz, zarr, NIfTI, NRRD or DICOM file",
     )
     parser.add_argument(
@@ -76,8 +79,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--contrast", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values for black and white (default: "
         "percentiles)"
     )  # fmt: skip
+    add_session_options(parser)
     add_output_options(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=partial(_run, parser))
+
+
+def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
+    """Segment from prompts, or do again what a session file says."""
+    if arguments.session is None:
+        if arguments.input is None:
+            raise OptionError("name the images to segment, or a session file that was saved in the dock (--session)")
+        refuse_session_options(arguments)
+        return run(arguments)
+    refuse_other_options(parser, arguments)
+    return run_session(arguments)
 
 
 def _add_input_options(parser: argparse.ArgumentParser) -> None:
@@ -159,7 +174,7 @@ def run(arguments: argparse.Namespace) -> int:
     if isinstance(problem, KeyboardInterrupt) and arguments.on_interrupt == "drop":
         say("stopped; nothing was written")
         return INTERRUPTED
-    outputs.save(session, labelled)
+    outputs.save(labelled, session.results)
     done = f"{len({frame for frame, _ in session.results})} of {len(frames)} frames"
     if problem is None:
         tell(f"{arguments.output}: {len(session.objects)} object(s), {done}, model {session.model.name}")

@@ -245,10 +245,15 @@ class Finished:
 
 @dataclass(frozen=True)
 class Noted:
-    """What was done to the session since the last time, in order, for whoever keeps a journal of it."""
+    """What was done to the session since the last time, in order, for whoever keeps a journal of it.
+
+    ``stale`` are the results ``(frame, object)`` that a run would do again; ``None`` after steps of a run, each of
+    which takes its own away.
+    """
 
     generation: int
     entries: tuple[Entry, ...]
+    stale: frozenset[tuple[int, int]] | None = None
 
 
 @dataclass(frozen=True)

@@ -14,10 +14,12 @@ if TYPE_CHECKING:
 
 def tell_noted(emit: Callable[[Event], None], session: Session, generation: int) -> None:
     """Tell what was done to a session since the last time, if it keeps a journal."""
+    from ..session.journal import STEPS
     from ..session.recorded import RecordedSession
 
     if isinstance(session, RecordedSession) and (entries := session.noted()):
-        emit(Noted(generation, entries))
+        only_steps = all(entry.what == STEPS for entry in entries)
+        emit(Noted(generation, entries, None if only_steps else session.stale))
 
 
 def along(

@@ -55,7 +55,7 @@ def paint_labels(shape: tuple[int, int], dtype: npt.DTypeLike, results: Iterable
         If an object's number does not fit into labels of this type.
     """
     labels = np.zeros(shape, dtype)
-    results = list(results)
+    results = sorted(results, key=lambda result: result.object_id)  # in whatever order they come, the same labels
     confidences = {result.object_id: result.confidence for result in results}
     there = [result for result in results if not result.absent]
     for result in there:

@@ -50,6 +50,12 @@ class RecordedSession(Session):
         noted, self._noted = self._noted, []
         return tuple(noted)
 
+    @property
+    def stale(self) -> frozenset[tuple[int, int]]:
+        """Results ``(frame, object)`` that the prompts of since then can change: the next run does them again."""
+        with self._state.lock:
+            return frozenset((t, number) for number, known in self._state.objects.items() for t in known.stale)
+
     def add(self, prompt: Prompt) -> None:
         super().add(prompt)
         self._note("add", (prompt,))

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
@@ -18,13 +18,15 @@ from typing import Any, get_args
 from ..errors import SessionFileError, UserError
 from ..images.opened import LabelledObject
 from ..prompts import FramePrompts, Prompt
-from ..results import FrameResult
-from ..types import AnyArray, Mode
+from ..types import Mode
 from .journal import Entry
 from .packing import pack_labels, pack_result, unpack_labels, unpack_result
 from .rows import prompt_of, row_of, sealed, shape_of, unsealed
+from .saved import Changes, SavedImage, SavedSession, SessionSummary
 
 SUFFIX = ".medsam2"
+#: So long a file that another program holds is waited for.
+WAIT_S = 5.0
 #: "MdS2", by which SQLite and ``file`` tell these databases from others.
 _APPLICATION = 0x4D645332
 #: Files of version 1, which no release wrote, had neither a journal nor checksums.
@@ -50,76 +52,6 @@ CREATE TABLE journal_prompts (
 _TABLES = ("objects", "prompts", "results", "kept", "journal", "journal_prompts")
 
 
-@dataclass(frozen=True)
-class SavedImage:
-    """Which images a session is about.
-
-    Attributes
-    ----------
-    name
-        What they were called.
-    path
-        Where they were opened from; empty if they were in memory.
-    shapes
-        ``(H, W)`` of each frame.
-    content
-        Tells other pixels from these: see :func:`.image_identity.content_of`.
-    selection
-        How the frames were chosen among more axes, as options of :func:`napari_medsam2.open_images`.
-    """
-
-    name: str
-    path: str
-    shapes: tuple[tuple[int, int], ...]
-    content: str
-    selection: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Changes:
-    """What is different since the file was last written; ``None`` in place of a value: it is gone.
-
-    Attributes
-    ----------
-    facts
-        Texts, numbers and truth values by name, such as the model and the bank.
-    objects
-        By number.
-    prompts
-        By object and frame.
-    results
-        By frame and object.
-    kept
-        Label images ``(H, W)`` of what was committed, by frame.
-    journal
-        What was done, by place in the journal.
-    """
-
-    facts: Mapping[str, Any] = field(default_factory=dict)
-    objects: Mapping[int, LabelledObject | None] = field(default_factory=dict)
-    prompts: Mapping[tuple[int, int], FramePrompts | None] = field(default_factory=dict)
-    results: Mapping[tuple[int, int], FrameResult | None] = field(default_factory=dict)
-    kept: Mapping[int, AnyArray | None] = field(default_factory=dict)
-    journal: Mapping[int, Entry] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return any((self.facts, self.objects, self.prompts, self.results, self.kept, self.journal))
-
-
-@dataclass(frozen=True)
-class SavedSession:
-    """All that a session file holds; attributes as those of :class:`Changes`."""
-
-    image: SavedImage
-    mode: Mode
-    facts: Mapping[str, Any]
-    objects: Mapping[int, LabelledObject]
-    prompts: tuple[FramePrompts, ...]
-    results: tuple[FrameResult, ...]
-    kept: Mapping[int, AnyArray]
-    journal: tuple[Entry, ...] = ()
-
-
 class SessionFile:
     """A session file that is written to as things change. Use it on one thread.
 
@@ -139,7 +71,7 @@ class SessionFile:
     def __init__(self, path: Path, image: SavedImage, mode: Mode) -> None:
         self.path, self.mode = path, mode
         with _in_words(path, "write"):
-            self._database = sqlite3.connect(path, isolation_level=None)
+            self._database = sqlite3.connect(path, timeout=WAIT_S, isolation_level=None)
             if not _tables(self._database):
                 with _whole(self._database):
                     for statement in _SCHEMA.split(";"):
@@ -208,14 +140,10 @@ def read_session(path: Path) -> SavedSession:
     SessionFileError
         If there is none, it is damaged, of a later version, or says what cannot be.
     """
-    if not path.is_file():
-        raise SessionFileError(f"there is no session file {path}")
-    with _in_words(path, "read"), closing(_opened(path)) as database:
-        database.execute("PRAGMA trusted_schema = OFF")
-        _check(database, path)
+    with _in_words(path, "read"), _opened(path) as database:
         if (problem := database.execute("PRAGMA quick_check(1)").fetchone()[0]) != "ok":
             raise SessionFileError(f"{path.name} is damaged: {problem}")
-        facts = {name: unsealed(value, name) for name, value in database.execute("SELECT name, value FROM facts")}
+        facts = _facts(database)
         image = _image(facts.pop("image", None))
         mode = facts.pop("mode", None)
         if mode not in get_args(Mode):
@@ -236,6 +164,20 @@ def read_session(path: Path) -> SavedSession:
             {frame: unpack_labels(labels, shape_of(frame, image.shapes)) for (frame,), _, labels in kept},
             _journal(database, image),
         )
+
+
+def summarise(path: Path) -> SessionSummary:
+    """Look at a session file without its pixels; raises as :func:`read_session`."""
+    with _in_words(path, "read"), _opened(path) as database:
+        facts = _facts(database)
+        image = _image(facts.pop("image", None))
+        (n_objects,) = database.execute(
+            "SELECT COUNT(*) FROM (SELECT object FROM prompts UNION SELECT object FROM results)"
+        ).fetchone()
+        (n_frames,) = database.execute(
+            "SELECT COUNT(*) FROM (SELECT frame FROM results UNION SELECT frame FROM kept)"
+        ).fetchone()
+        return SessionSummary(image, facts, n_objects, n_frames)
 
 
 # ---- what is in the tables -------------------------------------------------------------------------------------------
@@ -274,6 +216,10 @@ def _journal(database: sqlite3.Connection, image: SavedImage) -> tuple[Entry, ..
     return tuple(entries)
 
 
+def _facts(database: sqlite3.Connection) -> dict[str, Any]:
+    return {name: unsealed(value, name) for name, value in database.execute("SELECT name, value FROM facts")}
+
+
 def _image(value: Any) -> SavedImage:
     shapes = tuple((int(height), int(width)) for height, width in value["shapes"])
     return SavedImage(str(value["name"]), str(value["path"]), shapes, str(value["content"]), dict(value["selection"]))
@@ -282,10 +228,17 @@ def _image(value: Any) -> SavedImage:
 # ---- the database ----------------------------------------------------------------------------------------------------
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     """The database, to be read. After a kill in the middle of a change, that is taken back first, in the file."""
+    if not path.is_file():
+        raise SessionFileError(f"there is no session file {path}")
     cut_off = path.with_name(path.name + "-journal").is_file()
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={'rw' if cut_off else 'ro'}", uri=True)
+    address = f"{path.resolve().as_uri()}?mode={'rw' if cut_off else 'ro'}"
+    with closing(sqlite3.connect(address, uri=True)) as database:
+        database.execute("PRAGMA trusted_schema = OFF")
+        _check(database, path)
+        yield database
 
 
 def _tables(database: sqlite3.Connection) -> Sequence[Any]:

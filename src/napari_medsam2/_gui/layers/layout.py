@@ -17,6 +17,8 @@ MODE_KEY = "napari_medsam2_mode"
 SIZES_KEY = "napari_medsam2_sizes"
 #: Layer metadata with the :class:`~napari_medsam2.images.opened.OpenedImages` that the layer shows, or lies on.
 IMAGES_KEY = "napari_medsam2_images"
+#: Layer metadata of how it was opened: ``path``, or ``paths`` of files opened as one, ``series`` and ``channel``.
+OPENED_KEY = "napari_medsam2_opened"
 #: A level of a multiscale image is used if its frames have at most this many pixels; else the next smaller one.
 LARGEST_FRAME = 4096 * 4096
 

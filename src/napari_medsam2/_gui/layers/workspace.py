@@ -14,8 +14,8 @@ from ...engine.events import Restored
 from ...errors import OutputError, PromptError
 from ...prompts import MaskPrompt, Prompt
 from ...results import FrameResult
-from ...session.journal import Journal
 from .coordinates import WorldPoint, measure_in, world_units
+from .past import Past
 from .pen import Stroke
 from .prompt_book import PromptBook, Source
 from .results import ResultView
@@ -58,8 +58,7 @@ class Workspace:
         self._edited = edited
         self._made = made
         self._quiet = False
-        self.journal = Journal()  # of all that the engine did for these
-        self.taken_up = False  # what is shown is up to date, although no session is open that found it
+        self.past = Past()
 
     @property
     def image(self) -> Image:
@@ -135,6 +134,10 @@ class Workspace:
             return "output"
         self.tools.forget(layer)
         return None
+
+    def hand_over(self, edited: Callable[..., None], made: Callable[[Layer, bool], None]) -> None:
+        """Go on in another dock, after :meth:`close`: it has its own ways to hear of edits and layers."""
+        self._edited, self._made, self.past.taken_up = edited, made, True
 
     def close(self) -> None:
         """Let go of all layers; they stay in the viewer as they are, and :meth:`reopen` goes on with them."""
@@ -230,13 +233,13 @@ class Workspace:
             self.book.restore(event.prompts)
         self.results.replace(event.results)
 
-    def take_up(self, prompts: Sequence[Prompt], results: Mapping[tuple[int, int], FrameResult]) -> None:
+    def take_up(self, prompts: Sequence[Prompt], results: Mapping[tuple[int, int], FrameResult], past: Past) -> None:
         """Show prompts and results of an earlier time; a session that is opened for them takes them as they are."""
         with self.quiet():
             self.tools.make_all()
             self.book.restore(prompts)
         self.results.replace(results)
-        self.taken_up = True
+        self.past = past
 
     def show_results(self, in_view: int | None) -> None:
         """Write late results to the output layer; the frame in view is redrawn (``None``: all are)."""

@@ -12,6 +12,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from ...images.writers.formats import FORMATS, all_suffixes
 from ...images.writers.table import TABLE_SUFFIX
+from ...session.session_file import SUFFIX
 from .panel import Panel
 from .pickers import Choice, LayerPicker, button, line, row
 
@@ -24,6 +25,7 @@ class OutputPanel(Panel):
 
     output_requested = Signal(object, bool)
     save_requested = Signal(str)
+    session_requested = Signal(str)
 
     def __init__(self, viewer: ViewerModel) -> None:
         super().__init__()
@@ -35,16 +37,22 @@ class OutputPanel(Panel):
             tip="In a layer of yours: which wins where a result meets a label that was there",
         )
         self.save = button("Save labels...", "Write the labels to a file beside the image, in the format you choose")
+        self.session = button(
+            "Save session...",
+            "Write prompts, labels, objects and settings to one file, which opens in napari as it is now",
+        )
         self.output.setAccessibleName("Labels go to")
         self.keep.setAccessibleName("Where a label was there before")
         self._save_as = Path()
-        self.column.addWidget(self.save)
+        self.column.addLayout(row(self.save, self.session))
         self.column.addWidget(line("Labels go to this layer:", dim=True))
         self.column.addLayout(row(self.output, self.keep))
         self.output.layer_picked.connect(self._on_output)
         self.keep.activated.connect(self._on_output)
         self.save.clicked.connect(self._on_save)
+        self.session.clicked.connect(self._on_session)
         self.bindings.add(lambda state: bool(state.image), self.save.setEnabled)
+        self.bindings.add(lambda state: bool(state.image), self.session.setEnabled)
         self.bindings.add(lambda state: state.save_as, self._propose)
         self.bindings.add(lambda state: state.output, self._show_output, of_hand=True)
         self.bindings.add(lambda state: 0 if state.keep else 1, self.keep.setCurrentIndex, of_hand=True)
@@ -64,6 +72,18 @@ class OutputPanel(Panel):
         dialog = SaveDialog(self, self._save_as)
         if dialog.exec():
             self.save_requested.emit(dialog.chosen())
+
+    def _on_session(self) -> None:
+        proposed = session_beside(self._save_as)
+        path, _ = QFileDialog.getSaveFileName(self, "Save session", str(proposed), f"Sessions (*{SUFFIX})")
+        if path:
+            self.session_requested.emit(path if path.endswith(SUFFIX) else path + SUFFIX)
+
+
+def session_beside(labels: Path) -> Path:
+    """Where a session goes unless the user says otherwise, next to where its labels would."""
+    stem = labels.name.removesuffix(next((end for end in all_suffixes() if _ends(labels, end)), ""))
+    return labels.with_name(stem.removesuffix("_labels") + SUFFIX) if stem else labels
 
 
 class SaveDialog(QFileDialog):

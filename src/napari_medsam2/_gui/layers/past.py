@@ -1,0 +1,33 @@
+"""How the results of one image came about: what an engine did for them, and what of it is to be done again."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+
+from ...session.journal import Entry, Journal
+
+
+@dataclass(eq=False)
+class Past:
+    """What is known of results beside themselves.
+
+    Attributes
+    ----------
+    journal
+        All that was done, in order.
+    stale
+        Results ``(frame, object)`` that the prompts of since then can change: the next run does them again.
+    taken_up
+        True if the others are up to date, although no session is open that found them.
+    """
+
+    journal: Journal = field(default_factory=Journal)
+    stale: set[tuple[int, int]] = field(default_factory=set)
+    taken_up: bool = False
+
+    def note(self, entries: Iterable[Entry], stale: Collection[tuple[int, int]] | None) -> None:
+        """Take note of what the engine did, and of what is stale now (``None``: less than before)."""
+        self.journal.extend(entries)
+        if stale is not None:
+            self.stale = set(stale)
