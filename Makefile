@@ -11,7 +11,7 @@ DISPLAYED := sh tools/with_display.sh
 PYTEST := HEADLESS=1 $(DISPLAYED) $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-slow coverage lint format clean
+.PHONY: demo test test-slow soak coverage lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -20,6 +20,10 @@ demo: $(READY)
 # The tests open and close many windows: always on a screen in memory.
 test: lint
 	$(PYTEST) $(SIDE_BY_SIDE) $(PYTEST_ARGS)
+
+# Ten minutes at a desk: memory, threads and files must not pile up. SOAK_SEED=7 is another desk.
+soak: $(READY)
+	SOAK_SECONDS=600 $(PYTEST) -m slow --timeout 1800 tests/attacks/test_soak.py $(PYTEST_ARGS)
 
 test-slow: $(READY)
 	$(PYTEST) -m slow --timeout 3600 $(PYTEST_ARGS)

@@ -16,6 +16,8 @@ from typing import Any
 
 from ..errors import DatasetError, FrameError
 
+#: Characters of what a library says that are repeated.
+_LONGEST_REASON = 300
 #: What the libraries raise on files that are truncated, damaged, or not what their name says. The list is long because
 #: they trust what is in a file: they divide by its sizes, look its numbers up in tables, assert what should hold, and
 #: parse the header of an npy as Python.
@@ -117,5 +119,9 @@ def require(package: str, path: Path) -> Any:
 
 
 def reason_of(error: Exception) -> str:
-    """What an error says, on one line; its type where it says nothing."""
-    return " ".join(str(error).split()) or type(error).__name__
+    """What an error says, on one line and not at length; its type where it says nothing.
+
+    Some libraries repeat the bytes that they did not understand.
+    """
+    text = " ".join(str(error)[: 2 * _LONGEST_REASON].split())
+    return f"{text[:_LONGEST_REASON]}..." if len(text) > _LONGEST_REASON else text or type(error).__name__
