@@ -15,7 +15,7 @@ from napari_medsam2.engine.requests import RequestKind
 def test_the_axes_are_said_in_words_and_the_guess_is_shown(viewer, stack, mocked, qtbot):
     dock, _, _ = mocked(viewer)
     assert "5 images along axis 0, 40 x 60 pixels" in dock.image.words.text()
-    assert "Flow: neighbours differ" in dock.image.words.text()
+    assert "Separate images: neighbours differ" in dock.image.words.text()
     assert dock.image.flow.isChecked()
     dock.image.stack.click()
     assert dock.image.stack.isChecked() and "as you chose" in dock.image.words.text()

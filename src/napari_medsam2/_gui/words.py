@@ -9,6 +9,8 @@ from ..engine.events import FinishReason, RunState
 from ..models.registry import MODELS, megabytes
 from .dock_state import DockState, DownloadStatus, ModelPhase
 
+#: What people call a stack and a flow.
+MODE_WORDS = {"stack": "Slices or time", "flow": "Separate images"}
 #: From so many seconds a frame on, the dock says so.
 SLOW_S = 2.0
 _GPU_ADVICE = (
@@ -56,7 +58,7 @@ def image_words(state: DockState) -> str:
     """Say what the axes are, why the frames were taken as a stack or as a flow, and what the contrast leaves out."""
     if not state.layout:
         return "No image layer yet."
-    guess = f"{state.mode.capitalize()}: {state.reason}." if state.axes and state.reason else ""
+    guess = f"{MODE_WORDS[state.mode]}: {state.reason}." if state.axes and state.reason else ""
     return " ".join(filter(None, (f"{state.layout}.", guess, *state.remarks)))
 
 

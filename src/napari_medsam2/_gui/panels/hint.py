@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QSize, Qt, Signal
-from qtpy.QtWidgets import QLabel, QMenu, QSizePolicy, QToolButton
+from qtpy.QtWidgets import QLabel, QMenu, QPushButton, QSizePolicy
 
 from .shades import play
 
@@ -43,19 +43,18 @@ class Hint(QLabel):
             self.updateGeometry()
 
 
-class HelpButton(QToolButton):
+class HelpButton(QPushButton):
     """What helps at any time: the report."""
 
     copy_requested = Signal()
     show_requested = Signal()
 
     def __init__(self) -> None:
-        super().__init__()
-        self.setText("?")
+        super().__init__("?")
         self.setToolTip("Help: a report of what happened, for who helps")
         self.setAccessibleName("Help")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
-        self.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        play(self, "help")
         self.entries = QMenu(self)
         for words, request in (("Copy report", self.copy_requested), ("Show report...", self.show_requested)):
             entry = self.entries.addAction(words)

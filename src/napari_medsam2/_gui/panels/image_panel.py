@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog, QMenu
 
 from ..dock_state import DockState
-from ..words import image_words
+from ..words import MODE_WORDS, image_words
 from .panel import Panel
 from .pickers import Choice, LayerPicker, button, line, row
 
@@ -31,11 +31,11 @@ class ImagePanel(Panel):
         self.open = button("Open...", "Open files, or a folder: images, which may differ in size, or DICOM slices")
         self.menu = QMenu(self)
         self.open.setMenu(self.menu)
-        self.stack = button("Slices or time", "They follow each other, in space or in time (a stack)", checkable=True)
+        self.stack = button(MODE_WORDS["stack"], "They follow each other in space or in time (a stack)", checkable=True)
         self.flow = button(
-            "Separate images", "They show the same kind of object and have no order (a flow)", checkable=True
+            MODE_WORDS["flow"], "They show the same kind of object and have no order (a flow)", checkable=True
         )
-        self.axis = Choice(tip="The axis to propagate along; the viewer shows a slider for it")
+        self.axis = Choice(tip="The axis along which the slices follow each other; the viewer shows a slider for it")
         self.axis.setAccessibleName("Axis")
         self.words = line(dim=True)
         self.column.addLayout(row(self.picker, self.open, stretch=(3, 1)))

@@ -10,10 +10,11 @@ from qtpy.QtCore import QEvent, Signal
 from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from ..dock_state import DockState
-from ..layers.colours import NEGATIVE, POSITIVE, object_colour
+from ..layers.colours import object_colour
 from .keys import printed
 from .panel import Panel
 from .pickers import Choice, LayerPicker, button, row
+from .shades import play
 from .tool_icons import show_icons
 
 _TOOLS_A_ROW = 3
@@ -54,7 +55,7 @@ class PromptPanel(Panel):
         self.adopt.setToolTip("Take prompts from a Points, Shapes or Labels layer of yours; it is never changed")
         self.object.setAccessibleName("Object")
         self.adopt.setAccessibleName("Use layer")
-        self.adopt.setMinimumContentsLength(len("Use layer..."))
+        self.adopt.setMinimumContentsLength(len("Use layer"))
         self.column.addLayout(row(self.object, self.new_object))
         self.column.addLayout(row(*self.tools.values(), columns=_TOOLS_A_ROW))
         self.column.addLayout(row(self.sign, self.adopt))
@@ -95,9 +96,8 @@ class PromptPanel(Panel):
         self.new_object.setText(f"New object ({printed('next')})" if has_key else "New object")
 
     def _show_sign(self, positive: bool) -> None:
-        colour = POSITIVE if positive else NEGATIVE
         self.sign.setText(f"{'+  on object' if positive else '-  not on it'} ({printed('sign')})")
-        self.sign.setStyleSheet(f"background-color: {colour}; color: black; font-weight: bold;")
+        play(self.sign, "positive" if positive else "negative")
 
     def _on_adopt(self, layer: Layer | None) -> None:
         if layer is not None:

@@ -13,6 +13,8 @@ from napari.components import ViewerModel
 from napari.utils.theme import get_theme
 from qtpy.QtWidgets import QWidget
 
+from ..layers.colours import NEGATIVE, POSITIVE
+
 #: Bluish green, vermilion, orange and blue.
 GOOD, BAD, CARE, ACCENT = "#009e73", "#d55e00", "#e69f00", "#0072b2"
 
@@ -68,23 +70,24 @@ def style_sheet(shades: Shades) -> str:
     QLabel[role="dim"] {{ color: {shades.dim}; }}
     QLabel[role="care"] {{ color: {shades.text}; border-left: 4px solid {CARE}; padding-left: 5px; }}
     QPushButton {{ border: 1px solid transparent; padding: 3px 4px; }}
-    QPushButton:focus, QComboBox:focus, QCheckBox:focus, QListView:focus, QTableView:focus, QToolButton:focus,
+    QPushButton:focus, QComboBox:focus, QCheckBox:focus, QListView:focus, QTableView:focus,
     *[role="strip"]:focus {{ border: 1px solid {shades.focus}; }}
     QPushButton[role="main"] {{ background-color: {ACCENT}; color: white; font-weight: bold; padding: 5px 4px; }}
     QPushButton[role="main"]:hover {{ background-color: #0083cc; }}
     QPushButton[role="main"]:focus {{ border: 1px solid {shades.text}; }}
     QPushButton[role="main"]:disabled {{ background-color: {shades.raised}; color: {shades.dim}; }}
+    QPushButton[role="positive"], QPushButton[role="negative"] {{ background-color: {POSITIVE}; color: black;
+        font-weight: bold; }}
+    QPushButton[role="negative"] {{ background-color: {NEGATIVE}; }}
+    QPushButton[role="positive"]:focus, QPushButton[role="negative"]:focus {{ border: 1px solid {shades.text}; }}
     QPushButton[role="step"] {{ background-color: {shades.raised}; text-align: left; }}
     QPushButton[role="step"]:hover {{ border: 1px solid {shades.dim}; }}
     QPushButton[role="step"]:focus {{ border: 1px solid {shades.focus}; }}
     QPushButton[role="fold"] {{ background: transparent; text-align: left; color: {shades.dim}; }}
     QPushButton[role="fold"]:hover {{ color: {shades.text}; }}
     QPushButton[role="fold"]:focus {{ border: 1px solid {shades.focus}; }}
-    QToolButton {{ background-color: {shades.raised}; border: 1px solid transparent; border-radius: 3px;
-        padding: 2px 5px; font-weight: bold; }}
-    QToolButton:hover {{ border: 1px solid {shades.dim}; }}
-    QToolButton:focus {{ border: 1px solid {shades.focus}; }}
-    QToolButton::menu-indicator {{ image: none; }}
+    QPushButton[role="help"] {{ font-weight: bold; padding: 3px 7px; }}
+    QPushButton[role="help"]::menu-indicator {{ image: none; width: 0px; }}
     QPushButton[role="close"] {{ background: transparent; padding: 0px 4px; }}
     """
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import QPointF, QRectF, Qt
-from qtpy.QtGui import QColor, QIcon, QPainter, QPainterPath, QPen, QPixmap, QPolygonF
+from qtpy.QtGui import QColor, QIcon, QPainter, QPainterPath, QPalette, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QPushButton
 
 #: Pictures are thought of as 16 by 16, and drawn larger, for screens with many pixels.
@@ -44,7 +44,9 @@ def tool_icon(tool: str, colour: QColor) -> QIcon:
 def show_icons(buttons: dict[str, QPushButton]) -> None:
     """Give each button the picture of its tool, in the colour that its text has now."""
     for tool, button in buttons.items():
-        button.setIcon(tool_icon(tool, button.palette().buttonText().color()))
+        # that of a button that can be pressed: Qt pales the picture of one that cannot
+        colour = button.palette().color(QPalette.ColorGroup.Active, QPalette.ColorRole.ButtonText)
+        button.setIcon(tool_icon(tool, colour))
 
 
 def _curve(start: tuple[float, float], *points: tuple[float, float]) -> QPainterPath:
