@@ -7,7 +7,10 @@ import numpy as np
 import pytest
 from face import IMAGES, SHAPE, SQUARE, Pace, answer, deliver, draw_box, paint, result, running, settled
 from fakes import moving_disc
+from npe2 import PluginManager
+from PIL import Image as Pixels
 
+from napari_medsam2._gui.layers.sequence import ImageSequence
 from napari_medsam2.engine.events import Finished, FinishReason, ResultReady, RunState, RunStatus, StatusChanged
 from napari_medsam2.engine.requests import RequestKind
 
@@ -253,3 +256,18 @@ def test_an_image_removed_during_a_run_stops_it_and_this_is_said(viewer, clicked
     deliver(qtbot, send, Finished(1, 0, FinishReason.CANCELLED))
     assert "'scan' was removed, so the run was stopped" in dock.message.text()
     assert viewer.layers["scan segmentation"].data.any(), "its labels stay"
+
+
+@pytest.mark.parametrize("how", ["folder", "all files", "some files"])
+@pytest.mark.parametrize(("names", "alike", "mode"), [("abcd", False, "flow"), ("1234", True, "stack")])
+def test_files_that_napari_stacked_by_itself_are_recognised(viewer, tmp_path, how, names, alike, mode):
+    ramp = np.add.outer(np.arange(40), np.arange(60)).astype(np.uint8)
+    for number, name in enumerate(names):
+        pixels = ramp + number if alike else np.random.default_rng(number).integers(0, 255, (40, 60)).astype(np.uint8)
+        Pixels.fromarray(pixels).save(tmp_path / f"{name}.png")
+    PluginManager.instance().discover()
+    files = [str(path) for path in sorted(tmp_path.iterdir())]
+    opened = {"folder": str(tmp_path), "all files": files, "some files": files[:3]}[how]
+    (image,) = viewer.open(opened, stack=how != "folder", plugin="napari")
+    found, reason = ImageSequence(viewer, image).guess_mode()
+    assert found == mode, reason

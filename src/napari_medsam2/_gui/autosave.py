@@ -60,6 +60,11 @@ class Autosave(QObject):
         What there is, and the labels that are kept.
     folder
         Where session files are; ``None`` for that of the user.
+
+    Attributes
+    ----------
+    on
+        False if the user wants nothing written without being asked; what is there already is offered all the same.
     """
 
     #: What was read of a session file that is to be restored, the workspace that it was read for, and its images.
@@ -72,6 +77,7 @@ class Autosave(QObject):
     def __init__(self, store: DockStore, keeping: Keeping, folder: Path | None = None) -> None:
         super().__init__()
         self.folder = user_state_path("napari-medsam2") / "sessions" if folder is None else folder
+        self.on = True
         self._store = store
         self._keeping = keeping
         self._seen: WeakSet[Workspace] = WeakSet()
@@ -108,7 +114,7 @@ class Autosave(QObject):
         """Have what changed written now."""
         work = self._current
         record = None if work is None else _RECORDS.get(work)
-        if work is None or record is None or self._closed:
+        if work is None or record is None or self._closed or not self.on:
             return
         if record.image is None:  # its pixels are being looked at
             self._timer.start()

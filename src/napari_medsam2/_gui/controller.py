@@ -25,6 +25,7 @@ from .layers.label_strokes import LabelStrokes
 from .layers.tools import Tool
 from .layers.workspace import Workspace
 from .model_choice import ModelChoice
+from .preferences import begin_as_preferred
 from .session_opening import SessionOpening
 
 
@@ -61,6 +62,7 @@ class Controller(QObject):
         self.client.model_loaded.connect(self.models.on_loaded)
         self.client.model_failed.connect(self.models.on_failed)
         self.client.noticed.connect(self.models.on_notice)
+        begin_as_preferred(self.models, self.autosave)
 
     def stop_engine(self) -> None:
         """Stop the worker after the frame it is at, and any download, when the window is gone."""
@@ -151,9 +153,7 @@ class Controller(QObject):
 
     def use_tool(self, tool: Tool) -> None:
         """Make or select the tool's layer and start drawing, as soon as there is a model that can answer."""
-        if self.store.chosen.loading_left is not None:
-            return
-        work = self.client.ready()
+        work = self.client.ready() if self.store.chosen.loading_left is None else None
         if work is None:
             return
         try:

@@ -75,6 +75,18 @@ class ModelChoice(QObject):
 
     # ---- choosing ----------------------------------------------------------------------------------------------------
 
+    def begin_with(self, name: str, device: str) -> None:
+        """Take what the user prefers, if it is on this computer; nothing is loaded yet."""
+        self._store.put(wanted_device=device)
+        if is_here(name):
+            self._store.put(model=name)
+        else:
+            used = title_of(self._store.chosen.model)
+            show_warning(
+                f"{title_of(name)}, which the preferences name, is not on this computer, so {used} is used. Choose it "
+                "in step 3 of the dock to fetch it."
+            )
+
     def choose(self, name: str, device: str) -> None:
         """Take another model or device. Labels that are there stay until they are segmented again.
 

@@ -130,9 +130,21 @@ def groups() -> dict[str, list[ModelEntry]]:
     return headed
 
 
+#: What the user prefers in this process.
+_preferred: dict[str, str] = {}
+
+
+def prefer_models_folder(folder: str) -> None:
+    """Keep downloaded models in this folder from now on; empty: in the user's cache."""
+    _preferred["folder"] = folder
+
+
 def models_folder() -> Path:
-    """Where downloaded models are kept: ``$NAPARI_MEDSAM2_MODELS``, or a folder in the user's cache."""
-    chosen = os.environ.get("NAPARI_MEDSAM2_MODELS")
+    """Where downloaded models are kept.
+
+    ``$NAPARI_MEDSAM2_MODELS``, else what :func:`prefer_models_folder` said, else a folder in the user's cache.
+    """
+    chosen = os.environ.get("NAPARI_MEDSAM2_MODELS") or _preferred.get("folder")
     return expanded(chosen) if chosen else cache_folder() / "napari-medsam2" / "models"
 
 

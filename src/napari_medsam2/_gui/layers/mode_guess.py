@@ -19,7 +19,14 @@ _ALIKE = 0.5
 _PAIRS, _PAIRS_OF_FILES = 8, 4
 
 
-def guess_mode(frames: Any, layout: Layout, metadata: dict[Any, Any], files: Sequence[Path] = ()) -> tuple[Mode, str]:
+def guess_mode(
+    frames: Any,
+    layout: Layout,
+    metadata: dict[Any, Any],
+    files: Sequence[Path] = (),
+    *,
+    one_file_each: bool = False,
+) -> tuple[Mode, str]:
     """Guess whether frames follow each other, and say why.
 
     Frames in memory, and images of a folder whose names count up, are compared with their neighbours at a few places;
@@ -31,6 +38,8 @@ def guess_mode(frames: Any, layout: Layout, metadata: dict[Any, Any], files: Seq
         Of the layer.
     files
         Where they come from.
+    one_file_each
+        True if each frame is a file of its own, so that a few are read quickly, also where ``files`` are not known.
     """
     if layout.n_frames == 1:
         return "stack", "a single image"
@@ -43,9 +52,11 @@ def guess_mode(frames: Any, layout: Layout, metadata: dict[Any, Any], files: Seq
         if not count_up([file.name for file in files]):
             return "flow", "the names of the files do not count up"
         return _compare(frames, layout, _PAIRS_OF_FILES)
-    if not isinstance(frames, np.ndarray):
-        return "stack", "not read yet; change it if the images have no order"
-    return _compare(frames, layout, _PAIRS)
+    if isinstance(frames, np.ndarray):
+        return _compare(frames, layout, _PAIRS)
+    if one_file_each:
+        return _compare(frames, layout, _PAIRS_OF_FILES)
+    return "stack", "not read yet; change it if the images have no order"
 
 
 def count_up(names: Sequence[str]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask.array
 import numpy as np
 from napari.layers import Layer
 
@@ -196,10 +197,17 @@ def _files_of(layer: Layer, n_frames: int) -> tuple[Path, ...]:
     """The file that napari's own reader opened, or those of its folder if there is one for each frame."""
     if not layer.source.path or not (path := Path(layer.source.path)).exists():
         return ()
-    if not path.is_dir():
+    if not path.is_dir() and not is_stack_of_files(layer):
         return (path,)
-    images, _ = list_images(path)
-    return tuple(images) if len(images) == n_frames else (path,)
+    images, _ = list_images(path if path.is_dir() else path.parent)
+    return tuple(images) if len(images) == n_frames and (path.is_dir() or path in images) else (path,)
+
+
+def is_stack_of_files(layer: Layer) -> bool:
+    """True if napari's own reader made the layer of several files, which it names the first of, or a folder."""
+    return (
+        bool(layer.source.path) and layer.source.reader_plugin == "napari" and isinstance(layer.data, dask.array.Array)
+    )
 
 
 def _turned(layer: Layer, axes: Sequence[Axis]) -> Any:

@@ -15,7 +15,7 @@ from ...types import Mode
 from .coordinates import per_unit, world_units
 from .layout import SIZES_KEY, Layout, axis_name, describe, noun_of, resolve_layout, take_frames
 from .mode_guess import guess_mode
-from .opened_layers import images_of
+from .opened_layers import images_of, is_stack_of_files
 
 #: Axes whose names say that frames follow each other.
 _ORDERED = ("z", "t", "time")
@@ -62,7 +62,8 @@ class ImageSequence:
         axis = self.layout.axis
         ordered = axis is None or str(self.image.axis_labels[axis]).lower() in _ORDERED
         files = () if ordered else images_of(self.image).files
-        return guess_mode(self.frames(), self.layout, self.image.metadata, files)
+        each = not ordered and is_stack_of_files(self.image)
+        return guess_mode(self.frames(), self.layout, self.image.metadata, files, one_file_each=each)
 
     def shown_contrast(self) -> Contrast:
         """The layer's contrast limits and gamma."""
