@@ -17,6 +17,7 @@ from ._gui.guide import next_step
 from ._gui.layers.tools import Tool
 from ._gui.panels.bindings import Bindings
 from ._gui.panels.consent import ConsentDialog
+from ._gui.panels.file_question import FileQuestion
 from ._gui.panels.footer import Footer
 from ._gui.panels.hint import HelpButton, Hint
 from ._gui.panels.image_panel import ImagePanel
@@ -36,7 +37,7 @@ from ._gui.panels.steps import Step
 from ._gui.panels.tab_order import set_tab_order
 from ._gui.report import report_of
 from ._gui.words import SUMMARIES, model_line, tool_words
-from .models.registry import MODELS
+from .models.registry import MODELS, ModelEntry
 from .session.saved import SavedImage
 
 #: So many lines has the longest instruction.
@@ -104,6 +105,7 @@ class MedSamDock(QWidget):
         do.store.changed.connect(self._on_changed)
         do.images.layer_made.connect(self._on_layer_made)
         do.models.download_offered.connect(self._on_download_offered)
+        do.models.file_asked.connect(self._on_file_asked)
         self.message.copy_requested.connect(self._on_copy)
         self.message.more_requested.connect(self._on_show_report)
         self.help.copy_requested.connect(self._on_copy)
@@ -210,6 +212,11 @@ class MedSamDock(QWidget):
         models = self.controller.models
         dialog = ConsentDialog(MODELS[name], models.speed(MODELS[name]), self)
         dialog.accepted.connect(lambda: models.download(name))
+        dialog.open()
+
+    def _on_file_asked(self, file: str, device: str, choices: tuple[ModelEntry, ...]) -> None:
+        dialog = FileQuestion(file, choices, self)
+        dialog.answered.connect(lambda name: self.controller.models.settle(file, device, name))
         dialog.open()
 
     def _on_place_wanted(self, image: SavedImage) -> None:

@@ -18,6 +18,7 @@ from ..models.speed import estimate_loading, estimate_seconds
 from .dock_state import ModelPhase
 from .dock_store import DockStore
 from .downloads import ModelDownload
+from .file_settings import FileSettings
 from .words import about, title_of
 
 
@@ -51,6 +52,8 @@ class ModelChoice(QObject):
 
     #: A model that is not here was chosen: its name; fetching it needs the user's yes.
     download_offered = Signal(str)
+    #: Nothing in a file that was chosen tells what it is: the file, its device, and the published models it might be.
+    file_asked = Signal(str, str, object)
 
     def __init__(self, store: DockStore, load_model: Callable[..., int]) -> None:
         super().__init__()
@@ -64,6 +67,8 @@ class ModelChoice(QObject):
         self._countdown = QTimer(self)
         self._countdown.setInterval(1000)
         self._countdown.timeout.connect(self._on_countdown)
+        self._files = FileSettings()
+        self._files.looked.connect(self._on_looked)
         self._download = ModelDownload()
         self._download.changed.connect(lambda status: store.set(download=status))
         self._download.ended.connect(self._on_downloaded)
@@ -92,11 +97,27 @@ class ModelChoice(QObject):
 
         A published model that is not on this computer is offered for download; the one in use stays.
         """
-        entry = MODELS.get(name)
         self._store.set(wanted_device=device)
-        if entry is not None and not is_here(name):
+        if name in MODELS and not is_here(name):
             self.download_offered.emit(name)
+        elif name not in MODELS and is_here(name):
+            self._files.look(name, device)
+        else:
+            self._take(name, device)
+
+    def settle(self, file: str, device: str, name: str) -> None:
+        """Take a file that was asked about as what the user says it is built as."""
+        self._files.look(file, device, said=name)
+
+    def _on_looked(self, file: str, device: str, choices: tuple[ModelEntry, ...], problem: str) -> None:
+        if choices:
+            self.file_asked.emit(file, device, choices)
             return
+        self._take(file, device)
+        if problem:
+            self._store.say(problem)
+
+    def _take(self, name: str, device: str) -> None:
         self._store.put(problem="", report="", note="")
         if self._asked != _Asked(name, device):
             self._show(ModelPhase.CHOSEN, model=name)
