@@ -7,12 +7,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-import torch
 from face import draw_box
 from face import mocked as mocked_dock
 from fakes import blob_model
 from hub_server import Faults
-from layouts import made_weights, shapes_of
 from napari.components import ViewerModel
 from published import publishing
 from qtpy.QtWidgets import QApplication, QFileDialog, QLabel
@@ -21,7 +19,6 @@ from napari_medsam2._gui import model_choice
 from napari_medsam2._gui.controller import Controller
 from napari_medsam2._gui.dock_state import DockState, DownloadStatus
 from napari_medsam2._gui.panels.consent import ConsentDialog
-from napari_medsam2._gui.panels.file_question import FileQuestion
 from napari_medsam2._gui.panels.model_menu import DETAILS, FROM_FILE, NAME
 from napari_medsam2._gui.words import download_words, speed_warning
 from napari_medsam2._widget import MedSamDock
@@ -30,7 +27,6 @@ from napari_medsam2.engine.events import Failed, FinishReason, ModelLoaded, RunS
 from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.errors import CheckpointError
 from napari_medsam2.models.registry import MODELS, groups, own_file
-from napari_medsam2.models.settings import entry_for
 
 
 @pytest.fixture
@@ -244,43 +240,6 @@ def test_a_file_of_ones_own_is_chosen_in_the_menu(mocked, monkeypatch, tmp_path)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *arguments: ("", ""))
     choose(dock, "")
     assert shown(dock) == path
-
-
-def test_a_file_that_may_be_several_models_is_asked_about_once(mocked, monkeypatch, tmp_path, qtbot):
-    monkeypatch.setenv("NAPARI_MEDSAM2_MODELS", str(tmp_path / "models"))
-    dock, engine, send = mocked
-    engine.load_model.side_effect = None
-    path = tmp_path / "renamed.pt"
-    torch.save({"model": made_weights(shapes_of("sam2.1 tiny"))}, path)
-    dock.controller.choose_model(str(path), "cpu")
-    asked = []
-    qtbot.waitUntil(lambda: asked.extend(dock.findChildren(FileQuestion)) or bool(asked), timeout=20_000)
-    assert list(asked[0].choices) == ["sam2.1-tiny", "medsam2"]
-    assert "512 x 512 pixels" in asked[0].choices["medsam2"].text()
-    assert shown(dock) == "micro", "until it is answered"
-    engine.load_model.reset_mock()
-    asked[0].choices["medsam2"].click()
-    qtbot.waitUntil(lambda: engine.load_model.called, timeout=20_000)
-    engine.load_model.assert_called_once_with(str(path), device="cpu")
-    assert entry_for(path) == MODELS["medsam2"] and shown(dock) == str(path)
-    send(ModelLoaded(2, "medsam2", "cpu", False))
-    dock.controller.choose_model("micro", "cpu")
-    engine.load_model.reset_mock()
-    dock.controller.choose_model(str(path), "cpu")
-    qtbot.waitUntil(lambda: engine.load_model.called, timeout=20_000)
-    assert not [each for each in dock.findChildren(FileQuestion) if each.isVisible()], "the answer is remembered"
-
-
-def test_a_question_about_a_file_that_is_not_answered_changes_nothing(mocked, tmp_path, monkeypatch, qtbot):
-    monkeypatch.setenv("NAPARI_MEDSAM2_MODELS", str(tmp_path / "models"))
-    dock, engine, _ = mocked
-    engine.load_model.reset_mock()
-    torch.save({"model": made_weights(shapes_of("sam2.0 small"))}, tmp_path / "renamed.pt")
-    dock.controller.choose_model(str(tmp_path / "renamed.pt"), "cpu")
-    asked = []
-    qtbot.waitUntil(lambda: asked.extend(dock.findChildren(FileQuestion)) or bool(asked), timeout=20_000)
-    asked[0].reject()
-    assert shown(dock) == "micro" and not engine.load_model.called
 
 
 def test_a_wrong_file_keeps_the_model_that_is_in_use_and_its_run(viewer, docks, qtbot, tmp_path, published):
