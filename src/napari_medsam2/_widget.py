@@ -13,7 +13,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from ._gui.controller import Controller
-from ._gui.guide import next_step
+from ._gui.guide import LONGEST, next_step
 from ._gui.layers.tools import Tool
 from ._gui.panels.bindings import Bindings
 from ._gui.panels.consent import ConsentDialog
@@ -40,9 +40,6 @@ from ._gui.words import SUMMARIES, model_line, tool_words
 from .models.registry import MODELS, ModelEntry
 from .session.saved import SavedImage
 
-#: So many lines has the longest instruction.
-HINT_LINES = 3
-
 
 class MedSamDock(QWidget):
     """Plugins > MedSAM-2.
@@ -62,7 +59,7 @@ class MedSamDock(QWidget):
         self.controller = controller or Controller(viewer)
         self.destroyed.connect(self.controller.stop_engine)
         self._docked = self._closed = False
-        self.hint = Hint(HINT_LINES)
+        self.hint = Hint(LONGEST)
         self.help = HelpButton()
         self.recovery = RecoveryPanel()
         self.question = QuestionPanel()
@@ -154,7 +151,7 @@ class MedSamDock(QWidget):
     def _bind(self) -> None:
         # No methods of this widget: holding itself, it would not end with the last one who holds it, but whenever and
         # on whatever thread Python collects garbage, which Qt does not survive.
-        self.bindings.add(next_step, self.hint.setText)
+        self.bindings.add(next_step, self.hint.say)
         for step, summary in zip(self.steps, SUMMARIES, strict=True):
             self.bindings.add(summary, step.heading.show_summary)
         self.bindings.add(model_line, self.model_line.heading.show_summary)

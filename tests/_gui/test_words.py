@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from napari_medsam2._gui.dock_state import Column, DockState, worst_frame
-from napari_medsam2._gui.guide import next_step
-from napari_medsam2._gui.words import time_left
+from napari_medsam2._gui.dock_state import Column, DockState, DownloadStatus, ModelPhase, worst_frame
+from napari_medsam2._gui.guide import LONGEST, next_step
+from napari_medsam2._gui.words import loading_words, model_line, time_left
+from napari_medsam2.engine.events import RunState, RunStatus
 
 PROMPTED = Column(0.9, prompted=True)
 
@@ -29,7 +31,17 @@ PROMPTED = Column(0.9, prompted=True)
     ],
 )
 def test_one_thing_to_do_next_is_said(state, words):
-    assert words in next_step(state)
+    assert words in next_step(state) and len(next_step(state)) <= len(LONGEST)
+
+
+def test_the_line_about_the_model_says_first_what_matters_of_it():
+    state = DockState(image="scan", columns=(Column(), Column()), device="cpu")
+    assert model_line(state) == "Micro on cpu, automatic contrast"
+    assert model_line(replace(state, contrast_as_shown=True)) == "Micro on cpu, contrast as shown"
+    assert model_line(replace(state, seconds_a_frame=12.0)) == "Micro on cpu, slow, about 12 s a slice"
+    assert model_line(replace(state, download=DownloadStatus("Tiny"))) == "Tiny: asking the server..."
+    loading = replace(state, model="/data/mine.pt", model_phase=ModelPhase.LOADING, status=RunStatus(RunState.LOADING))
+    assert loading_words(loading) == "Loading mine.pt" and "/data" not in next_step(loading)
 
 
 def test_the_second_object_is_pointed_out_like_the_first():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from ..engine.events import RunState
 from .dock_state import DockState, worst_frame
-from .words import ready_words
+from .words import loading_words, ready_words
 
 #: Pauses and resumes a run.
 PAUSE_KEY = "Esc"
 #: Below this confidence a frame deserves a look.
 UNSURE = 0.5
+_OPEN = "Open an image: press Open... in step 1, or drag it in. To try it out: File > Open Sample > MedSAM-2."
+#: No instruction is longer, so the place for it need not change.
+LONGEST = _OPEN
 _POINT_OUT = {
     "box": "Drag a box tightly around one object.",
     "point": "Click on one object.",
@@ -28,7 +31,7 @@ def next_step(state: DockState) -> str:
 def _of_engine(state: DockState) -> str:
     """What there is to do while there is no image, or the engine is busy with it."""
     if not state.image:
-        return "Open an image: press Open... in step 1, or drag it in. To try it out: File > Open Sample > MedSAM-2."
+        return _OPEN
     if state.loading_left is not None:
         return f"{ready_words(state)} Then draw a box around one object."
     if state.aside:
@@ -37,7 +40,7 @@ def _of_engine(state: DockState) -> str:
         return "Click for each corner. Double-click or Enter closes it, Ctrl+Z takes a corner back, Esc drops it all."
     status = state.status
     if status.state is RunState.LOADING:
-        return f"{(status.detail or 'loading').capitalize()}... you can draw meanwhile."
+        return f"{loading_words(state)}... you can draw meanwhile."
     if status.state is RunState.PAUSED:
         return f"Paused. Correct the {state.noun} that is wrong with a click, a box or the brush, then press Resume."
     if status.state in (RunState.RUNNING, RunState.STOPPING):

@@ -71,10 +71,17 @@ def progress_words(state: DockState) -> str:
     """Say how many frames are up to date, and how long the others take or why they do not come."""
     count, status = len(state.columns), state.status
     if status.state is RunState.LOADING:
-        return status.detail.capitalize()
+        return loading_words(state)
     if not state.image or count < 2 or not (state.running or state.has_prompts or state.has_results):
         return ""
     return ", ".join(filter(None, (f"{state.done} of {count} {state.noun}s", _run_words(state))))
+
+
+def loading_words(state: DockState) -> str:
+    """What is being loaded; of a file of a model its name alone."""
+    if state.model_phase is ModelPhase.LOADING:
+        return f"Loading {title_of(state.model)}"
+    return (state.status.detail or "loading").capitalize()
 
 
 def _run_words(state: DockState) -> str:
@@ -178,13 +185,19 @@ def objects_summary(state: DockState) -> str:
 
 
 def model_line(state: DockState) -> str:
-    """Which model runs where, and what it sees."""
+    """Which model runs where, and what it sees; or what there is to know of it first."""
+    if state.download is not None:
+        return download_words(state.download)
     if state.model_phase is ModelPhase.MISSING:
         return "No model"
     device = state.device or (state.wanted_device if state.wanted_device != "auto" else "")
     where = f" on {device}" if device else ""
-    contrast = "contrast as shown" if state.contrast_as_shown else "automatic contrast"
-    return f"{title_of(state.model).removesuffix(' (bundled)')}{where}, {contrast}"
+    about_it = "contrast as shown" if state.contrast_as_shown else "automatic contrast"
+    if speed_warning(state):
+        about_it = f"slow, {about(state.seconds_a_frame or 0)} a {state.noun}"
+    if state.notice is not None:
+        about_it = "short of memory"
+    return f"{title_of(state.model).removesuffix(' (bundled)')}{where}, {about_it}"
 
 
 def review_summary(state: DockState) -> str:

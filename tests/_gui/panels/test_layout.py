@@ -20,6 +20,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_medsam2._gui.guide import LONGEST
 from napari_medsam2._gui.panels.message_bar import CutText
 from napari_medsam2._gui.panels.steps import Heading
 
@@ -66,7 +67,7 @@ def is_cut(widget: QWidget) -> bool:
     """True if the text of a button or a label has no room."""
     if isinstance(widget, QLabel):
         if widget.wordWrap():
-            return widget.height() < widget.heightForWidth(widget.width())
+            return widget.height() < QLabel.heightForWidth(widget, widget.width())
         return widget.width() < widget.sizeHint().width()
     if isinstance(widget, QComboBox):
         return False  # what layers and models are called may be long
@@ -145,6 +146,9 @@ def test_nothing_is_cut_and_nothing_scrolls_sideways(window, appearance, qtbot, 
     assert len(parts) > 25
     assert not [text_of(part) for part in parts if not isinstance(part, CutText) and is_cut(part)]
     assert dock.message.height() < dock.height() / 3
+    dock.hint.say(LONGEST)
+    QApplication.processEvents()
+    assert not is_cut(dock.hint)
 
 
 def test_the_foot_and_the_instruction_do_not_jump(window, qtbot):
@@ -155,7 +159,7 @@ def test_the_foot_and_the_instruction_do_not_jump(window, qtbot):
     for words in ("Short.", "Something long that goes over several lines of the dock, and then on. " * 9):
         states.say(words)
         QApplication.processEvents()
-        dock.hint.setText(words)
+        dock.hint.say(words)
         QApplication.processEvents()
         assert [dock.footer.geometry(), dock.hint.geometry()] == before
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QSize, Qt, Signal
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QMenu, QPushButton, QSizePolicy
 
 from .shades import play
-
-_AROUND = 12
 
 
 class Hint(QLabel):
@@ -15,27 +14,42 @@ class Hint(QLabel):
 
     Parameters
     ----------
-    lines
-        How many lines of text there is room for.
+    longest
+        There is always room for this.
     """
 
-    def __init__(self, lines: int) -> None:
+    def __init__(self, longest: str) -> None:
         super().__init__()
-        self._lines = lines
         self.setWordWrap(True)
         self.setAlignment(Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft)
-        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        policy.setHeightForWidth(True)
+        self.setSizePolicy(policy)
         self.setAccessibleName("What to do next")
         play(self, "told")
+        self._longest = QLabel(longest, self)  # never shown: it tells how much room that needs
+        self._longest.setWordWrap(True)
+        self._longest.hide()
+        play(self._longest, "told")
 
-    def sizeHint(self) -> QSize:
-        return QSize(200, self._lines * self.fontMetrics().lineSpacing() + _AROUND)
-
-    def minimumSizeHint(self) -> QSize:
-        return QSize(100, self.sizeHint().height())
+    def say(self, words: str) -> None:
+        """Show this."""
+        self.setText(words)
+        self.setToolTip(words)
 
     def heightForWidth(self, width: int) -> int:
-        return self.sizeHint().height()
+        self._longest.ensurePolished()
+        return self._longest.heightForWidth(width)
+
+    def sizeHint(self) -> QSize:
+        return QSize(200, self.heightForWidth(self.width()))
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(100, self.heightForWidth(self.width()))
+
+    def resizeEvent(self, event: QResizeEvent | None) -> None:
+        super().resizeEvent(event)
+        self.updateGeometry()
 
     def changeEvent(self, event: QEvent | None) -> None:
         super().changeEvent(event)
