@@ -11,7 +11,7 @@ import pytest
 import tifffile
 from fakes import command as run
 
-from napari_medsam2.cli.prompt_files import parse_box, parse_point, read_prompt_file
+from napari_medsam2.cli.prompt_files import MaskedSequence, parse_box, parse_point, read_prompt_file
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 pytestmark = pytest.mark.usefixtures("blobs")
@@ -44,7 +44,15 @@ def test_prompts_as_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("item", "sentence"),
     [
-        ({"type": "scribble"}, '"type" must be one of point, box, mask'),
+        ({"type": "circle"}, '"type" must be one of point, box, scribble, polygon, mask'),
+        ({"type": "scribble", "frame": 2, "path": []}, '"path" must be a list of 1 or more pairs'),
+        ({"type": "scribble", "frame": 2, "path": [[1, 2], [3]]}, "must hold pairs [y, x]; got [3]"),
+        ({"type": "scribble", "frame": 2, "path": [[-9, 2], [-5, 3]]}, "outside the image of 64 x 64"),
+        ({"type": "polygon", "frame": 2, "outline": [[1, 2], [3, 4]]}, "3 or more pairs"),
+        ({"type": "polygon", "frame": 2, "outline": [[1, 2], [3, "4"], [5, 6]]}, "must be a number"),
+        ({"type": "polygon", "frame": 99, "outline": [[1, 2], [9, 4], [5, 6]]}, "number of a frame, 0 to"),
+        ({"type": "polygon", "frame": 2, "outline": [[1, 1], [1, 9], [1, 5]]}, "goes around no pixel"),
+        ({"type": "polygon", "frame": 2, "outline": [[1, 2], [9, 4], [5, 9]], "positive": False}, "there is none"),
         ({"type": "point", "frame": 0, "y": 1}, "also needs x"),
         ({"type": "point", "frame": 0, "y": 1, "x": 2, "z": 3}, "has no z"),
         ({"type": "point", "frame": 0, "y": "1", "x": 2}, "must be a number"),
@@ -75,6 +83,30 @@ def test_a_prompt_that_cannot_be_used_is_named(tif: Path, item: Any, sentence: s
     error = capsys.readouterr().err
     assert "prompt 0 of prompts.json" in error or "does not fit" in sentence or "too large" in sentence
     assert sentence in error
+
+
+def test_scribbles_and_polygons_mean_what_they_do_in_the_window(tmp_path: Path) -> None:
+    prompts = [
+        {"type": "scribble", "frame": 1, "path": [[4, 4], [4, 16]], "positive": False, "object": 2},
+        {"type": "polygon", "frame": 0, "outline": [[1.5, 1.5], [1.5, 9.5], [9.5, 9.5], [9.5, 1.5]]},
+        {"type": "polygon", "frame": 0, "outline": [[3.5, 3.5], [3.5, 5.5], [5.5, 5.5], [5.5, 3.5]], "positive": False},
+    ]
+    (tmp_path / "prompts.json").write_text(json.dumps({"prompts": prompts}))
+    *clicks, mask = read_prompt_file(tmp_path / "prompts.json", MaskedSequence(2, 0, lambda t: (20, 30))).prompts
+    assert clicks == [PointPrompt(1, 4, x, False, 2) for x in (5.5, 8.5, 11.5, 14.5)]
+    assert isinstance(mask, MaskPrompt) and (mask.frame, mask.object_id) == (0, 1)
+    expected = np.zeros((20, 30), bool)
+    expected[2:10, 2:10], expected[4:6, 4:6] = True, False
+    np.testing.assert_array_equal(mask.mask, expected)
+
+
+def test_polygons_that_leave_nothing_are_named(tif: Path, capsys: Any) -> None:
+    outline = [[1, 1], [1, 9], [9, 9], [9, 1]]
+    items = [{"type": "polygon", "frame": 2, "outline": outline, "positive": sign} for sign in (True, False)]
+    file = tif.with_name("prompts.json")
+    file.write_text(json.dumps({"prompts": items}))
+    assert run("segment", tif, "--mode", "stack", "--prompts", file, "-o", tif.with_name("o.tif")) == 2
+    assert "leave nothing of it" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

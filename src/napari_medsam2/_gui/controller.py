@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 
 from napari.components import ViewerModel
@@ -21,10 +20,10 @@ from .dock_store import DockStore
 from .engine_client import EngineClient
 from .image_choice import ImageChoice
 from .keeping import Keeping
-from .layers.label_strokes import LabelStrokes
 from .layers.tools import Tool
 from .layers.workspace import Workspace
 from .model_choice import ModelChoice
+from .own_labels import watch_labels
 from .preferences import begin_as_preferred
 from .session_opening import SessionOpening
 
@@ -50,10 +49,7 @@ class Controller(QObject):
         self.models = ModelChoice(self.store, self.client.engine.load_model)
         self.keeping = Keeping(viewer, self.store, self.client)
         self.images = ImageChoice(viewer, self.store, self.client, self.keeping.first_object)
-        self.label_strokes = LabelStrokes(
-            viewer, partial(_is_output, self.store), partial(_read_again, self.store, self.client)
-        )
-        self.client.prompts_changed.connect(self.label_strokes.note_deed)
+        self.label_strokes = watch_labels(viewer, self.store, self.client)
         self.autosave = Autosave(self.store, self.keeping)
         parts = (viewer, self.store, self.client, self.models, self.keeping, self.images, self.autosave)
         self.sessions = SessionOpening(*parts)
@@ -320,14 +316,3 @@ class Controller(QObject):
     def save(self, path: str | Path) -> None:
         """Write the labels where the user said; text that ends with a slash is a folder with a file an image."""
         self.keeping.save(Path(path), each=str(path).endswith("/"))
-
-
-def _is_output(store: DockStore, layer: Labels) -> bool:
-    return store.work is not None and layer is store.work.output_layer
-
-
-def _read_again(store: DockStore, client: EngineClient, layer: Labels) -> None:
-    """Read the prompts of a layer of the user's in which a stroke was undone: napari tells nobody of that."""
-    if store.work is not None and store.work.book.source_of(layer) is not None:
-        store.work.book.touch(layer)
-        client.send_prompts()

@@ -4,24 +4,28 @@ The JSON file holds ``{"prompts": [...]}``, each one of::
 
     {"type": "point", "frame": 12, "y": 40.5, "x": 61, "positive": true, "object": 1}
     {"type": "box", "frame": 12, "y0": 30, "x0": 50, "y1": 60, "x1": 80, "object": 2}
+    {"type": "scribble", "frame": 12, "path": [[40, 61], [42, 70]], "positive": true, "object": 1}
+    {"type": "polygon", "frame": 12, "outline": [[30, 50], [30, 80], [60, 80]], "positive": true, "object": 2}
     {"type": "mask", "frame": 0, "file": "drawn.tif", "label": 3, "object": 3}
 
 ``positive`` is true and ``object`` is 1 where they are left out. A mask file is a label image, or a stack of them with
 one for each frame, its name relative to the JSON file; the object is where it is not 0, or where it equals ``label``.
-Of a picture with a palette the indices are the labels. Coordinates are pixels, and the centre of the first pixel is
-(0, 0).
+Of a picture with a palette the indices are the labels. A scribble is clicks along a path of (y, x). The polygons of an
+object on a frame are one drawn mask: each adds to those before it or, if it is not positive, takes away from them.
+What lies beyond the image does not count. Coordinates are pixels, and the centre of the first pixel is (0, 0).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DatasetError, FrameError, PromptError, first_few, shortened
+from ..geometry.strokes import clicks_along, filled
 from ..images.formats import read_images
 from ..images.label_images import label_image
 from ..json_files import read_json
@@ -31,6 +35,8 @@ from ..types import AnyArray
 _FIELDS = {
     "point": ({"frame", "y", "x"}, {"positive", "object"}),
     "box": ({"frame", "y0", "x0", "y1", "x1"}, {"object"}),
+    "scribble": ({"frame", "path"}, {"positive", "object"}),
+    "polygon": ({"frame", "outline"}, {"positive", "object"}),
     "mask": ({"frame", "file"}, {"label", "object"}),
 }
 
@@ -59,10 +65,13 @@ class MaskedSequence:
         How many frames there are; ``None`` if that is not known.
     axis
         What they follow each other along, in their file and so in a stack of masks.
+    size_of
+        Says how large a frame is, (H, W); ``None`` if that is not known.
     """
 
     n_frames: int | None = None
     axis: int | str = 0
+    size_of: Callable[[int], tuple[int, int]] | None = None
 
 
 UNKNOWN = MaskedSequence()
@@ -105,21 +114,30 @@ def read_prompt_file(path: str | Path, sequence: MaskedSequence = UNKNOWN) -> Pr
     """
     path = Path(path)
     items = _items_of(path)
-    prompts = []
+    prompts: list[Prompt] = []
+    place = _Place(path.parent, sequence)
     for number, item in enumerate(items):
         try:
-            prompts.append(_prompt_of(item, _Place(path.parent, sequence)))
+            prompts += _prompts_of(item, place)
         except PromptError as error:
             raise PromptError(f"prompt {number} of {path.name}: {error}") from error
-    return PromptFile(tuple(prompts), tuple(path.parent / item["file"] for item in items if item["type"] == "mask"))
+    for polygons in place.polygons.values():
+        if not polygons.mask.any():
+            raise PromptError(
+                f"{path.name}: the polygons of object {polygons.object_id} on frame {polygons.frame} "
+                "leave nothing of it"
+            )
+    masks = tuple(path.parent / item["file"] for item in items if item["type"] == "mask")
+    return PromptFile((*prompts, *place.polygons.values()), masks)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the files of masks are, and what they are drawn on."""
+    """Where the files of masks are, what they are drawn on, and what polygons have drawn there, by object and frame."""
 
     folder: Path
     sequence: MaskedSequence
+    polygons: dict[tuple[int, int], MaskPrompt] = field(default_factory=dict)
 
 
 def _items_of(path: Path) -> list[Any]:
@@ -130,7 +148,7 @@ def _items_of(path: Path) -> list[Any]:
     return items
 
 
-def _prompt_of(item: Any, place: _Place) -> Prompt:
+def _prompts_of(item: Any, place: _Place) -> Sequence[Prompt]:
     if not isinstance(item, dict) or item.get("type") not in list(_FIELDS):  # it may be anything, also unhashable
         raise PromptError(f'"type" must be one of {", ".join(_FIELDS)}; got {shortened(item)}')
     needed, possible = _FIELDS[item["type"]]
@@ -143,29 +161,93 @@ def _prompt_of(item: Any, place: _Place) -> Prompt:
     return _MAKERS[item["type"]](item, frame, object_id, place)
 
 
-def _point_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Prompt:
+def _sign(item: Mapping[str, Any]) -> bool:
     positive = item.get("positive", True)
     if not isinstance(positive, bool):
         raise PromptError(f'"positive" must be true or false; got {shortened(positive)}')
-    return PointPrompt(frame, _number(item, "y"), _number(item, "x"), positive, object_id)
+    return positive
 
 
-def _box_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Prompt:
+def _points_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Sequence[Prompt]:
+    return [PointPrompt(frame, _number(item, "y"), _number(item, "x"), _sign(item), object_id)]
+
+
+def _boxes_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Sequence[Prompt]:
     y0, x0, y1, x1 = (_number(item, name) for name in ("y0", "x0", "y1", "x1"))
-    return BoxPrompt(frame, y0, x0, y1, x1, object_id)
+    return [BoxPrompt(frame, y0, x0, y1, x1, object_id)]
 
 
-def _mask_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Prompt:
+def _scribble_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Sequence[Prompt]:
+    positive, path = _sign(item), _places(item, "path", 1)
+    clicks = [PointPrompt(frame, y, x, positive, object_id) for y, x in clicks_along(path).tolist()]
+    size = _size_of(frame, place.sequence)
+    if size is None:
+        return clicks
+    inside = [p for p in clicks if -0.5 <= p.y <= size[0] - 0.5 and -0.5 <= p.x <= size[1] - 0.5]
+    if not inside:
+        raise PromptError(f"the scribble lies outside the image of {size[0]} x {size[1]} pixels (height x width)")
+    return inside
+
+
+def _polygon_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Sequence[Prompt]:
+    """Draws in ``place``: a prompt is made of all polygons together."""
+    positive, outline = _sign(item), _places(item, "outline", 3)
+    size = _size_of(frame, place.sequence)
+    if size is None:
+        raise PromptError("a polygon needs an image of known size")
+    mask = filled(outline, size)
+    if not mask.any():
+        raise PromptError(f"the polygon goes around no pixel of the image of {size[0]} x {size[1]} pixels")
+    drawn = MaskPrompt(frame, mask, object_id)
+    before = place.polygons.get((drawn.object_id, drawn.frame))
+    if before is None and not positive:
+        raise PromptError("a polygon that is not positive takes away from one before it, and there is none")
+    if before is not None:
+        drawn = MaskPrompt(frame, before.mask | mask if positive else before.mask & ~mask, object_id)
+    place.polygons[(drawn.object_id, drawn.frame)] = drawn
+    return []
+
+
+def _size_of(frame: Any, sequence: MaskedSequence) -> tuple[int, int] | None:
+    """How large a frame is; ``None`` if that is not known."""
+    if sequence.size_of is None:
+        return None
+    count = sequence.n_frames
+    if isinstance(frame, bool) or not isinstance(frame, int) or frame < 0 or (count is not None and frame >= count):
+        there = "" if count is None else f", 0 to {count - 1}"
+        raise PromptError(f'"frame" must be the number of a frame{there}; got {shortened(frame)}')
+    return sequence.size_of(frame)
+
+
+def _places(item: Mapping[str, Any], name: str, fewest: int) -> list[tuple[float, float]]:
+    """Pairs of y and x."""
+    given = item[name]
+    if not isinstance(given, list) or len(given) < fewest:
+        raise PromptError(f'"{name}" must be a list of {fewest} or more pairs [y, x]; got {shortened(given)}')
+    places = []
+    for pair in given:
+        if not isinstance(pair, list) or len(pair) != 2:
+            raise PromptError(f'"{name}" must hold pairs [y, x]; got {shortened(pair)}')
+        y, x = (_number({name: value}, name) for value in pair)
+        if not (np.isfinite(y) and np.isfinite(x)):
+            raise PromptError(f'"{name}" must hold finite numbers; got {shortened(pair)}')
+        places.append((y, x))
+    return places
+
+
+def _mask_of(item: Mapping[str, Any], frame: Any, object_id: Any, place: _Place) -> Sequence[Prompt]:
     if not isinstance(item["file"], str):
         raise PromptError(f'"file" must be the name of an image; got {shortened(item["file"])}')
     label = item.get("label")
     value = None if label is None else _number(item, "label")
-    return _mask(frame, place.folder / item["file"], value, object_id, place.sequence)
+    return [_mask(frame, place.folder / item["file"], value, object_id, place.sequence)]
 
 
-_MAKERS: dict[str, Callable[[Mapping[str, Any], Any, Any, _Place], Prompt]] = {
-    "point": _point_of,
-    "box": _box_of,
+_MAKERS: dict[str, Callable[[Mapping[str, Any], Any, Any, _Place], Sequence[Prompt]]] = {
+    "point": _points_of,
+    "box": _boxes_of,
+    "scribble": _scribble_of,
+    "polygon": _polygon_of,
     "mask": _mask_of,
 }
 

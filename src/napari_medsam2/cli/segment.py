@@ -148,7 +148,7 @@ def run(arguments: argparse.Namespace) -> int:
     for sentence in images.left_out:
         say(sentence)
     frames = images.frames
-    prompts, read = _given_prompts(arguments, MaskedSequence(len(frames), arguments.axis))
+    prompts, read = _given_prompts(arguments, MaskedSequence(len(frames), arguments.axis, frames.shape))
     mode = _mode_of(images, arguments)
     alone = len(frames) == len(images.files) == 1
     names = (images.files[0].name,) if alone else tuple(frames.name(t) for t in range(len(frames)))

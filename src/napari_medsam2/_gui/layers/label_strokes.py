@@ -21,15 +21,23 @@ class LabelStrokes:
         Whose layers.
     is_output
         Says whether results are written to a layer: strokes there are prompts, and undone with them.
+    is_prompts
+        Says whether prompts are read from a layer: a stroke there changes prompts, which is no deed beside it.
     undone
         Called with a layer in which a stroke was undone or done again.
     """
 
     def __init__(
-        self, viewer: ViewerModel, is_output: Callable[[Labels], bool], undone: Callable[[Labels], None]
+        self,
+        viewer: ViewerModel,
+        is_output: Callable[[Labels], bool],
+        is_prompts: Callable[[Labels], bool],
+        undone: Callable[[Labels], None],
     ) -> None:
         self._viewer = viewer
         self._is_output = is_output
+        self._is_prompts = is_prompts
+        self._prompting = False  # the latest deed is a stroke whose prompts were not read yet
         self._told = undone
         self._done: list[Labels | None] = []  # None: something else
         self._undone: list[Labels | None] = []
@@ -48,7 +56,9 @@ class LabelStrokes:
 
     def note_deed(self) -> None:
         """Take note that something was done that is not a stroke in a layer of the user's."""
-        self._note(None)
+        if not self._prompting:
+            self._note(None)
+        self._prompting = False
 
     def undo(self) -> bool:
         """Take back the latest deed if it is a stroke; false if it is something else, or nothing is known."""
@@ -83,6 +93,7 @@ class LabelStrokes:
     def _on_paint(self, event: Event) -> None:
         if not self._is_output(event.source):
             self._note(event.source)
+            self._prompting = self._is_prompts(event.source)
 
     def _on_inserted(self, event: Event) -> None:
         self._watch(event.value)
