@@ -11,7 +11,7 @@ DISPLAYED := sh tools/with_display.sh
 PYTEST := HEADLESS=1 $(DISPLAYED) $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-slow soak coverage lint format clean
+.PHONY: demo test test-pyside test-slow soak coverage lint format clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -24,6 +24,11 @@ test: lint
 # Ten minutes at a desk: memory, threads and files must not pile up. SOAK_SEED=7 is another desk.
 soak: $(READY)
 	SOAK_SECONDS=600 $(PYTEST) -m slow --timeout 1800 tests/attacks/test_soak.py $(PYTEST_ARGS)
+
+# The binding is what QT_API says, in tests as in napari.
+test-pyside: $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check PySide6-Essentials
+	QT_API=pyside6 $(PYTEST) $(SIDE_BY_SIDE) $(PYTEST_ARGS)
 
 test-slow: $(READY)
 	$(PYTEST) -m slow --timeout 3600 $(PYTEST_ARGS)

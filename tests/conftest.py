@@ -1,4 +1,4 @@
-"""One torch thread, PyQt6, and throw-away settings and caches for the whole suite, set before anything is imported."""
+"""One torch thread, one binding of Qt ($QT_API, else PyQt6) and throw-away folders, set before anything is imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 os.environ["OMP_NUM_THREADS"] = "1"
-os.environ["QT_API"] = "pyqt6"
+os.environ["PYTEST_QT_API"] = os.environ.setdefault("QT_API", "pyqt6")
 _HOME = tempfile.TemporaryDirectory(prefix="napari-medsam2-tests-", ignore_cleanup_errors=True)  # one for each process
 os.environ["NAPARI_CONFIG"] = str(Path(_HOME.name) / "settings.yaml")
 os.environ["XDG_STATE_HOME"] = str(Path(_HOME.name) / "state")

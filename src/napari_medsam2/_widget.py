@@ -12,6 +12,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from ._gui.binding import hold_constants
 from ._gui.controller import Controller
 from ._gui.guide import LONGEST, next_step
 from ._gui.layers.tools import Tool
@@ -54,6 +55,7 @@ class MedSamDock(QWidget):
 
     def __init__(self, napari_viewer: napari.viewer.Viewer, controller: Controller | None = None) -> None:
         super().__init__()
+        hold_constants()
         # napari hands plugins a proxy whose layers are new proxies each time; layers are told apart by identity here.
         viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self.controller = controller or Controller(viewer)
