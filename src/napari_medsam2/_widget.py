@@ -35,7 +35,7 @@ from ._gui.panels.review_panel import ReviewPanel
 from ._gui.panels.run_panel import RunPanel
 from ._gui.panels.shades import ThemeFollower
 from ._gui.panels.steps import Step
-from ._gui.panels.tab_order import set_tab_order
+from ._gui.panels.tab_order import add_pane_key, set_tab_order
 from ._gui.report import report_of
 from ._gui.words import SUMMARIES, model_line, tool_words
 from .models.registry import MODELS, ModelEntry
@@ -91,6 +91,7 @@ class MedSamDock(QWidget):
         for part in (ScrolledColumn(self.recovery, self.question, *self.steps), self.message, self.footer):
             column.addWidget(part)
         set_tab_order(column)
+        add_pane_key(self, self.steps[0].heading)
         self.theme = ThemeFollower(viewer, self)
         self.keys = KeyBindings(viewer, self._actions())
         self.bindings = Bindings()

@@ -248,3 +248,16 @@ def test_a_click_leaves_the_keyboard_with_the_viewer_and_a_key_opens_a_step(wind
     dock.steps[2].heading.setFocus(Qt.FocusReason.TabFocusReason)
     qtbot.keyClick(dock.steps[2].heading, Qt.Key.Key_Space)
     assert not dock.steps[2].is_open
+
+
+def test_a_key_leads_into_the_dock_and_back_to_the_viewer(window, qtbot):
+    viewer, dock = window
+    dock.window().setFocus()
+    qtbot.keyClick(dock.window(), Qt.Key.Key_F6)
+    assert QApplication.focusWidget() is dock.steps[0].heading
+    qtbot.keyClick(dock.steps[0].heading, Qt.Key.Key_F6)
+    assert QApplication.focusWidget() is dock.window()
+    dock.controller.go_to_frame(0)
+    qtbot.keyClick(dock.window(), Qt.Key.Key_B)
+    qtbot.waitUntil(lambda: dock.controller.state.tool == "box")
+    assert viewer.layers.selection.active.name == "scan boxes"

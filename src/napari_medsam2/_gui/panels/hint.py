@@ -7,6 +7,7 @@ from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import QLabel, QMenu, QPushButton, QSizePolicy
 
 from .shades import play
+from .tab_order import PANE_KEY
 
 
 class Hint(QLabel):
@@ -65,7 +66,9 @@ class HelpButton(QPushButton):
 
     def __init__(self) -> None:
         super().__init__("?")
-        self.setToolTip("Help: a report of what happened, for who helps")
+        self.setToolTip(
+            f"Help: a report of what happened, for who helps. {PANE_KEY} leads into the dock and back, Tab through it"
+        )
         self.setAccessibleName("Help")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         play(self, "help")
