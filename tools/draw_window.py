@@ -88,7 +88,7 @@ def draw(out: Path, name: str, theme: str, sample: Callable[[], list[Any]], boxe
     dock = opened(viewer, sample)
     for number, box in enumerate(boxes):
         if number:
-            dock.prompt.new_object.click()
+            dock.objects.new.click()
         draw_box(viewer, dock, box)
     run(dock)
     save(viewer, out / name)

@@ -25,6 +25,7 @@ from ._gui.panels.image_panel import ImagePanel
 from ._gui.panels.keys import KeyBindings
 from ._gui.panels.message_bar import MessageBar
 from ._gui.panels.model_panel import ModelPanel
+from ._gui.panels.object_table import ObjectTable
 from ._gui.panels.output_panel import OutputPanel
 from ._gui.panels.panel import Panel
 from ._gui.panels.pickers import ScrolledColumn
@@ -66,6 +67,7 @@ class MedSamDock(QWidget):
         self.recovery = RecoveryPanel()
         self.question = QuestionPanel()
         self.image = ImagePanel(viewer)
+        self.objects = ObjectTable()
         self.prompt = PromptPanel(viewer)
         self.run = RunPanel()
         self.model = ModelPanel()
@@ -76,11 +78,12 @@ class MedSamDock(QWidget):
         self.model_line = Step("", self.model, is_open=False)
         self.steps = (
             Step("1 Image", self.image, is_open=True),
-            Step("2 Objects", self.prompt, is_open=True),
+            Step("2 Objects", self.objects, self.prompt, is_open=True),
             Step("3 Run", self.run, self.model_line, is_open=False),
             Step("4 Review and save", self.review, self.output, is_open=True),
         )
-        self._panels = (self.image, self.prompt, self.run, self.model, self.review, self.output, self.footer)
+        first, last = (self.image, self.objects, self.prompt), (self.review, self.output, self.footer)
+        self._panels = (*first, self.run, self.model, *last)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(5)
@@ -111,7 +114,8 @@ class MedSamDock(QWidget):
         self.help.copy_requested.connect(self._on_copy)
         self.help.show_requested.connect(self._on_show_report)
         self.message.close_requested.connect(do.store.say)
-        image, prompt, run, model, review, output, footer = self._panels
+        image, table, prompt, run, model, review, output, footer = self._panels
+        objects = do.objects
         requests: tuple[tuple[Panel, Any, Callable[..., object]], ...] = (
             (image, image.image_requested, do.choose_image),
             (image, image.open_requested, lambda paths: do.open_paths([Path(path) for path in paths])),
@@ -120,8 +124,14 @@ class MedSamDock(QWidget):
             (model, model.contrast_requested, do.choose_contrast),
             (model, model.model_requested, do.choose_model),
             (model, model.cancel_requested, do.models.cancel_download),
-            (prompt, prompt.object_requested, do.choose_object),
-            (prompt, prompt.new_object_requested, do.new_object),
+            (table, table.object_requested, objects.choose),
+            (table, table.new_requested, objects.begin),
+            (table, table.name_requested, lambda number, name: objects.call(number, name=name)),
+            (table, table.colour_requested, lambda number, colour: objects.call(number, colour=colour)),
+            (table, table.shown_requested, objects.show),
+            (table, table.delete_requested, objects.delete),
+            (table, table.merge_requested, objects.merge),
+            (table, table.split_requested, lambda number, everywhere: objects.split(number, everywhere=everywhere)),
             (prompt, prompt.tool_requested, do.use_tool),
             (prompt, prompt.sign_requested, do.toggle_sign),
             (prompt, prompt.layer_requested, do.adopt_layer),
@@ -140,6 +150,7 @@ class MedSamDock(QWidget):
             (footer, footer.pause_requested, do.pause_or_resume),
             (footer, footer.cancel_requested, do.cancel),
             (footer, footer.frame_requested, do.go_to_frame),
+            (footer, footer.object_requested, objects.choose),
             (output, output.output_requested, lambda layer, keep: do.choose_output(layer, keep=keep)),
             (output, output.save_requested, do.save),
             (output, output.session_requested, do.save_session),

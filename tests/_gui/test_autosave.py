@@ -205,7 +205,7 @@ def test_what_was_chosen_is_chosen_again(viewer, clicked, mocked, qtbot, session
     dock.controller.choose_direction("backward")
     dock.controller.choose_contrast(True)
     deliver(qtbot, send, answer(2, prompted=True), answer(3, 2))
-    dock.controller.choose_object(1)
+    dock.controller.objects.choose(1)
     dock.close_dock()
     _, dock, _, _ = another(mocked, qtbot)
     qtbot.waitUntil(lambda: dock.controller.state.recovery is not None)

@@ -10,6 +10,11 @@ from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.prompts import BoxPrompt, PointPrompt
 
 
+def chosen_in(dock) -> str:
+    """The title of the object whose row is the current one."""
+    return dock.objects.model.rows[dock.objects.view.currentIndex().row()].title
+
+
 def test_a_drawn_box_is_sent_and_previewed(viewer, stack, mocked, qtbot):
     dock, engine, _ = mocked(viewer)
     dock.prompt.tools["box"].click()
@@ -44,18 +49,18 @@ def test_n_goes_to_the_next_image_of_a_flow(viewer, stack, mocked, qtbot):
     dock.review.next.click()
     assert viewer.dims.current_step[0] == 0
     dock.image.stack.click()
-    assert dock.review.next.isHidden() and dock.prompt.new_object.text() == "New object (N)"
+    assert dock.review.next.isHidden() and dock.objects.new.text() == "New object (N)"
 
 
 def test_another_object_gets_its_own_number_and_colour(viewer, stack, mocked, qtbot):
     dock, engine, _ = mocked(viewer)
     dock.prompt.tools["box"].click()
     draw_box(viewer.layers.selection.active, 2, 5, 6, 20, 30)
-    dock.prompt.new_object.click()
-    assert dock.prompt.object.currentText() == "Object 2"
+    dock.objects.new.click()
+    assert chosen_in(dock) == "Object 2"
     draw_box(viewer.layers.selection.active, 2, 5, 36, 20, 50)
     assert engine.replace_prompts.call_args.args[:2] == (2, 2)
-    dock.prompt.object.activated.emit(0)
+    dock.objects.view.selectRow(0)
     assert dock.controller.state.current == 1
 
 
@@ -215,7 +220,7 @@ def test_n_in_a_stack_starts_another_object_once_the_first_one_is_there(viewer, 
     draw_box(viewer.layers["scan boxes"], 2, 5, 6, 20, 30)
     press(viewer, "N")
     press(viewer, "N")
-    assert dock.controller.state.objects == (1, 2) and dock.prompt.object.currentText() == "Object 2"
+    assert dock.controller.state.objects == (1, 2) and chosen_in(dock) == "Object 2"
     draw_box(viewer.layers["scan boxes"], 2, 5, 36, 20, 50)
     assert engine.replace_prompts.call_args.args[:2] == (2, 2)
 

@@ -114,7 +114,7 @@ def test_two_objects_and_a_commit(viewer, started, qtbot):
     dock.prompt.tools["point"].click()
     points = viewer.layers.selection.active
     points.add((0, 22, 21))
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     points.add((0, 66, 21))
     wait_for(qtbot, lambda: len(do.workspace.results.results) >= 2)
     do.propagate()

@@ -73,7 +73,7 @@ def test_undo_brings_layers_and_labels_back(viewer, prompted, qtbot):
 @pytest.mark.parametrize("left", [(), (BoxPrompt(2, 5, 6, 20, 30),)])
 def test_after_undo_clear_or_commit_the_next_box_is_the_current_object_s(viewer, prompted, qtbot, left):
     dock, engine, send = prompted
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     draw_box(viewer.layers["scan boxes"], 2, 21, 31, 30, 40)
     deliver(qtbot, send, Restored(2, 0, True, left, {}, RequestKind.UNDO))
     assert dock.controller.state.current == 2
@@ -153,7 +153,7 @@ def test_a_run_that_has_nothing_to_do_says_so_and_the_next_one_does_all_anew(vie
 
 def test_an_object_whose_last_prompt_is_deleted_is_gone_from_all_slices_and_others_stay(viewer, clicked, qtbot):
     dock, _, send = clicked
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     points = viewer.layers["scan points"]
     points.add((4, 20, 24))
     deliver(qtbot, send, answer(2, prompted=True), answer(3), answer(4, 2, prompted=True), answer(5, 2))

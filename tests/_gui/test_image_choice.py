@@ -189,7 +189,7 @@ def test_all_lives_on_when_one_comes_back_to_the_image(viewer, start, qtbot):
     do = dock.controller
     do.use_tool("point")
     viewer.layers["scan points"].add((2, 20, 22))
-    do.new_object()
+    do.objects.begin()
     do.use_tool("box")
     draw_box(viewer.layers["scan boxes"], 1, 5, 5, 9, 9)
     deliver(qtbot, send, answer(2, prompted=True), answer(3))

@@ -10,7 +10,8 @@ import tifffile
 from face import IMAGES, SHAPE, TRUTH, answer, deliver, result
 
 from napari_medsam2._gui import keeping
-from napari_medsam2._gui.keeping import keep_result, merged
+from napari_medsam2._gui.commits import Kept
+from napari_medsam2._gui.keeping import merged
 from napari_medsam2.engine.events import Restored, ResultReady
 from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.errors import OutputError
@@ -55,10 +56,10 @@ def test_the_next_object_has_a_number_that_was_not_kept(viewer, clicked, qtbot):
 
 def test_committing_never_overwrites_what_was_kept():
     kept = np.array([[0, 5]], np.uint16)
-    assert keep_result(np.array([[1, 1]], np.uint16), kept) == 1
+    assert Kept.copy(np.array([[1, 1]], np.uint16), kept).labels.tolist() == [1]
     assert kept.tolist() == [[1, 5]]
     with pytest.raises(OutputError, match="object 300 does not fit into a labels layer of uint8"):
-        keep_result(np.array([[300]], np.uint16), np.zeros((1, 1), np.uint8))
+        Kept.copy(np.array([[300]], np.uint16), np.zeros((1, 1), np.uint8))
 
 
 def test_labels_over_each_other_keep_their_numbers():

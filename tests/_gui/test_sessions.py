@@ -61,7 +61,7 @@ def opened(dock, scan):
 def click(dock, frame, number=1, positive=True):
     do = dock.controller
     do.store.put(positive=positive)
-    do.choose_object(number)
+    do.objects.choose(number)
     wait_for_model(dock)
     do.use_tool("point")
     spot = (7, 53) if number == 2 else (32, 21 + frame)
@@ -171,7 +171,7 @@ def do_step(dock, qtbot, pace, what, frame):
             layer.remove_selected()
     elif what == "new":
         if do.state.has_prompts:
-            do.new_object()
+            do.objects.begin()
     elif what == "commit":
         wait_for(qtbot, lambda: settled(dock))
         if do.state.has_results:

@@ -115,7 +115,7 @@ def test_what_an_outline_that_says_not_goes_around_is_taken_away_from_what_was_f
 def test_the_other_objects_stay_when_one_is_taken_away_from(viewer, tool, qtbot):
     dock, engine, _, mouse = tool("lasso")
     mouse.drag(*around(2, 4.5, 4.5, 14.5, 14.5))
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     mouse.drag(*around(2, 4.5, 20.5, 14.5, 30.5))
     mouse.drag(*around(2, 0, 9.5, 39, 25.5), button=2)
     labels = viewer.layers["scan segmentation"].data[2]

@@ -23,7 +23,7 @@ def test_edits_of_objects_tell_what_there_is_and_which_change_an_undo_took_back(
     desk.engine.merge(1, [2])
     merged = desk.wait_for(Restored)
     assert merged.kind is RequestKind.MERGE and list(merged.results) == [(0, 1)]
-    assert merged.called == {1: LabelledObject("cell", "#00ff00")}
+    assert merged.called == {1: LabelledObject("cell")}
     desk.engine.undo()
     undone = desk.wait_for(Restored)
     assert undone.change == merged.change and set(undone.results) == {(0, 1), (0, 2)}

@@ -81,7 +81,7 @@ def test_merged_objects_are_one_on_all_frames_and_nothing_is_segmented_again(mod
     session.call(2, LabelledObject("both", "#112233"))
     before = whole(session)
     session.merge(1, [2])
-    assert session.objects == (1,) and session.called == {1: LabelledObject("both", "#112233")}
+    assert session.objects == (1,) and session.called == {1: LabelledObject("both")}
     assert sorted(session.results) == [(t, 1) for t in range(5)]
     for result in session.results.values():
         np.testing.assert_array_equal(result.mask, LEFT | RIGHT)

@@ -78,7 +78,7 @@ class Script:
                 layer.remove_selected()
         elif what == "new":
             if do.state.has_prompts:
-                do.new_object()
+                do.objects.begin()
         elif what == "commit":
             if do.state.has_results:
                 do.commit()

@@ -158,6 +158,7 @@ class Autosave(QObject):
             def show() -> None:
                 if not recovery.changed:
                     record.path, record.facts = recovery.path, dict(saved.facts)
+                    record.objects = dict(saved.objects)
                     record.prompts = {(group.object_id, group.frame): group for group in saved.prompts}
                     record.results = {(found.frame, found.object_id): found for found in saved.results}
                     record.journal = list(saved.journal)

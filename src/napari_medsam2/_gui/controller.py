@@ -23,6 +23,7 @@ from .keeping import Keeping
 from .layers.tools import Tool
 from .layers.workspace import Workspace
 from .model_choice import ModelChoice
+from .objects import ObjectEdits
 from .own_labels import watch_labels
 from .preferences import begin_as_preferred
 from .session_opening import SessionOpening
@@ -47,6 +48,7 @@ class Controller(QObject):
         self.store = DockStore()
         self.client = EngineClient(viewer, self.store, make_engine)
         self.models = ModelChoice(self.store, self.client.engine.load_model)
+        self.objects = ObjectEdits(self.store, self.client)
         self.keeping = Keeping(viewer, self.store, self.client)
         self.images = ImageChoice(viewer, self.store, self.client, self.keeping.first_object)
         self.label_strokes = watch_labels(viewer, self.store, self.client)
@@ -140,11 +142,6 @@ class Controller(QObject):
         """Run from the prompted frames to higher ones, to lower ones, or both."""
         self.store.set(direction=direction)
 
-    def choose_object(self, number: int) -> None:
-        """Make prompts go to this object."""
-        self.store.set(current=number)
-        self.store.aim()
-
     # ---- prompts -------------------------------------------------------------------------------------------------
 
     def use_tool(self, tool: Tool) -> None:
@@ -167,12 +164,8 @@ class Controller(QObject):
         self.store.aim()
 
     def new_object(self) -> None:
-        """Start another object: prompts now go to it. While there is nothing of the first one, it is that."""
-        store, work = self.store, self.store.work
-        used = {0} if work is None else {0, *work.objects}
-        number = max(max(used) + 1, min(store.chosen.objects))
-        store.set(objects=(min(number, *store.chosen.objects), number), current=number, positive=True)
-        store.aim()
+        """Start another object: prompts now go to it."""
+        self.objects.begin()
 
     def next_thing(self) -> None:
         """Go to the next image of a flow; in a stack start another object."""

@@ -29,6 +29,41 @@ class Column:
 
 
 @dataclass(frozen=True)
+class ObjectRow:
+    """One object, as the table of objects and the confidence strip show it.
+
+    Attributes
+    ----------
+    number, name, colour
+        Its label, what people call it (may be empty), and ``#rrggbb``.
+    prompts
+        How many it has.
+    done
+        On how many frames it was looked for.
+    confidence
+        The mean of the frames that it was found on; ``None`` if it was found on none.
+    shown
+        False if the user hid it.
+    columns
+        Of its row in the confidence strip.
+    """
+
+    number: int
+    name: str
+    colour: str
+    prompts: int
+    done: int
+    confidence: float | None
+    shown: bool
+    columns: tuple[Column, ...]
+
+    @property
+    def title(self) -> str:
+        """What it is called, or its number."""
+        return self.name or f"Object {self.number}"
+
+
+@dataclass(frozen=True)
 class DownloadStatus:
     """A model on its way; ``done`` and ``total`` in bytes (0: unknown), ``rate`` in bytes a second."""
 
@@ -128,6 +163,14 @@ class DockState:
         The model that is being fetched.
     objects, current
         Numbers of all objects, and the one that prompts go to.
+    rows
+        The same objects with what is known of them.
+    next_object
+        No object may have a lower number unless it is one of these: labels that are kept have it.
+    in_parts
+        True if the current object is in separate parts on the frame in view.
+    keeps_at_end
+        True if the result is kept as soon as the run has ended.
     positive, tool, drawing
         Sign of the next click or stroke, the prompt tool in use ("point", "box", "scribble", "lasso", "polygon", "mask"
         or ""), and whether a polygon is open.
@@ -184,6 +227,10 @@ class DockState:
     download: DownloadStatus | None = None
     objects: tuple[int, ...] = (1,)
     current: int = 1
+    rows: tuple[ObjectRow, ...] = ()
+    next_object: int = 1
+    in_parts: bool = False
+    keeps_at_end: bool = False
     positive: bool = True
     tool: str = ""
     drawing: bool = False
@@ -222,6 +269,7 @@ class DockState:
 _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "drawing"),
     *("columns", "recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
+    *("rows", "next_object", "in_parts", "keeps_at_end"),
     *("has_prompts", "has_results", "done"),
 )
 

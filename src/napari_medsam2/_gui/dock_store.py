@@ -42,12 +42,16 @@ class DockStore(QObject):
         state, work = self._chosen, self.work
         if work is None or not work.sequence.is_shown():
             return state
+        objects = tuple(sorted({*work.objects, *state.objects}))
+        rows, frame = work.roster.rows(objects), work.sequence.frame_in_view()
         return replace(
             state,
             image=work.image.name,
-            objects=tuple(sorted({*work.objects, *state.objects})),
-            columns=work.results.columns(state.current, work.book.frames(state.current)),
-            frame=work.sequence.frame_in_view(),
+            objects=objects,
+            rows=rows,
+            columns=next((row.columns for row in rows if row.number == state.current), ()),
+            in_parts=not state.running and work.roster.is_in_parts(frame, state.current),
+            frame=frame,
             tool=work.tool,
             drawing=work.tools.drawing,
             aside=work.sequence.is_aside(),

@@ -21,6 +21,7 @@ from ..engine.events import (
     ImagesRemarked,
     ModelLoaded,
     Noted,
+    ObjectsCalled,
     PromptsChanged,
     Restored,
     ResultReady,
@@ -30,6 +31,7 @@ from ..engine.events import (
 from ..engine.requests import RequestKind
 from ..errors import OutputError
 from ..images.contrast import Contrast
+from ..images.opened import LabelledObject
 from ..models.notices import Notice
 from ..prompts import in_replay_order
 from .dock_store import DockStore
@@ -43,7 +45,7 @@ RUN_REFRESH_MS, REFRESH_MS = 250, 40
 MOST_PREVIEWS = 4
 
 #: Events about the images that are open.
-OF_IMAGES = (FramesDone, PromptsChanged, ResultReady, Restored, Finished, ImagesRemarked, Noted)
+OF_IMAGES = (FramesDone, PromptsChanged, ResultReady, Restored, ObjectsCalled, Finished, ImagesRemarked, Noted)
 
 
 class EngineClient(QObject):
@@ -67,6 +69,9 @@ class EngineClient(QObject):
     noticed = Signal(object)
     #: The user changed prompts.
     prompts_changed = Signal()
+    #: Results were restored or edited, and are on the layers: :class:`Restored`; a run ended: :class:`Finished`.
+    restored = Signal(object)
+    finished = Signal(object)
 
     _arrived = Signal(object)
 
@@ -83,6 +88,7 @@ class EngineClient(QObject):
         self._has_model = False
         self._opened = False
         self._contrast: Contrast | None = None  # as the session has it
+        self._latest_call = 0  # the latest request to name an object
         self._generation = -1  # of the sequence whose results are awaited
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -141,10 +147,12 @@ class EngineClient(QObject):
             options["options"] = SessionOptions(adapt=adapt)
         self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast, **options)
         self._generation = self.engine.generation
+        for number, called in work.roster.called.items():
+            self.engine.call(number, called)
         for group in in_replay_order(work.book.prompts):
             self.engine.replace_prompts(group.object_id, group.frame, group.given)
         # Also where there are none: what was sent again is nothing that the user has just done.
-        if work.book.prompts or work.results.results:
+        if work.book.prompts or work.results.results or work.roster.called:
             found = work.results.results
             stale = work.past.stale if work.past.taken_up else found.keys()
             fresh = [result for key, result in found.items() if key not in stale]
@@ -154,6 +162,13 @@ class EngineClient(QObject):
                 others = [result for key, result in found.items() if key in stale]
                 self.engine.take_results(others, up_to_date=False)
             work.past.taken_up = False
+
+    def call(self, number: int, called: LabelledObject) -> None:
+        """Give an object a name and a colour."""
+        work = self.ready()
+        if work is not None:
+            work.roster.call_all({**work.roster.called, number: called})
+            self._latest_call = self.engine.call(number, called)
 
     def reopen(self) -> None:
         """Open the image again with other settings; the prompts are sent again, the labels stay."""
@@ -220,6 +235,10 @@ class EngineClient(QObject):
         elif isinstance(event, Restored) and work is not None:
             self._store.log.note(f"{event.kind.words}: {len(event.prompts)} prompts, {len(event.results)} results")
             self._on_restored(work, event)
+        elif isinstance(event, ObjectsCalled) and work is not None:
+            if event.request == self._latest_call:  # else what was said since is shown already
+                work.roster.call_all(event.called)
+            self._store.changed.emit()
         elif isinstance(event, Finished):
             self._on_finished(event)
         elif isinstance(event, ImagesRemarked):
@@ -259,8 +278,10 @@ class EngineClient(QObject):
             if begins_anew and event.prompts:  # such as an undone commit: go on with what came back
                 self._store.put(current=max(prompt.object_id for prompt in event.prompts))
             self._store.aim()
-        if event.kind is not RequestKind.RESET:
+        if event.kind in (RequestKind.UNDO, RequestKind.REDO):
+            self._store.put(up_to_date=False)
             self._store.say(note="" if event.changed else f"Nothing to {event.kind.words}.")
+        self.restored.emit(event)
         self.flush()
 
     def _on_finished(self, event: Finished) -> None:
@@ -273,6 +294,7 @@ class EngineClient(QObject):
                 note=f"Every {told.noun} is up to date. Press Shift+S again to find the objects anew on all of them."
             )
         self.flush()
+        self.finished.emit(event)
 
     def _on_remarks(self, event: ImagesRemarked) -> None:
         self._store.set(remarks=event.remarks, learning=event.learning)

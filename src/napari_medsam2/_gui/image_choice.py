@@ -33,6 +33,7 @@ class _Left:
     output: Labels | None
     keep: bool
     current: int
+    next_object: int
     settings: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -93,7 +94,7 @@ class ImageChoice(QObject):
             self._store.work = None
             work.disarm()
             work.close()
-            self._left[work.image] = _Left(work, self._mode, self._axis, chosen.output, chosen.keep, chosen.current)
+            self._left[work.image] = self._left_now(work)
         for image, left in self._left.items():  # it goes with the image, wherever that is taken again
             setattr(image, _LEFT, replace(left, settings={name: getattr(chosen, name) for name in _SETTINGS}))
         self._left.clear()
@@ -187,9 +188,13 @@ class ImageChoice(QObject):
         work.close()
         if not work.book.objects and not work.results.results:
             return work.tools.layers
-        chosen = store.chosen
-        self._left[work.image] = _Left(work, self._mode, self._axis, chosen.output, chosen.keep, chosen.current)
+        self._left[work.image] = self._left_now(work)
         return []
+
+    def _left_now(self, work: Workspace) -> _Left:
+        told = self._store.chosen
+        numbers = (told.current, told.next_object)
+        return _Left(work, self._mode, self._axis, told.output, told.keep, *numbers)
 
     def _start(self, *, resume: bool = True) -> None:
         """Begin with the image as the viewer shows it now, or where it was left if it is laid out alike."""
@@ -209,7 +214,7 @@ class ImageChoice(QObject):
                 store.work = left.work
                 self._describe(left.work.sequence, mode, reason)
                 left.work.reopen()
-                store.put(current=left.current)
+                store.put(current=left.current, next_object=left.next_object)
             else:
                 store.work = work = Workspace(
                     sequence, self._client.send_prompts, self.layer_made.emit, store.changed.emit
@@ -219,9 +224,9 @@ class ImageChoice(QObject):
                 work.tools.take(unused)
                 if resume:
                     number = self.first_object(work)
-                    store.put(objects=(number,), current=number)
+                    store.put(objects=(number,), current=number, next_object=number)
                 else:  # the same image, in which nothing was drawn: its labels are not read at each step of a slider
-                    store.put(objects=before.objects, current=before.current)
+                    store.put(objects=before.objects, current=before.current, next_object=before.next_object)
             store.aim()
         store.changed.emit()
         self._client.prepare()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,16 +12,20 @@ from napari.components import ViewerModel
 from napari.layers import Labels, Layer
 from qtpy.QtCore import QObject, Signal
 
+from ..engine.events import Finished, FinishReason, Restored
+from ..engine.requests import RequestKind
 from ..errors import EXPECTED_ERRORS, OutputError, in_words
+from ..images.opened import LabelledObject
 from ..images.writers.checks import check_choice, keep_what_is_read
 from ..images.writers.formats import all_suffixes
 from ..images.writers.labels import LabelSet
 from ..images.writers.saving import save_labels
 from ..images.writers.table import TABLE_SUFFIX, save_table, table_beside
 from ..types import AnyArray
+from .commits import Commit, Kept
 from .dock_store import DockStore
 from .engine_client import EngineClient
-from .layers.labelled import LabelsToSave, object_colours, object_names
+from .layers.labelled import LabelsToSave, object_colours, object_names, show_objects
 from .layers.opened_layers import images_of
 from .layers.output import new_labels_layer
 from .layers.tools import place_below
@@ -53,7 +57,11 @@ class Keeping(QObject):
         self._viewer = viewer
         self._store = store
         self._client = client
+        self._asked: dict[int, Commit] = {}  # by the request that makes room after it
+        self._commits: dict[int, Commit] = {}  # by the number of that change
         self._written.connect(self._on_written)
+        client.restored.connect(self._on_restored)
+        client.finished.connect(self._on_finished)
 
     def kept_layer(self, work: Workspace) -> Labels | None:
         """Find the layer of ours that results are committed to; one of the user's may have its name."""
@@ -68,28 +76,77 @@ class Keeping(QObject):
     def commit(self) -> None:
         """Copy the result to a kept layer (never over labels there), then make room for the next objects.
 
-        In a layer of the user's it stays where it is.
+        In a layer of the user's it stays where it is. While a run goes on it is kept as soon as that has ended; asked
+        for again, it is not.
         """
         store, work = self._store, self._store.work
+        if store.chosen.running:
+            store.put(keeps_at_end=not store.chosen.keeps_at_end)
+            at_end = "The result is kept when the run has ended; C again: it is not."
+            store.say(note=at_end if store.chosen.keeps_at_end else "Nothing is kept when the run ends.")
+            return
         if work is None or not work.results.results:
             store.say("There is no result to keep yet: draw a prompt and press Shift+S.")
             return
-        next_object = max(store.state.objects) + 1
+        state, kept, called = store.state, None, dict(work.roster.kept_called)
+        before = {}
         try:
             output = work.results.labels()
             self._client.flush()
-            where = output.layer if not output.ours else self._copy_to_kept(work, output.layer)
+            where = output.layer if not output.ours else self._kept(work, [output.layer])
+            if output.ours:
+                kept = Kept.copy(output.layer.data, where.data)
+            else:
+                before = dict(output.before)
         except OutputError as error:
             store.say(str(error))
             return
+        work.roster.kept_called = work.roster.all_called
+        if output.ours:
+            show_objects(where, work.roster.kept_called)
+            where.refresh()
         self.committed.emit(work, where, sorted({frame for frame, _ in work.results.results}))
         if not output.ours:
             work.results.forget()
-        self._client.engine.cancel()
-        self._client.engine.reset()
-        store.put(objects=(next_object,), current=next_object, positive=True)
-        store.aim()
-        store.say(note=f"Kept in '{where.name}'. The next prompt starts object {next_object}.")
+        commit = Commit(work, where if output.ours else None, kept, before, called, state)
+        self._client.engine.cancel()  # previews that were asked for
+        self._asked[self._client.engine.reset()] = commit
+        self._go_on(max(state.objects) + 1)
+        store.say(note=f"Kept in '{where.name}'. The next prompt starts object {store.chosen.current}.")
+
+    def _go_on(self, number: int) -> None:
+        """Begin with the next object."""
+        self._store.put(objects=(number,), current=number, next_object=number, positive=True)
+        self._store.aim()
+
+    def _on_finished(self, event: Finished) -> None:
+        """Keep what was asked to be kept when the run has ended."""
+        if self._store.chosen.keeps_at_end:
+            self._store.put(keeps_at_end=False)
+            if event.reason is FinishReason.DONE:
+                self.commit()
+            else:
+                self._store.say(note="The run was not finished, so nothing was kept. C keeps what there is.")
+
+    def _on_restored(self, event: Restored) -> None:
+        """Take out of kept labels what an undone commit had put there, or put it back."""
+        if (asked := self._asked.pop(event.request, None)) is not None:
+            self._commits[event.change] = asked
+            return
+        commit = self._commits.get(event.change) if event.changed else None
+        if commit is None or commit.work is not self._store.work or not commit.is_here:
+            return
+        if event.kind is RequestKind.UNDO:
+            commit.undo()
+            told = commit.chosen
+            self._store.put(objects=told.objects, current=told.current, next_object=told.next_object)
+            self._store.aim()
+        elif event.kind is RequestKind.REDO:
+            commit.redo({row.number: LabelledObject(row.name, row.colour) for row in commit.chosen.rows if row.name})
+            self._go_on(max(commit.chosen.objects) + 1)
+        if commit.layer is not None:
+            show_objects(commit.layer, commit.work.roster.kept_called)
+            self.committed.emit(commit.work, commit.layer, list(range(commit.work.sequence.layout.n_frames)))
 
     def restore(self, work: Workspace, labels: Mapping[int, AnyArray]) -> None:
         """Bring back label images ``(H, W)`` that were committed before, by frame."""
@@ -98,14 +155,9 @@ class Keeping(QObject):
             for frame, given in labels.items():
                 shown = kept.data[work.sequence.layout.index(frame)]
                 shown[: given.shape[0], : given.shape[1]] = given
+            show_objects(kept, work.roster.kept_called)
             kept.refresh()
             self.committed.emit(work, kept, list(labels))
-
-    def _copy_to_kept(self, work: Workspace, result: Labels) -> Labels:
-        kept = self._kept(work, [result])
-        keep_result(result.data, kept.data)
-        kept.refresh()
-        return kept
 
     def _kept(self, work: Workspace, above: list[Layer]) -> Labels:
         """The layer that results are committed to; a new one, below others, if there is none."""
@@ -142,9 +194,12 @@ class Keeping(QObject):
         each = not named and (each or path.is_dir() or (not path.suffix and len(set(layout.sizes)) > 1))
         if not each and not path.suffix:
             path = path.with_name(path.name + ".tif")
-        colour, called = object_colours(layers[-1]), object_names(layers[-1])
+        colour, called = object_colours(layers[-1]), {n: name for la in layers for n, name in object_names(la).items()}
+        ours = work.results.output is not None and work.results.output.ours
+        own = {row.number: row.colour for row in store.state.rows if ours}  # also of hidden ones
+        colours = _first_of(own, colour)
         found = work.results.found()
-        to_save = LabelsToSave(images_of(work.image), layout, labels, mode, found, colour, called)
+        to_save = LabelsToSave(images_of(work.image), layout, labels, mode, found, colours, called)
         self.saving.emit(work)
         store.put(saved=None)
         store.say(note=f"Saving {path.name} ...")
@@ -188,25 +243,13 @@ def _write_labels(path: Path, labels: LabelSet, each: bool) -> None:
         save_table(table, labels)
 
 
-def keep_result(result: AnyArray, kept: AnyArray) -> int:
-    """Copy labels into a kept layer's data, never over labels that are there; return how many pixels were new.
-
-    Raises
-    ------
-    OutputError
-        If a number is too large for that data.
-    """
-    new = (result != 0) & (kept == 0)
-    numbers = result[new]
-    if numbers.size and numbers.max() > np.iinfo(kept.dtype).max:
-        raise OutputError(f"object {numbers.max()} does not fit into a labels layer of {kept.dtype}")
-    kept[new] = numbers
-    return int(np.count_nonzero(new))
+def _first_of(own: Mapping[int, str], other: Callable[[int], str]) -> Callable[[int], str]:
+    return lambda number: own[number] if number in own else other(number)
 
 
 def merged(parts: Sequence[AnyArray]) -> AnyArray:
     """A copy of label images of one shape over each other, the first one on top, of a type that holds all numbers."""
     labels = parts[0].astype(np.result_type(*parts))
     for part in parts[1:]:
-        keep_result(part, labels)
+        Kept.copy(part, labels)
     return labels

@@ -50,7 +50,7 @@ def changes_of(
     }
     changes = Changes(
         {name: value for name, value in facts.items() if name not in record.facts or record.facts[name] != value},
-        {},
+        differing(record.objects, work.roster.all_called, lambda one, other: one == other),
         differing(record.prompts, prompts, same_prompts),
         differing(record.results, results, same_result),
         journal=work.past.journal.since(record.journal),
@@ -58,9 +58,10 @@ def changes_of(
     if work.image not in work.sequence.viewer.layers:  # as when napari closes: its layers went with it, one by one
         changes = replace(changes, prompts=_without_gone(changes.prompts), results=_without_gone(changes.results))
     kept = _kept(work.sequence.layout, record, layer)
-    if not changes.prompts and not changes.results and not kept and record.path is None:
+    if not (changes.prompts or changes.results or changes.objects or kept) and record.path is None:
         return Changes(), {}  # nothing is lost if this is
     record.facts, record.prompts, record.results, record.kept_changed = facts, prompts, results, set()
+    record.objects = work.roster.all_called
     record.journal = list(work.past.journal.entries)
     return changes, kept
 

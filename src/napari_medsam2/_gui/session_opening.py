@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Image, Layer
 from qtpy.QtCore import QObject, Signal
@@ -210,6 +211,7 @@ class SessionOpening(QObject):
                 taken_up=True,
             ),
         )
+        work.roster.take(saved.objects, {int(n) for labels in saved.kept.values() for n in np.unique(labels)})
         self._keeping.restore(work, saved.kept)
         self._take_choices(saved.facts, work.objects or {self._images.first_object(work)})
         self._client.reopen()

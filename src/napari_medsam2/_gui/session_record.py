@@ -14,6 +14,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ..errors import SessionFileError
+from ..images.opened import LabelledObject
 from ..prompts import FramePrompts
 from ..results import FrameResult
 from ..session.journal import Entry
@@ -40,7 +41,7 @@ class SessionRecord:
         Which images it is about; ``None`` until their pixels were looked at.
     path
         The file; ``None`` while there is nothing to write.
-    facts, prompts, results, journal
+    facts, objects, prompts, results, journal
         As they were written last.
     checksums
         Of the kept label images, by frame; on the writing thread.
@@ -62,6 +63,7 @@ class SessionRecord:
     image: SavedImage | None = None
     path: Path | None = None
     facts: dict[str, Any] = field(default_factory=dict)
+    objects: dict[int, LabelledObject] = field(default_factory=dict)
     prompts: dict[Any, Any] = field(default_factory=dict)
     results: dict[tuple[int, int], FrameResult] = field(default_factory=dict)
     journal: list[Entry] = field(default_factory=list)
@@ -85,7 +87,7 @@ class SessionRecord:
 
     def forget_written(self) -> None:
         """All is to be written once more: what of it is in the file is not known."""
-        self.facts, self.prompts, self.results, self.journal = {}, {}, {}, []
+        self.facts, self.objects, self.prompts, self.results, self.journal = {}, {}, {}, {}, []
         self.kept_changed, self.anew = None, True
 
 

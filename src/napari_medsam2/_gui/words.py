@@ -67,6 +67,13 @@ def learning_words(state: DockState) -> str:
     return state.learning.words if state.learning is not None else ""
 
 
+def keep_words(state: DockState) -> str:
+    """What the button that keeps results does now."""
+    if not state.running:
+        return "Keep and start next object (C)"
+    return "Kept at the end of the run (C: not)" if state.keeps_at_end else "Keep at the end of the run (C)"
+
+
 def progress_words(state: DockState) -> str:
     """Say how many frames are up to date, and how long the others take or why they do not come."""
     count, status = len(state.columns), state.status

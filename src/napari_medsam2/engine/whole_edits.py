@@ -35,8 +35,8 @@ class WholeEdits:
         """Redo what was undone; :class:`Restored` follows."""
         return self._submit_restore(RequestKind.REDO, lambda session: session.redo())
 
-    def reset(self, object_id: int | None = None) -> int:
-        """Remove prompts, results, memory and name of one object or of all; :class:`Restored` follows."""
+    def reset(self, object_id: int | Sequence[int] | None = None) -> int:
+        """Remove prompts, results, memory and name of objects, or of all; :class:`Restored` follows."""
         return self._submit_restore(RequestKind.RESET, lambda session: session.reset(object_id))
 
     def call(self, object_id: int, called: LabelledObject) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from ..types import Mask
 _NECK = 0.7
 #: A click is in the middle of a thing if it is at least so deep, as a share of the deepest there is.
 _MIDDLE = 0.7
+
+#: Parts that are smaller than this share of the largest are specks.
+_SPECK = 0.01
 
 #: Parts of an object that get a click or a box each, in the evaluation and in training.
 MAX_PARTS = 10
@@ -30,6 +33,47 @@ def largest_parts(mask: Mask, limit: int = MAX_PARTS, *, corners: bool = True) -
     labels, count = ndimage.label(mask, structure=np.ones((3, 3)) if corners else None)
     sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
     return [labels == 1 + index for index in np.argsort(-sizes, kind="stable")[:limit]]
+
+
+def parts_of(masks: Mapping[int, Mask]) -> tuple[dict[int, npt.NDArray[np.int32]], int]:
+    """The separate parts of an object, the largest first, and how many there are; specks belong to the first.
+
+    Parameters
+    ----------
+    masks
+        Bool ``(H, W)`` by frame, of one shape; frames that follow each other are one volume.
+
+    Returns
+    -------
+    tuple
+        Numbers of the parts, from 1, int32 ``(H, W)`` by frame, and how many there are.
+    """
+    if not masks:
+        return {}, 0
+    frames = range(min(masks), max(masks) + 1)
+    shown = np.logical_or.reduce(list(masks.values()))
+    rows, columns = (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    volume = np.zeros((len(frames), *shown[part].shape), bool)
+    for t, mask in masks.items():
+        volume[t - frames[0]] = mask[part]
+    labels, count = ndimage.label(volume, structure=np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    order = np.argsort(-sizes, kind="stable")
+    order = order[sizes[order] >= max(_SPECK * sizes[order[0]], 1)]
+    places = np.ones(count + 1, np.int32)
+    places[0] = 0
+    places[order + 1] = np.arange(1, len(order) + 1)
+    found = {}
+    for t in masks:
+        found[t] = np.zeros(shown.shape, np.int32)
+        found[t][part] = places[labels[t - frames[0]]]
+    return found, len(order)
+
+
+def has_parts(mask: Mask) -> bool:
+    """True if a mask ``(H, W)`` would be split into two objects or more."""
+    return bool(mask.any()) and parts_of({0: mask})[1] > 1
 
 
 def depth(mask: Mask) -> npt.NDArray[np.float64]:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from itertools import count
 from typing import Generic, TypeVar
 
 State = TypeVar("State")
+
+#: Numbers of changes: each is given once, whatever the history.
+_NUMBERS = count(1)
 
 
 class History(Generic[State]):
@@ -23,7 +27,6 @@ class History(Generic[State]):
         self._before: deque[tuple[int, State]] = deque(maxlen=depth)
         self._after: list[tuple[int, State]] = []
         self._undone: set[int] = set()
-        self._made = 0
 
     def push(self, before: State) -> int:
         """Note a change, with the state as it was before it. What was undone can no longer be redone.
@@ -33,10 +36,10 @@ class History(Generic[State]):
         int
             The number of the change.
         """
-        self._made += 1
-        self._before.append((self._made, before))
+        number = next(_NUMBERS)
+        self._before.append((number, before))
         self._after.clear()
-        return self._made
+        return number
 
     @property
     def latest(self) -> int | None:

@@ -46,7 +46,7 @@ def merged(one: ObjectState, other: ObjectState, bank: MemoryBank) -> ObjectStat
         If the one was found where the other has a prompt that was not answered yet.
     """
     number = one.object_id
-    called = LabelledObject(one.called.name or other.called.name, one.called.colour or other.called.colour)
+    called = LabelledObject(one.called.name or other.called.name, one.called.colour)
     both = ObjectState(number, bank, called)
     for t in sorted({*one.kept, *other.kept, *one.prompts, *other.prompts}):
         source = next((a for a, b in ((one, other), (other, one)) if _says_nothing(b, t)), None)

@@ -57,7 +57,8 @@ class SessionObjects:
         Where both were found on a frame they are united. Prompts come along, but for negative clicks on what is the
         object now. On frames with a prompt where both were found, what they are together counts as drawn: it is final
         there until the prompts of the frame change. Nothing else is segmented again, but frames on which one of them
-        was not looked for yet. The name is that of ``into``, or else the first one that another has.
+        was not looked for yet. Name and colour are those of ``into``; without
+        a name it takes the first one that another has.
 
         Raises
         ------
@@ -98,10 +99,10 @@ class SessionObjects:
         with self._state.lock:
             return split(self._state, object_id, frame, first=first, largest=largest)
 
-    def reset(self, object_id: int | None = None) -> None:
-        """Remove prompts, results, memory and name of one object, or of all. Can be undone."""
+    def reset(self, object_id: int | Sequence[int] | None = None) -> None:
+        """Remove prompts, results, memory and name of one object, of several, or of all. Can be undone."""
         with self._state.lock:
-            self._state.reset(object_id)
+            self._state.reset([object_id] if isinstance(object_id, int) else object_id)
 
 
 _UNNAMED = LabelledObject()

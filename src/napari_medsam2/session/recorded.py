@@ -79,9 +79,10 @@ class RecordedSession(Session):
     def redo(self) -> bool:
         return self._if_changed("redo", super().redo())
 
-    def reset(self, object_id: int | None = None) -> None:
+    def reset(self, object_id: int | Sequence[int] | None = None) -> None:
         super().reset(object_id)
-        self._note("reset", object_id=None if object_id is None else int(object_id))
+        several = isinstance(object_id, Sequence)
+        self._note("reset", object_id=list(map(int, object_id)) if several else object_id)  # type: ignore[arg-type]
 
     def call(self, object_id: int, called: LabelledObject) -> None:
         super().call(object_id, called)

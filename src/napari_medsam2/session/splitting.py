@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import numpy.typing as npt
-from scipy import ndimage
 
 from ..errors import PromptError
+from ..geometry.parts import parts_of
 from ..prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt
 from ..results import FrameResult
 from ..types import Mask
@@ -16,13 +15,8 @@ from .merging import as_drawn, is_on, renumbered
 from .object_state import Kept, ObjectState
 from .state import SessionState
 
-#: Parts that are smaller than this share of the largest are specks: they stay with the object.
-SPECK = 0.01
 #: An object of more parts is not split: nobody looks through so many.
 MOST_PARTS = 500
-
-#: Numbers of parts, from 1, ``(H, W)`` by frame; 0 is no part.
-Parts = Mapping[int, npt.NDArray[np.int32]]
 
 
 def split(
@@ -60,42 +54,6 @@ def split(
     state.ask_anew(object_id, known.prompted)
     state.revision += 1
     return numbers
-
-
-def count_parts(mask: Mask) -> int:
-    """How many objects a mask ``(H, W)`` would be split into."""
-    return parts_of({0: mask})[1] if mask.any() else 0
-
-
-def parts_of(masks: Mapping[int, Mask]) -> tuple[Parts, int]:
-    """The separate parts of an object, the largest first, and how many there are; specks belong to the first.
-
-    Parameters
-    ----------
-    masks
-        Bool ``(H, W)`` by frame, of one shape; frames that follow each other are one volume.
-    """
-    if not masks:
-        return {}, 0
-    frames = range(min(masks), max(masks) + 1)
-    shown = np.logical_or.reduce(list(masks.values()))
-    rows, columns = (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
-    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    volume = np.zeros((len(frames), *shown[part].shape), bool)
-    for t, mask in masks.items():
-        volume[t - frames[0]] = mask[part]
-    labels, count = ndimage.label(volume, structure=np.ones((3, 3, 3)))
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    order = np.argsort(-sizes, kind="stable")
-    order = order[sizes[order] >= max(SPECK * sizes[order[0]], 1)]
-    places = np.ones(count + 1, np.int32)
-    places[0] = 0
-    places[order + 1] = np.arange(1, len(order) + 1)
-    found = {}
-    for t in masks:
-        found[t] = np.zeros(shown.shape, np.int32)
-        found[t][part] = places[labels[t - frames[0]]]
-    return found, len(order)
 
 
 def _part(

@@ -205,9 +205,9 @@ class SessionState:
                     known.keep(t, kept)
                     known.stale.add(t)
 
-    def reset(self, object_id: int | None) -> None:
+    def reset(self, object_ids: Sequence[int] | None) -> None:
         self.note_change()
-        for number in list(self.objects) if object_id is None else [object_id]:
+        for number in list(self.objects) if object_ids is None else object_ids:
             if (known := self.objects.pop(number, None)) is not None:
                 self.ask_anew(number, known.prompted)
         self.revision += 1

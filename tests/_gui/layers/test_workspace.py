@@ -29,7 +29,7 @@ def test_painting_in_the_segmentation_is_a_mask_for_that_object_and_frame(viewer
 def test_painting_one_object_over_another_leaves_the_lower_one_as_it_is(viewer, prompted, qtbot):
     dock, engine, send = prompted
     deliver(qtbot, send, ResultReady(1, 0, result(0), RequestKind.PROPAGATE))
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     viewer.dims.set_current_step(0, 0)
     dock.prompt.tools["mask"].click()
     engine.reset_mock()
@@ -76,7 +76,7 @@ def test_a_stroke_says_nothing_about_results_that_are_not_painted_yet(viewer, cl
     dock, engine, send = clicked
     deliver(qtbot, send, answer(3))
     layer = viewer.layers["scan segmentation"]
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     viewer.dims.set_current_step(0, 3)
     dock.prompt.tools["mask"].click()
     engine.reset_mock()
@@ -91,7 +91,7 @@ def test_strokes_that_have_no_answer_yet_stay_and_can_be_taken_back(viewer, clic
     dock, engine, send = clicked
     deliver(qtbot, send, answer(2, prompted=True))
     layer = viewer.layers["scan segmentation"]
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     viewer.dims.set_current_step(0, 3)
     dock.prompt.tools["mask"].click()
     engine.reset_mock()
@@ -170,7 +170,7 @@ def test_results_that_arrive_during_a_stroke_wait_until_it_ends(viewer, clicked,
     deliver(qtbot, send, answer(2, prompted=True))
     layer = viewer.layers["scan segmentation"]
     viewer.dims.set_current_step(0, 3)
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     dock.prompt.tools["mask"].click()
     engine.reset_mock()
     event = SimpleNamespace(type="mouse_press", modifiers=())

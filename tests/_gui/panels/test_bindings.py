@@ -83,7 +83,7 @@ def test_a_result_touches_the_strip_beside_that_and_refills_no_list(prompted, qt
 def test_drawing_touches_no_list_of_images_or_models(viewer, prompted, touched):
     dock, _, _ = prompted
     draw_box(viewer.layers["scan boxes"], 3, 5, 6, 20, 30)
-    lists = (dock.image.picker, dock.image.axis, dock.model.model, dock.model.device, dock.prompt.object)
+    lists = (dock.image.picker, dock.image.axis, dock.model.model, dock.model.device)
     assert not [widget for widget, _ in touched if widget in lists]
 
 

@@ -35,7 +35,7 @@ def two(viewer, qtbot):
     dock.prompt.tools["point"].click()
     points = viewer.layers.selection.active
     points.add((3, 22, 21))
-    dock.prompt.new_object.click()
+    dock.objects.new.click()
     points.add((3, 66, 21))
     wait_for(qtbot, lambda: len(dock.controller.workspace.results.results) == 2 and settled(dock))
     yield dock, pace

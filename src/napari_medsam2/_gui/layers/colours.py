@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from napari.layers import Layer, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 
 POSITIVE = "#1fd45f"
@@ -24,7 +25,45 @@ def object_colour(object_id: int) -> str:
 def label_colours(own: Mapping[int, str] | None = None) -> DirectLabelColormap:
     """The colours of a Labels layer: objects have those of the dock, or ``own`` ones, by their numbers."""
     colours: dict[int | None, Any] = {None: "#bbbbbb", 0: "transparent"}
-    colours.update({number: object_colour(number) for number in range(1, 256)})
+    colours.update({number: object_colour(number) for number in range(1, 1024)})
     for number, colour in (own or {}).items():
         colours[number] = colour
     return DirectLabelColormap(color_dict=colours)
+
+
+def recolour(layers: Iterable[Layer], colour_of: Callable[[int], str], *, aimed_at: int | None = None) -> None:
+    """Give prompts in layers of ours the colours of their objects.
+
+    Parameters
+    ----------
+    layers
+        Points and Shapes layers with the features ``object`` and ``positive``; others stay.
+    colour_of
+        Gives the colour of an object.
+    aimed_at
+        Only the next prompt, which goes to this object.
+    """
+    for layer in layers:
+        if "object" not in layer.features:
+            continue
+        numbers = [_number(value) for value in layer.features["object"]]
+        signs = [bool(value) for value in layer.features["positive"]]
+        positive = bool(layer.feature_defaults["positive"].iloc[0])
+        if aimed_at is not None:
+            if isinstance(layer, Points):
+                layer.current_border_color = colour_of(aimed_at)
+            elif isinstance(layer, Shapes) and positive:
+                layer.current_edge_color = colour_of(aimed_at)
+        elif numbers and isinstance(layer, Points):
+            layer.border_color = [colour_of(number) for number in numbers]
+        elif numbers and isinstance(layer, Shapes):
+            pairs = zip(numbers, signs, strict=True)
+            layer.edge_color = [colour_of(number) if sign else NEGATIVE for number, sign in pairs]
+
+
+def _number(value: Any) -> int:
+    """A number of a table of features, which napari may have made a float; 0 for none."""
+    try:
+        return int(value)
+    except (TypeError, ValueError, OverflowError):
+        return 0

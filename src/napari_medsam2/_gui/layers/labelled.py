@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from ...images.frames import FrameSource
 from ...images.opened import Axis, LabelledObject, OpenedImages
 from ...images.writers.labels import Found, Labelled, LabelSet, numbers_of
 from ...types import AnyArray, Mode
+from .colours import label_colours
 from .layout import Layout
 
 
@@ -131,3 +132,10 @@ def object_names(layer: Labels) -> dict[int, str]:
 def features_of(objects: Mapping[int, LabelledObject]) -> dict[str, list[Any]]:
     """Features of a Labels layer with the names of objects, which napari shows under the mouse."""
     return {"index": list(objects), "name": [known.name for known in objects.values()]}
+
+
+def show_objects(layer: Labels, called: Mapping[int, LabelledObject], hidden: Collection[int] = ()) -> None:
+    """Make a Labels layer of ours show names and colours of objects, and hide some; its labels stay as they are."""
+    own = {number: known.colour for number, known in called.items() if known.colour}
+    layer.colormap = label_colours(own | dict.fromkeys(hidden, "transparent"))
+    layer.features = features_of({0: LabelledObject("background"), **called}) if called else {}

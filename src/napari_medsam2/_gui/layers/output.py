@@ -60,6 +60,11 @@ class OutputLabels:
         Of the image; the layer must have the same shape.
     keep
         Whether labels that were there before win over results.
+
+    Attributes
+    ----------
+    before
+        What was there before results were shown, by frame.
     """
 
     def __init__(self, layer: Labels, layout: Layout, *, ours: bool, keep: bool = True) -> None:
@@ -67,7 +72,7 @@ class OutputLabels:
         self.layout = layout
         self.ours = ours
         self.keep = keep
-        self._before: dict[int, AnyArray] = {}
+        self.before: dict[int, AnyArray] = {}
 
     @staticmethod
     def of_user(
@@ -112,7 +117,7 @@ class OutputLabels:
             shown = paint_labels(self.layout.size_of(frame), self.layer.data.dtype, found.values())
         except OutputError as error:
             raise OutputError(f"'{self.layer.name}': {error}") from error
-        before = self._before.get(frame)
+        before = self.before.get(frame)
         if before is None:
             return shown
         labels = shown.labels
@@ -122,8 +127,8 @@ class OutputLabels:
     def show(self, frame: int, found: ResultsByObject) -> LabelImage:
         """Write one frame. What a user's layer held there before is remembered."""
         view = self.frame(frame)
-        if not self.ours and frame not in self._before:
-            self._before[frame] = view.copy()
+        if not self.ours and frame not in self.before:
+            self.before[frame] = view.copy()
         shown = self.compose(frame, found)
         if self.ours and self.layout.sizes:  # what was painted beside a smaller image is no label
             np.asarray(self.layer.data[self.layout.index(frame)])[...] = 0
@@ -132,7 +137,7 @@ class OutputLabels:
 
     def settle(self) -> None:
         """Make what is there now part of the layer: later results go over or under it, as ``keep`` says."""
-        self._before.clear()
+        self.before.clear()
 
     def set_keep(self, keep: bool) -> None:
         """Choose whether labels that were there before win over results; the next :meth:`show` of a frame heeds it."""
@@ -158,9 +163,9 @@ class OutputLabels:
                 continue
             uncovered = changed & (view == 0) & ~np.isin(expected, sorted(known))  # says nothing of what lay below
             foreign = changed & (view != 0) & ~np.isin(view, sorted(known))
-            if foreign.any() or frame in self._before:
+            if foreign.any() or frame in self.before:
                 # What was there before is gone where the user painted over it.
-                before = self._before.setdefault(frame, np.zeros_like(view))
+                before = self.before.setdefault(frame, np.zeros_like(view))
                 before[changed] = np.where(foreign, view, 0)[changed]
             painted = _numbers(view[changed]) & known
             now = {number: _drawn(frame, number, view == number, found.get(number)) for number in painted}

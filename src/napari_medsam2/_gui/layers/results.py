@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 
 from napari.layers import Image, Labels
 
@@ -31,13 +30,12 @@ class ResultView:
         self.layout = layout
         self.output: OutputLabels | None = None
         self.results: dict[tuple[int, int], FrameResult] = {}
+        self._objects: set[int] | None = set()
         self.withdrawn = False  # the user removed the layer: the next action makes another one
         self._place = place
         self._late: set[int] = set()
         self._shown: dict[int, dict[int, FrameResult]] = {}  # by frame and object, as written to the layer
         self._confidences: dict[int, dict[int, float]] = {}  # likewise, in the light of the others on that frame
-        self._columns: list[Column] = []  # of one object, as if it had no prompts
-        self._columns_of = 0
         self._outdated: set[int] = set()  # frames whose column is not as it should be
 
     def choose_output(self, layer: Labels | None, *, keep: bool, counted: bool | None = None) -> None:
@@ -87,6 +85,13 @@ class ResultView:
         self._late |= frames
         self._outdated |= frames
 
+    @property
+    def objects(self) -> set[int]:
+        """Numbers of the objects that have a result."""
+        if self._objects is None:
+            self._objects = {number for _, number in self.results}
+        return self._objects
+
     def shown_on(self, frame: int) -> ResultsByObject:
         """Return what the layer shows on a frame, which later results may not be part of yet."""
         return self._shown.get(frame, {})
@@ -94,6 +99,7 @@ class ResultView:
     def add(self, result: FrameResult) -> None:
         """Take in a result; it is written with the next :meth:`flush`."""
         self.results[(result.frame, result.object_id)] = result
+        self.objects.add(result.object_id)
         self._mark([result.frame])
 
     def take_stroke(self, result: FrameResult) -> None:
@@ -107,6 +113,7 @@ class ResultView:
         known = self.results.get((frame, object_id))
         if known is not None and known.prompted:
             del self.results[(frame, object_id)]
+            self._objects = None
             self._mark([frame])
 
     def drop_object(self, object_id: int) -> None:
@@ -114,6 +121,7 @@ class ResultView:
         frames = [frame for frame, number in self.results if number == object_id]
         for frame in frames:
             del self.results[(frame, object_id)]
+        self._objects = None
         self._mark(frames)
 
     def show_again(self, frame: int) -> None:
@@ -122,8 +130,9 @@ class ResultView:
 
     def replace(self, results: Mapping[tuple[int, int], FrameResult]) -> None:
         """Show exactly these, as after an undo."""
-        self._mark(frame for frame, _ in (*self.results, *results))
-        self.results, self.withdrawn = dict(results), False
+        before, now = self.results, dict(results)
+        self._mark(key[0] for key in {*before, *now} if before.get(key) is not now.get(key))
+        self.results, self._objects, self.withdrawn = now, None, False
 
     def flush(self, in_view: int | None) -> None:
         """Write what is late; the canvas is redrawn only if a written frame is in view (``None``: always).
@@ -160,7 +169,7 @@ class ResultView:
         if self.output is not None:
             self.output.settle()
         self._outdated |= {frame for frame, _ in self.results}
-        self.results, self._late = {}, set()
+        self.results, self._objects, self._late = {}, None, set()
         self._shown.clear()
 
     def found(self) -> dict[tuple[int, int], Found]:
@@ -172,26 +181,19 @@ class ResultView:
             for (frame, number), result in self.results.items()
         }
 
-    def columns(self, object_id: int, prompted: frozenset[int]) -> tuple[Column, ...]:
-        """Sum up one object for the confidence strip; overlap with others counts as soon as it is shown.
+    def take_outdated(self) -> set[int]:
+        """Frames whose columns are no longer what they were when this was asked for the last time."""
+        outdated, self._outdated = self._outdated, set()
+        return outdated
 
-        Only columns of frames on which something differs are made anew: this is asked for at every step of a run.
-        """
-        if object_id != self._columns_of:
-            self._columns, self._columns_of = [Column()] * self.layout.n_frames, object_id
-            self._outdated |= {frame for frame, _ in self.results}
-        for frame in self._outdated:
-            self._columns[frame] = self._column(frame, object_id)
-        self._outdated.clear()
-        columns = list(self._columns)
-        for frame in prompted:
-            columns[frame] = replace(columns[frame], prompted=True)
-        return tuple(columns)
-
-    def _column(self, frame: int, object_id: int) -> Column:
+    def column(self, frame: int, object_id: int) -> Column:
+        """Sum up one object on one frame; overlap with others counts as soon as it is shown."""
         result = self.results.get((frame, object_id))
         if result is None:
-            return Column()
+            return _NOTHING
         is_shown = self._shown.get(frame, {}).get(object_id) is result
         confidence = self._confidences[frame][object_id] if is_shown else result.confidence
         return Column(confidence, absent=result.absent)
+
+
+_NOTHING = Column()

@@ -19,6 +19,7 @@ from .past import Past
 from .pen import Stroke
 from .prompt_book import PromptBook, Source
 from .results import ResultView
+from .roster import Roster
 from .sequence import ImageSequence
 from .strokes import paint_outline, placed, scribbled
 from .tools import PromptTools, Tool, place_below
@@ -48,17 +49,15 @@ class Workspace:
         changed: Callable[[], None],
     ) -> None:
         image, layout = sequence.image, sequence.layout
-        self.sequence = sequence
+        self.sequence, self.past = sequence, Past()
         self.book = PromptBook(image, layout, self._counts_units)
         self.results = ResultView(image, layout, self._place)
         self.tools = PromptTools(sequence.viewer, image, layout, self._take_ours, self._on_stroke, changed)
-        self._dragging = False
+        self.roster = Roster(self.book, self.results, self.tools, self.quiet)
+        self._dragging = self._quiet = False
         self._painted: set[int] = set()  # frames whose strokes are not read yet
         self._watched: Labels | None = None
-        self._edited = edited
-        self._made = made
-        self._quiet = False
-        self.past = Past()
+        self._edited, self._made = edited, made
 
     @property
     def image(self) -> Image:
@@ -67,8 +66,8 @@ class Workspace:
 
     @property
     def objects(self) -> set[int]:
-        """Numbers of the objects that have a prompt or a result."""
-        return {*self.book.objects, *(number for _, number in self.results.results)}
+        """Numbers of the objects that have a prompt, a result or a name."""
+        return {*self.book.objects, *self.results.objects, *self.roster.called}
 
     @property
     def output_layer(self) -> Labels | None:
@@ -78,8 +77,7 @@ class Workspace:
     @property
     def own_layers(self) -> list[Layer]:
         """Prompt and output layers that we made."""
-        output = self.results.output
-        return [*self.tools.layers, *([output.layer] if output is not None and output.ours else [])]
+        return [*self.tools.layers, *([out.layer] if (out := self.results.output) and out.ours else [])]
 
     @property
     def busy(self) -> bool:
@@ -96,12 +94,13 @@ class Workspace:
     def use(self, tool: Tool, object_id: int, positive: bool) -> None:
         """Take a tool in hand for this object, with this sign."""
         self.tools.use(tool, object_id, positive, self._painted_layer)
+        self.roster.aim(object_id)
 
     def aim(self, object_id: int, positive: bool) -> None:
         """Make the next prompt go to this object; in a user's layer only while its brush is our tool."""
         output = self.results.output
-        ours = output is not None and (output.ours or self.tool == "mask")
-        self.tools.aim(object_id, positive, output.layer if output is not None and ours else None)
+        self.tools.aim(object_id, positive, output.layer if output and (output.ours or self.tool == "mask") else None)
+        self.roster.aim(object_id)
 
     def _painted_layer(self) -> Labels:
         output = self.results.labels()
@@ -184,6 +183,7 @@ class Workspace:
 
     def _place(self, layer: Labels) -> None:
         place_below(self.sequence.viewer, layer, self.tools.layers)
+        self.roster.show()
         self._made(layer, True)
 
     def _add_source(self, layer: Layer, *, ours: bool, object_id: int) -> None:
@@ -232,6 +232,7 @@ class Workspace:
         with self.quiet():
             self.book.restore(event.prompts)
         self.results.replace(event.results)
+        self.roster.take(event.called)
 
     def take_up(self, prompts: Sequence[Prompt], results: Mapping[tuple[int, int], FrameResult], past: Past) -> None:
         """Show prompts and results of an earlier time; a session that is opened for them takes them as they are."""

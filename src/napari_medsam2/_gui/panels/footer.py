@@ -10,6 +10,7 @@ from ...engine.events import RunState
 from ..dock_state import DockState
 from ..guide import main_words
 from ..words import progress_words
+from .object_strips import ObjectStrips
 from .panel import Panel
 from .pickers import button
 from .shades import play
@@ -74,6 +75,7 @@ class Footer(Panel):
     pause_requested = Signal()
     cancel_requested = Signal()
     frame_requested = Signal(int)
+    object_requested = Signal(int)
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +90,9 @@ class Footer(Panel):
         )
         self.strips = QVBoxLayout()
         self.strips.setSpacing(2)
+        self.objects = ObjectStrips()
         self.strips.addWidget(self.strip)
+        self.strips.addWidget(self.objects)
         self.column.addLayout(self.strips)
         self.column.addWidget(self.progress)
         buttons = QHBoxLayout()
@@ -98,6 +102,7 @@ class Footer(Panel):
         self.main.clicked.connect(self._on_main)
         self.cancel.clicked.connect(self.cancel_requested)
         self.strip.frame_requested.connect(self.frame_requested)
+        self.objects.place_requested.connect(self._on_place)
         self._does = self.propagate_requested
         self._bind()
 
@@ -110,6 +115,11 @@ class Footer(Panel):
         show(_progress_of, self._show_progress)
         show(progress_words, self.progress.setFormat)
         show(lambda state: (state.columns, state.frame), lambda shown: self.strip.set_columns(*shown))
+        show(lambda state: (state.rows, state.current, state.frame), lambda shown: self.objects.set_rows(*shown))
+
+    def _on_place(self, frame: int, number: int) -> None:
+        self.object_requested.emit(number)
+        self.frame_requested.emit(frame)
 
     def _show_main(self, words: tuple[str, str, str]) -> None:
         text, key, tip = words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import Signal
 
 from ..dock_state import worst_frame
+from ..words import keep_words
 from .keys import printed
 from .panel import Panel
 from .pickers import button, row
@@ -28,7 +29,7 @@ class ReviewPanel(Panel):
         self.redo = button("Redo", f"Do it again ({printed('redo')})")
         self.clear = button("Clear all", f"Remove all prompts and results of this image ({printed('clear')})")
         self.commit = button(
-            f"Keep and start next object ({printed('commit')})",
+            "",
             "Commit: copy the result to a layer that is kept, where later results do not change it",
         )
         self.column.addLayout(row(self.worst, self.next))
@@ -51,3 +52,4 @@ class ReviewPanel(Panel):
         show(lambda state: state.mode == "flow" and len(state.columns) > 1, self.next.setVisible)
         show(lambda state: state.has_prompts or state.has_results, self.clear.setEnabled)
         show(lambda state: state.has_results, self.commit.setEnabled)
+        show(keep_words, self.commit.setText)
