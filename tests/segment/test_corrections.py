@@ -7,7 +7,7 @@ import pytest
 
 from napari_medsam2.memory_bank import Fifo
 from napari_medsam2.prompts import BoxPrompt, FramePrompts, PointPrompt, Prompt
-from napari_medsam2.segment.corrections import settle, settled
+from napari_medsam2.segment.corrections import clicked_away, settle, settled
 from napari_medsam2.segment.task import FrameTask
 from napari_medsam2.types import Mask
 
@@ -102,3 +102,28 @@ def test_logits_say_what_is_shown_and_stay_where_they_said_it() -> None:
     np.testing.assert_array_equal(logits > 0, done)
     np.testing.assert_array_equal(mask, done)
     assert logits[5, 5] == 6 and logits[35, 50] == -5 and logits[5, 45] == 1 and logits[25, 5] == -1
+
+
+def red(y: float, x: float) -> PointPrompt:
+    return PointPrompt(0, y, x, positive=False)
+
+
+def logits_of(mask: Mask) -> np.ndarray:
+    """Surer to the right."""
+    return np.where(mask, np.linspace(1, 8, mask.shape[1], dtype=np.float32), np.float32(-8))
+
+
+def test_a_red_click_takes_away_the_whole_part_that_it_is_on_wherever_it_is_on_it() -> None:
+    for x in (40, 44, 47):
+        away = clicked_away(logits_of(BEFORE), BEFORE, FramePrompts.of(BoxPrompt(0, 2, 2, 14, 50), red(7, x)))
+        np.testing.assert_array_equal(away, squares((4, 40)))
+
+
+def test_of_the_only_part_or_one_with_a_green_click_what_is_surer_than_at_the_red_click_stays() -> None:
+    for prompts, mask in (((), squares((4, 40))), ((PointPrompt(0, 7, 46),), BEFORE)):
+        away = clicked_away(logits_of(mask), mask, FramePrompts.of(*prompts, red(7, 42)))
+        assert away is not None and away[7, 42] and not away[7, 45] and not away[:, :30].any()
+
+
+def test_a_red_click_beside_the_object_takes_nothing_away() -> None:
+    assert clicked_away(logits_of(BEFORE), BEFORE, FramePrompts.of(BoxPrompt(0, 2, 2, 14, 50), red(30, 30))) is None

@@ -67,7 +67,7 @@ class EngineClient(QObject):
     model_loaded = Signal(object)
     model_failed = Signal(object)
     noticed = Signal(object)
-    #: The user changed prompts.
+    #: The user changed prompts or whole objects.
     prompts_changed = Signal()
     #: Results were restored or edited, and are on the layers: :class:`Restored`; a run ended: :class:`Finished`.
     restored = Signal(object)

@@ -111,6 +111,7 @@ class Keeping(QObject):
         commit = Commit(work, where if output.ours else None, kept, before, called, state)
         self._client.engine.cancel()  # previews that were asked for
         self._asked[self._client.engine.reset()] = commit
+        self._client.prompts_changed.emit()
         self._go_on(max(state.objects) + 1)
         store.say(note=f"Kept in '{where.name}'. The next prompt starts object {store.chosen.current}.")
 

@@ -58,6 +58,7 @@ class ObjectEdits(QObject):
         if called == known:
             return
         self._client.call(number, called)
+        self._client.prompts_changed.emit()
         others = [row.title for row in self._store.state.rows if row.number != number]
         same = called.name and called.name in others
         self._store.say(note=f"Another object is called {called.name}, too." if same else "")
@@ -82,6 +83,7 @@ class ObjectEdits(QObject):
         self._drop(numbers)
         if known:
             self._client.engine.reset(known)
+            self._client.prompts_changed.emit()
             store.say(note=f"Removed: {', '.join(titles[:3])}{', ...' * (len(titles) > 3)}. Ctrl+Z brings it back.")
 
     def merge(self, numbers: Sequence[int]) -> None:
@@ -96,6 +98,7 @@ class ObjectEdits(QObject):
             self.choose(into)
             self._drop(others)
             self._client.engine.merge(into, others)
+            self._client.prompts_changed.emit()
 
     def split(self, number: int, *, everywhere: bool = False) -> None:
         """Make an object of each separate part, on the frame in view, or in all frames of a stack."""
@@ -107,6 +110,7 @@ class ObjectEdits(QObject):
                 first=max(self._free_number(), *(number + 1 for number in self._store.state.objects)),
                 largest=_largest(work),
             )
+            self._client.prompts_changed.emit()
 
     def _free_number(self) -> int:
         """The lowest number above those of all objects of which there is something, kept ones too."""

@@ -39,14 +39,22 @@ def union_of(*masks: Mask | None) -> Mask | None:
 def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: FramePrompts) -> Mask | None:
     """The pixels of a mask ``(H, W)`` that negative clicks take away; ``None`` if none is on the mask.
 
-    Of the connected part that a click is on, those are the pixels whose logits are no higher than at the click. Other
-    parts, and surer pixels, stay as they were.
+    A connected part that a click is on goes as a whole, if no positive click is on it and some other part stays. Else
+    those pixels of it go whose logits are no higher than at the click; surer pixels stay as they were, and so do other
+    parts.
     """
     unwanted = [(click.y, click.x) for click in prompts.negative]
     if not unwanted:
         return None
-    places = np.rint(unwanted).astype(int).clip(0, np.array(mask.shape) - 1)
-    away = [parts_at(mask, [(y, x)]) & (logits <= logits[y, x]) for y, x in places.tolist() if mask[y, x]]
+    limits = np.array(mask.shape) - 1
+    wanted = np.rint([(click.y, click.x) for click in prompts.positive]).astype(int).reshape(-1, 2).clip(0, limits)
+    away = []
+    for y, x in np.rint(unwanted).astype(int).clip(0, limits).tolist():
+        if not mask[y, x]:
+            continue
+        part = parts_at(mask, [(y, x)])
+        is_other = not part[tuple(wanted.T)].any() and (mask & ~part).any()
+        away.append(part if is_other else part & (logits <= logits[y, x]))
     return union_of(*away)
 
 
