@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -34,24 +35,30 @@ def server():
 
 
 def killed(server, seed: int, folder: Path) -> float:
-    """Let a session work for a while, and kill it; returns when."""
+    """Let a session show some states, then kill it at any moment; returns when."""
     folder.mkdir()
     print(f"{seed} {folder}", file=server.stdin, flush=True)
     child = int(server.stdout.readline())
     try:
         began = time.monotonic()
-        while not (folder / "states").exists() or not (folder / "states").stat().st_size:
-            assert time.monotonic() < began + 60, "the session does not begin"
-            time.sleep(0.01)
-        time.sleep(random.Random(seed).uniform(0.2, 9.0))
+        while len({state for _, state in states_of(folder)}) < 3:
+            assert time.monotonic() < began + 90, "the session does not begin"
+            time.sleep(0.02)
+        time.sleep(random.Random(seed).uniform(0.2, 6.0))
     finally:
         os.kill(child, signal.SIGKILL)
-    return time.monotonic()
+    when = time.monotonic()
+    with suppress(ProcessLookupError):  # once it is gone, it holds no file
+        while time.monotonic() < when + 60:
+            os.kill(child, 0)
+            time.sleep(0.005)
+    return when
 
 
 def states_of(folder: Path) -> list[tuple[float, str]]:
     """What the window showed, and when; the last line may be cut."""
-    lines = (folder / "states").read_text().splitlines()
+    written = folder / "states"
+    lines = written.read_text().splitlines() if written.exists() else []
     return [(float(line.split()[0]), line.split()[1]) for line in lines if len(line.split()) == 2 and len(line) > 12]
 
 

@@ -141,7 +141,9 @@ def test_a_session_comes_to_the_same_labels_in_another_window_and_without_one(st
 
 #: What is done, and numbers to choose among what can be done.
 STEP = st.tuples(
-    st.sampled_from(["click", "not", "box", "run", "amid", "undo", "redo", "delete", "new", "commit", "clear"]),
+    st.sampled_from(
+        ["click", "not", "box", "stroke", "run", "amid", "undo", "redo", "delete", "new", "commit", "clear"]
+    ),
     st.integers(0, 7),
 )
 
@@ -154,13 +156,17 @@ def do_step(dock, qtbot, pace, what, frame):
     elif what == "box":
         do.use_tool("box")
         draw_box(viewer_of(dock).layers.selection.active, frame, 3.5, 49.5, 10.5, 56.5)
+    elif what == "stroke":
+        do.use_tool("mask")
+        y, x = (axis.ravel() for axis in np.mgrid[44:52, 8:20])
+        viewer_of(dock).layers.selection.active.data_setitem((np.full(len(y), frame), y, x), number)
     elif what == "run":
         do.propagate()
     elif what == "amid":
         wait_for(qtbot, lambda: settled(dock))
         pace.hold(3)
         do.propagate()
-        click(dock, frame)
+        do_step(dock, None, pace, "stroke" if frame > 5 else "click", frame)
         if frame % 2:
             do.undo()
         pace.go()
@@ -178,7 +184,8 @@ def do_step(dock, qtbot, pace, what, frame):
             do.commit()
     else:
         getattr(do, what)()
-    wait_for(qtbot, lambda: settled(dock))
+    if qtbot is not None:
+        wait_for(qtbot, lambda: settled(dock))
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+import signal
 import sys
 import time
 import zlib
@@ -107,6 +108,7 @@ def session(seed: int, folder: Path) -> None:
     autosave._timer.timeout.disconnect()
     autosave._timer.timeout.connect(lambda: (write_down(), autosave.flush()))
     app = napari.qt.get_qapp()
+    write_down()
     next_step = 0.0
     while True:
         if time.monotonic() > next_step:
@@ -125,6 +127,7 @@ def serve() -> None:
     import napari_medsam2.session.recorded  # noqa: F401
 
     torch.set_num_threads(1)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # those that were killed leave nothing behind
     for line in sys.stdin:
         seed, folder = line.split(maxsplit=1)
         child = os.fork()

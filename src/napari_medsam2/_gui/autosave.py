@@ -212,7 +212,7 @@ class Autosave(QObject):
 
             def tell() -> None:
                 record.saved = now
-                self._store.say(note=f"Saved {path}: it opens in napari, and segment --session does it again.")
+                self._store.say(note=f"Saved {path}. Open it in napari to go on.")
 
             return tell
 
