@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import subprocess
+import sys
 import threading
 
 import numpy as np
@@ -130,3 +132,21 @@ def test_after_closing_nothing_is_served(bench):
     assert bench.worker.close(timeout=10)
     bench.worker.submit(RequestKind.UNDO, bench.note("undo"))
     assert bench.done == [] and bench.worker.n_waiting == 0 and bench.worker.status.state is RunState.CLOSED
+
+
+def test_python_ends_after_the_thread_has_left_what_it_is_in() -> None:
+    """In the middle of torch, say: with a thread in them, libraries abort a process that ends."""
+    code = """
+import threading
+from napari_medsam2.engine.engine import Engine
+inside = threading.Event()
+def load(name, **options):
+    inside.set()
+    threading.Event().wait(1)
+    print("left", flush=True)
+engine = Engine(lambda event: None, load_model=load)
+engine.load_model("any")
+inside.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "left"), done.stderr

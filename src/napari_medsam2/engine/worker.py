@@ -5,18 +5,23 @@ What the requests do is the engine's matter: nothing here touches a model, a ses
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from weakref import WeakSet
 
 from .events import Event, Failed, Finished, FinishReason, ResultReady, RunState, RunStatus, StatusChanged
 from .requests import Request, RequestKind
 from .run import Run
 
 _log = logging.getLogger(__name__)
+#: How long Python's end waits for a thread that is loading a model or at a frame.
+_END_S = 30.0
+_started: WeakSet[Worker] = WeakSet()
 
 
 class Worker:
@@ -59,6 +64,7 @@ class Worker:
 
     def start(self) -> None:
         """Begin to serve requests."""
+        _started.add(self)
         self._thread.start()
 
     @property
@@ -262,3 +268,10 @@ class Worker:
         before, self._status = self._status, replace(self._status, **changes)
         assert before.state.leads_to(self._status.state), f"{before.state} does not lead to {self._status.state}"
         return self._status
+
+
+@atexit.register
+def _end_all() -> None:
+    """Before Python ends: with a thread inside of torch, the libraries under it would abort the process."""
+    for worker in list(_started):
+        worker.close(_END_S)
