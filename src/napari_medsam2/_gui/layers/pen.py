@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from time import perf_counter
 from typing import Any, Literal
 
 import numpy as np
@@ -26,6 +27,8 @@ MODES: dict[str, StrokeTool] = {"add_path": "scribble", "add_polygon_lasso": "la
 _KINDS: dict[str, StrokeTool] = {"line": "scribble", "path": "scribble"}
 #: Pixels of the screen: how far the mouse goes from corner to corner, and how near to the first one closes a polygon.
 _STEP, _NEAR, _WIDTH = 2.0, 8.0, 2.5
+#: Showing a stroke takes time, in which moves of the mouse are lost: it is left alone for so many times as long.
+_PAUSE = 3.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +69,7 @@ class Pen:
         self._slice: tuple[float, ...] = ()
         self._sign = True
         self._width = 1.0
+        self._next_show = 0.0
         self._showing = False
         self._heeding = False
 
@@ -181,7 +185,10 @@ class Pen:
     def _add(self, place: npt.NDArray[np.float64], corner: npt.NDArray[np.float64]) -> None:
         self._corners.append(corner)
         self._places.append(place)
-        self._show(self._corners)
+        if self.drawing or perf_counter() > self._next_show:  # corners that are not shown yet are not lost
+            began = perf_counter()
+            self._show(self._corners)
+            self._next_show = perf_counter() + _PAUSE * (perf_counter() - began)
 
     def _show(self, corners: Sequence[npt.NDArray[np.float64]]) -> None:
         self._showing = True
