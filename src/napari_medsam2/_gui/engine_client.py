@@ -5,6 +5,7 @@ Nothing here waits for the model: requests go to the engine's worker thread, its
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -40,6 +41,9 @@ from .layers.workspace import Workspace
 #: While a run goes on the window is redrawn at most this often, and at other times. Each time takes the processor from
 #: the network: where a program draws it, and no graphics card, the whole window is put together anew for each change.
 RUN_REFRESH_MS, REFRESH_MS = 250, 40
+#: Where that takes long, it is done the less often, so that a run has so many times as long in between; but not less
+#: often than once in so long.
+REST, MOST_REFRESH_MS = 10, 1000
 
 #: So many frames, at most, are looked at by themselves when prompts are sent.
 MOST_PREVIEWS = 4
@@ -93,6 +97,10 @@ class EngineClient(QObject):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.flush)
+        self._flushed_at = self._refresh_s = 0.0  # when the last one began, and for how long the window was at it
+        self._painted = QTimer(self)
+        self._painted.setSingleShot(True)
+        self._painted.timeout.connect(self._on_painted)
         self._arrived.connect(self._on_event)
         self.engine = make_engine(self._pass_on)
 
@@ -104,6 +112,7 @@ class EngineClient(QObject):
     def stop_refreshing(self) -> None:
         """Show nothing more."""
         self._timer.stop()
+        self._painted.stop()
 
     @property
     def opened(self) -> bool:
@@ -317,10 +326,13 @@ class EngineClient(QObject):
 
     def _later(self) -> None:
         if not self._timer.isActive():
-            self._timer.start(RUN_REFRESH_MS if self._store.chosen.status.state is RunState.RUNNING else REFRESH_MS)
+            in_a_run = self._store.chosen.status.state is RunState.RUNNING
+            rest = min(max(RUN_REFRESH_MS, round(1000 * REST * self._refresh_s)), MOST_REFRESH_MS)
+            self._timer.start(rest if in_a_run else REFRESH_MS)
 
     def flush(self) -> None:
         """Write late results to the output layer and show the state."""
+        self._flushed_at = time.perf_counter()
         work = self._store.work
         if work is not None and work.busy:
             self._later()
@@ -331,3 +343,7 @@ class EngineClient(QObject):
             except OutputError as error:
                 self._store.say(str(error))
         self._store.changed.emit()
+        self._painted.start(0)  # fires after what was posted before, such as the painting of the window
+
+    def _on_painted(self) -> None:
+        self._refresh_s = time.perf_counter() - self._flushed_at
