@@ -104,7 +104,7 @@ def test_the_models_of_the_table_are_the_models_there_are() -> None:
 def test_the_keys_of_the_table_are_the_keys_there_are() -> None:
     table = (ROOT / "README.md").read_text().partition("| key | does |")[2].partition("\n\n")[0]
     printed = re.findall(r"`([^`]+)`", table)
-    also = {"Esc", "Enter", "Control"}
+    also = {"Esc", "Enter", "Control", "Tab", "F6"}
     assert {key.replace("Ctrl", "Control").replace("+", "-") for key in printed} == {*KEYS.values(), *also}
 
 
