@@ -120,6 +120,27 @@ def test_images_that_moved_with_their_session_file_are_found(saved, started, qtb
     np.testing.assert_array_equal(shown(dock), labels)
 
 
+def test_images_in_memory_are_those_that_are_open(started, qtbot, tmp_path):
+    """As a sample of napari's."""
+    dock = started()
+    viewer_of_it = dock.controller._viewer
+    viewer_of_it.add_image(IMAGES, name="sample")
+    dock.controller.choose_mode("stack")
+    add_click(dock, 2, 32, 23)
+    path = save(dock, qtbot, tmp_path / "sample.medsam2")
+    labels = dock.controller.workspace.output_layer.data.copy()
+    dock.close_dock(timeout=10.0)
+    other = started()
+    other.controller.open_session(path)
+    wait_for(qtbot, lambda: other.controller.state.question is not None)
+    assert "open 'sample' again" in other.question.told.text()
+    other.controller._viewer.add_image(IMAGES, name="sample")
+    other.controller.open_session(path)
+    wait_for(qtbot, lambda: "as it was" in other.controller.state.note)
+    np.testing.assert_array_equal(shown(other), labels)
+    assert labels.any()
+
+
 @pytest.mark.parametrize("yes", [True, False])
 def test_an_image_whose_pixels_changed_is_asked_about(saved, started, qtbot, tmp_path, yes):
     path, _ = saved

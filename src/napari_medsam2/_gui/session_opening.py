@@ -105,13 +105,17 @@ class SessionOpening(QObject):
     def _find(self, saved: SavedSession, path: Path, here: Path | None) -> None:
         for layer in self._viewer.layers:
             opened = layer.metadata.get(OPENED_KEY, {})
-            if isinstance(layer, Image) and here is not None and _is_of(opened, saved.image, here):
+            there = here is not None and _is_of(opened, saved.image, here)
+            in_memory = not saved.image.path and layer.name == saved.image.name  # its pixels are compared later
+            if isinstance(layer, Image) and (there or in_memory):
                 self._choose(layer, saved, path)
                 return
         if here is not None:
             self._open_at(here, saved, path)
             return
-        what = f"'{saved.image.path}'" if saved.image.path else f"in a file ('{saved.image.name}' never was in one)"
+        what = (
+            f"'{saved.image.path}'" if saved.image.path else f"in a file: open '{saved.image.name}' again and then this"
+        )
         self._ask(Question(f"The images of '{path.name}' are not {what}. Where are they?", "Find...", (saved, path)))
 
     def _open_at(self, place: Path, saved: SavedSession, path: Path) -> None:
