@@ -20,8 +20,8 @@ from napari_medsam2.session.session_file import Changes, SavedImage, SessionFile
 Damage = list[tuple[str, float, bytes]]
 
 
-def _read(path: Path) -> None:
-    images = open_images(path)
+def _read(path: Path, *, partial: bool = False) -> None:
+    images = open_images(path, partial=partial)
     for t in range(min(len(images.frames), 4)):
         assert np.asarray(images.frames[t]).ndim in (2, 3)
 
@@ -36,7 +36,9 @@ def _harm(kind: str, damage: Damage, which: int, folder: Path) -> Path:
 
 def _attack_reader(kind: str, damage: Damage, which: int) -> None:
     with own_folder() as folder:
-        outcome(lambda: _read(_harm(kind, damage, which, folder)))
+        path = _harm(kind, damage, which, folder)
+        for partial in (False, True):
+            outcome(lambda partial=partial: _read(path, partial=partial))
     with own_folder() as folder:
         _read(FILES[kind](folder))
 

@@ -111,6 +111,11 @@ def _add_input_options(parser: argparse.ArgumentParser) -> None:
     )
     part.add_argument("--series", type=_number_or_name, metavar="N|NAME", help="which of several images")
     part.add_argument(
+        "--partial",
+        action="store_true",
+        help="read what is left of a tif or a volume that was cut, or of a folder with damaged files",
+    )
+    part.add_argument(
         "--rgb", action=argparse.BooleanOptionalAction, default=None, help="the last axis is colours (default: guessed)"
     )
 
@@ -195,6 +200,7 @@ def _open(arguments: argparse.Namespace) -> OpenedImages:
             at=dict(arguments.at),
             series=arguments.series,
             rgb=arguments.rgb,
+            partial=arguments.partial,
             progress=progress,
         )
 

@@ -8,7 +8,7 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from ..errors import FrameError
+from ..errors import FrameError, SeriesError
 from .conversion import frames_of
 from .damage import reading
 from .dicom_recognition import DicomFolder, dicom_folder
@@ -21,6 +21,7 @@ from .readers.nifti import open_nifti
 from .readers.nrrd import open_nrrd
 from .readers.ome_zarr import open_zarr
 from .readers.options import ReadOptions
+from .readers.partial_tif import open_partial_tif
 from .readers.pictures import open_picture
 from .readers.single import as_paths
 from .readers.tif import open_tif
@@ -33,9 +34,20 @@ def _open_dicom(path: Path, options: ReadOptions) -> OpenedImages:
     return open_dicom_file(path, options)
 
 
+def _open_tif(path: Path, options: ReadOptions) -> OpenedImages:
+    try:
+        return open_tif(path, options)
+    except SeriesError:
+        raise
+    except FrameError as error:
+        if not options.partial:
+            raise
+        return open_partial_tif(path, str(error))
+
+
 #: The reader made for each kind of file.
 READERS: dict[Kind, Callable[[Path, ReadOptions], OpenedImages]] = {
-    "tif": open_tif,
+    "tif": _open_tif,
     "picture": open_picture,
     "npy": open_npy,
     "npz": open_npz,
@@ -57,6 +69,7 @@ def open_images(
     at: Mapping[str, int] | None = None,
     series: int | str | None = None,
     rgb: bool | None = None,
+    partial: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> OpenedImages:
     """Open images whose frames can be segmented: see :func:`read_images` for what can be opened.
@@ -67,7 +80,7 @@ def open_images(
         A file or a folder.
     axis, channel, at
         What the frames are, where there are more axes than that: see :meth:`.opened.OpenedImages.frames_along`.
-    series, progress
+    series, partial, progress
         See :func:`read_images`.
     rgb
         Whether the last axis is colours; ``None`` takes what the file says, or where it says nothing its length.
@@ -77,7 +90,7 @@ def open_images(
     FrameError, DatasetError
         If it cannot be opened, or it is not clear what the frames are; in words.
     """
-    images = read_images(path, series=series, progress=progress)
+    images = read_images(path, series=series, partial=partial, progress=progress)
     return _with_colours(images, rgb).frames_along(axis, channel=channel, at=at)
 
 
@@ -86,6 +99,7 @@ def read_images(
     *,
     series: int | str | None = None,
     as_labels: bool = False,
+    partial: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> OpenedImages:
     """Read what a file or folder holds, all axes of it; pixels are read when they are needed.
@@ -98,6 +112,9 @@ def read_images(
         Which of several images in it: a number, a name or an identifier.
     as_labels
         Whether the numbers are labels: of a picture with a palette its indices are read, not its colours.
+    partial
+        Whether what is left of a tif or a volume that was cut, or of a folder with damaged files, is read; it is in
+        ``left_out`` each time.
     progress
         Told how many of how many files were looked at, where there are many.
 
@@ -109,7 +126,7 @@ def read_images(
     if not fspath(path):  # which would be the folder that the program runs in
         raise FrameError("the path of the images is empty")
     path = Path(path)
-    options = ReadOptions(series=series, as_labels=as_labels, progress=progress)
+    options = ReadOptions(series=series, as_labels=as_labels, partial=partial, progress=progress)
     with reading(path):
         if path.is_symlink() and not path.exists():
             raise FrameError(f"{path} is a link that leads nowhere, or in a circle")

@@ -13,7 +13,7 @@ from pathlib import Path
 from ..errors import FrameError
 from .budget import ask_for
 
-_PIECE = 1 << 24
+_PIECE = 1 << 20
 _GZIP, _BZIP2 = b"\x1f\x8b", b"BZ"
 
 
@@ -54,20 +54,34 @@ def unpack(path: Path, n_bytes: int, *, start: int = 0) -> mmap.mmap:
     FrameError
         If they do not fit into memory, or fewer are there.
     """
+    memory, filled, broken = unpack_part(path, n_bytes, start=start)
+    if broken is not None:
+        raise FrameError(
+            f"{path.name} is truncated: its compressed data end before the {n_bytes} bytes that its header declares"
+        ) from broken
+    if filled < n_bytes:
+        raise FrameError(f"{path.name} is truncated: its header declares {n_bytes} bytes, and it holds {filled}")
+    return memory
+
+
+def unpack_part(path: Path, n_bytes: int, *, start: int = 0) -> tuple[mmap.mmap, int, EOFError | None]:
+    """As :func:`unpack` of a file that may be cut: memory, zero where nothing came, how many bytes came, the cut.
+
+    Raises
+    ------
+    FrameError
+        If the bytes do not fit into memory.
+    """
+    broken = None
     with open_unpacked(path, start=start) as (stream, compression):
         stored = path.stat().st_size - start
         ask_for(path, f"{n_bytes} bytes", n_bytes, stored=stored, compression=compression or "")
         memory, filled = mmap.mmap(-1, max(n_bytes, 1)), 0
         with memoryview(memory) as view:
             try:
-                while filled < n_bytes and (count := stream.readinto(view[filled : min(filled + _PIECE, n_bytes)])):
+                while filled < n_bytes and (count := stream.readinto1(view[filled : min(filled + _PIECE, n_bytes)])):
                     filled += count
                 stream.read(1)  # at the end of a gzip its checksum is compared
             except EOFError as error:
-                raise FrameError(
-                    f"{path.name} is truncated: its compressed data end before the {n_bytes} bytes that its header "
-                    "declares"
-                ) from error
-    if filled < n_bytes:
-        raise FrameError(f"{path.name} is truncated: its header declares {n_bytes} bytes, and it holds {filled}")
-    return memory
+                broken = error
+    return memory, filled, broken

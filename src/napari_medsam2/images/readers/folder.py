@@ -26,6 +26,9 @@ def open_folder(path: Path, options: ReadOptions) -> OpenedImages:
     if not images:
         raise FrameError(_nothing_found(path, labels + others))
     left_out = _sentences(labels, others)
+    if options.partial:
+        images, told = _readable(images, options)
+        left_out += told
     first = next((path for path in images if path.name.lower().endswith(TIF_LIKE)), None)
     parts, header = ((), None) if first is None else ome_set_of(first)
     if first is not None and parts:
@@ -37,6 +40,22 @@ def open_folder(path: Path, options: ReadOptions) -> OpenedImages:
     if notes is None or notes.mode != "stack" or len(notes.axes) != len(opened.axes):
         return opened
     return replace(opened, axes=notes.axes, affine=notes.affine, mode=notes.mode, labels=True, objects=notes.objects)
+
+
+def _readable(images: Sequence[Path], options: ReadOptions) -> tuple[list[Path], tuple[str, ...]]:
+    """The files that can be read to their end, which is tried, and a sentence about the others."""
+    kept: list[Path] = []
+    damaged: list[Path] = []
+    for path in images:
+        try:
+            read_image(path, options)
+        except FrameError:
+            damaged.append(path)
+        else:
+            kept.append(path)
+    if not kept:
+        raise FrameError(f"none of the {len(images)} images can be read, the first one being {images[0].name}")
+    return kept, (f"left out because they are damaged: {_named(damaged)}",) if damaged else ()
 
 
 def open_files(

@@ -22,9 +22,10 @@ from ..lazy import AxesView, parts_of
 from ..listing import stem_of
 from ..notes import Notes, notes_in_text, with_notes
 from ..opened import CHANNEL, Axis, OpenedImages
+from ..partial import Cut, bytes_of
 from ..placing import Matrix, along_axes, is_usable, lps_affine
 from ..units import MILLIMETRES
-from ..unpacking import open_unpacked, unpack
+from ..unpacking import open_unpacked, unpack, unpack_part
 from .options import ReadOptions
 
 #: The axes of a file in its own order.
@@ -45,8 +46,10 @@ def open_nifti(path: Path, options: ReadOptions) -> OpenedImages:
     nibabel = require("nibabel", path)
     with reading(path), _remarks() as remarks:
         header_path, pixel_path = nifti_files(path)
-        image = _load(nibabel, header_path, pixel_path)
-        voxels = _Voxels(image.dataobj)
+        image, there = _load(nibabel, header_path, pixel_path, partial=options.partial)
+        declared = bytes_of(image.shape, image.dataobj.dtype.itemsize)
+        cut = Cut.of(pixel_path, image.shape[: len(NAMES)][::-1], there, declared)
+        voxels = _Voxels(image.dataobj, cut)
         header = image.header
         axes, affine = _placed(header, len(image.shape))
     order = [*range(len(axes))[::-1], *range(len(axes), voxels.ndim)]
@@ -56,7 +59,10 @@ def open_nifti(path: Path, options: ReadOptions) -> OpenedImages:
         axes[::-1],
         colour=voxels.ndim > len(axes),
         affine=affine,
-        left_out=tuple(f"what the header says wrongly: {remark}" for remark in dict.fromkeys(remarks)),
+        left_out=(
+            *(f"what the header says wrongly: {remark}" for remark in dict.fromkeys(remarks)),
+            *(() if cut is None else (cut.words(pixel_path),)),
+        ),
         mode="stack" if any(length > 1 for length in image.shape[2:4]) else None,
         files=tuple(dict.fromkeys((header_path, pixel_path))),
         labels="intent_code" in header and int(header["intent_code"]) == LABEL_INTENT,
@@ -126,36 +132,42 @@ def read_header(nibabel: Any, path: Path) -> Any:
     raise FrameError(f"{path.name} has no header of NIfTI or Analyze: it is damaged, or of another format")
 
 
-def _load(nibabel: Any, header_path: Path, pixel_path: Path) -> Any:
-    """The image, its pixels left on the disk where they are not compressed."""
+def _load(nibabel: Any, header_path: Path, pixel_path: Path, *, partial: bool) -> tuple[Any, int]:
+    """The image, its pixels left on the disk where they are not compressed, and how many bytes of them are there."""
     header = read_header(nibabel, header_path)
     _refuse_odd_shapes(header_path, header)
     single = header_path == pixel_path
     start = max(int(header.get_data_offset()), header.sizeof_hdr if single else 0)
     needed = start + math.prod(map(int, header.get_data_shape())) * header.get_data_dtype().itemsize
-    pixels = _pixels(nibabel, pixel_path, needed)
+    pixels, there = _pixels(nibabel, pixel_path, needed, partial=partial)
     if single:
         kind = nibabel.Nifti2Image if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Image
-        return kind.from_file_map({"header": pixels, "image": pixels})
+        return kind.from_file_map({"header": pixels, "image": pixels}), there - start
     if isinstance(header, nibabel.Nifti1Header):
         kind = nibabel.Nifti2Pair if isinstance(header, nibabel.Nifti2Header) else nibabel.Nifti1Pair
     else:
         kind = nibabel.AnalyzeImage
     with open_unpacked(header_path) as (stream, _):
         whole_header = BytesIO(stream.read())
-    return kind.from_file_map({"header": nibabel.FileHolder(fileobj=whole_header), "image": pixels})
+    return kind.from_file_map({"header": nibabel.FileHolder(fileobj=whole_header), "image": pixels}), there - start
 
 
-def _pixels(nibabel: Any, path: Path, needed: int) -> Any:
-    """A file of pixels as nibabel takes it; unpacked, if it is compressed or only called so."""
+def _pixels(nibabel: Any, path: Path, needed: int, *, partial: bool) -> tuple[Any, int]:
+    """A file of pixels as nibabel takes it, unpacked if it is compressed or only called so; and how many bytes it has.
+
+    In part, what is missing is zero.
+    """
     with open_unpacked(path) as (_, compression):
         in_memory = compression is not None or path.name.lower().endswith(".gz")
-    if in_memory:
-        return nibabel.FileHolder(fileobj=unpack(path, needed))
     size = path.stat().st_size
+    if partial and (in_memory or size < needed):
+        memory, there, _ = unpack_part(path, needed)
+        return nibabel.FileHolder(fileobj=memory), there
+    if in_memory:
+        return nibabel.FileHolder(fileobj=unpack(path, needed)), needed
     if size < needed:
         raise FrameError(f"{path.name} is truncated: its header declares {needed} bytes, and it holds {size}")
-    return nibabel.FileHolder(filename=str(path))
+    return nibabel.FileHolder(filename=str(path)), needed
 
 
 def _refuse_odd_shapes(path: Path, header: Any) -> None:
@@ -177,7 +189,7 @@ class _Voxels:
     nibabel itself would read all that lies between the pixels of a slice across the file, once for each slice.
     """
 
-    def __init__(self, proxy: Any) -> None:
+    def __init__(self, proxy: Any, cut: Cut | None = None) -> None:
         shape = proxy.shape[: len(NAMES)]
         memory = proxy.file_like
         if isinstance(memory, mmap.mmap):
@@ -185,6 +197,9 @@ class _Voxels:
         else:
             pixels = proxy.get_unscaled()  # stays on the disk
         self._pixels: AnyArray = pixels.reshape(shape, order="F")
+        if cut is not None:
+            self._pixels = self._pixels.T[(slice(None),) * cut.axis + (slice(cut.whole),)].T
+            shape = self._pixels.shape
         self._slope, self._intercept = float(proxy.slope), float(proxy.inter)
         self._scaled = self._slope != 1 or self._intercept != 0
         stored = proxy.dtype

@@ -23,9 +23,10 @@ from ..lazy import AxesView
 from ..listing import stem_of
 from ..notes import NOTES_NAMESPACE, notes_in_text, with_notes
 from ..opened import CHANNEL, Axis, LabelledObject, OpenedImages, hex_colour
+from ..partial import Cut
 from ..placing import Matrix, along_axes, is_usable, lps_affine
 from ..units import MILLIMETRES, unit_of
-from ..unpacking import unpack
+from ..unpacking import unpack, unpack_part
 from .options import ReadOptions
 
 _COLOURS = {"rgb-color": 3, "3-color": 3, "rgba-color": 4, "4-color": 4}
@@ -49,7 +50,7 @@ def open_nrrd(path: Path, options: ReadOptions) -> OpenedImages:
         header, start = read_nrrd_header(nrrd, path)
         layout = layout_of(path, header)
         pixel_path = _pixel_path(path, header)
-        pixels = _pixels(nrrd, path, pixel_path, header, start)
+        pixels, cut = _pixels(nrrd, path, pixel_path, header, start, partial=options.partial)
         affine = _affine(header, layout)
     # As numpy has it the last axis is the fastest, in the header the first one is.
     fastest = len(layout.names) - 1
@@ -67,6 +68,7 @@ def open_nrrd(path: Path, options: ReadOptions) -> OpenedImages:
         colour=bool(colour),
         channels=channels,
         affine=affine,
+        left_out=() if cut is None else (cut.words(pixel_path),),
         mode="stack" if any(n > 1 for n, name in zip(data.shape, names, strict=False) if name in ("z", "t")) else None,
         files=tuple(dict.fromkeys((path, pixel_path))),
         labels=bool(segments),
@@ -123,14 +125,16 @@ def _pixel_path(path: Path, header: Mapping[str, Any]) -> Path:
     return beside
 
 
-def _pixels(nrrd: Any, path: Path, pixel_path: Path, header: Mapping[str, Any], start: int) -> AnyArray:
-    """All of them, slowest axis first; read when they are needed, if they are not compressed."""
+def _pixels(
+    nrrd: Any, path: Path, pixel_path: Path, header: Mapping[str, Any], start: int, *, partial: bool
+) -> tuple[AnyArray, Cut | None]:
+    """All of them, slowest axis first; read when they are needed, if they are not compressed; in part, what is left."""
     encoding = str(header["encoding"]).lower()
     with pixel_path.open("rb") as file:
         file.seek(start if pixel_path == path else 0)
         if encoding in _TEXT:
             written: AnyArray = nrrd.read_data(header, file, str(path), index_order="C")
-            return written
+            return written, None
         dtype = _dtype(nrrd, header)
         shape = tuple(int(n) for n in header["sizes"])[::-1]
         n_bytes = math.prod(shape) * dtype.itemsize
@@ -139,11 +143,24 @@ def _pixels(nrrd: Any, path: Path, pixel_path: Path, header: Mapping[str, Any], 
         skipped = int(header.get("byte skip", header.get("byteskip", 0)))
         if encoding == "raw":
             offset = pixel_path.stat().st_size - n_bytes if skipped == -1 else file.tell() + skipped
-            return _mapped(pixel_path, dtype, shape, offset)
+            if partial and offset >= 0 and (there := pixel_path.stat().st_size - offset) < n_bytes:
+                return _whole_frames(path, unpack_part(pixel_path, n_bytes, start=offset)[0], dtype, shape, there)
+            return _mapped(pixel_path, dtype, shape, offset), None
         if encoding not in _COMPRESSED or skipped < 0:
             raise FrameError(f"{path.name} is encoded as {encoding!r}, which cannot be read: save it as raw or gzip")
+        if partial:
+            memory, there, _ = unpack_part(pixel_path, skipped + n_bytes, start=file.tell())
+            return _whole_frames(path, memory, dtype, shape, there - skipped, skipped)
         memory = unpack(pixel_path, skipped + n_bytes, start=file.tell())
-        return np.frombuffer(memory, dtype, math.prod(shape), skipped).reshape(shape)
+        return np.frombuffer(memory, dtype, math.prod(shape), skipped).reshape(shape), None
+
+
+def _whole_frames(
+    path: Path, memory: Any, dtype: np.dtype[Any], shape: tuple[int, ...], there: int, skipped: int = 0
+) -> tuple[AnyArray, Cut | None]:
+    pixels = np.frombuffer(memory, dtype, math.prod(shape), skipped).reshape(shape)
+    cut = Cut.of(path, shape, there, pixels.nbytes)
+    return (pixels if cut is None else pixels[(slice(None),) * cut.axis + (slice(cut.whole),)]), cut
 
 
 def _mapped(path: Path, dtype: np.dtype[Any], shape: tuple[int, ...], offset: int) -> AnyArray:
