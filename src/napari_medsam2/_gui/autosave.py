@@ -7,8 +7,6 @@ thread of its own, in the order in which things happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,12 +33,14 @@ from .layers.workspace import Workspace
 from .session_content import changes_of, made_of
 from .session_record import (
     SessionRecord,
+    delete,
     let_go,
     locked,
     recoverable,
     write_changes,
     write_whole,
 )
+from .writing_thread import WritingThread
 
 #: From a change to its being written, at most; several changes in that time are written as one.
 DELAY_MS = 1500
@@ -72,8 +72,6 @@ class Autosave(QObject):
     #: A workspace, and what its images are, as soon as that is known.
     identified = Signal(object, object)
 
-    _done = Signal(object)  # a call for the interface thread
-
     def __init__(self, store: DockStore, keeping: Keeping, folder: Path | None = None) -> None:
         super().__init__()
         self.folder = user_state_path("napari-medsam2") / "sessions" if folder is None else folder
@@ -84,7 +82,7 @@ class Autosave(QObject):
         self._current: Workspace | None = None
         self._told = False
         self._closed = False
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="napari-medsam2 autosave")
+        self._thread = WritingThread()
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(DELAY_MS)
@@ -93,7 +91,6 @@ class Autosave(QObject):
         self._retry.setSingleShot(True)
         self._retry.setInterval(RETRY_MS)
         self._retry.timeout.connect(self.flush)
-        self._done.connect(lambda call: call())
         store.changed.connect(self._on_changed)
         keeping.committed.connect(self._on_kept)
         keeping.saving.connect(self._on_saving)
@@ -102,13 +99,14 @@ class Autosave(QObject):
     def close(self) -> None:
         """Write what is left, and wait for that."""
         if not self._closed:
+            self.wait()  # until it is known what the pixels are
             self.flush()
             self._closed = True
             self._timer.stop()
             self._retry.stop()
             for work in list(self._seen):
-                self._thread.submit(let_go, _RECORDS[work])
-            self._thread.shutdown()
+                self._thread.do(let_go, _RECORDS[work])
+            self._thread.close()
 
     def flush(self) -> None:
         """Have what changed written now."""
@@ -124,12 +122,12 @@ class Autosave(QObject):
         if changes or kept:
             if record.path is None:
                 record.path = self.folder / f"{record.image.content}-{uuid4().hex[:12]}{SUFFIX}"
-            self._do(write_changes, record, changes, kept, self._store.chosen.mode, record.anew)
+            self._do(write_changes, record, record.path, changes, kept, self._store.chosen.mode, record.anew)
             record.anew = False
 
     def wait(self) -> None:
         """Wait until all that was to be written is."""
-        self._thread.submit(lambda: None).result()
+        self._thread.wait()
 
     def restore(self, recovery: Recovery) -> None:
         """Read what was found, and go on writing to its file; :attr:`restored` follows.
@@ -147,7 +145,7 @@ class Autosave(QObject):
                 lock = locked(recovery.path)
             except EXPECTED_ERRORS as error:
                 told = in_words(error)
-                self._done.emit(lambda: self._on_lost(told))
+                self._thread.tell(lambda: self._on_lost(told))
                 return
             if recovery.changed:
                 lock.release()  # of other pixels: that file stays as it is
@@ -156,8 +154,11 @@ class Autosave(QObject):
                 record.lock, record.checksums = lock, {}
 
             def show() -> None:
+                if work is not self._store.work:  # another image was chosen meanwhile: that file stays as it is
+                    self._thread.do(let_go, record)
+                    return
                 if not recovery.changed:
-                    record.path, record.facts = recovery.path, dict(saved.facts)
+                    record.path, record.facts, record.anew = recovery.path, dict(saved.facts), False
                     record.objects = dict(saved.objects)
                     record.prompts = {(group.object_id, group.frame): group for group in saved.prompts}
                     record.results = {(found.frame, found.object_id): found for found in saved.results}
@@ -166,7 +167,7 @@ class Autosave(QObject):
                 self._store.set(recovery=None)
                 self.restored.emit(saved, work, record.image)
 
-            self._done.emit(show)
+            self._thread.tell(show)
 
         self._do(read, _RECORDS[work])
 
@@ -179,7 +180,7 @@ class Autosave(QObject):
         """Go on in another file: what was done with these images so far stays in its own."""
         self.flush()
         record = _RECORDS[work]
-        self._thread.submit(let_go, record)
+        self._thread.do(let_go, record)
         record.path = None
         record.forget_written()
         self._store.set(recovery=None)
@@ -190,7 +191,7 @@ class Autosave(QObject):
 
     def beside(self, call: Callable[[], Callable[[], None]]) -> None:
         """Do something on the writing thread, and what it returns on the interface thread."""
-        self._thread.submit(lambda: self._done.emit(call()))
+        self._thread.do(lambda: self._thread.tell(call()))
 
     def save_as(self, path: Path) -> None:
         """Write all that there is into a file of the user's."""
@@ -219,9 +220,9 @@ class Autosave(QObject):
         self.beside(write)
 
     def discard(self, recovery: Recovery) -> None:
-        """Delete what was found."""
+        """Delete what was found, unless another window took it meanwhile."""
         self._store.set(recovery=None)
-        self._thread.submit(recovery.path.unlink, missing_ok=True)
+        self._thread.do(delete, recovery.path)
 
     # ---- on the interface thread -------------------------------------------------------------------------------------
 
@@ -232,6 +233,7 @@ class Autosave(QObject):
             self._current = work
             if work is not None:
                 self._seen.add(work)
+                self._watch_kept(work)
                 if work not in _RECORDS:
                     self._identify(work)
         if work is not None and not self._timer.isActive() and not self._closed:
@@ -242,12 +244,16 @@ class Autosave(QObject):
         if record is None:
             return
         record.keep(frames)
-        ours = self._keeping.kept_layer(work)
-        if ours is not None and ours is layer:
-            ours.events.paint.connect(self._on_painted)  # once, however often something is kept
-        else:
+        if self._watch_kept(work) is not layer:
             index, data = work.sequence.layout.index, np.asarray(layer.data)
             record.kept_elsewhere |= {frame: data[index(frame)].copy() for frame in frames}
+
+    def _watch_kept(self, work: Workspace) -> Labels | None:
+        """Heed strokes in the layer of kept labels, if there is one, which is returned."""
+        layer = self._keeping.kept_layer(work)
+        if layer is not None:
+            layer.events.paint.connect(self._on_painted)  # once, however often this is said
+        return layer
 
     def _on_painted(self, event: Event) -> None:
         """Take note of strokes in a layer of kept labels."""
@@ -280,14 +286,14 @@ class Autosave(QObject):
             content = content_of(as_frames(pixels, rgb=rgb))
             found = recoverable(folder, content, origin.path)
             place = origin if as_we_read else read_alike(origin, content)
+            record.image = SavedImage(name, origin.path, shapes, content, place.told())
 
             def show() -> None:
-                record.image = SavedImage(name, origin.path, shapes, content, place.told())
                 if found is not None and self._store.work is work and record.path is None:
                     self._store.set(recovery=found)
                 self.identified.emit(work, record.image)
 
-            self._done.emit(show)
+            self._thread.tell(show)
 
         self._do(look, _RECORDS[work])
 
@@ -298,13 +304,12 @@ class Autosave(QObject):
             try:
                 call(record, *arguments)
                 if call is write_changes:
-                    self._done.emit(self._on_written)
+                    self._thread.tell(self._on_written)
             except EXPECTED_ERRORS as error:
                 told = in_words(error)
-                self._done.emit(lambda: self._on_problem(record, told))
+                self._thread.tell(lambda: self._on_problem(record, told))
 
-        with suppress(RuntimeError):  # closed meanwhile
-            self._thread.submit(run)
+        self._thread.do(run, on_defect=lambda: self._on_problem(record, "there is a mistake in the plugin"))
 
     def _on_problem(self, record: SessionRecord, told: str) -> None:
         record.forget_written()

@@ -150,7 +150,12 @@ class Keeping(QObject):
             self.committed.emit(commit.work, commit.layer, list(range(commit.work.sequence.layout.n_frames)))
 
     def restore(self, work: Workspace, labels: Mapping[int, AnyArray]) -> None:
-        """Bring back label images ``(H, W)`` that were committed before, by frame."""
+        """Bring back label images ``(H, W)`` that were committed before, by frame.
+
+        Others that are kept now are not part of it: they stay in their layer, which is the user's from now on.
+        """
+        if (others := self.kept_layer(work)) is not None:
+            del others.metadata[KEPT_OF]
         if labels:
             kept = self._kept(work, [])
             for frame, given in labels.items():

@@ -194,12 +194,13 @@ class SessionOpening(QObject):
     # ---- bringing it back --------------------------------------------------------------------------------------------
 
     def _on_restored(self, saved: SavedSession, work: Workspace, image: SavedImage) -> None:
-        if work is not self._store.work:
-            return  # another image was chosen meanwhile
         if image.shapes != saved.image.shapes:
             self._store.say("It cannot be brought back on this image: it was made on one of another size.")
             return
-        self._show(saved, work, changed=image.content != saved.image.content)
+        changed = image.content != saved.image.content
+        if changed:
+            self._autosave.begin_anew(work)  # what was done with these pixels before stays in a file of its own
+        self._show(saved, work, changed=changed)
 
     def _show(self, saved: SavedSession, work: Workspace, *, changed: bool) -> None:
         """All as it was; on other pixels the prompts, and labels that the next run makes anew."""

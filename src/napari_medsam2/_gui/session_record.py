@@ -96,7 +96,7 @@ def recoverable(folder: Path, content: str, path: str = "") -> Recovery | None:
 
     If there is none, one of images that lay in the same place, ``path``, and had other pixels.
     """
-    files = sorted(folder.glob(f"*{SUFFIX}"), key=lambda file: file.stat().st_mtime, reverse=True)
+    files = _newest_first(folder, f"*{SUFFIX}")
     for file in files[_MOST_FILES:]:
         _tidy(file)
     here = [file for file in files if file.is_file()]
@@ -111,8 +111,7 @@ def recoverable(folder: Path, content: str, path: str = "") -> Recovery | None:
 
 def known_place(folder: Path, content: str) -> Path | None:
     """Where images with this content were opened from last, if they are there."""
-    files = sorted(folder.glob(f"{content}-*{SUFFIX}"), key=lambda file: file.stat().st_mtime, reverse=True)
-    for file in files:
+    for file in _newest_first(folder, f"{content}-*{SUFFIX}"):
         with suppress(OSError, SessionFileError):
             place = Path(summarise(file).image.path)
             if place.is_absolute() and place.exists():
@@ -120,36 +119,55 @@ def known_place(folder: Path, content: str) -> Path | None:
     return None
 
 
+def _newest_first(folder: Path, pattern: str) -> list[Path]:
+    dated = []
+    for file in folder.glob(pattern):
+        with suppress(FileNotFoundError):  # another window deleted it meanwhile
+            dated.append((file.stat().st_mtime, file))
+    return [file for _, file in sorted(dated, reverse=True)]
+
+
 def _tidy(path: Path) -> None:
     """Delete a session file that nobody has open or will miss; what was never saved is kept for three months."""
-    very_old = time.time() - path.stat().st_mtime > _VERY_OLD_S
-    try:
-        lock = locked(path)
-    except (OSError, SessionFileError):
-        return  # open in another window
-    try:
-        was_saved = bool(summarise(path).facts.get("saved"))
-    except (OSError, SessionFileError):  # damaged
+
+    def tidy() -> None:
         was_saved = False
-    if very_old or was_saved:
-        path.unlink(missing_ok=True)
-    lock.release()
-    if not path.exists():
-        path.with_name(path.name + ".lock").unlink(missing_ok=True)
+        with suppress(OSError, SessionFileError):  # damaged
+            was_saved = bool(summarise(path).facts.get("saved"))
+        if was_saved or time.time() - path.stat().st_mtime > _VERY_OLD_S:
+            path.unlink(missing_ok=True)
+
+    _while_held(path, tidy)
+
+
+def delete(path: Path) -> None:
+    """Delete a session file, unless another window has it open."""
+    _while_held(path, lambda: path.unlink(missing_ok=True))
+
+
+def _while_held(path: Path, do: Callable[[], None]) -> None:
+    """Do something with a session file while no other window does; nothing if one has it open, or it is gone."""
+    with suppress(OSError, SessionFileError):
+        lock = locked(path)
+        try:
+            do()
+        finally:
+            lock.release()
+        if not path.exists():
+            path.with_name(path.name + ".lock").unlink(missing_ok=True)
 
 
 def _summary(path: Path, place: str = "") -> Recovery | None:
     """What of a file can be brought back; with ``place`` only if its images were opened from there."""
     try:
         locked(path).release()
-        found = summarise(path)
+        found, written = summarise(path), path.stat().st_mtime
     except (OSError, SessionFileError):
-        return None  # open in another window, or damaged
+        return None  # open in another window, deleted by it, or damaged
     elsewhere = place and (found.image.path != place or not found.image.path)
     if elsewhere or not (found.n_objects or found.n_frames) or found.facts.get("saved"):
         return None
-    when = datetime.fromtimestamp(path.stat().st_mtime)
-    return Recovery(path, when, found.n_objects, found.n_frames, changed=bool(place))
+    return Recovery(path, datetime.fromtimestamp(written), found.n_objects, found.n_frames, changed=bool(place))
 
 
 def locked(path: Path) -> FileLock:
@@ -162,15 +180,17 @@ def locked(path: Path) -> FileLock:
     return lock
 
 
-def write_changes(record: SessionRecord, changes: Changes, kept: Mapping[int, AnyArray], mode: Any, anew: bool) -> None:
-    """Write to the record's file, which is opened first if it is not; of ``kept`` what differs from last time."""
-    assert record.path is not None and record.image is not None
-    record.path.parent.mkdir(parents=True, exist_ok=True)
+def write_changes(
+    record: SessionRecord, path: Path, changes: Changes, kept: Mapping[int, AnyArray], mode: Mode, anew: bool
+) -> None:
+    """Write to a file, which is opened first if it is not; of ``kept`` what differs from last time."""
+    assert record.image is not None
+    path.parent.mkdir(parents=True, exist_ok=True)
     if record.lock is None:
-        record.lock = locked(record.path)
-    if record.file is None or record.file.mode != mode:
+        record.lock = locked(path)
+    if record.file is None or (record.file.path, record.file.mode) != (path, mode):
         _close(record)
-        record.file = SessionFile(record.path, record.image, mode)
+        record.file = SessionFile(path, record.image, mode)
     if anew:
         record.checksums = {}
     checksums = {t: zlib.crc32(labels.tobytes()) for t, labels in kept.items()}
