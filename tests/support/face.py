@@ -83,6 +83,7 @@ def mocked(viewer, *, loads: bool = True):
     engine = MagicMock(spec=Engine)
     engine.status = RunStatus()
     engine.generation = 0
+    engine.replace_prompts.return_value = 0
     send = Teller()
 
     def make(on_event):

@@ -203,7 +203,8 @@ class EngineClient(QObject):
         joined: dict[str, Any] = {"together": object()} if len(changes) > 1 else {}
         for group in changes:
             number, frame = group.object_id, group.frame
-            self.engine.replace_prompts(number, frame, group.given, uncover=not keep_labels, **joined)
+            request = self.engine.replace_prompts(number, frame, group.given, uncover=not keep_labels, **joined)
+            work.book.note_request(request, group)
             if not group and not keep_labels:
                 if number in work.book.objects:
                     work.results.drop(frame, number)
@@ -283,7 +284,7 @@ class EngineClient(QObject):
     def _on_restored(self, work: Workspace, event: Restored) -> None:
         if event.changed:
             begins_anew = not work.book.objects
-            work.restore(event)
+            work.restore(work.book.with_later(event, work.results.results))
             if begins_anew and event.prompts:  # such as an undone commit: go on with what came back
                 self._store.put(current=max(prompt.object_id for prompt in event.prompts))
             self._store.aim()

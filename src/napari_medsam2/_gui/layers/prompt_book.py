@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from napari.layers import Image, Layer
 
+from ...engine.events import Restored
 from ...prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt, by_object_and_frame, same_prompt
+from ...results import FrameResult
 from .coordinates import WorldPoint
 from .layout import Layout
 from .prompt_layers import fill_prompt_layer
@@ -61,6 +63,7 @@ class PromptBook:
         self._sent: dict[Key, FramePrompts] = {}
         self._muted: dict[Key, FramePrompts] = {}  # undone, but still in a layer of the user's
         self._readings: dict[Layer, Reading] = {}
+        self._requests: dict[Key, tuple[int, FramePrompts]] = {}  # by which prompts were sent last
 
     @property
     def prompts(self) -> tuple[Prompt, ...]:
@@ -160,6 +163,38 @@ class PromptBook:
         before, self._sent = self._sent, now
         keys = [*now, *(key for key in before if key not in now)]
         return [_at(now, key) for key in keys if not _same(_at(now, key), _at(before, key))]
+
+    def note_request(self, request: int, group: FramePrompts) -> None:
+        """Take note of the request by which prompts were sent to the engine."""
+        self._requests[(group.object_id, group.frame)] = request, group
+
+    def with_later(self, event: Restored, shown: Mapping[tuple[int, int], FrameResult]) -> Restored:
+        """What an undo or the like brought back, and over it what was drawn or deleted after it was asked for.
+
+        The engine takes one after the other, and may be at a slow frame: what it tells is then older than the layers.
+
+        Parameters
+        ----------
+        shown
+            Results as they are shown, by (frame, object).
+        """
+        self._requests = {key: sent for key, sent in self._requests.items() if sent[0] > event.request}
+        if not self._requests:
+            return event
+        later = {key: group for key, (_, group) in self._requests.items()}
+        groups = {**by_object_and_frame(event.prompts), **later}
+        prompts = tuple(prompt for group in groups.values() for prompt in group)
+        left, results = {prompt.object_id for prompt in prompts}, dict(event.results)
+        for number, frame in later:
+            known = shown.get((frame, number))
+            if known is not None and known.prompted:
+                results[(frame, number)] = known
+            elif (before := results.get((frame, number))) is not None and before.prompted and not later[number, frame]:
+                del results[(frame, number)]
+        gone = {number for number, _ in later} - left
+        return replace(
+            event, prompts=prompts, results={key: found for key, found in results.items() if key[1] not in gone}
+        )
 
     def restore(self, prompts: Sequence[Prompt]) -> None:
         """Make our layers show these prompts (after an undo); the user's layers stay as they are."""
