@@ -25,6 +25,7 @@ def viewer():
 
 @pytest.fixture
 def mocked(viewer, qtbot, tmp_path, monkeypatch):
+    monkeypatch.setenv("NAPARI_MEDSAM2_MODELS", str(tmp_path / "models"))
     dock, engine, send = mocked_dock(viewer)
     engine.load_model.side_effect = None
     engine.load_model.reset_mock()  # the first model came with the image
