@@ -130,3 +130,17 @@ def test_the_command_says_it_each_time(tmp_path: Path, blobs: list[dict[str, Any
     assert main([*words, "--partial"]) == 0
     assert "Read in part: 29 whole planes" in capsys.readouterr().err
     assert tifffile.imread(out).shape == (29, 40, 44)
+
+
+@pytest.mark.timeout(30)
+def test_pages_in_a_circle_come_to_an_end(tmp_path: Path) -> None:
+    path = WRITERS["tif, a page after the other"](tmp_path)
+    with tifffile.TiffFile(path) as tif:
+        offset, first = tif.pages[4].offset, tif.pages[0].offset
+    content = bytearray(path.read_bytes())
+    n_tags = int.from_bytes(content[offset : offset + 2], "little")
+    content[offset + 2 + 12 * n_tags : offset + 6 + 12 * n_tags] = first.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(FrameError, match="circle"):
+        open_images(path)
+    assert len(open_images(path, partial=True).frames) == 5

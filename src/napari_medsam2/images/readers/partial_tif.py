@@ -10,11 +10,12 @@ import numpy as np
 
 from ...errors import FrameError
 from ...types import AnyArray
-from ..budget import ask_for
+from ..budget import ask_for, check_ratio
 from ..damage import DECODING_ERRORS, reading
 from ..lazy import PlaneArray
 from ..listing import stem_of
 from ..opened import Axis, OpenedImages
+from .tif import COMPRESSIONS
 
 
 def open_partial_tif(path: Path, why: str) -> OpenedImages:
@@ -53,15 +54,21 @@ def open_partial_tif(path: Path, why: str) -> OpenedImages:
 def _whole_pages(path: Path, tif: Any) -> list[Any]:
     """Pages like the first one whose pixels can be decoded, until one that is not."""
     pages: list[Any] = []
-    size = path.stat().st_size
+    size, seen = path.stat().st_size, set[int]()
     while True:
         try:
             page = tif.pages[len(pages)]
             page = page.aspage() if hasattr(page, "aspage") else page
+            if page.offset in seen:  # they go in a circle
+                return pages
+            seen.add(page.offset)
             end = max(a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True))
             if pages and (page.shape, page.dtype) != (pages[0].shape, pages[0].dtype):
                 return pages
-            ask_for(path, " x ".join(map(str, page.shape)) + " pixels", int(page.nbytes))
+            what = " x ".join(map(str, page.shape)) + " pixels"
+            ask_for(path, what, int(page.nbytes))
+            packing = COMPRESSIONS.get(int(page.compression), "")
+            check_ratio(path, what, int(page.nbytes), stored=sum(page.databytecounts), compression=packing)
             if end > size or page.asarray().shape != page.shape:
                 return pages
         except DECODING_ERRORS:

@@ -40,7 +40,7 @@ from .tif_checks import (
 _BESIDE_THE_IMAGE = ("thumbnail", "label", "macro", "map", "overview")
 _WHITE_IS_ZERO, _GREY, _PALETTE, _INKS = 0, 1, 3, 5  # photometric interpretations
 _JPEG = (6, 7, 33007, 34892)  # compressions that change numbers
-_COMPRESSIONS = {5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits"}
+COMPRESSIONS = {5: "lzw", 8: "deflate", 32946: "deflate", 32773: "packbits"}
 _WORDS = {CHANNEL: "channels", "": "pages", "z": "slices", "t": "time points"}
 
 
@@ -296,7 +296,7 @@ class _File:
         with reading(file, f"page {number}" if n_pages > 1 else ""), self._lock:
             self.check_same(file)
             what = " x ".join(map(str, keyframe.shape)) + " pixels"
-            compression = _COMPRESSIONS.get(int(keyframe.compression), "")
+            compression = COMPRESSIONS.get(int(keyframe.compression), "")
             check_ratio(file, what, int(page.nbytes), stored=sum(page.databytecounts), compression=compression)
             if not self._has_room:  # pages of a series are of one size
                 ask_for(file, what, int(page.nbytes))
