@@ -142,12 +142,13 @@ def save(dock, qtbot, path):
 
 
 @pytest.mark.parametrize(
-    "then", ["nothing", "layers removed", "result", "prompt", "commit", "stroke in kept", "table alone"]
+    "then",
+    ["nothing", "layers removed", "result", "prompt", "commit", "stroke in kept", "brush in kept", "table alone"],
 )
 def test_what_is_done_after_saving_is_not_taken_for_saved(viewer, clicked, qtbot, sessions, tmp_path, then):
     dock, _, send = clicked
     deliver(qtbot, send, answer(2, prompted=True))
-    if then == "stroke in kept":
+    if then in ("stroke in kept", "brush in kept"):
         dock.review.commit.click()
     save(dock, qtbot, tmp_path / ("labels.csv" if then == "table alone" else "labels.tif"))
     if then == "result":
@@ -160,6 +161,8 @@ def test_what_is_done_after_saving_is_not_taken_for_saved(viewer, clicked, qtbot
         dock.review.commit.click()
     elif then == "stroke in kept":
         paint(viewer.layers["scan kept"], 5, TRUTH[5], 1)
+    elif then == "brush in kept":
+        viewer.layers["scan kept"].paint((5, 20, 22), 1)
     dock.close_dock()
     content = written(sessions).image.content
     assert (recoverable(sessions, content) is None) == (then in ("nothing", "layers removed"))

@@ -212,11 +212,27 @@ def test_all_lives_on_when_one_comes_back_to_the_image(viewer, start, qtbot):
     sent = {(call.args[0], call.args[1]) for call in engine.replace_prompts.call_args_list}
     assert sent == {(1, 2), (2, 1), (2, 3), (2, 4)}, "what was drawn meanwhile too"
     assert len(list(engine.take_results.call_args.args[0])) == 3
+    assert engine.take_results.call_args.kwargs == {"up_to_date": False}, "it was found without what was drawn since"
     np.testing.assert_array_equal(viewer.layers["scan segmentation"].data, labels)
     viewer.layers["scan boxes"].add(np.array([(0, 1, 1), (0, 1, 9), (0, 9, 9), (0, 9, 1)]), shape_type="rectangle")
     assert engine.replace_prompts.call_args.args[:2] == (2, 0)
     ours = {"scan", "scan points", "scan boxes", "scan segmentation"}
     assert {layer.name for layer in viewer.layers} == {*ours, "other"}, "nothing is made twice"
+
+
+@pytest.mark.parametrize("differs", [False, True])
+def test_what_was_found_before_an_image_was_left_is_found_anew_only_if_it_would_differ(viewer, clicked, qtbot, differs):
+    dock, engine, send = clicked
+    do = dock.controller
+    deliver(qtbot, send, *(answer(t, prompted=t == 2) for t in range(len(IMAGES))))
+    do.choose_image(viewer.add_image(IMAGES, name="other"))
+    if differs:
+        do.choose_contrast(as_shown=True)
+    do.choose_image(viewer.layers["scan"])
+    assert do.state.done == (0 if differs else len(IMAGES))
+    assert ("once more" in dock.hint.text()) is differs
+    do.propagate()
+    assert engine.take_results.call_args.kwargs == {"up_to_date": not differs}
 
 
 def test_an_image_that_was_left_is_forgotten_when_it_is_removed(viewer, clicked):

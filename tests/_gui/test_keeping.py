@@ -80,6 +80,49 @@ def test_labels_are_saved(viewer, prompted, qtbot, tmp_path):
     qtbot.waitUntil(lambda: "could not be saved" in dock.message.text())
 
 
+def test_labels_that_differ_from_what_was_saved_are_not_called_saved(viewer, clicked, qtbot, tmp_path):
+    dock, _, send = clicked
+    do = dock.controller
+
+    def save(name: str) -> None:
+        do.save(tmp_path / name)
+        qtbot.waitUntil(lambda: dock.message.text().endswith(name))
+
+    deliver(qtbot, send, answer(2, prompted=True))
+    save("one.tif")
+    assert dock.steps[3].heading.summary == "saved as one.tif"
+    deliver(qtbot, send, answer(3))
+    assert dock.steps[3].heading.summary == "not saved yet", "another frame was found since"
+    save("two.tif")
+    do.commit()
+    deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.RESET))
+    assert dock.steps[3].heading.summary == "not saved yet" and not do.state.has_results, "what is kept counts too"
+    save("three.tif")
+    assert dock.steps[3].heading.summary == "saved as three.tif"
+    viewer.layers["scan kept"].paint((2, 20, 22), 5)
+    assert dock.steps[3].heading.summary == "not saved yet", "painted over since"
+    save("four.tif")
+    do.choose_image(viewer.add_image(IMAGES, name="other"))
+    assert dock.steps[3].heading.summary == "" and do.state.saved is None, "the other image was never saved"
+
+
+def test_what_comes_while_labels_are_saved_is_not_called_saved(viewer, clicked, qtbot, tmp_path, monkeypatch):
+    dock, _, send = clicked
+    came, write = threading.Event(), tifffile.imwrite
+
+    def wait_and_write(*args, **options):
+        assert came.wait(10)
+        write(*args, **options)
+
+    monkeypatch.setattr(tifffile, "imwrite", wait_and_write)
+    deliver(qtbot, send, answer(2, prompted=True))
+    dock.controller.save(tmp_path / "labels.tif")
+    deliver(qtbot, send, answer(3))
+    came.set()
+    qtbot.waitUntil(lambda: dock.message.text().startswith("Saved"))
+    assert dock.steps[3].heading.summary == "not saved yet"
+
+
 def test_an_image_named_like_the_kept_labels_is_not_saved_as_labels(viewer, clicked, qtbot, tmp_path):
     dock, _, send = clicked
     viewer.add_image(np.ones((6, 5, 5)), name="scan kept")

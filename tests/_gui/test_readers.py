@@ -10,6 +10,7 @@ import tifffile
 from dicom_files import dicom_header, saved, write_slice
 from face import running, wait_for_model
 from fakes import disc
+from napari.utils import progress
 from PIL import Image
 
 from napari_medsam2._gui.layers import shown_planes
@@ -130,6 +131,7 @@ def test_one_prompt_finds_the_object_on_images_of_other_sizes(make_napari_viewer
     do = dock.controller
     do.open_paths([folder])
     wait_for_model(dock)
+    assert not progress._all_instances, "napari would show that it is busy as long as it runs"
     assert do.state.mode == "flow" and "up to 64 x 80 pixels, RGB" in do.state.layout
     viewer.dims.set_point(0, 0)
     do.use_tool("point")

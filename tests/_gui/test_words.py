@@ -25,7 +25,12 @@ PROMPTED = Column(0.9, prompted=True)
         (DockState(image="scan", columns=(Column(prompted=True), Column()), has_prompts=True), "S for this slice only"),
         (DockState(image="scan", columns=(PROMPTED, Column()), has_prompts=True), "press Find on all 2 slices."),
         (DockState(image="scan", columns=(PROMPTED, Column(0.3)), done=2, has_prompts=True), "Go to worst slice"),
+        (
+            DockState(image="scan", columns=(PROMPTED, Column(0.3)), done=2, has_prompts=True, frame=1),
+            "Wrong? Press Point",
+        ),
         (DockState(image="scan", columns=(PROMPTED, Column(0.8)), done=2, has_prompts=True), "press Save labels..."),
+        (DockState(image="scan", columns=(Column(),) * 2, tool="polygon", next_object=2), "Or press Save labels..."),
         (DockState(image="scan", columns=(PROMPTED, Column(0.8)), done=1, has_prompts=True), "once more"),
         (DockState(image="scan", columns=(PROMPTED, Column(0.8)), done=2, has_prompts=True, saved=Path("a")), "Saved"),
     ],

@@ -15,7 +15,6 @@ from weakref import WeakKeyDictionary, WeakSet
 
 import numpy as np
 from napari.layers import Labels
-from napari.utils.events import Event
 from platformdirs import user_state_path
 from qtpy.QtCore import QObject, QTimer, Signal
 
@@ -93,6 +92,7 @@ class Autosave(QObject):
         self._retry.timeout.connect(self.flush)
         store.changed.connect(self._on_changed)
         keeping.committed.connect(self._on_kept)
+        keeping.painted.connect(self._on_painted)
         keeping.saving.connect(self._on_saving)
         keeping.saved.connect(self._on_saved)
 
@@ -233,7 +233,7 @@ class Autosave(QObject):
             self._current = work
             if work is not None:
                 self._seen.add(work)
-                self._watch_kept(work)
+                self._keeping.watch(work)
                 if work not in _RECORDS:
                     self._identify(work)
         if work is not None and not self._timer.isActive() and not self._closed:
@@ -244,27 +244,18 @@ class Autosave(QObject):
         if record is None:
             return
         record.keep(frames)
-        if self._watch_kept(work) is not layer:
+        ours = self._keeping.kept_layer(work)
+        if ours is not None and ours is layer:
+            self._keeping.watch(work)
+        else:
             index, data = work.sequence.layout.index, np.asarray(layer.data)
             record.kept_elsewhere |= {frame: data[index(frame)].copy() for frame in frames}
 
-    def _watch_kept(self, work: Workspace) -> Labels | None:
-        """Heed strokes in the layer of kept labels, if there is one, which is returned."""
-        layer = self._keeping.kept_layer(work)
-        if layer is not None:
-            layer.events.paint.connect(self._on_painted)  # once, however often this is said
-        return layer
-
-    def _on_painted(self, event: Event) -> None:
+    def _on_painted(self, work: Workspace, frames: set[int]) -> None:
         """Take note of strokes in a layer of kept labels."""
-        work = self._current
-        record = None if work is None else _RECORDS.get(work)
-        if work is None or record is None or event.source is not self._keeping.kept_layer(work):
-            return
-        axis = work.sequence.layout.axis
-        frames = (np.unique(indices[axis]).tolist() if axis is not None else [0] for indices, *_ in event.value)
-        record.keep(frame for some in frames for frame in some)
-        self._timer.start()
+        if (record := _RECORDS.get(work)) is not None:
+            record.keep(frames)
+            self._timer.start()
 
     def _on_saving(self, work: Workspace) -> None:
         if (record := _RECORDS.get(work)) is not None:

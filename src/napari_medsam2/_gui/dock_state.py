@@ -189,7 +189,7 @@ class DockState:
     save_as
         Where the labels go unless the user says otherwise: beside the image.
     saved
-        The file that the labels were last written to.
+        The file that has all results; ``None`` if they differ from what was written.
     recovery
         What was done with this image before and never saved; ``None`` if nothing was, or it was answered.
     question
@@ -258,6 +258,11 @@ class DockState:
         """What stays when another image is taken, or this one anew: the model, the run, what was chosen for all."""
         blank = DockState()
         return replace(self, **{name: getattr(blank, name) for name in _OF_THE_IMAGE})
+
+    @property
+    def has_kept(self) -> bool:
+        """True if labels of other objects are kept."""
+        return self.next_object > 1
 
     @property
     def running(self) -> bool:

@@ -11,6 +11,9 @@ from .dock_state import DockState
 from .layers.workspace import Workspace
 from .report import EventLog
 
+#: Said to whoever wants something done without one.
+NO_IMAGE = "There is no image to segment: open one first."
+
 
 class DockStore(QObject):
     """The state of one dock. The parts of the controller share it; none knows of the widgets that show it.
@@ -57,6 +60,7 @@ class DockStore(QObject):
             aside=work.sequence.is_aside(),
             has_prompts=bool(work.book.objects),
             has_results=bool(work.results.results),
+            saved=work.results.saved,
         )
 
     def put(self, **changes: Any) -> None:
@@ -77,6 +81,11 @@ class DockStore(QObject):
         """Begin without an image; nothing is told."""
         before, self._chosen = self._chosen, self._chosen.without_image()
         self.log.note_changes(before, self._chosen)
+
+    def count_done(self) -> None:
+        """Count what is up to date before the engine does, which it begins with the next that is done."""
+        if (work := self.work) is not None and work.past.taken_up:
+            self.put(done=work.results.n_up_to_date(work.book.objects, work.past.stale))
 
     def aim(self) -> None:
         """Make the next prompt go to the current object, with the sign chosen."""

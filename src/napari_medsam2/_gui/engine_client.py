@@ -35,7 +35,7 @@ from ..images.contrast import Contrast
 from ..images.opened import LabelledObject
 from ..models.notices import Notice
 from ..prompts import in_replay_order
-from .dock_store import DockStore
+from .dock_store import NO_IMAGE, DockStore
 from .layers.workspace import Workspace
 
 #: While a run goes on the window is redrawn at most this often, and at other times. Each time takes the processor from
@@ -132,7 +132,7 @@ class EngineClient(QObject):
         work, store = self._store.work, self._store
         if work is None:
             if not store.chosen.problem:
-                store.say("There is no image to segment: open one first.")
+                store.say(NO_IMAGE)
             return None
         self.model_needed.emit()
         work.results.withdrawn = False

@@ -54,7 +54,8 @@ def _of_prompts(state: DockState) -> str:
     seen = any(column.confidence is not None for column in state.columns)
     if not state.has_prompts or not (seen or any(column.prompted for column in state.columns)):
         if state.tool:
-            return _POINT_OUT[state.tool]
+            save = " Or press Save labels..." if state.has_kept and not state.has_prompts else ""
+            return f"{_POINT_OUT[state.tool]}{save}"
         if count > 1 and state.mode == "stack":
             return f"Go to a {noun} that shows an object well. Press Box (B), and drag a box around it."
         return "Press Box (B) and drag a box around one object."
@@ -77,6 +78,8 @@ def _of_results(state: DockState) -> str:
         return f"Saved. Correct any {noun} and save again, or press New object for the next one."
     worst = worst_frame(state.columns)
     if worst is not None and (state.columns[worst].confidence or 0) < UNSURE:
+        if state.frame == worst:
+            return f"This is the worst {noun}. Wrong? Press Point (P) and click there. Right? Press Save labels..."
         return f"Press Go to worst {noun}, and look: if it is wrong, press Point (P) and click there."
     return f"All {count} {noun}s are done. Scroll through them to check, then press Save labels..."
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,11 +34,13 @@ class _Left:
     keep: bool
     current: int
     next_object: int
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any]
 
 
 #: Attribute of an image layer: what a dock that was closed did with it, for the next dock to go on with.
 _LEFT = "napari_medsam2_left"
+#: Results that were found with others of these are to be found anew.
+_FOUND_WITH = ("contrast_as_shown", "adapt", "model", "wanted_device")
 #: What is chosen for all images, and found again in the next dock.
 _SETTINGS = ("contrast_as_shown", "adapt", "direction", "preview", "model", "wanted_device")
 
@@ -194,7 +196,8 @@ class ImageChoice(QObject):
     def _left_now(self, work: Workspace) -> _Left:
         told = self._store.chosen
         numbers = (told.current, told.next_object)
-        return _Left(work, self._mode, self._axis, told.output, told.keep, *numbers)
+        settings = {name: getattr(told, name) for name in _SETTINGS}
+        return _Left(work, self._mode, self._axis, told.output, told.keep, *numbers, settings)
 
     def _start(self, *, resume: bool = True) -> None:
         """Begin with the image as the viewer shows it now, or where it was left if it is laid out alike."""
@@ -213,7 +216,10 @@ class ImageChoice(QObject):
                 del self._left[self.image]
                 store.work = left.work
                 self._describe(left.work.sequence, mode, reason)
+                if all(getattr(before, name) == left.settings[name] for name in _FOUND_WITH):
+                    left.work.past.taken_up = True
                 left.work.reopen()
+                store.count_done()
                 store.put(current=left.current, next_object=left.next_object)
             else:
                 store.work = work = Workspace(

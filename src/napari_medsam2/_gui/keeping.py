@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from napari.components import ViewerModel
 from napari.layers import Labels, Layer
+from napari.utils.events import Event
 from qtpy.QtCore import QObject, Signal
 
 from ..engine.events import Finished, FinishReason, Restored
@@ -23,7 +24,7 @@ from ..images.writers.saving import save_labels
 from ..images.writers.table import TABLE_SUFFIX, save_table, table_beside
 from ..types import AnyArray
 from .commits import Commit, Kept
-from .dock_store import DockStore
+from .dock_store import NO_IMAGE, DockStore
 from .engine_client import EngineClient
 from .layers.labelled import LabelsToSave, object_colours, object_names, show_objects
 from .layers.opened_layers import images_of
@@ -46,11 +47,13 @@ class Keeping(QObject):
 
     #: Labels were committed to a layer: the workspace, that layer, and the frames.
     committed = Signal(object, object, object)
+    #: A workspace, and frames on which the user painted over its kept labels.
+    painted = Signal(object, object)
     #: Labels of a workspace are written to a file as they are now, and when they were.
     saving = Signal(object)
     saved = Signal(object)
-    #: A file was written (``None``: it could not be), the problem in words, and the workspace whose labels it has.
-    _written = Signal(object, str, object)
+    #: A file was written (``None``: it could not be), the problem in words, and whose labels it has, in which version.
+    _written = Signal(object, str, object, int)
 
     def __init__(self, viewer: ViewerModel, store: DockStore, client: EngineClient) -> None:
         super().__init__()
@@ -67,6 +70,11 @@ class Keeping(QObject):
         """Find the layer of ours that results are committed to; one of the user's may have its name."""
         ours = (la for la in self._viewer.layers if la.metadata.get(KEPT_OF) == str(work.image.unique_id))
         return next((la for la in ours if isinstance(la, Labels) and la.data.shape == work.sequence.layout.shape), None)
+
+    def watch(self, work: Workspace) -> None:
+        """Tell of strokes over the kept labels from now on, once each, however often this is asked for."""
+        if (kept := self.kept_layer(work)) is not None:
+            kept.events.paint.connect(self._on_painted)
 
     def first_object(self, work: Workspace) -> int:
         """The lowest number above those of all committed objects."""
@@ -86,7 +94,7 @@ class Keeping(QObject):
             store.say(note=at_end if store.chosen.keeps_at_end else "Nothing is kept when the run ends.")
             return
         if work is None or not work.results.results:
-            store.say("There is no result to keep yet: draw a prompt and press Shift+S.")
+            store.say(NO_IMAGE if work is None else "There is no result to keep yet: draw a prompt and press Shift+S.")
             return
         state, kept, called = store.state, None, dict(work.roster.kept_called)
         before = {}
@@ -191,7 +199,7 @@ class Keeping(QObject):
             store.say("There are no labels to save yet.")
             return
         try:  # a copy, now: what is painted while it is written is not part of it
-            labels = merged([np.asarray(layer.data) for layer in layers])
+            version, labels = work.results.version, merged([np.asarray(layer.data) for layer in layers])
         except MemoryError:
             store.say("There is not enough memory to save the labels: close other images first.")
             return
@@ -207,12 +215,13 @@ class Keeping(QObject):
         found = work.results.found()
         to_save = LabelsToSave(images_of(work.image), layout, labels, mode, found, colours, called)
         self.saving.emit(work)
-        store.put(saved=None)
         store.say(note=f"Saving {path.name} ...")
         # No daemon: closing napari waits for the file.
-        threading.Thread(target=self._write, args=(path, to_save, each, work), name="napari-medsam2 save").start()
+        threading.Thread(
+            target=self._write, args=(path, to_save, each, work, version), name="napari-medsam2 save"
+        ).start()
 
-    def _write(self, path: Path, to_save: LabelsToSave, each: bool, work: Workspace) -> None:
+    def _write(self, path: Path, to_save: LabelsToSave, each: bool, work: Workspace, version: int) -> None:
         """Run on a thread of its own."""
         written: Path | None = None
         problem = "The labels could not be saved, and it is not known why"  # what else went wrong has a traceback
@@ -225,13 +234,22 @@ class Keeping(QObject):
             )
         finally:
             with suppress(RuntimeError):  # the window was closed meanwhile
-                self._written.emit(written, problem, work)
+                self._written.emit(written, problem, work, version)
 
-    def _on_written(self, path: Path | None, problem: str, work: Workspace) -> None:
+    def _on_written(self, path: Path | None, problem: str, work: Workspace, version: int) -> None:
         if path is not None and path.suffix.lower() != TABLE_SUFFIX:
             self.saved.emit(work)
-        self._store.put(saved=path)
+        if work.results.version == version:
+            work.results.saved = path
         self._store.say(problem, note="" if path is None else f"Saved {path}")
+
+    def _on_painted(self, event: Event) -> None:
+        """Take note of strokes over kept labels."""
+        work = self._store.work
+        if work is not None and event.source is self.kept_layer(work):
+            work.results.differ()
+            self.painted.emit(work, work.sequence.painted(event.value))
+            self._store.changed.emit()
 
 
 def _write_labels(path: Path, labels: LabelSet, each: bool) -> None:

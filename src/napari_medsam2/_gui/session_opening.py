@@ -219,11 +219,20 @@ class SessionOpening(QObject):
         work.roster.take(saved.objects, {int(n) for labels in saved.kept.values() for n in np.unique(labels)})
         self._keeping.restore(work, saved.kept)
         self._take_choices(saved.facts, work.objects or {self._images.first_object(work)})
+        self._store.count_done()
         self._client.reopen()
+        self._show_some(work)
         self._client.flush()
         self._store.aim()
         others = " The labels are those of the other pixels until you find them again." if changed and results else ""
         self._store.say(note=f"All is as it was. Go on where you left it.{others}")
+
+    def _show_some(self, work: Workspace) -> None:
+        """Go to a prompt of the current object, unless there is something in view."""
+        results, current, here = work.results.results, self._store.chosen.current, work.sequence.frame_in_view()
+        prompted = sorted(prompt.frame for prompt in work.book.prompts if prompt.object_id == current)
+        if prompted and not any(frame == here for frame, _ in results):
+            work.sequence.go_to(prompted[0])
 
     def _take_choices(self, facts: Mapping[str, Any], numbers: set[int]) -> None:
         """Choose as was chosen then, as far as that is a choice still."""

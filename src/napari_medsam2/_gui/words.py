@@ -100,6 +100,8 @@ def _run_words(state: DockState) -> str:
         return status.state.value
     if state.done == len(state.columns):
         return "done"
+    if status.finish_reason is FinishReason.DONE and state.done:
+        return "up to date"
     ended = {FinishReason.CANCELLED: "cancelled", FinishReason.FAILED: "stopped by an error"}
     return ended.get(status.finish_reason, "") if status.finish_reason is not None else ""
 
@@ -188,7 +190,8 @@ def objects_summary(state: DockState) -> str:
     if not (state.has_prompts or state.has_results):
         return "none yet"
     count = len(state.objects)
-    return f"{count} objects, now object {state.current}" if count > 1 else "1 object"
+    now = next((row.title for row in state.rows if row.number == state.current), f"Object {state.current}")
+    return f"{count} objects, now {now}" if count > 1 else "1 object"
 
 
 def model_line(state: DockState) -> str:
@@ -211,7 +214,7 @@ def review_summary(state: DockState) -> str:
     """What there is to look at, and whether it was saved."""
     if state.saved is not None:
         return f"saved as {state.saved.name}"
-    return "not saved yet" if state.has_results else ""
+    return "not saved yet" if state.has_results or state.has_kept else ""
 
 
 #: What the headings of the four steps say.

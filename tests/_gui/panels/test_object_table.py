@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from qtpy.QtCore import QEvent, QModelIndex, QPoint, QPointF, Qt
-from qtpy.QtGui import QKeyEvent, QMouseEvent, QWheelEvent
+from qtpy.QtCore import QEvent, QModelIndex, QPoint, QPointF, QSize, Qt
+from qtpy.QtGui import QIcon, QKeyEvent, QMouseEvent, QWheelEvent
 from qtpy.QtWidgets import QLineEdit, QMenu, QToolTip
 
 from napari_medsam2._gui.dock_state import Column, DockState, ObjectRow
@@ -46,7 +46,9 @@ def test_a_row_says_what_is_known_of_an_object(model):
     model.set_rows((row(1), row(2, name="cell", confidence=None)))
     texts = [[model.data(model.index(place, column)) for column in range(SURE + 1)] for place in (0, 1)]
     assert texts == [[None, None, "Object 1", "1", "2/3", "0.75"], [None, None, "cell", "1", "2/3", ""]]
-    assert model.data(model.index(0, COLOUR), Qt.ItemDataRole.DecorationRole).name() == "#3fa7ff"
+    patch = model.data(model.index(0, COLOUR), Qt.ItemDataRole.DecorationRole)
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):  # a chosen row does not change the colour
+        assert patch.pixmap(QSize(12, 12), mode).toImage().pixelColor(6, 6).name() == "#3fa7ff"
     model.set_noun("image")
     assert model.headerData(DONE, Qt.Orientation.Horizontal) == "Images"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 from napari.layers import Image, Labels
@@ -198,23 +197,6 @@ class OutputLabels:
                 else:
                     now[number] = found[number]
                     staying.add(number)
-
-    def painted_frames(self, item: Any, current: int) -> set[int]:
-        """Say which frames a paint event touched: the one in view, and those that its edits name."""
-        frames = {current}
-        axis = self.layout.axis
-        if axis is None or not isinstance(item, list):
-            return frames
-        for edit in item:
-            where = edit[0] if isinstance(edit, tuple) else getattr(edit, "slice_key", None)
-            if not isinstance(where, tuple) or len(where) <= axis:
-                continue
-            along = where[axis]
-            if isinstance(along, slice):
-                frames |= set(range(*along.indices(self.layout.n_frames)))
-            else:
-                frames |= _numbers(np.asarray(along))
-        return {f for f in frames if 0 <= f < self.layout.n_frames}
 
 
 def _numbers(values: AnyArray) -> set[int]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
+from pathlib import Path
 
 from napari.layers import Image, Labels
 
@@ -23,6 +24,13 @@ class ResultView:
         The sequence.
     place
         Puts a new layer of ours into the viewer, without taking the selection from the user.
+
+    Attributes
+    ----------
+    version
+        Another number each time that results differ.
+    saved
+        The file that has all of them; ``None`` if there is none.
     """
 
     def __init__(self, image: Image, layout: Layout, place: Callable[[Labels], None]) -> None:
@@ -31,6 +39,8 @@ class ResultView:
         self.output: OutputLabels | None = None
         self.results: dict[tuple[int, int], FrameResult] = {}
         self._objects: set[int] | None = set()
+        self.version = 0
+        self.saved: Path | None = None
         self.withdrawn = False  # the user removed the layer: the next action makes another one
         self._place = place
         self._late: set[int] = set()
@@ -84,6 +94,12 @@ class ResultView:
         frames = set(frames)
         self._late |= frames
         self._outdated |= frames
+        if frames:
+            self.differ()
+
+    def differ(self) -> None:
+        """Take note that what was saved is no longer all there is."""
+        self.version, self.saved = self.version + 1, None
 
     @property
     def objects(self) -> set[int]:
@@ -171,6 +187,7 @@ class ResultView:
         self._outdated |= {frame for frame, _ in self.results}
         self.results, self._objects, self._late = {}, None, set()
         self._shown.clear()
+        self.differ()
 
     def found(self) -> dict[tuple[int, int], Found]:
         """How sure the network is of each object on each frame, in the light of the others where they are shown."""
@@ -180,6 +197,14 @@ class ResultView:
             )
             for (frame, number), result in self.results.items()
         }
+
+    def n_up_to_date(self, objects: Iterable[int], stale: Collection[tuple[int, int]]) -> int:
+        """On how many frames all of these objects have results that are not stale."""
+        on = {number: set[int]() for number in objects}
+        for frame, number in self.results:
+            if number in on and (frame, number) not in stale:
+                on[number].add(frame)
+        return len(set.intersection(*on.values())) if on else 0
 
     def take_outdated(self) -> set[int]:
         """Frames whose columns are no longer what they were when this was asked for the last time."""

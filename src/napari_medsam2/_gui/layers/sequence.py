@@ -125,3 +125,19 @@ class ImageSequence:
         moved = axis + self.viewer.dims.ndim - self.image.ndim
         rest = sorted(a for a in self.viewer.dims.order if a != moved)
         return (*rest[:-2], moved, *rest[-2:])
+
+    def painted(self, item: Any) -> set[int]:
+        """Say which frames a paint event of a layer on it touched: the one in view, and those that its edits name."""
+        frames, axis, count = {self.frame_in_view()}, self.layout.axis, self.layout.n_frames
+        if axis is None or not isinstance(item, list):
+            return frames
+        for edit in item:
+            where = edit[0] if isinstance(edit, tuple) else getattr(edit, "slice_key", None)
+            if not isinstance(where, tuple) or len(where) <= axis:
+                continue
+            along = where[axis]
+            if isinstance(along, slice):
+                frames |= set(range(*along.indices(count)))
+            else:
+                frames |= set(np.unique(along).tolist())
+        return {frame for frame in frames if 0 <= frame < count}

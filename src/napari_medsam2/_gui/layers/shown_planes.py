@@ -163,7 +163,9 @@ def _headers(images: OpenedImages, tell: Tell) -> list[ImageHeader]:
     frames: FrameSource = images.data
     found: list[ImageHeader | None] = []
     problem: FrameError | None = None
-    for t in progress(range(len(frames)), desc="Looking at images", disable=len(frames) < _MANY):
+    every = range(len(frames))
+    # No bar rather than a disabled one: napari never counts that as closed, and shows for good that it is busy.
+    for t in every if len(frames) < _MANY else progress(every, desc="Looking at images"):
         try:
             found.append(frames.header(t))
         except FrameError as error:

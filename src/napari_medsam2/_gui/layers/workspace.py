@@ -163,7 +163,7 @@ class Workspace:
         for layer in self.own_layers:
             self._made(layer, True)
         self.watch_output()
-        self.book.changes()
+        self.past.taken_up &= not self.book.changes()  # results that were found without them are not up to date
 
     def disarm(self) -> None:
         """Put the drawing tool away: what would be drawn from now on is no prompt."""
@@ -319,7 +319,7 @@ class Workspace:
             return
         if not self._painted:
             QTimer.singleShot(0, self._read_strokes)  # napari tells of some strokes before it writes them
-        self._painted |= output.painted_frames(event.value, self.sequence.frame_in_view())
+        self._painted |= self.sequence.painted(event.value)
 
     def _read_strokes(self) -> None:
         output = self.results.output

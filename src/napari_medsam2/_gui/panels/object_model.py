@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from qtpy.QtCore import QAbstractTableModel, QModelIndex, QObject, Qt, Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QIcon, QPixmap
 
 from ..dock_state import ObjectRow
 
@@ -105,7 +105,7 @@ class ObjectModel(QAbstractTableModel):
         if role == _Role.CheckStateRole and column == SHOWN:
             return Qt.CheckState.Checked if row.shown else Qt.CheckState.Unchecked
         if role == _Role.DecorationRole and column == COLOUR:
-            return QColor(row.colour)
+            return _swatch(row.colour)
         if role == _Role.TextAlignmentRole and column > NAME:
             return int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
         return _TIPS[column].format(noun=self.noun) if role == _Role.ToolTipRole else None
@@ -127,6 +127,15 @@ class ObjectModel(QAbstractTableModel):
         if column == DONE:
             return f"{row.done}/{len(row.columns)}"
         return "" if row.confidence is None else f"{row.confidence:.2f}"
+
+
+def _swatch(colour: str) -> QIcon:
+    """A patch of a colour, which is the same in a chosen row: Qt would mix it with that row's own."""
+    patch, icon = QPixmap(12, 12), QIcon()
+    patch.fill(QColor(colour))
+    for mode in (QIcon.Mode.Normal, QIcon.Mode.Selected):
+        icon.addPixmap(patch, mode)
+    return icon
 
 
 def _told(row: ObjectRow, column: int) -> Any:

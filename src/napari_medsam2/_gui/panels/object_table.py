@@ -144,6 +144,7 @@ class ObjectTable(Panel):
 
     def _bind(self) -> None:
         show = self.bindings.add
+        show(lambda state: bool(state.image), self.new.setEnabled)
         show(lambda state: state.noun, self.model.set_noun)
         show(lambda state: len(state.columns), self._make_room)
         show(lambda state: state.rows, self._show_rows)

@@ -66,7 +66,9 @@ class PromptPanel(Panel):
         show = self.bindings.add
         for name, tool in self.tools.items():
             show(partial(_in_hand, name), tool.setChecked, of_hand=True)
-            show(lambda state: state.loading_left is None, tool.setEnabled)
+            show(_can_draw, tool.setEnabled)
+        for widget in (self.sign, self.adopt):
+            show(lambda state: bool(state.image), widget.setEnabled)
         show(lambda state: state.positive, self._show_sign)
 
     def _show_sign(self, positive: bool) -> None:
@@ -77,6 +79,10 @@ class PromptPanel(Panel):
         if layer is not None:
             self.layer_requested.emit(layer)
             self.adopt.pick(None)
+
+
+def _can_draw(state: DockState) -> bool:
+    return bool(state.image) and state.loading_left is None
 
 
 def _in_hand(tool: str, state: DockState) -> bool:
