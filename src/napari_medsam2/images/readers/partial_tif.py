@@ -16,6 +16,7 @@ from ..lazy import PlaneArray
 from ..listing import stem_of
 from ..opened import Axis, OpenedImages
 from .tif import COMPRESSIONS
+from .tif_checks import check_stored
 
 
 def open_partial_tif(path: Path, why: str) -> OpenedImages:
@@ -54,7 +55,7 @@ def open_partial_tif(path: Path, why: str) -> OpenedImages:
 def _whole_pages(path: Path, tif: Any) -> list[Any]:
     """Pages like the first one whose pixels can be decoded, until one that is not."""
     pages: list[Any] = []
-    size, seen = path.stat().st_size, set[int]()
+    seen = set[int]()
     while True:
         try:
             page = tif.pages[len(pages)]
@@ -62,14 +63,14 @@ def _whole_pages(path: Path, tif: Any) -> list[Any]:
             if page.offset in seen:  # they go in a circle
                 return pages
             seen.add(page.offset)
-            end = max(a + n for a, n in zip(page.dataoffsets, page.databytecounts, strict=True))
+            check_stored(path, [page], page.shape)
             if pages and (page.shape, page.dtype) != (pages[0].shape, pages[0].dtype):
                 return pages
             what = " x ".join(map(str, page.shape)) + " pixels"
             ask_for(path, what, int(page.nbytes))
             packing = COMPRESSIONS.get(int(page.compression), "")
             check_ratio(path, what, int(page.nbytes), stored=sum(page.databytecounts), compression=packing)
-            if end > size or page.asarray().shape != page.shape:
+            if page.asarray().shape != page.shape:
                 return pages
         except DECODING_ERRORS:
             return pages
