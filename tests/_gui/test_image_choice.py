@@ -136,6 +136,18 @@ def test_another_image_disarms_the_tool_of_the_last_one(viewer, prompted, qtbot)
     assert boxes.mode == "pan_zoom" and viewer.layers.selection.active is not boxes
 
 
+def test_an_image_that_was_opened_on_top_is_said_not_to_be_the_one(viewer, prompted):
+    dock, _, _ = prompted
+    drawn, first = viewer.layers.selection.active, dock.controller.workspace.image
+    other = viewer.add_image(np.zeros((4, 20, 30), np.uint8), name="other")
+    assert "Another image is selected" in dock.hint.text() and dock.controller.workspace.image is first
+    viewer.layers.selection.active = drawn
+    assert "Another image" not in dock.hint.text()
+    viewer.layers.selection.active = other
+    dock.controller.choose_image(other)
+    assert "Another image" not in dock.hint.text() and dock.controller.workspace.image is other
+
+
 def test_renaming_the_image_changes_nothing(viewer, prompted, stack, qtbot):
     dock, engine, _send = prompted
     stack.name = "other"

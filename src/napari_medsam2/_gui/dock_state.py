@@ -200,6 +200,8 @@ class DockState:
         The latest error in words with its full report, and the latest good news.
     aside
         True if the viewer shows another position of the fixed axes than the one that is segmented.
+    another_selected
+        True if another image is selected in the list of layers than the one that is segmented.
     has_prompts, has_results
         Whether this image has any.
     """
@@ -251,6 +253,7 @@ class DockState:
     report: str = ""
     note: str = ""
     aside: bool = False
+    another_selected: bool = False
     has_prompts: bool = False
     has_results: bool = False
 

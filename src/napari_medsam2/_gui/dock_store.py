@@ -58,6 +58,7 @@ class DockStore(QObject):
             tool=work.tool,
             drawing=work.tools.drawing,
             aside=work.sequence.is_aside(),
+            another_selected=work.sequence.another_is_selected(),
             has_prompts=bool(work.book.objects),
             has_results=bool(work.results.results),
             saved=work.results.saved,

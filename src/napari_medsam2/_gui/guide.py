@@ -36,6 +36,8 @@ def _of_engine(state: DockState) -> str:
         return f"{ready_words(state)} Then draw a box around one object."
     if state.aside:
         return "You look at another position of a fixed axis: go back there, or press Clear all to start here."
+    if state.another_selected:
+        return "Another image is selected. Choose in step 1 which one is to be segmented."
     if state.drawing:
         return "Click for each corner. Double-click or Enter closes it, Ctrl+Z takes a corner back, Esc drops it all."
     status = state.status

@@ -110,6 +110,9 @@ class ImageChoice(QObject):
             self._take(image)
             if removed:
                 self._store.say(removed)
+        selection = self._viewer.layers.selection
+        if image in self._viewer.layers and isinstance(selection.active, Image):  # what was chosen is what one sees
+            selection.active = image
 
     def open_paths(self, paths: Sequence[Path]) -> None:
         """Show what is in files or a folder, and take the first image of it as the image."""

@@ -110,6 +110,11 @@ class ImageSequence:
         """True if the viewer shows another position of the fixed axes."""
         return bool(self.layout.fixed) and not bool(self.layout.is_here(self._position()).all())
 
+    def another_is_selected(self) -> bool:
+        """True if another image is selected in the list of layers, as after it was opened on top of this one."""
+        active = self.viewer.layers.selection.active
+        return isinstance(active, Image) and active is not self.image
+
     def go_to(self, frame: int) -> None:
         """Move the slider to a frame."""
         axis = self.layout.axis
