@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from face import IMAGES, SHAPE, draw_box
+from face import IMAGES, SHAPE, draw_box, running
 from face import mocked as mocked_dock
 from napari.components import ViewerModel
 
@@ -35,6 +35,20 @@ def mocked(qtbot):
     yield make
     for dock in docks:
         dock.close_dock()
+
+
+@pytest.fixture
+def opened_dock(make_napari_viewer):
+    """Opens a real dock in the window of a real viewer; they are closed at the end."""
+    docks = []
+
+    def start(viewer=None, pace=None):
+        docks.append(running(viewer or make_napari_viewer(), pace))
+        return docks[-1]
+
+    yield start
+    for dock in docks:
+        dock.close_dock(timeout=10.0)
 
 
 @pytest.fixture

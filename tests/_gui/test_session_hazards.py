@@ -154,7 +154,7 @@ def test_strokes_in_kept_labels_are_written_by_a_dock_that_is_opened_again(viewe
     deliver(qtbot, send, answer(2, prompted=True))
     dock.review.commit.click()
     dock.close_dock()
-    viewer.layers["scan kept"].events.paint.disconnect(dock.controller.autosave._on_painted)  # as where it is gone
+    viewer.layers["scan kept"].events.paint.disconnect(dock.controller.keeping._on_painted)  # as where it is gone
     dock, _, _ = mocked(viewer)
     paint(viewer.layers["scan kept"], 1, SQUARE, 7)
     written(dock)

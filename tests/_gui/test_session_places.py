@@ -16,20 +16,6 @@ from napari_medsam2.session.session_file import read_session
 IMAGES, _ = moving_disc(6)
 
 
-@pytest.fixture
-def started(make_napari_viewer):
-    """Opens a real dock in the window of a real viewer; they are closed at the end."""
-    docks = []
-
-    def start(viewer=None, pace=None):
-        docks.append(running(viewer or make_napari_viewer(), pace))
-        return docks[-1]
-
-    yield start
-    for dock in docks:
-        dock.close_dock(timeout=10.0)
-
-
 @pytest.fixture(autouse=True)
 def blobs(monkeypatch):
     """The command line has the model of the window."""
@@ -62,12 +48,12 @@ def save(dock, qtbot, path):
 
 
 @pytest.fixture
-def saved(started, qtbot, tmp_path):
+def saved(opened_dock, qtbot, tmp_path):
     """A session of an image in a folder, the labels in it, and the dock that it was saved in, which is closed."""
     folder = tmp_path / "microscope"
     folder.mkdir()
     tifffile.imwrite(folder / "scan.tif", IMAGES)
-    dock = started()
+    dock = opened_dock()
     dock.controller.open_paths([folder / "scan.tif"])
     dock.controller.choose_mode("stack")
     add_click(dock, 2, 32, 23)
@@ -83,11 +69,11 @@ def shown(dock):
     return dock.controller.workspace.output_layer.data
 
 
-def test_an_image_that_moved_is_asked_for_once(saved, started, qtbot, tmp_path):
+def test_an_image_that_moved_is_asked_for_once(saved, opened_dock, qtbot, tmp_path):
     path, labels = saved
     (tmp_path / "archive").mkdir()
     moved = (tmp_path / "microscope").rename(tmp_path / "archive" / "old")
-    dock = started()
+    dock = opened_dock()
     do = dock.controller
     do.open_session(path)
     wait_for(qtbot, lambda: do.state.question is not None)
@@ -103,26 +89,26 @@ def test_an_image_that_moved_is_asked_for_once(saved, started, qtbot, tmp_path):
     do.autosave.flush()
     do.autosave.wait()
 
-    other = started()
+    other = opened_dock()
     other.controller.open_session(path)
     wait_for(qtbot, lambda: "as it was" in other.controller.state.note)
     assert other.controller.state.question is None
     np.testing.assert_array_equal(shown(other), labels)
 
 
-def test_images_that_moved_with_their_session_file_are_found(saved, started, qtbot, tmp_path):
+def test_images_that_moved_with_their_session_file_are_found(saved, opened_dock, qtbot, tmp_path):
     path, labels = saved
     beside = path.rename(tmp_path / "microscope" / path.name)
     (tmp_path / "microscope").rename(tmp_path / "elsewhere")
-    dock = started()
+    dock = opened_dock()
     dock.controller.open_session(tmp_path / "elsewhere" / beside.name)
     wait_for(qtbot, lambda: "as it was" in dock.controller.state.note)
     np.testing.assert_array_equal(shown(dock), labels)
 
 
-def test_images_in_memory_are_those_that_are_open(started, qtbot, tmp_path):
+def test_images_in_memory_are_those_that_are_open(opened_dock, qtbot, tmp_path):
     """As a sample of napari's."""
-    dock = started()
+    dock = opened_dock()
     viewer_of_it = dock.controller._viewer
     viewer_of_it.add_image(IMAGES, name="sample")
     dock.controller.choose_mode("stack")
@@ -130,7 +116,7 @@ def test_images_in_memory_are_those_that_are_open(started, qtbot, tmp_path):
     path = save(dock, qtbot, tmp_path / "sample.medsam2")
     labels = dock.controller.workspace.output_layer.data.copy()
     dock.close_dock(timeout=10.0)
-    other = started()
+    other = opened_dock()
     other.controller.open_session(path)
     wait_for(qtbot, lambda: other.controller.state.question is not None)
     assert "open 'sample' again" in other.question.told.text()
@@ -142,10 +128,10 @@ def test_images_in_memory_are_those_that_are_open(started, qtbot, tmp_path):
 
 
 @pytest.mark.parametrize("yes", [True, False])
-def test_an_image_whose_pixels_changed_is_asked_about(saved, started, qtbot, tmp_path, yes):
+def test_an_image_whose_pixels_changed_is_asked_about(saved, opened_dock, qtbot, tmp_path, yes):
     path, _ = saved
     tifffile.imwrite(tmp_path / "microscope" / "scan.tif", IMAGES // 2)
-    dock = started()
+    dock = opened_dock()
     do = dock.controller
     do.open_session(path)
     wait_for(qtbot, lambda: do.state.question is not None)
@@ -159,25 +145,25 @@ def test_an_image_whose_pixels_changed_is_asked_about(saved, started, qtbot, tmp
         wait_for(qtbot, lambda: do.state.status.done == len(IMAGES) and settled(dock))  # all anew
 
 
-def test_an_image_of_another_size_is_told_and_nothing_is_drawn_on_it(saved, started, qtbot, tmp_path):
+def test_an_image_of_another_size_is_told_and_nothing_is_drawn_on_it(saved, opened_dock, qtbot, tmp_path):
     path, _ = saved
     tifffile.imwrite(tmp_path / "microscope" / "scan.tif", IMAGES[:5])
-    dock = started()
+    dock = opened_dock()
     dock.controller.open_session(path)
     wait_for(qtbot, lambda: "another size" in dock.controller.state.problem)
     assert not dock.controller.state.has_prompts
 
 
-def test_what_was_never_saved_is_offered_on_an_image_that_was_changed_since(saved, started, qtbot, tmp_path):
+def test_what_was_never_saved_is_offered_on_an_image_that_was_changed_since(saved, opened_dock, qtbot, tmp_path):
     scan = tmp_path / "microscope" / "scan.tif"
-    dock = started()
+    dock = opened_dock()
     dock.controller.open_paths([scan])
     dock.controller.choose_mode("stack")
     add_click(dock, 1, 32, 22)
     wait_for(qtbot, lambda: settled(dock))
     dock.close_dock(timeout=10.0)
     tifffile.imwrite(scan, IMAGES // 2)
-    dock = started()
+    dock = opened_dock()
     dock.controller.open_paths([scan])
     wait_for(qtbot, lambda: dock.controller.state.recovery is not None)
     assert "other pixels" in dock.recovery.told.text()
@@ -201,14 +187,14 @@ def test_napari_opens_a_session_with_its_image_in_the_dock(saved, make_napari_vi
 
 
 @pytest.mark.parametrize("axis", [0, 1])
-def test_the_part_of_an_image_with_more_axes_is_found_again(started, qtbot, tmp_path, axis):
+def test_the_part_of_an_image_with_more_axes_is_found_again(opened_dock, qtbot, tmp_path, axis):
     """Time, channel, z, y, x; one channel at one time is segmented, or one slice of it in time."""
     whole = np.zeros((3, 2, 6, 64, 64), np.uint8)
     whole[1, 1] = IMAGES
     whole[:, 1, 2] = np.maximum(whole[:, 1, 2], IMAGES[2])
     path = tmp_path / "scan.ome.tif"
     tifffile.imwrite(path, whole, metadata={"axes": "TCZYX"})
-    dock = started()
+    dock = opened_dock()
     do = dock.controller
     do.open_paths([path])
     viewer = viewer_of(dock)
@@ -226,17 +212,17 @@ def test_the_part_of_an_image_with_more_axes_is_found_again(started, qtbot, tmp_
     out = tmp_path / "labels.tif"
     assert main(["segment", "--session", str(session), "-o", str(out)]) == 0
     np.testing.assert_array_equal(tifffile.imread(out), labels[1] if axis == 0 else labels[:, 2])
-    other = started()
+    other = opened_dock()
     other.controller.open_session(session)
     wait_for(qtbot, lambda: "as it was" in other.controller.state.note)
     np.testing.assert_array_equal(shown(other), labels)
 
 
-def test_a_dock_that_is_opened_again_goes_on_where_the_last_one_ended(started, make_napari_viewer, qtbot):
+def test_a_dock_that_is_opened_again_goes_on_where_the_last_one_ended(opened_dock, make_napari_viewer, qtbot):
     viewer = make_napari_viewer()
     viewer.add_image(IMAGES, name="scan")
     pace = Pace()
-    dock = started(viewer, pace)
+    dock = opened_dock(viewer, pace)
     dock.controller.choose_mode("stack")
     dock.controller.choose_direction("forward")
     add_click(dock, 2, 32, 23)
@@ -244,7 +230,7 @@ def test_a_dock_that_is_opened_again_goes_on_where_the_last_one_ended(started, m
     labels = shown(dock).copy()
     dock.close_dock(timeout=10.0)
 
-    again = started(viewer)
+    again = opened_dock(viewer)
     do = again.controller
     assert do.state.has_prompts and do.state.direction == "forward"
     np.testing.assert_array_equal(shown(again), labels)
@@ -255,11 +241,11 @@ def test_a_dock_that_is_opened_again_goes_on_where_the_last_one_ended(started, m
     assert do.engine.status.done < len(IMAGES), "what was found is not looked for again"
 
 
-def test_a_dock_that_was_closed_during_a_run_keeps_what_was_found(started, make_napari_viewer, qtbot, sessions):
+def test_a_dock_that_was_closed_during_a_run_keeps_what_was_found(opened_dock, make_napari_viewer, qtbot, sessions):
     viewer = make_napari_viewer()
     viewer.add_image(IMAGES, name="scan")
     pace = Pace()
-    dock = started(viewer, pace)
+    dock = opened_dock(viewer, pace)
     dock.controller.choose_mode("stack")
     add_click(dock, 2, 32, 23)
     wait_for(qtbot, lambda: settled(dock))
@@ -271,7 +257,7 @@ def test_a_dock_that_was_closed_during_a_run_keeps_what_was_found(started, make_
     found = set(dock.controller.workspace.results.results)
     dock.close_dock()
     pace.go()
-    again = started(viewer)
+    again = opened_dock(viewer)
     assert set(again.controller.workspace.results.results) >= found
     again.controller.propagate()
     wait_for(qtbot, lambda: settled(again) and len(again.controller.workspace.results.results) == len(IMAGES))
@@ -280,10 +266,10 @@ def test_a_dock_that_was_closed_during_a_run_keeps_what_was_found(started, make_
     assert len(list(sessions.glob("*.medsam2"))) == 1, "it goes on in the same session file"
 
 
-def test_two_docks_on_one_image_have_sessions_of_their_own(started, make_napari_viewer, qtbot, sessions):
+def test_two_docks_on_one_image_have_sessions_of_their_own(opened_dock, make_napari_viewer, qtbot, sessions):
     viewer = make_napari_viewer()
     viewer.add_image(IMAGES, name="scan")
-    docks = [started(viewer), started(viewer)]
+    docks = [opened_dock(viewer), opened_dock(viewer)]
     for frame, dock in enumerate(docks):
         dock.controller.choose_mode("stack")
         add_click(dock, frame, 32, 21 + frame)
@@ -318,12 +304,12 @@ def test_what_a_session_file_says_cannot_be_said_otherwise(tmp_path, options, ca
     assert main(["segment", "scan.tif", "--stored", "-o", "out.tif"]) == 2 and "--session" in capsys.readouterr().err
 
 
-def test_a_run_goes_on_while_a_question_is_shown(started, make_napari_viewer, qtbot, saved, tmp_path):
+def test_a_run_goes_on_while_a_question_is_shown(opened_dock, make_napari_viewer, qtbot, saved, tmp_path):
     path, _ = saved
     (tmp_path / "microscope").rename(tmp_path / "archive")
     viewer = make_napari_viewer()
     viewer.add_image(IMAGES, name="other")
-    dock = started(viewer)
+    dock = opened_dock(viewer)
     dock.controller.choose_mode("stack")
     dock.controller.open_session(path)
     wait_for(qtbot, lambda: dock.controller.state.question is not None)

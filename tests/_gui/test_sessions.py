@@ -18,20 +18,6 @@ IMAGES[:, 4:10, 50:56] = 204  # a second blob on every slice
 
 
 @pytest.fixture
-def started(make_napari_viewer):
-    """Opens a real dock in the window of a real viewer; they are closed at the end."""
-    docks = []
-
-    def start(viewer=None, pace=None):
-        docks.append(running(viewer or make_napari_viewer(), pace))
-        return docks[-1]
-
-    yield start
-    for dock in docks:
-        dock.close_dock(timeout=10.0)
-
-
-@pytest.fixture
 def scan(tmp_path):
     tifffile.imwrite(tmp_path / "scan.tif", IMAGES)
     return tmp_path / "scan.tif"
@@ -109,8 +95,8 @@ def replayed(path, *options):
     return tifffile.imread(out)
 
 
-def test_a_session_comes_to_the_same_labels_in_another_window_and_without_one(started, qtbot, scan, capsys):
-    dock = started()
+def test_a_session_comes_to_the_same_labels_in_another_window_and_without_one(opened_dock, qtbot, scan, capsys):
+    dock = opened_dock()
     do = segmented(dock, qtbot, scan)
     do.commit()
     wait_for(qtbot, lambda: settled(dock))
@@ -125,7 +111,7 @@ def test_a_session_comes_to_the_same_labels_in_another_window_and_without_one(st
     np.testing.assert_array_equal(replayed(path), labels)
     assert "not, to the bit" not in capsys.readouterr().err
 
-    other = started()
+    other = opened_dock()
     again = other.controller
     again.open_paths([path])
     wait_for(qtbot, lambda: "as it was" in again.state.note)
