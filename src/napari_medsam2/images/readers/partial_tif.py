@@ -10,7 +10,7 @@ import numpy as np
 
 from ...errors import FrameError
 from ...types import AnyArray
-from ..budget import ask_for, check_ratio
+from ..budget import ask_for
 from ..damage import DECODING_ERRORS, reading
 from ..lazy import PlaneArray
 from ..listing import stem_of
@@ -45,7 +45,7 @@ def open_partial_tif(path: Path, why: str) -> OpenedImages:
         if first.ndim != 2 and not colour:
             raise FrameError(f"{why}. Its pages are no single planes, so that what is left cannot be read in part")
         n_pages, together = len(pages), _planes_in_one_piece(path, tif) if len(pages) == 1 else 0
-        planes = _mapped(path, pages[0], together) if together > 1 else _PagesOf(pages).array(path)
+        planes = _mapped(path, pages[0], together) if together > 1 else _one_by_one(path, pages)
     told = f"{why}. Read in part: {max(together, n_pages)} whole planes from the first one on, and no scale"
     return OpenedImages(
         stem_of(path), planes, (Axis(), Axis("y"), Axis("x")), colour=colour, left_out=(told,), files=(path,)
@@ -67,9 +67,8 @@ def _whole_pages(path: Path, tif: Any) -> list[Any]:
             if pages and (page.shape, page.dtype) != (pages[0].shape, pages[0].dtype):
                 return pages
             what = " x ".join(map(str, page.shape)) + " pixels"
-            ask_for(path, what, int(page.nbytes))
             packing = COMPRESSIONS.get(int(page.compression), "")
-            check_ratio(path, what, int(page.nbytes), stored=sum(page.databytecounts), compression=packing)
+            ask_for(path, what, int(page.nbytes), stored=sum(page.databytecounts), compression=packing)
             if page.asarray().shape != page.shape:
                 return pages
         except DECODING_ERRORS:
@@ -90,24 +89,18 @@ def _mapped(path: Path, page: Any, n: int) -> AnyArray:
     return np.memmap(path, stored, "r", int(page.dataoffsets[0]), (n, *page.shape))
 
 
-class _PagesOf:
+def _one_by_one(path: Path, pages: list[Any]) -> PlaneArray:
     """Pages that are read one at a time, the file opened for a moment."""
+    first, lock = pages[0], threading.Lock()
 
-    def __init__(self, pages: list[Any]) -> None:
-        self._pages = pages
-        self._lock = threading.Lock()
+    def read(index: tuple[int, ...]) -> AnyArray:
+        with reading(path, f"page {index[0]}"), lock:
+            handle = first.parent.filehandle
+            handle.open()
+            try:
+                pixels: AnyArray = pages[index[0]].asarray()
+            finally:
+                handle.close()
+            return pixels
 
-    def array(self, path: Path) -> PlaneArray:
-        first = self._pages[0]
-
-        def read(index: tuple[int, ...]) -> AnyArray:
-            with reading(path, f"page {index[0]}"), self._lock:
-                handle = first.parent.filehandle
-                handle.open()
-                try:
-                    pixels: AnyArray = self._pages[index[0]].asarray()
-                finally:
-                    handle.close()
-                return pixels
-
-        return PlaneArray((len(self._pages),), first.shape, first.dtype, read)
+    return PlaneArray((len(pages),), first.shape, first.dtype, read)
