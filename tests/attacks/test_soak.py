@@ -74,7 +74,7 @@ class Desk:
             try:
                 event = self.events.get(timeout=0.2)
             except queue.Empty:
-                if engine.n_waiting == 0 and engine.status.state is RunState.IDLE and self.events.empty():
+                if engine.n_unfinished == 0 and engine.status.state is RunState.IDLE and self.events.empty():
                     break  # it was cancelled before it began
             assert not isinstance(event, Failed) or event.message.strip()
         if (

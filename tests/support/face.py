@@ -168,7 +168,7 @@ def wait_for_model(dock: MedSamDock) -> None:
 def settled(dock: MedSamDock) -> bool:
     """True if a real engine rests, and all that it told is on the layers and shown."""
     do = dock.controller
-    rests = do.engine.status.state is RunState.IDLE and not do.engine.n_waiting
+    rests = do.engine.status.state is RunState.IDLE and not do.engine.n_unfinished
     QApplication.processEvents()  # what it told before it came to rest
     return rests and do.client.settled
 

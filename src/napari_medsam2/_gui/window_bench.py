@@ -244,7 +244,7 @@ def _take_turn(model: Model, images: AnyArray, box: BoxPrompt, dock: Any, heart:
 
 def _rests(dock: Any) -> bool:
     do = dock.controller
-    return do.client.settled and do.engine.status.state is RunState.IDLE and not do.engine.n_waiting
+    return do.client.settled and do.engine.status.state is RunState.IDLE and not do.engine.n_unfinished
 
 
 def _run_bare(model: Model, images: AnyArray, box: BoxPrompt) -> float:

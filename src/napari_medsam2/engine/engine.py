@@ -106,9 +106,9 @@ class Engine(WholeEdits):
         return self._worker.generation
 
     @property
-    def n_waiting(self) -> int:
-        """Number of requests that have not begun."""
-        return self._worker.n_waiting
+    def n_unfinished(self) -> int:
+        """Number of requests that are not done: those that wait, and the one that is served."""
+        return self._worker.n_unfinished
 
     def close(self, timeout: float = 5.0) -> bool:
         """Stop the worker after the frame it is at. True if it ended within ``timeout`` seconds."""

@@ -53,6 +53,7 @@ class Worker:
         self._changed = threading.Condition()  # its lock may be taken again by the thread that has it
         self._queue: deque[Request] = deque()
         self._run: Run | None = None
+        self._serving = False
         self._number = 0
         self._generation = 0
         self._paused = False
@@ -78,9 +79,9 @@ class Worker:
         return self._generation
 
     @property
-    def n_waiting(self) -> int:
-        """Number of requests that have not begun."""
-        return len(self._queue)
+    def n_unfinished(self) -> int:
+        """Number of requests that are not done: those that wait, and the one that is served."""
+        return len(self._queue) + self._serving
 
     def submit(
         self, kind: RequestKind, call: Callable[[Request], None], *, preview_of: tuple[int, int] | None = None
@@ -192,9 +193,11 @@ class Worker:
         """Serve the oldest request, else do the next step of the run, else wait."""
         with self._changed:
             request = self._queue.popleft() if self._queue else None
+            self._serving = request is not None
             run = None if self._paused else self._run
         if request is not None:
             self._serve(request)
+            self._serving = False
         elif run is not None:
             self._advance(run)
         else:
