@@ -11,7 +11,7 @@ DISPLAYED := sh tools/with_display.sh
 PYTEST := HEADLESS=1 $(DISPLAYED) $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-pyside test-slow soak coverage lint format clean
+.PHONY: demo test test-pyside test-slow soak coverage lint format dist clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
@@ -46,6 +46,11 @@ lint: $(READY)
 format: $(READY)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+# Both distributions, each as a wheel and as an archive of its source.
+dist: $(READY)
+	$(BIN)/python -m hatchling build -d dist
+	cd packaging/client && $(CURDIR)/$(BIN)/python -m hatchling build -d $(CURDIR)/dist
 
 clean:
 	rm -rf $(VENV) demo build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,14 @@ import pytest
 import napari_medsam2
 
 PACKAGE = Path(napari_medsam2.__file__).parent
+#: Rooms whose modules may need torch, and the modules of other rooms that do: where a model runs.
+ROOMS_OF_MODELS = ("network", "training")
+RUN_A_MODEL = {
+    *("segment.adaptation", "segment.augmentation", "segment.close_up", "segment.finder", "segment.following"),
+    *("segment.segmenter", "segment.whole_frame", "segment.window_predictor"),
+    *("session.propagation", "session.recorded", "session.replay", "session.rivals", "session.session"),
+    "session.steps",
+}
 FACE_LIBRARIES = {"magicgui", "napari", "qtpy", "superqt", "PyQt5", "PyQt6", "PySide6"}
 
 
@@ -46,6 +54,27 @@ def test_importing_needs_no_torch(module: str) -> None:
 
 def test_opening_the_dock_needs_no_torch() -> None:
     assert "torch" not in top_level_modules_after("import napari_medsam2._widget")
+
+
+def test_only_what_runs_a_model_needs_torch() -> None:
+    """What a computer that has its models run elsewhere needs is all the rest, the whole face with it."""
+    modules = [".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in sorted(PACKAGE.rglob("*.py"))]
+    modules = [name.removesuffix(".__init__") for name in modules if not name.startswith(ROOMS_OF_MODELS)]
+    code = f"""
+import importlib, json, sys
+sys.modules["torch"] = None  # as if it were not installed
+without = []
+for name in {[name for name in modules if name not in ("__init__", "__main__")]}:
+    try:
+        importlib.import_module("napari_medsam2." + name)
+    except ModuleNotFoundError as error:
+        assert error.name.partition(".")[0] == "torch", error
+        without.append(name)
+print(json.dumps(without))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert set(json.loads(run.stdout)) == RUN_A_MODEL
 
 
 def test_the_public_names_are_there() -> None:

@@ -7,7 +7,7 @@ import pytest
 from fakes import blob_model
 
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt
-from napari_medsam2.segment.adaptation import MOST_LEARNED
+from napari_medsam2.segment.options import MOST_LEARNED
 from napari_medsam2.session.learning import learning_of
 from napari_medsam2.session.options import SessionOptions
 from napari_medsam2.session.session import Session

@@ -6,6 +6,8 @@ from typing import Any
 
 import napari
 
+from ..distribution import plugin_name
+
 
 def open_dock() -> Any:
     """Show the dock of the current viewer; ``None`` if there is no viewer."""
@@ -14,7 +16,7 @@ def open_dock() -> Any:
         return None
     there = [widget for widget in viewer.window.dock_widgets.values() if hasattr(widget, "close_dock")]
     if not there:
-        return viewer.window.add_plugin_dock_widget("napari-medsam2", "MedSAM-2")[1]
+        return viewer.window.add_plugin_dock_widget(plugin_name(), "MedSAM-2")[1]
     frame = there[0].parent()
     frame.show()
     frame.raise_()

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..distribution import plugin_name
 from ..engine.events import FinishReason
 from ..errors import DemoError
 from ..whole_file import replace_file
@@ -60,7 +61,7 @@ def run(out: Path, headless: bool | None = None) -> dict[str, Any]:
     viewer.window.resize(1500, 1000)
     (data, kwargs, _), *_rest = brain_mri()
     viewer.add_image(data, **kwargs)
-    _, dock = viewer.window.add_plugin_dock_widget("napari-medsam2", "MedSAM-2")
+    _, dock = viewer.window.add_plugin_dock_widget(plugin_name(), "MedSAM-2")
     try:
         result = _segment(viewer, dock, out)
         _screenshot(viewer, out / "screenshot.png")

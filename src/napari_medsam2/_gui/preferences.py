@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import napari.settings
 
+from ..distribution import plugin_name
 from ..models.registry import prefer_models_folder
 from .autosave import Autosave
 from .model_choice import ModelChoice
-
-_PLUGIN = "napari-medsam2"
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Preferences:
 def preferences() -> Preferences:
     """What is set in napari's preferences now; an older napari has none of plugins."""
     ask = getattr(napari.settings, "get_plugin_settings", None)
-    settings = ask().get(_PLUGIN) if ask is not None else None
+    settings = ask().get(plugin_name()) if ask is not None else None
     if settings is None:
         return Preferences()
     dock = settings.dock

@@ -14,6 +14,7 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QMainWindow
 
+from ..distribution import plugin_name
 from ..errors import EXPECTED_ERRORS, FrameError, SeriesError, SeriesInfo, in_words
 from ..images.formats import read_files, read_images
 from ..images.listing import image_stem, stem_of
@@ -83,7 +84,7 @@ def _open_session(path: Path) -> list[tuple[None]]:
         raise FrameError(f"{path.name} is a session, which opens in a window of napari")
 
     def show() -> None:
-        _, dock = viewer.window.add_plugin_dock_widget("napari-medsam2", "MedSAM-2")
+        _, dock = viewer.window.add_plugin_dock_widget(plugin_name(), "MedSAM-2")
         dock.controller.open_session(path)
 
     QTimer.singleShot(0, show)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import platform
 from collections import deque
 from datetime import datetime
-from importlib import metadata
 from typing import Any
 
 import qtpy
 
+from ..distribution import CLIENT, COMPLETE, version_of
 from .dock_state import DockState
 
 #: So many of the latest events are remembered.
 EVENTS = 30
-_PACKAGES = ("napari-medsam2", "napari", qtpy.API_NAME, "superqt", "torch", "numpy")
+_PACKAGES = (COMPLETE, CLIENT, "napari", qtpy.API_NAME, "superqt", "torch", "numpy")
 #: What of the state is an event when it differs.
 _NOTED = (
     *("layout", "mode", "axis", "model", "wanted_device", "model_phase", "device", "contrast_as_shown", "adapt"),
@@ -53,7 +53,7 @@ class EventLog:
 def report_of(state: DockState, log: EventLog) -> str:
     """All of it as text."""
     parts = {
-        "Versions": [f"{name} {_version_of(name)}" for name in _PACKAGES]
+        "Versions": [f"{name} {version_of(name) or 'not installed'}" for name in _PACKAGES]
         + [f"Python {platform.python_version()}", platform.platform()],
         "Model": [
             f"{state.model}, {state.model_phase.value}, device {state.device or '-'} (chosen: {state.wanted_device})",
@@ -103,10 +103,3 @@ def _in_words(value: Any) -> str:
     if isinstance(value, (list, tuple)) or hasattr(value, "__next__"):
         return " ".join(_in_words(part) for part in value) or "-"
     return str(getattr(value, "value", None) or type(value).__name__)
-
-
-def _version_of(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "not installed"

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 from qtpy.QtCore import QEventLoop, Qt, QTimer
 
+from ..distribution import plugin_name
 from ..engine.events import FinishReason, RunState
 from ..errors import OptionError
 from ..prompts import BoxPrompt
@@ -128,7 +129,7 @@ def bench_window(
     heart.wait(lambda: True)
     with tempfile.TemporaryDirectory(prefix="napari-medsam2-bench-") as folder:
         began = time.perf_counter()
-        _, dock = viewer.window.add_plugin_dock_widget("napari-medsam2", "MedSAM-2")
+        _, dock = viewer.window.add_plugin_dock_widget(plugin_name(), "MedSAM-2")
         dock.controller.autosave.folder = Path(folder)
         dock.controller.choose_model(name, device)
         heart.wait(lambda: dock.isVisible())

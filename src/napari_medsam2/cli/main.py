@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from .. import __version__
+from ..distribution import two_at_once
 from ..errors import EXPECTED_ERRORS, in_words
+from ..models.device import NO_TORCH
+from ..models.shortage import is_shortage
 from . import bench, evaluate, models, segment
 from .console import INTERRUPTED, say, tell
 
@@ -37,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what is wrong with a file is said once, in words
     parser = build_parser(training="train" in words)
     parsed = parser.parse_args(words)
+    if remark := two_at_once():
+        say(remark)
     if not hasattr(parsed, "run"):
         parser.print_help()
         return 0
@@ -51,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output left, as `head` does
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
-    except (*EXPECTED_ERRORS, RuntimeError) as error:
+    except (*EXPECTED_ERRORS, RuntimeError, ModuleNotFoundError) as error:
         sentence = _sentence(error)
         if sentence is None:
             raise
@@ -65,8 +70,8 @@ def _sentence(error: BaseException) -> str | None:
     """One sentence for people, or ``None`` for what is a fault of the program."""
     if isinstance(error, EXPECTED_ERRORS) and not isinstance(error, MemoryError):
         return in_words(error)
-    from ..models.shortage import is_shortage  # torch has errors of its own for it
-
+    if isinstance(error, ModuleNotFoundError):
+        return NO_TORCH if (error.name or "").partition(".")[0] == "torch" else None
     if not is_shortage(error):
         return None
     text = " ".join(str(error).split())

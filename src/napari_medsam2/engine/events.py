@@ -7,9 +7,9 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from importlib import metadata
 from typing import TYPE_CHECKING
 
+from ..distribution import CLIENT, COMPLETE, version_of
 from ..errors import EXPECTED_ERRORS, in_words
 from ..images.opened import LabelledObject
 from ..models.notices import Notice
@@ -305,15 +305,11 @@ def failure_of(error: Exception, request: int, generation: int, kind: RequestKin
         (
             f"{kind.words}: {message}",
             f"model: {model}; Python {platform.python_version()} on {platform.platform()}",
-            *(f"{name} {_version_of(name)}" for name in ("napari-medsam2", "napari", "torch", "numpy")),
+            *(
+                f"{name} {version_of(name) or 'not installed'}"
+                for name in (COMPLETE, CLIENT, "napari", "torch", "numpy")
+            ),
             "".join(traceback.format_exception(error)),
         )
     )
     return Failed(request, generation, message, report, kind, expected)
-
-
-def _version_of(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "not installed"

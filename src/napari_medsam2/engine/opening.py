@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..models.device import leave_a_core
+from ..models.device import leave_a_core, need_torch
 from ..models.notices import OnNotice
 from .imports import import_gently
 
@@ -17,6 +17,7 @@ _PACKAGE = __name__.rpartition(".engine.")[0]
 
 def load_chosen_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model:
     """Load a model as the dock does: it leaves a core to the window, and has ready what a session of it needs."""
+    need_torch()
     import_gently("torch", f"{_PACKAGE}.models.loading", f"{_PACKAGE}.session.recorded")
     from ..models.loading import load_model
 

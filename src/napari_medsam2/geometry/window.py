@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from scipy.sparse import csr_array
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: Logit that a drawn mask is remembered with, inside; minus this outside.
 DRAWN_LOGIT = 10.0
@@ -102,6 +103,8 @@ def crop(image: npt.NDArray[np.float32], window: Window, size: int) -> Tensor:
     Tensor
         float32 ``[1, 3, S, S]``.
     """
+    import torch
+
     if image.ndim != 3:
         raise ValueError(f"crop wants a colour frame (H, W, 3); got shape {image.shape}")
     grey = image.strides[-1] == 0  # one plane seen three times, as `Contrast` makes of grey frames
@@ -122,6 +125,8 @@ def crop_mask(mask: npt.NDArray[Any], window: Window, size: int) -> Tensor:
     Tensor
         float32 ``[1, 1, S, S]`` in 0..1.
     """
+    import torch
+
     if mask.ndim != 2:
         raise ValueError(f"crop_mask wants a mask (H, W); got shape {mask.shape}")
     resampled = _resample(
@@ -149,7 +154,7 @@ def paste(logits: Tensor, window: Window, shape: Sequence[int], fill: float = OU
     ndarray
         float32 ``(H, W)``.
     """
-    values = logits.detach().to("cpu", torch.float32).reshape(*logits.shape[-2:], 1).numpy()
+    values = logits.detach().float().cpu().reshape(*logits.shape[-2:], 1).numpy()
     height, width = int(shape[0]), int(shape[1])
     rows, y_axis = _reading_axis(window.y0, window.size_y, values.shape[0], height)
     columns, x_axis = _reading_axis(window.x0, window.size_x, values.shape[1], width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from ..errors import ModelError
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 #: What :func:`load_model` takes as a precision.
 PRECISIONS = ("auto", "float32", "bfloat16")
+
+#: What is said where a model is asked for and torch is not there.
+NO_TORCH = (
+    "no model can run here: PyTorch is not installed. napari-medsam2-client has models run on a server; to run them on "
+    "this computer, pip uninstall napari-medsam2-client and pip install napari-medsam2"
+)
 
 
 @dataclass(eq=False)
@@ -73,6 +80,12 @@ class Model:
             return self.device != device
 
 
+def need_torch() -> None:
+    """Refuse, in words, to run a model where torch is not installed; :class:`ModelError`."""
+    if find_spec("torch") is None:
+        raise ModelError(NO_TORCH)
+
+
 def choose_device(name: str = "auto") -> torch.device:
     """The device to run on.
 
@@ -86,6 +99,7 @@ def choose_device(name: str = "auto") -> torch.device:
     ModelError
         If the device is unknown or absent.
     """
+    need_torch()
     import torch
 
     present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
@@ -126,6 +140,7 @@ def leave_a_core() -> None:
     on one of them (the window that paints the labels, for instance), the bundled model was 40 times slower on two
     cores; on one of them it is 1.5 times slower than on both where nothing else runs.
     """
+    need_torch()
     import torch
 
     if "OMP_NUM_THREADS" not in os.environ:

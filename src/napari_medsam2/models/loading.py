@@ -66,9 +66,9 @@ def load_model(
     """
     if precision not in PRECISIONS:
         raise ModelError(f"the precision must be {', '.join(PRECISIONS[:-1])} or {PRECISIONS[-1]}; got {precision!r}")
+    target = choose_device(device)
     entry, path = _located(name_or_path, settings)
     name = entry.name if entry else path.stem
-    target = choose_device(device)
     with _errors_in_words(path, name):
         network = _build(path, entry, image_size, precision, target)
         network.eval().requires_grad_(False)

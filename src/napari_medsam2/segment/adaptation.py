@@ -18,13 +18,10 @@ from ..models.device import Model
 from ..network.interface import Adaptation, Memory
 from ..types import Mask, Mode
 from .augmentation import make_adaptation_set
+from .options import MOST_LEARNED
 
 #: Drawn masks whose adaptations are used on one frame, at most.
 _MOST_MASKS = 2
-#: With more drawn masks than this the network learns from none, unless it is told to: it would for minutes.
-MOST_LEARNED = 40
-#: About how long it takes to learn from one, in seconds on a CPU.
-SECONDS_TO_LEARN = 2.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +49,7 @@ class Adaptations:
     mode
         What the frames are.
     however_many
-        Learn from more than :data:`MOST_LEARNED` masks too.
+        Learn from more than :data:`~.options.MOST_LEARNED` masks too.
     """
 
     def __init__(

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
-from ..network.interface import SegmentationNetwork
 from ..types import Mode
 from .tiles import FOR_WHOLE_FRAMES, WITH_PRETRAINED, TileOptions
 from .windows import RegionOptions
+
+if TYPE_CHECKING:
+    from ..network.interface import SegmentationNetwork
+
+#: With more drawn masks than this the network learns from none, unless it is told to: it would for minutes.
+MOST_LEARNED = 40
+#: About how long it takes to learn from one, in seconds on a CPU.
+SECONDS_TO_LEARN = 2.0
 
 
 class Strategy(Enum):

@@ -11,16 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
-from torch import Tensor
 
 from ..geometry.boxes import Box
 from ..geometry.window import OUTSIDE_LOGIT, Window, contains, paste
 from ..prompts import FramePrompts
 from ..types import Mask
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 #: How much more the answer in a window with prompts counts than that in a tile without.
 PROMPTED_WEIGHT = 3.0

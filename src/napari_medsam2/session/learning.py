@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..prompts import MaskPrompt
-from ..segment.adaptation import MOST_LEARNED, SECONDS_TO_LEARN
+from ..segment.options import MOST_LEARNED, SECONDS_TO_LEARN
 
 if TYPE_CHECKING:
     from .session import Session

@@ -38,7 +38,7 @@ class SessionOptions:
     adapt
         Let the bundled network learn from masks that the user drew what the object looks like. That takes one to
         three seconds for each of them, before the first frame beside it, and the object is found better. ``None``:
-        unless there are more masks than :data:`~napari_medsam2.segment.adaptation.MOST_LEARNED`. Not where the
+        unless there are more masks than :data:`~napari_medsam2.segment.options.MOST_LEARNED`. Not where the
         session's ``region`` is false: views are made in windows.
     make_bank
         Makes the memory bank of an object, in place of the one that the session's ``bank`` names.

@@ -5,9 +5,9 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from importlib import metadata
 from typing import Any
 
+from ..distribution import COMPLETE, version_of
 from ..errors import PromptError
 from ..images.contrast import Contrast
 from ..images.opened import LabelledObject
@@ -160,12 +160,5 @@ class RecordedSession(Session):
 
 def surroundings(model: Model) -> dict[str, Any]:
     """What else masks depend on to the last bit, in words."""
-    versions = {name: _version_of(name) for name in ("napari-medsam2", "torch")}
+    versions = {name: version_of(name) for name in (COMPLETE, "torch")}
     return {"device": model.device.type, "machine": platform.machine(), **versions}
-
-
-def _version_of(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return ""
