@@ -5,12 +5,11 @@ Nothing here waits for the model: requests go to the engine's worker thread, its
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 from napari.components import ViewerModel
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from ..engine.engine import Engine
 from ..engine.events import (
@@ -37,13 +36,7 @@ from ..models.notices import Notice
 from ..prompts import in_replay_order
 from .dock_store import NO_IMAGE, DockStore
 from .layers.workspace import Workspace
-
-#: While a run goes on the window is redrawn at most this often, and at other times. Each time takes the processor from
-#: the network: where a program draws it, and no graphics card, the whole window is put together anew for each change.
-RUN_REFRESH_MS, REFRESH_MS = 250, 40
-#: Where that takes long, it is done the less often, so that a run has so many times as long in between; but not less
-#: often than once in so long.
-REST, MOST_REFRESH_MS = 10, 1000
+from .refreshing import Refreshing
 
 #: So many frames, at most, are looked at by themselves when prompts are sent.
 MOST_PREVIEWS = 4
@@ -94,13 +87,7 @@ class EngineClient(QObject):
         self._contrast: Contrast | None = None  # as the session has it
         self._latest_call = 0  # the latest request to name an object
         self._generation = -1  # of the sequence whose results are awaited
-        self._timer = QTimer(self)
-        self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.flush)
-        self._flushed_at = self._refresh_s = 0.0  # when the last one began, and for how long the window was at it
-        self._painted = QTimer(self)
-        self._painted.setSingleShot(True)
-        self._painted.timeout.connect(self._on_painted)
+        self._refreshing = Refreshing(self.flush)
         self._arrived.connect(self._on_event)
         self.engine = make_engine(self._pass_on)
 
@@ -111,8 +98,7 @@ class EngineClient(QObject):
 
     def stop_refreshing(self) -> None:
         """Show nothing more."""
-        self._timer.stop()
-        self._painted.stop()
+        self._refreshing.stop()
 
     @property
     def opened(self) -> bool:
@@ -123,7 +109,7 @@ class EngineClient(QObject):
     def settled(self) -> bool:
         """True if all that came is on the layers and shown."""
         work = self._store.work
-        return not self._timer.isActive() and not (work is not None and work.busy)
+        return not self._refreshing.is_due and not (work is not None and work.busy)
 
     # ---- what goes out -----------------------------------------------------------------------------------------------
 
@@ -326,14 +312,11 @@ class EngineClient(QObject):
     # ---- showing it --------------------------------------------------------------------------------------------------
 
     def _later(self) -> None:
-        if not self._timer.isActive():
-            in_a_run = self._store.chosen.status.state is RunState.RUNNING
-            rest = min(max(RUN_REFRESH_MS, round(1000 * REST * self._refresh_s)), MOST_REFRESH_MS)
-            self._timer.start(rest if in_a_run else REFRESH_MS)
+        self._refreshing.ask(in_a_run=self._store.chosen.status.state is RunState.RUNNING)
 
     def flush(self) -> None:
         """Write late results to the output layer and show the state."""
-        self._flushed_at = time.perf_counter()
+        self._refreshing.begin()
         work = self._store.work
         if work is not None and work.busy:
             self._later()
@@ -344,7 +327,4 @@ class EngineClient(QObject):
             except OutputError as error:
                 self._store.say(str(error))
         self._store.changed.emit()
-        self._painted.start(0)  # fires after what was posted before, such as the painting of the window
-
-    def _on_painted(self) -> None:
-        self._refresh_s = time.perf_counter() - self._flushed_at
+        self._refreshing.end()

@@ -235,7 +235,10 @@ def _take_turn(model: Model, images: AnyArray, box: BoxPrompt, dock: Any, heart:
     heart.begin()
     cpu, at_work, began = time.process_time(), time.thread_time(), time.perf_counter()
     do.propagate()
-    heart.wait(lambda: do.state.status.finish_reason is FinishReason.DONE and _rests(dock), lambda: do.state.problem)
+    # Asked every few milliseconds, so only for what is at hand: the whole state of the dock costs the window time.
+    heart.wait(
+        lambda: do.engine.status.finish_reason is FinishReason.DONE and _rests(dock), lambda: do.store.chosen.problem
+    )
     shown, at_work, cpu = time.perf_counter() - began, time.thread_time() - at_work, time.process_time() - cpu
     do.autosave.flush()
     do.autosave.wait()

@@ -18,7 +18,8 @@ _PACKAGE = __name__.rpartition(".engine.")[0]
 def load_chosen_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model:
     """Load a model as the dock does: it leaves a core to the window, and has ready what a session of it needs."""
     need_torch()
-    import_gently("torch", f"{_PACKAGE}.models.loading", f"{_PACKAGE}.session.recorded")
+    # The last one is for napari: its first Labels layer asks for it, 0.2 s on the interface thread.
+    import_gently("torch", f"{_PACKAGE}.models.loading", f"{_PACKAGE}.session.recorded", "skimage.color")
     from ..models.loading import load_model
 
     leave_a_core()
