@@ -12,10 +12,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, get_args
 
-from ..errors import OptionError
+from ..errors import EXPECTED_ERRORS, OptionError, in_words
 from ..memory_bank import BankName
-from ..models.device import PRECISIONS, leave_a_core
+from ..models.device import NO_TORCH, PRECISIONS, leave_a_core
 from ..models.places import expanded
+from ..models.shortage import is_shortage
+from .host import current_host
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,30 +32,17 @@ INTERRUPTED = 130
 
 def tell(text: str) -> None:
     """An answer, on stdout."""
-    if sys.stdout is not None:  # closed by whoever started us
-        sys.stdout.write(f"{text}\n")
+    current_host().tell(text)
 
 
 def say(sentence: str) -> None:
     """A remark or a complaint, on stderr."""
-    if sys.stderr is not None:
-        sys.stderr.write(f"napari-medsam2: {sentence}\n")
+    current_host().say(sentence)
 
 
 def progress_bar(total: int | None, title: str, unit: str = "frame", *, delay: float = 0.0) -> Any:
     """A tqdm bar over frames, or over bytes with the unit "B", on stderr; from ``delay`` seconds on."""
-    from tqdm import tqdm
-
-    return tqdm(
-        total=total,
-        desc=title,
-        unit=unit,
-        unit_scale=unit == "B",
-        file=sys.stderr,
-        dynamic_ncols=True,
-        delay=delay,
-        disable=sys.stderr is None,
-    )
+    return current_host().progress_bar(total, title, unit, delay)
 
 
 @contextmanager
@@ -105,6 +94,18 @@ def byte_bar(title: str) -> Iterator[Callable[[int, int], None]]:
             bar.close()
 
 
+def in_one_sentence(error: BaseException) -> str | None:
+    """What happened, for people; ``None`` for what is a fault of the program."""
+    if isinstance(error, EXPECTED_ERRORS) and not isinstance(error, MemoryError):
+        return in_words(error)
+    if isinstance(error, ModuleNotFoundError):
+        return NO_TORCH if (error.name or "").partition(".")[0] == "torch" else None
+    if not is_shortage(error):
+        return None
+    text = " ".join(str(error).split())
+    return f"out of memory{f': {text}' if text else ''}; a smaller model or image, or --device cpu, may fit"
+
+
 def paragraph(facts: Mapping[str, str]) -> str:
     """Headings on the left, their words wrapped on the right; addresses and paths stay whole."""
     left = max(map(len, facts)) + 2
@@ -152,12 +153,10 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
 
 def load_chosen_model(arguments: argparse.Namespace, *, all_cores: bool = False) -> Model:
     """Load what the options of :func:`add_model_options` say; where memory is short, this is said on stderr."""
-    from ..models.loading import load_model
-
     if not all_cores:
         leave_a_core()
     settle_model(arguments)
-    return load_model(
+    return current_host().load_model(
         arguments.model,
         device=arguments.device,
         precision=arguments.precision,

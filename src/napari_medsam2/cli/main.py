@@ -17,11 +17,9 @@ from typing import NoReturn
 
 from .. import __version__
 from ..distribution import two_at_once
-from ..errors import EXPECTED_ERRORS, in_words
-from ..models.device import NO_TORCH
-from ..models.shortage import is_shortage
+from ..errors import EXPECTED_ERRORS
 from . import bench, evaluate, models, segment
-from .console import INTERRUPTED, say, tell
+from .console import INTERRUPTED, in_one_sentence, say, tell
 
 BAD_INPUT = 2
 
@@ -57,25 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except (*EXPECTED_ERRORS, RuntimeError, ModuleNotFoundError) as error:
-        sentence = _sentence(error)
+        sentence = in_one_sentence(error)
         if sentence is None:
             raise
         if parsed.traceback:
             traceback.print_exc()
         say(sentence)
         return BAD_INPUT
-
-
-def _sentence(error: BaseException) -> str | None:
-    """One sentence for people, or ``None`` for what is a fault of the program."""
-    if isinstance(error, EXPECTED_ERRORS) and not isinstance(error, MemoryError):
-        return in_words(error)
-    if isinstance(error, ModuleNotFoundError):
-        return NO_TORCH if (error.name or "").partition(".")[0] == "torch" else None
-    if not is_shortage(error):
-        return None
-    text = " ".join(str(error).split())
-    return f"out of memory{f': {text}' if text else ''}; a smaller model or image, or --device cpu, may fit"
 
 
 def build_parser(*, training: bool = False) -> argparse.ArgumentParser:

@@ -16,11 +16,12 @@ from ..errors import EXPECTED_ERRORS, OutputError, in_words
 from ..images.opened import LabelledObject
 from ..images.writers.checks import check_labels
 from ..images.writers.labels import Found, Labelled, LabelSet
-from ..images.writers.saving import save_labels
+from ..images.writers.saving import save_labels, written_files
 from ..images.writers.table import check_table_name, save_table, table_beside
 from ..results import FrameResult
 from ..session.label_image import LabelImage, paint_labels
 from ..types import AnyArray
+from .host import Saved, current_host
 from .reports import save_json
 
 
@@ -138,13 +139,17 @@ class Outputs:
                 save_json(self.json, {"results": summaries})
         except OutputError as error:
             raise OutputError(f"{error}. The labels are in {self.labels}") from error
+        others = [path for path in (self.table, self.json) if path is not None]
+        files = (*written_files(self.labels, labelled), *others)
+        sure_of = {key: there.confidence for key, there in sure.items()}
+        current_host().saved(Saved(files, found, sure_of, labelled.names))
 
     def _save_labels(self, labels: LabelSet) -> None:
         try:
             _make_folder_of(self.labels)
             save_labels(self.labels, labels)
         except EXPECTED_ERRORS as error:
-            elsewhere = _save_elsewhere(labels)
+            elsewhere = _save_elsewhere(labels) if current_host().keeps_part else None
             if elsewhere is None:
                 raise
             raise OutputError(f"{in_words(error)}. The labels were saved as {elsewhere} instead") from error

@@ -26,6 +26,7 @@ from .console import (
     stopped_softly,
     tell,
 )
+from .host import current_host
 from .outputs import Outputs, add_output_options
 from .prompt_files import MaskedSequence, parse_box, parse_mask, parse_point, read_prompt_file
 from .session_files import add_session_options, refuse_other_options, refuse_session_options, run_session
@@ -46,6 +47,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="a folder of images or of DICOM, or a tif, picture, npy, npz, zarr, NIfTI, NRRD or DICOM file",
     )
+    add_options(parser)
+    add_session_options(parser)
+    add_output_options(parser)
+    parser.set_defaults(run=partial(_run, parser))
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """What may be said of any sequence: which part of it, the prompts, the model, and how it is segmented."""
     parser.add_argument(
         "--mode", choices=("stack", "flow"), help="frames in order, or unrelated images (default: as the input says)"
     )
@@ -79,9 +88,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--contrast", type=float, nargs=2, metavar=("LOW", "HIGH"), help="raw values for black and white (default: "
         "percentiles)"
     )  # fmt: skip
-    add_session_options(parser)
-    add_output_options(parser)
-    parser.set_defaults(run=partial(_run, parser))
 
 
 def _run(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> int:
@@ -270,7 +276,7 @@ def _propagate(session: Session, arguments: argparse.Namespace) -> BaseException
                 bar.total = bar.n + 1 + session.steps_left
                 bar.update()
     except (KeyboardInterrupt, FrameError, SessionError) as error:
-        if not session.results:
+        if not session.results or not current_host().keeps_part:
             raise
         return error
     return None

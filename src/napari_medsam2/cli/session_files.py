@@ -21,6 +21,7 @@ from ..session.journal import OPENED, STEPS
 from ..session.saved import SavedSession
 from ..session.session_file import read_session
 from .console import progress_bar, say, slow_bar, stopped_softly, tell
+from .host import current_host
 from .outputs import Outputs
 
 #: Options of ``segment`` that go with a session file.
@@ -132,9 +133,7 @@ def _done_again(
 
 
 def _load(name: str, device: str) -> Model:
-    from ..models.loading import load_model
-
-    return load_model(name, device=device, on_notice=lambda notice: say(notice.message))
+    return current_host().load_model(name, device=device, on_notice=lambda notice: say(notice.message))
 
 
 @dataclass(frozen=True)
