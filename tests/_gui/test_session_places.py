@@ -128,6 +128,31 @@ def test_images_in_memory_are_those_that_are_open(opened_dock, qtbot, tmp_path):
 
 
 @pytest.mark.parametrize("yes", [True, False])
+def test_a_session_takes_the_place_of_unsaved_work_if_the_user_says_so(saved, opened_dock, qtbot, yes):
+    path, labels = saved
+    dock = opened_dock()
+    do = dock.controller
+    do.open_paths([path.parent / "microscope" / "scan.tif"])
+    do.choose_mode("stack")
+    add_click(dock, 4, 5, 5)
+    wait_for(qtbot, lambda: settled(dock))
+    before = shown(dock).copy()
+    do.open_session(path)
+    wait_for(qtbot, lambda: do.state.question is not None)
+    kept = do.autosave.file_of(do.workspace)
+    assert str(kept) in dock.question.told.text()
+    (dock.question.yes if yes else dock.question.no).click()
+    wait_for(qtbot, lambda: settled(dock) and do.state.question is None)
+    np.testing.assert_array_equal(shown(dock), labels if yes else before)
+    do.autosave.wait()
+    assert [prompt.frame for group in read_session(kept).prompts for prompt in group] == [4]
+    if yes:  # once more: nothing was done since, so nothing is asked
+        do.store.say()
+        do.open_session(path)
+        wait_for(qtbot, lambda: "as it was" in do.state.note)
+
+
+@pytest.mark.parametrize("yes", [True, False])
 def test_an_image_whose_pixels_changed_is_asked_about(saved, opened_dock, qtbot, tmp_path, yes):
     path, _ = saved
     tifffile.imwrite(tmp_path / "microscope" / "scan.tif", IMAGES // 2)

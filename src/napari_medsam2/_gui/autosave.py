@@ -185,6 +185,16 @@ class Autosave(QObject):
         record.forget_written()
         self._store.set(recovery=None)
 
+    def is_unsaved(self, work: Workspace) -> bool:
+        """True if something is drawn or found that no file of the user's has."""
+        has_some = bool(work.book.prompts or work.results.results)
+        return has_some and _RECORDS[work].saved != made_of(work, _RECORDS[work])
+
+    def file_of(self, work: Workspace) -> Path | None:
+        """The session file of the dock's own, with all that there is; ``None`` where none is kept."""
+        self.flush()
+        return _RECORDS[work].path
+
     def count_as_saved(self, work: Workspace) -> None:
         """What there is now is in a file of the user's."""
         _RECORDS[work].saved = made_of(work, _RECORDS[work])

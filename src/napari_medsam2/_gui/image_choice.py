@@ -109,7 +109,7 @@ class ImageChoice(QObject):
         if image is not self.image:
             self._take(image)
             if removed:
-                self._store.say(removed)
+                self._store.say(note=removed)
         selection = self._viewer.layers.selection
         if image in self._viewer.layers and isinstance(selection.active, Image):  # what was chosen is what one sees
             selection.active = image
@@ -293,7 +293,7 @@ class ImageChoice(QObject):
             self._take(None)
             self._left.pop(layer, None)
             self._removed = f"The image '{layer.name}' was removed{', so the run was stopped' if running else ''}."
-            store.say(self._removed)
+            store.say(note=self._removed)
             return
         what = work.let_go(layer)
         if what == "output":

@@ -169,16 +169,23 @@ class SessionOpening(QObject):
                 if image.content == saved.image.content:
                     self._autosave.count_as_saved(work)
 
-        if image.content == saved.image.content:
-            take_up()
-        elif image.shapes != saved.image.shapes:
+        if image.shapes != saved.image.shapes:
             self._store.say(
                 f"'{path.name}' was made with images of another size: its prompts do not fit '{image.name}'."
             )
-        else:
-            self._answer = take_up
-            told = f"The pixels of '{image.name}' are not those that '{path.name}' was made with. Open it all the same?"
-            self._ask(Question(told, "Open"))
+            return
+        told = []
+        if image.content != saved.image.content:
+            told.append(f"The pixels of '{image.name}' are not those that '{path.name}' was made with.")
+        if self._autosave.is_unsaved(work):
+            kept = self._autosave.file_of(work)
+            then = "is lost" if kept is None else f"stays in '{kept}', which File > Open brings back"
+            told.append(f"What is drawn and found on '{image.name}' now {then}.")
+        if not told:
+            take_up()
+            return
+        self._answer = take_up
+        self._ask(Question(" ".join((*told, "Open it all the same?")), "Open"))
 
     def _ask(self, question: Question) -> None:
         self._store.set(question=question, problem="", note="")

@@ -162,7 +162,10 @@ def row(*widgets: QWidget, stretch: tuple[int, ...] = (), columns: int | None = 
 
 
 class ScrolledColumn(QScrollArea):
-    """Parts in a column that scrolls where the window is too low for them; it is never too narrow for them."""
+    """Parts in a column that scrolls where the window is too low for them; it is never too narrow for them.
+
+    The bar has its place at all times: one that comes with the third object would push all the others aside.
+    """
 
     def __init__(self, *parts: QWidget) -> None:
         super().__init__()
@@ -175,6 +178,7 @@ class ScrolledColumn(QScrollArea):
         column.addStretch(1)
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self.setWidgetResizable(True)
         self.setWidget(inside)
