@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_medsam2.memory_bank import Fifo, MemoryEntry, SelfSorting
+from napari_medsam2.memory_bank import Fifo, SelfSorting
+from napari_medsam2.memory_entry import MemoryEntry
 
 
 def entry(frame: int, degrees: float = 0.0, confidence: float = 0.9, pinned: bool = False) -> MemoryEntry:
@@ -217,5 +218,5 @@ def test_remove_clear_and_copy():
     bank.remove(77)
     assert frames(bank) == [0, 2] and frames(twin) == [0, 1, 2]
     assert twin.entries[0] is bank.entries[0], "entries are shared, not copied"
-    twin.clear()
+    twin.forget_frames()
     assert len(twin) == 0 and 0 in bank

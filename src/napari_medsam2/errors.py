@@ -102,6 +102,10 @@ class SessionFileError(UserError, ValueError):
     """A session file that cannot be read or written; the message says why."""
 
 
+class TaskFileError(UserError, ValueError):
+    """A task file that cannot be read, written or used on these images; the message says why."""
+
+
 class SessionError(UserError, RuntimeError):
     """Something that a session cannot do; the message says why and what helps."""
 

@@ -7,13 +7,14 @@ MedSAM-2 (Zhu et al., arXiv 2408.00874) with its weighted pick-up.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import OptionError
+from .memory_entry import MemoryEntry, Pick
 from .memory_weights import TEMPLATE_SHARE, drawn_weights, likeness, shares_by_likeness, with_templates
 from .types import Mode
 
@@ -21,59 +22,6 @@ from .types import Mode
 BankName = Literal["auto", "fifo", "self-sorting"]
 
 _Bank = TypeVar("_Bank", bound="MemoryBank")
-
-
-@dataclass(frozen=True, eq=False)
-class MemoryEntry:
-    """One remembered frame of one object.
-
-    Attributes
-    ----------
-    frame
-        Index of the frame; a bank holds at most one entry a frame.
-    confidence
-        Predicted IoU times objectness, 0..1.
-    descriptor
-        Image descriptor, float ``(D,)`` of unit length.
-    pinned
-        True for a prompted frame (a template): never evicted.
-    payload
-        The network's memory; opaque here.
-    tile
-        Side in pixels of the tile that it was made of, where the frame was looked at in tiles.
-    """
-
-    frame: int
-    confidence: float
-    descriptor: npt.NDArray[np.floating[Any]]
-    pinned: bool
-    payload: Any = None
-    tile: int | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Pick:
-    """One entry as picked up for the current frame.
-
-    Attributes
-    ----------
-    entry
-        What is picked up.
-    weight
-        Share of attention relative to equal shares; all 1 is plain SAM 2 attention.
-    slot
-        SAM 2's temporal slot of an unprompted entry (1 nearest); ``None`` for pinned ones.
-    offset
-        Frames since the entry **in the direction of the run**: negative if it lies ahead.
-    spatial
-        False if only the object pointer is recalled.
-    """
-
-    entry: MemoryEntry
-    weight: float = 1.0
-    slot: int | None = None
-    offset: int | None = None
-    spatial: bool = True
 
 
 def bank_for(name: BankName, mode: Mode) -> Literal["fifo", "self-sorting"]:
@@ -135,13 +83,27 @@ class MemoryBank(ABC):
             In the order of SAM 2: pinned entries first, in a stack. None with a weight of 0.
         """
 
+    @property
+    @abstractmethod
+    def most_templates(self) -> int:
+        """Templates beyond this leave no room for anything else."""
+
     def remove(self, frame: int) -> None:
         """Forget a frame, pinned or not; nothing happens if it was not remembered."""
         self._entries.pop(frame, None)
 
-    def clear(self) -> None:
-        """Forget everything."""
-        self._entries.clear()
+    def forget(self, frame: int) -> None:
+        """Forget a frame unless its memory is held by hand."""
+        if frame in self._entries and not self._entries[frame].held:
+            del self._entries[frame]
+
+    def forget_frames(self) -> None:
+        """Forget all frames of this sequence; what was seen elsewhere stays."""
+        self._entries = {frame: entry for frame, entry in self._entries.items() if entry.from_elsewhere}
+
+    def hold(self, frame: int, held: bool) -> None:
+        """Pin a remembered frame by hand, or let go of it again; it keeps its place in the order."""
+        self._entries[frame] = replace(self._entries[frame], pinned=held, held=held)
 
     def copy(self: _Bank) -> _Bank:
         """The same bank, to be changed apart from this one; the entries themselves are shared."""
@@ -196,6 +158,10 @@ class Fifo(MemoryBank):
         self.capacity = capacity
         self.template_share = template_share
 
+    @property
+    def most_templates(self) -> int:
+        return self.capacity
+
     def add(self, entry: MemoryEntry) -> bool:
         if self._replaces_pinned(entry):
             return False
@@ -218,7 +184,7 @@ class Fifo(MemoryBank):
         reach = max(self.slots, min(n_frames, self.pointers) - 1)
         for steps in range(1, reach + 1):
             behind = self._entries.get(frame + steps if reverse else frame - steps)
-            if behind is not None and not behind.pinned:
+            if behind is not None and not behind.pinned and not behind.from_elsewhere:
                 picks.append(Pick(behind, slot=steps, offset=steps, spatial=steps <= self.slots))
         heard = [pick for pick in picks if pick.spatial]  # they come before the others
         weights = with_templates(np.ones(len(heard)), [pick.entry.pinned for pick in heard], self.template_share)
@@ -284,6 +250,10 @@ class SelfSorting(MemoryBank):
         self.sample_seed = sample_seed
         self.template_share = template_share
         self.slots = slots
+
+    @property
+    def most_templates(self) -> int:
+        return self.capacity
 
     def add(self, entry: MemoryEntry) -> bool:
         if self._replaces_pinned(entry):

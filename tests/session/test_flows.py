@@ -5,19 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from fakes import PLAIN, blob_model, disc
+from flows import flow_frames
 
 from napari_medsam2.prompts import PointPrompt
 from napari_medsam2.session.session import Session
-
-
-def flow_frames(colours) -> list[np.ndarray]:
-    """One disc of the given colour a frame, somewhere else each time."""
-    frames = []
-    for t, colour in enumerate(colours):
-        frame = np.full((48, 64, 3), 10, np.uint8)
-        frame[disc((48, 64), 14 + 5 * (t % 5), 15 + 9 * (t % 4), 7)] = colour
-        frames.append(frame)
-    return frames
 
 
 def flow_session(colours=((200, 40, 40),) * 6, **options) -> Session:

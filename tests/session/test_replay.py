@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import inspect
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -11,7 +14,7 @@ from fakes import PLAIN, blob_model, click, moving_disc
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_medsam2.errors import PromptError, SessionFileError
+from napari_medsam2.errors import SessionFileError, UserError
 from napari_medsam2.images.formats import as_frames
 from napari_medsam2.images.opened import LabelledObject
 from napari_medsam2.prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt
@@ -30,7 +33,7 @@ STEP = st.tuples(
     st.sampled_from(
         (
             *("click", "box", "mask", "remove", "clear", "segment", "run", "cut short", "amid", "amid undone"),
-            *("undo", "redo", "merge", "split", "call"),
+            *("undo", "redo", "merge", "split", "call", "pin", "unpin", "evict", "use_as_template", "task"),
         )
     ),
     st.integers(0, 7),
@@ -44,6 +47,16 @@ def prompt(kind: str, frame: int, number: int):
     if kind == "box":
         return BoxPrompt(frame, 3.5, 49.5, 10.5, 56.5, object_id=2)
     return MaskPrompt(frame, MASKS[frame] if number == 1 else np.zeros(MASKS[frame].shape, bool), 1)
+
+
+@cache
+def task():
+    """One blob, learned on these images."""
+    session = Session(blob_model(), FRAMES, mode="flow", contrast=PLAIN)
+    session.add(click(0, MASKS))
+    list(session.propagate())
+    with TemporaryDirectory() as folder:
+        return session.save_task(Path(folder) / "blob.medsam2task", with_found=True)
 
 
 def take(steps, n: int) -> None:
@@ -83,13 +96,17 @@ def do(session: Session, what: str, frame: int, number: int) -> None:
         session.split(number, frame if frame < 6 else None)
     elif what == "call":
         session.call(number, LabelledObject(f"name {frame}"))
+    elif what in ("pin", "unpin", "evict", "use_as_template"):
+        getattr(session, what)(frame, number)
+    elif what == "task":
+        session.take_task(task())
     else:
         getattr(session, what)()
 
 
 def do_all(session: RecordedSession, script, journal: Journal) -> None:
     for step in script:
-        with suppress(PromptError):  # as the dock would say
+        with suppress(UserError):  # as the dock would say
             do(session, *step)
         journal.extend(session.noted())
 
@@ -100,7 +117,8 @@ def do_all(session: RecordedSession, script, journal: Journal) -> None:
 def test_whatever_was_done_is_done_again_to_the_bit(mode, script):
     session, journal = RecordedSession(blob_model(), FRAMES, mode=mode, contrast=PLAIN), Journal()
     do_all(session, [("click", 2, 1), *script], journal)
-    again = replay(journal.entries, session.results, FRAMES, lambda name: blob_model())
+    tasks = {task().digest: task()}
+    again = replay(journal.entries, session.results, FRAMES, lambda name: blob_model(), tasks=tasks)
     assert again.others == again.not_computed == ()
     now = again.session.results
     assert {k: digest_of(found) for k, found in now.items()} == {k: digest_of(r) for k, r in session.results.items()}
@@ -164,5 +182,6 @@ def test_a_journal_that_says_what_cannot_be_is_refused_in_words(entries):
 def test_each_method_that_changes_a_session_is_written_down():
     """Whoever adds one has it noted in ``RecordedSession`` and done again by ``replay``."""
     only_looks = {"plan", "result", "memory", "confidences", "next_to_prompt", "labels", "label_image"}
+    only_looks |= {"descriptor", "picks", "save_task", "use_as_template"}  # the last is a change of prompts
     methods = {name for name, _ in inspect.getmembers(Session, inspect.isfunction) if not name.startswith("_")}
     assert methods - only_looks <= set(vars(RecordedSession))

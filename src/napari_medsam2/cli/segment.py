@@ -30,10 +30,21 @@ from .host import current_host
 from .outputs import Outputs, add_output_options
 from .prompt_files import MaskedSequence, parse_box, parse_mask, parse_point, read_prompt_file
 from .session_files import add_session_options, refuse_other_options, refuse_session_options, run_session
+from .task_options import (
+    add_task_options,
+    check_task_options,
+    contrast_of,
+    load_model_of,
+    read_task_option,
+    save_task_option,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..images.frames import FrameSource
     from ..session.session import Session
+    from ..session.taught import Task
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -81,6 +92,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add_model_options(parser)
     add_bank_options(parser)
+    add_task_options(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="default: both")
     parser.add_argument("--start", type=int, default=None, help="first frame to segment (default: the first)")
     parser.add_argument("--stop", type=int, default=None, help="frame to stop before (default: after the last)")
@@ -155,15 +167,18 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.contrast and arguments.contrast[0] >= arguments.contrast[1]:
         low, high = arguments.contrast
         raise OptionError(f"--contrast is LOW HIGH, and LOW is less than HIGH; got {low:g} {high:g}")
+    task = read_task_option(arguments)
     images = _open(arguments)
     for sentence in images.left_out:
         say(sentence)
     frames = images.frames
     prompts, read = _given_prompts(arguments, MaskedSequence(len(frames), arguments.axis, frames.shape))
     mode = _mode_of(images, arguments)
+    check_task_options(arguments, task, mode)
     alone = len(frames) == len(images.files) == 1
     names = (images.files[0].name,) if alone else tuple(frames.name(t) for t in range(len(frames)))
-    labelled = Labelled(images, names, mode, label_dtype(max(prompt.object_id for prompt in prompts)))
+    labelled = Labelled(images, names, mode, label_dtype(_largest(prompts, task)))
+    read += [arguments.task] if task is not None else []
     outputs = Outputs.checked(arguments, labelled, [arguments.input, *read])
     if why := nothing_to_see(frames):
         raise FrameError(
@@ -171,10 +186,13 @@ def run(arguments: argparse.Namespace) -> int:
             "or axis?"
         )
 
-    session = _open_session(arguments, frames, mode)
+    session = _open_session(arguments, frames, mode, task)
     told = session.remarks
     for remark in told:
         say(remark)
+    if task is not None:
+        session.take_task(task)
+        say(f"{task.name}: {task.words}")
     for prompt in prompts:
         session.add(prompt)
     _tell_of_learning(session)
@@ -186,6 +204,7 @@ def run(arguments: argparse.Namespace) -> int:
         say("stopped; nothing was written")
         return INTERRUPTED
     outputs.save(labelled, session.results)
+    save_task_option(arguments, session)
     done = f"{len({frame for frame, _ in session.results})} of {len(frames)} frames"
     if problem is None:
         tell(f"{arguments.output}: {len(session.objects)} object(s), {done}, model {session.model.name}")
@@ -216,6 +235,8 @@ def _mode_of(images: OpenedImages, arguments: argparse.Namespace) -> Mode:
     if arguments.mode is not None:
         chosen: Mode = arguments.mode
         return chosen
+    if arguments.task is not None:
+        return "flow"
     if len(images) == 1:
         return "stack"
     if images.mode is None:
@@ -238,22 +259,29 @@ def _given_prompts(arguments: argparse.Namespace, sequence: MaskedSequence) -> t
         *(prompt for prompt, _ in masks),
         *(prompt for file in files for prompt in file.prompts),
     ]
-    if not prompts:
-        raise PromptError("at least one prompt is needed: --point, --box, --mask or --prompts")
+    if not prompts and arguments.task is None:
+        raise PromptError("at least one prompt is needed: --point, --box, --mask or --prompts; or a task file (--task)")
     drawn = [path for file in files for path in file.masks]
     return prompts, [*(path for _, path in masks), *arguments.prompts, *drawn]
 
 
-def _open_session(arguments: argparse.Namespace, frames: FrameSource, mode: Mode) -> Session:
+def _largest(prompts: Sequence[Prompt], task: Task | None) -> int:
+    """The largest number that an object can get."""
+    numbers = [prompt.object_id for prompt in prompts]
+    return max([*numbers, *([known.number for known in task.objects] if task is not None else [])])
+
+
+def _open_session(arguments: argparse.Namespace, frames: FrameSource, mode: Mode, task: Task | None) -> Session:
     from ..session.options import SessionOptions
     from ..session.session import Session
 
+    contrast = Contrast(*arguments.contrast) if arguments.contrast else None
     return Session(
-        load_chosen_model(arguments),
+        load_chosen_model(arguments) if task is None else load_model_of(task, arguments),
         frames,
         mode=mode,
         bank=arguments.bank,
-        contrast=Contrast(*arguments.contrast) if arguments.contrast else None,
+        contrast=contrast or (None if task is None else contrast_of(task)),
         passes=arguments.passes,
         options=SessionOptions(adapt=arguments.adapt),
     )

@@ -118,6 +118,7 @@ def _done_again(
             shown,
             images.frames,
             lambda name: _load(name, arguments.device),
+            tasks=saved.tasks,
             on_step=lambda result: bar.update(),
         )
     if again.others and not arguments.changed_image:

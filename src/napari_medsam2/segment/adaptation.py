@@ -12,7 +12,7 @@ import numpy.typing as npt
 import torch
 
 from ..geometry.window import Window
-from ..memory_bank import Pick
+from ..memory_entry import Pick
 from ..memory_weights import likeness
 from ..models.device import Model
 from ..network.interface import Adaptation, Memory
@@ -73,6 +73,17 @@ class Adaptations:
         """Note that a memory is of a drawn mask."""
         self._drawn[memory] = drawn
 
+    def adopt(self, memory: Memory, adaptation: Adaptation) -> None:
+        """Take what the network learned elsewhere from the drawn mask of a memory."""
+        self._learned[memory] = adaptation
+
+    def learned_from(self, memory: Memory) -> Adaptation | None:
+        """What the network learned from a memory, learned now if that is still to be done; ``None``: nothing."""
+        return self.adaptation_to(memory) if self._teaches(memory) else None
+
+    def _teaches(self, memory: Memory) -> bool:
+        return memory in self._drawn or memory in self._learned
+
     def drawn_among(self, picks: Sequence[Pick], frame: int, descriptor: npt.NDArray[np.floating[Any]]) -> list[Pick]:
         """The picks to adapt to on a frame: of drawn masks, those of images most like it, in a stack the nearest.
 
@@ -83,7 +94,7 @@ class Adaptations:
             alike = likeness(pick.entry.descriptor, descriptor) if self.mode == "flow" else pick.weight
             return -alike, abs(pick.entry.frame - frame)
 
-        return sorted((pick for pick in picks if pick.entry.payload in self._drawn), key=order)[:_MOST_MASKS]
+        return sorted((pick for pick in picks if self._teaches(pick.entry.payload)), key=order)[:_MOST_MASKS]
 
     def adaptation_to(self, memory: Memory) -> Adaptation | None:
         """What the network learned from a memory's drawn mask; it adapts when this is asked for first.

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ..errors import SessionError
-from ..memory_bank import MemoryEntry
+from ..memory_entry import MemoryEntry
 from ..models.notices import Notice, Remedy
 from ..models.shortage import is_of_main_memory, is_shortage
 from ..prompts import FramePrompts, Prompt
@@ -104,7 +104,7 @@ class FrameSegmenter:
             logits=None if drawn is not None else found.logits,
             boxed=drawn is None and bool(prompts.boxes),
         )
-        return Segmented(result, entry, probability, summary.recalled)
+        return Segmented(result, entry, probability, summary.recalled, summary.descriptor)
 
     def _find(self, task: FrameTask) -> Found:
         """What is found; in a flow negative clicks correct what the other prompts of the frame give without them.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..geometry.window import Window
-from ..memory_bank import MemoryBank, MemoryEntry
+from ..memory_bank import MemoryBank
+from ..memory_entry import MemoryEntry
 from ..prompts import FramePrompts, Prompt
 from ..results import FrameResult
 from ..types import Mask
@@ -105,9 +107,12 @@ class Segmented:
         Uint8 ``(H, W)``, 255 for certain; 0 outside the window.
     recalled
         How many memories were picked up.
+    descriptor
+        Image descriptor of the frame, ``(D,)`` of unit length.
     """
 
     result: FrameResult
     entry: MemoryEntry | None
     probability: npt.NDArray[np.uint8]
     recalled: int
+    descriptor: npt.NDArray[np.floating[Any]] | None = None

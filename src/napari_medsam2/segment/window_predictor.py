@@ -21,10 +21,10 @@ from ..geometry.window import DRAWN_LOGIT, Window, contains, crop, crop_mask, to
 from ..images.contrast import ContrastLike, Estimate, PerFrameContrast
 from ..images.contrast_words import remarks_on_flow, remarks_on_stack
 from ..images.frames import FrameSource
-from ..memory_bank import Pick
+from ..memory_entry import Pick
 from ..models.device import Model
 from ..models.shortage import give_back_unused
-from ..network.interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
+from ..network.interface import Adaptation, ImageFeatures, Memory, Prediction, PromptTensors, Recall
 from ..network.resample import resize
 from ..types import Mask
 from .adaptation import Adaptations, Drawn
@@ -104,7 +104,7 @@ class WindowPredictor:
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
         self._adaptations = Adaptations(
-            model, self._prepared, self.size, mode=options.mode, however_many=bool(options.adapt)
+            model, self.prepared, self.size, mode=options.mode, however_many=bool(options.adapt)
         )
 
     @property
@@ -215,6 +215,16 @@ class WindowPredictor:
             self._adaptations.add(memory, Drawn(prediction.frame, drawn, prediction.window))
         return memory
 
+    def learned_from(self, memory: Memory) -> Adaptation | None:
+        """What the network learned, or learns now, from a memory whose mask was drawn; ``None``: nothing."""
+        return None if self.options.adapt is False else self._adaptations.learned_from(memory)
+
+    def adopt(self, memory: Memory, adaptation: Adaptation | None) -> None:
+        """Take a memory that was made elsewhere, and what was learned from it there."""
+        self._memories.add(memory)
+        if adaptation is not None and self.options.adapt is not False:
+            self._adaptations.adopt(memory, adaptation)
+
     # ---- what the network is given ---------------------------------------------------------------------------------
 
     def _answer(
@@ -239,12 +249,12 @@ class WindowPredictor:
         return self.cache.get((frame, window, size, fine), encode).to(self.model.device)
 
     def _encode(self, frame: int, window: Window, size: int, fine_size: int | None) -> ImageFeatures:
-        device, prepared = self.model.device, self._prepared(frame)
+        device, prepared = self.model.device, self.prepared(frame)
         image = crop(prepared, window, size).to(device)
         fine = None if fine_size is None else crop(prepared, window, fine_size).to(device)
         return self.model.network.encode_image(image, self.options.mode, fine=fine)
 
-    def _prepared(self, frame: int) -> npt.NDArray[np.float32]:
+    def prepared(self, frame: int) -> npt.NDArray[np.float32]:
         """The frame in 0..1; the latest few are kept, because objects take their windows from them in turn."""
         return self._images.get(frame, partial(self._prepare, frame))
 
@@ -280,7 +290,7 @@ class WindowPredictor:
         shown: npt.NDArray[Any] = neighbour.mask
         if neighbour.probability is not None:
             shown = neighbour.probability.astype(np.float32) / 255
-        image = crop(self._prepared(neighbour.frame), window, size)
+        image = crop(self.prepared(neighbour.frame), window, size)
         device = self.model.device
         return crop_mask(shown, window, size).to(device), image.to(device)
 

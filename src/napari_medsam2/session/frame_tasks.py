@@ -40,14 +40,13 @@ def take_in(state: SessionState, done: Segmented, step: Step, run: int) -> None:
     if not prompted and not run:
         state.note_change()
     known = state.edit(step.object_id)
-    if not prompted and not run:
-        pass
-    elif done.entry is None:
-        known.bank.remove(step.frame)
-    else:
-        known.bank.add(done.entry)
-    probability = done.probability if state.mode == "stack" else None
-    known.keep(step.frame, Kept(done.result, run, done.recalled, done.result.window, probability))
+    if prompted or run:
+        known.remember(step.frame, done.entry)
+    stack = state.mode == "stack"
+    probability = done.probability if stack else None
+    descriptor = None if stack or done.descriptor is None else done.descriptor.astype(np.float32)
+    window = done.result.window
+    known.keep(step.frame, Kept(done.result, run, done.recalled, window, probability, descriptor=descriptor))
 
 
 def beyond_the_end(state: SessionState, known: ObjectState, step: Step, run: int, patience: int) -> Kept | None:

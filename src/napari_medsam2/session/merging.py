@@ -46,8 +46,12 @@ def merged(one: ObjectState, other: ObjectState, bank: MemoryBank) -> ObjectStat
         If the one was found where the other has a prompt that was not answered yet.
     """
     number = one.object_id
+    if one.is_taught and other.is_taught:
+        raise PromptError(f"objects {number} and {other.object_id} both go on from a task file: they cannot be merged")
     called = LabelledObject(one.called.name or other.called.name, one.called.colour)
-    both = ObjectState(number, bank, called)
+    both = ObjectState(number, bank, called, taught=one.taught or other.taught)
+    for entry in (entry for known in (one, other) for entry in known.bank.entries if entry.from_elsewhere):
+        bank.add(entry)
     for t in sorted({*one.kept, *other.kept, *one.prompts, *other.prompts}):
         source = next((a for a, b in ((one, other), (other, one)) if _says_nothing(b, t)), None)
         if source is None:

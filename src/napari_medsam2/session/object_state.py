@@ -10,10 +10,12 @@ import numpy.typing as npt
 from ..geometry.window import Window
 from ..images.opened import LabelledObject
 from ..memory_bank import MemoryBank
+from ..memory_entry import MemoryEntry
 from ..prompts import FramePrompts
 from ..results import FrameResult
 from ..types import Mode
 from .planning import affected_frames, origins_of, stack_steps
+from .taught import Taught
 
 #: Unprompted frames whose probability is kept, to track on from: one for each direction, and one to spare.
 _RECENT = 3
@@ -39,6 +41,8 @@ class Kept:
         The answer to the prompts of the frame alone, where ``result`` also heeds other objects; ``None``: it does not.
     taken
         Tells what those took of it; ``None``: nothing.
+    descriptor
+        In a flow, the image descriptor of the frame, ``(D,)``; ``None`` where it is not known.
     """
 
     result: FrameResult
@@ -48,6 +52,7 @@ class Kept:
     probability: npt.NDArray[np.uint8] | None
     first: FrameResult | None = None
     taken: bytes | None = None
+    descriptor: npt.NDArray[np.float32] | None = None
 
 
 @dataclass
@@ -72,6 +77,10 @@ class ObjectState:
         What frames were when they had no prompt, where they were segmented then: clicks there correct it.
     recent
         The latest frames that were segmented without a prompt.
+    evicted
+        Frames that were taken out of the memory by hand: they stay out until their prompts change.
+    taught
+        What of a task file its memory began with, where it came with one.
     """
 
     object_id: int
@@ -82,6 +91,8 @@ class ObjectState:
     stale: set[int] = field(default_factory=set)
     correcting: dict[int, FrameResult] = field(default_factory=dict)
     recent: tuple[int, ...] = ()
+    evicted: frozenset[int] = frozenset()
+    taught: Taught | None = None
 
     def copy(self) -> ObjectState:
         """To be changed apart from this one; results, prompts and memories are values and shared."""
@@ -121,15 +132,23 @@ class ObjectState:
 
     @property
     def has_positive_prompt(self) -> bool:
+        """True if something says what to look for: a prompt, or a template from elsewhere."""
         return self.is_shown_beside(None)
+
+    @property
+    def is_taught(self) -> bool:
+        """True if it came with a task file that says what to look for: no prompt is needed."""
+        return self.taught is not None
 
     def is_shown_on(self, frame: int) -> bool:
         """True if the prompts of a frame say where the object is on it."""
         return self.prompts_on(frame).shows_object
 
     def is_shown_beside(self, frame: int | None) -> bool:
-        """True if a prompt on another frame than this one says where the object is."""
-        return any(given.says_where and not given.erases for t, given in self.prompts.items() if t != frame)
+        """True if a prompt on another frame than this one says where the object is, or a template from elsewhere."""
+        return self.is_taught or any(
+            given.says_where and not given.erases for t, given in self.prompts.items() if t != frame
+        )
 
     def was_carried_to(self, frame: int) -> bool:
         """True if a propagation looked for the object on a frame."""
@@ -203,17 +222,18 @@ class ObjectState:
                     continue
                 self.stale |= {t} & self.kept.keys()
                 if t != frame:
-                    self.bank.remove(t)
+                    self.bank.forget(t)
+        self.evicted -= {frame}
         if not self.has_positive_prompt:  # then "not here" says nothing
             self.prompts = {t: given for t, given in self.prompts.items() if not given.erases}
         for t in [t for t, kept in self.kept.items() if kept.result.prompted and t not in self.prompts]:
             del self.kept[t]  # nothing was there before its prompt
             self.stale.discard(t)
-        if not self.prompts:
+        if not self.prompts and not self.is_taught:
             self.kept.clear()
             self.stale.clear()
             self.correcting.clear()
-            self.bank.clear()
+            self.bank.forget_frames()
 
     def remember_as(self, other: ObjectState, frame: int) -> None:
         """Remember of a frame what another state of the object does."""
@@ -226,7 +246,22 @@ class ObjectState:
         """Frames without a prompt are to be done again, and what is remembered of them goes."""
         for t in set(self.kept) - set(self.prompts):
             self.stale.add(t)
-            self.bank.remove(t)
+            self.bank.forget(t)
+
+    def remember(self, frame: int, entry: MemoryEntry | None) -> None:
+        """Take in the memory of an answer; ``None``: there is nothing to remember of the frame."""
+        if frame in self.evicted:
+            return
+        if entry is not None:
+            self.bank.add(entry)
+        elif frame in self.prompts:
+            self.bank.remove(frame)
+        else:
+            self.bank.forget(frame)
+
+    def ask_others_again(self) -> None:
+        """Frames without a prompt are to be done again: what is remembered changed under them."""
+        self.stale |= self.kept.keys() - self.prompts.keys()
 
     def _reached_from(self, n_frames: int) -> dict[int, int | None]:
         """For each frame of a stack without a prompt, the one that the object is tracked from."""

@@ -21,9 +21,10 @@ class SessionObjects:
 
     @property
     def objects(self) -> tuple[int, ...]:
-        """Numbers of the objects that have a prompt."""
+        """Numbers of the objects that have a prompt, or came with a task file."""
         with self._state.lock:
-            return tuple(sorted(number for number, known in self._state.objects.items() if known.prompts))
+            known = self._state.objects
+            return tuple(sorted(number for number in known if known[number].prompts or known[number].is_taught))
 
     @property
     def called(self) -> Mapping[int, LabelledObject]:

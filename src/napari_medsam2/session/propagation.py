@@ -144,7 +144,7 @@ class Propagator:
             for step in self._steps.of_run(run):
                 known = self.state.objects[step.object_id]
                 if step.frame not in known.prompts and step.frame in known.bank:
-                    self.state.edit(step.object_id).bank.remove(step.frame)
+                    self.state.edit(step.object_id).bank.forget(step.frame)
             return run
 
     def _outdated(self, step: Step) -> FrameResult | None:
@@ -176,7 +176,7 @@ class Propagator:
                     ended = beyond_the_end(self.state, known, step, run, self.patience)
                     if ended is not None:
                         known = self.state.edit(step.object_id)
-                        known.bank.remove(step.frame)
+                        known.bank.forget(step.frame)
                         known.keep(step.frame, ended)
                         return ended.result
                 task = frame_task(known, step)

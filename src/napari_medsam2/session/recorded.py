@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..distribution import COMPLETE, version_of
@@ -18,6 +19,8 @@ from ..types import Direction
 from .journal import ENDED, OPENED, OPTIONS, RUN, STEPS, Entry, digest_of
 from .options import SessionOptions
 from .session import Session
+from .task_file import read_task
+from .taught import Task
 
 
 class RecordedSession(Session):
@@ -98,6 +101,24 @@ class RecordedSession(Session):
         made = super().split(object_id, frame, first=first, largest=largest)
         self._note("split", object_id=int(object_id), frame=frame, first=made[0])
         return made
+
+    def pin(self, frame: int, object_id: int = 1) -> None:
+        super().pin(frame, object_id)
+        self._note("pin", frame=int(frame), object_id=int(object_id))
+
+    def unpin(self, frame: int, object_id: int = 1) -> None:
+        super().unpin(frame, object_id)
+        self._note("unpin", frame=int(frame), object_id=int(object_id))
+
+    def evict(self, frame: int, object_id: int = 1) -> None:
+        super().evict(frame, object_id)
+        self._note("evict", frame=int(frame), object_id=int(object_id))
+
+    def take_task(self, task: Task | str | Path) -> tuple[int, ...]:
+        told = task if isinstance(task, Task) else read_task(Path(task))
+        numbers = super().take_task(told)
+        self._note("take_task", digest=told.digest, name=told.name)
+        return numbers
 
     def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> None:
         taken = tuple(results)

@@ -17,6 +17,7 @@ from ..results import FrameResult
 from .journal import ENDED, OPENED, OPTIONS, RUN, STEPS, Entry, digest_of
 from .options import SessionOptions
 from .session import Session
+from .taught import Task
 
 #: Results by (frame, object).
 Results = Mapping[tuple[int, int], FrameResult]
@@ -74,6 +75,7 @@ def replay(
     frames: FrameSource,
     load: Callable[[str], Model],
     *,
+    tasks: Mapping[str, Task] | None = None,
     on_step: Callable[[FrameResult], object] = lambda result: None,
 ) -> Replayed:
     """Do it all again.
@@ -88,6 +90,8 @@ def replay(
         The images.
     load
         Gives the model by what it was chosen by: a name or a file.
+    tasks
+        The task files that it tells of, by their digests.
     on_step
         Told each result of a run and of a preview, as it comes.
 
@@ -98,7 +102,7 @@ def replay(
     UserError
         If the model or the images cannot be read.
     """
-    player = _Player(frames, load, shown, on_step)
+    player = _Player(frames, load, shown, tasks or {}, on_step)
     for number, entry in enumerate(entries):
         try:
             player.play(entry)
@@ -115,6 +119,7 @@ class _Player:
         frames: FrameSource,
         load: Callable[[str], Model],
         shown: Results,
+        tasks: Mapping[str, Task],
         on_step: Callable[[FrameResult], object],
     ) -> None:
         self.frames = frames
@@ -122,6 +127,7 @@ class _Player:
         self._load = load
         self._models: dict[str, Model] = {}
         self._shown = shown
+        self._tasks = tasks
         self._digests = {key: digest_of(result) for key, result in shown.items()}
         self._on_step = on_step
         self._done = _Done()
@@ -213,6 +219,11 @@ class _Player:
         self._opened.split(values["object_id"], values["frame"], first=values["first"])
         self._take_all()
 
+    def _take_task(self, values: dict[str, Any], entry: Entry) -> None:
+        if (task := self._tasks.get(values["digest"])) is None:
+            raise SessionFileError(f"the task {values['name']!r} is not in the session file")
+        self._opened.take_task(task)
+
     def _take_all(self) -> None:
         """Take what there is of all objects, after an edit of whole ones."""
         for result in self._opened.results.values():
@@ -244,6 +255,10 @@ _CALLS: dict[str, Callable[[_Player, dict[str, Any], Entry], object]] = {
     "add": lambda player, values, entry: player._opened.add(*entry.prompts),
     "remove": lambda player, values, entry: player._opened.remove(*entry.prompts),
     "replace_prompts": _Player._replace_prompts,
+    "take_task": _Player._take_task,
+    "pin": lambda player, values, entry: player._opened.pin(values["frame"], values["object_id"]),
+    "unpin": lambda player, values, entry: player._opened.unpin(values["frame"], values["object_id"]),
+    "evict": lambda player, values, entry: player._opened.evict(values["frame"], values["object_id"]),
     "take_results": _Player._take_results,
     "segment": _Player._segment,
     "undo": lambda player, values, entry: player._opened.undo(),

@@ -11,6 +11,7 @@ from ..prompts import FramePrompts
 from ..results import FrameResult
 from ..types import AnyArray, Mode
 from .journal import Entry
+from .taught import Task
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class Changes:
         Label images ``(H, W)`` of what was committed, by frame.
     journal
         What was done, by place in the journal.
+    tasks
+        Task files that the journal tells of, by their digests; none ever goes.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
@@ -64,9 +67,10 @@ class Changes:
     results: Mapping[tuple[int, int], FrameResult | None] = field(default_factory=dict)
     kept: Mapping[int, AnyArray | None] = field(default_factory=dict)
     journal: Mapping[int, Entry] = field(default_factory=dict)
+    tasks: Mapping[str, Task] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
-        return any((self.facts, self.objects, self.prompts, self.results, self.kept, self.journal))
+        return any((self.facts, self.objects, self.prompts, self.results, self.kept, self.journal, self.tasks))
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,7 @@ class SavedSession:
     results: tuple[FrameResult, ...]
     kept: Mapping[int, AnyArray]
     journal: tuple[Entry, ...] = ()
+    tasks: Mapping[str, Task] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

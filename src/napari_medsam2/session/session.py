@@ -18,7 +18,7 @@ from ..errors import OptionError, OutputError, PromptError, SessionError
 from ..images.contrast import ContrastLike, usual_contrast
 from ..images.formats import as_frames
 from ..images.frames import FrameSource
-from ..memory_bank import BankName, MemoryBank, bank_for
+from ..memory_bank import BankName, bank_for
 from ..models.device import Model
 from ..prompts import FramePrompts, Prompt
 from ..results import FrameResult
@@ -27,6 +27,7 @@ from ..segment.segmenter import FrameSegmenter
 from ..segment.window_predictor import WindowPredictor
 from ..types import Direction, Mode
 from .label_image import LabelImage, paint_labels
+from .memories import SessionMemories
 from .objects import SessionObjects
 from .options import SessionOptions, check_choice, make_bank
 from .propagation import Propagator
@@ -35,7 +36,7 @@ from .steps import span_of
 from .suggestion import next_to_prompt
 
 
-class Session(SessionObjects):
+class Session(SessionObjects, SessionMemories):
     """Segments a sequence of frames from prompts.
 
     Prompts may be changed from another thread at any time; a propagation takes them up at its next frame boundary.
@@ -95,7 +96,7 @@ class Session(SessionObjects):
         self.model = model
         self.frames: FrameSource = as_frames(frames)
         self.mode: Mode = mode
-        self.bank = bank_for(bank, mode)
+        self.bank: str = bank_for(bank, mode)
         self.options = options = options or SessionOptions()
         self.region = model.region if region is None else bool(region)
         self.passes, self.seed = passes if mode == "flow" else 1, seed
@@ -111,7 +112,7 @@ class Session(SessionObjects):
         )
         contrast = contrast or usual_contrast(self.frames, mode)
         self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))
-        new_bank = options.make_bank or partial(make_bank, self.bank, mode, model.network, seed)
+        new_bank = options.make_bank or partial(make_bank, bank_for(bank, mode), mode, model.network, seed)
         self._state = SessionState(mode, self.frames, new_bank, options.undo_depth)
         self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
 
@@ -246,7 +247,7 @@ class Session(SessionObjects):
         Raises
         ------
         PromptError
-            If there is no prompt that says where an object is.
+            If there is no prompt that says where an object is, and no task file that says what it is.
         SessionError
             If there is not enough main memory; before that, caches shrink and the network goes to the CPU.
         """
@@ -287,12 +288,6 @@ class Session(SessionObjects):
         with self._state.lock:
             state = self._state.objects.get(object_id)
             return None if state is None or frame not in state.kept else state.kept[frame].result
-
-    def memory(self, object_id: int = 1) -> MemoryBank | None:
-        """A copy of an object's memory bank, to look at."""
-        with self._state.lock:
-            state = self._state.objects.get(object_id)
-            return None if state is None else state.bank.copy()
 
     def confidences(self, object_id: int = 1) -> npt.NDArray[np.float64]:
         """Confidence of each frame, float ``(frames,)``; NaN where there is no result.

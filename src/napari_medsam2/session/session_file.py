@@ -10,7 +10,7 @@ import sqlite3
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, get_args
@@ -23,6 +23,8 @@ from .journal import Entry
 from .packing import pack_labels, pack_result, unpack_labels, unpack_result
 from .rows import prompt_of, row_of, sealed, shape_of, unsealed
 from .saved import Changes, SavedImage, SavedSession, SessionSummary
+from .task_file import pack_task, unpack_task
+from .taught import Task
 
 SUFFIX = ".medsam2"
 #: So long a file that another program holds is waited for.
@@ -49,6 +51,8 @@ CREATE TABLE journal_prompts (
     PRIMARY KEY (number, place)
 );
 """
+#: Made with the first task file: others have no such table.
+_TASKS = "CREATE TABLE IF NOT EXISTS tasks (number INTEGER PRIMARY KEY, value TEXT NOT NULL, data BLOB NOT NULL)"
 _TABLES = ("objects", "prompts", "results", "kept", "journal", "journal_prompts")
 
 
@@ -123,6 +127,11 @@ class SessionFile:
                 run("DELETE FROM kept WHERE frame = ?", (frame,))
                 if labels is not None and labels.any():
                     _insert(run, "kept", (frame,), None, pack_labels(labels))
+            if changes.tasks:
+                run(_TASKS)
+                there = _tasks(self._database)
+                for number, task in enumerate((t for d, t in changes.tasks.items() if d not in there), len(there)):
+                    _insert(run, "tasks", (number,), [task.digest, task.name], pack_task(task))
             for number, entry in changes.journal.items():
                 run("DELETE FROM journal_prompts WHERE number = ?", (number,))
                 told = sealed([entry.what, dict(entry.values), len(entry.prompts)], number)
@@ -163,6 +172,7 @@ def read_session(path: Path) -> SavedSession:
             ),
             {frame: unpack_labels(labels, shape_of(frame, image.shapes)) for (frame,), _, labels in kept},
             _journal(database, image),
+            _tasks(database),
         )
 
 
@@ -214,6 +224,13 @@ def _journal(database: sqlite3.Connection, image: SavedImage) -> tuple[Entry, ..
             raise SessionFileError(f"entry {len(entries)} of its journal is not complete")
         entries.append(Entry(str(what), dict(values), given))
     return tuple(entries)
+
+
+def _tasks(database: sqlite3.Connection) -> dict[str, Task]:
+    if ("tasks",) not in _tables(database):
+        return {}
+    rows = ((*told, data) for _, told, data in _rows(database, "tasks", "number"))
+    return {digest: replace(unpack_task(data, name), digest=digest) for digest, name, data in rows}
 
 
 def _facts(database: sqlite3.Connection) -> dict[str, Any]:

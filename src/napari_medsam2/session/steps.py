@@ -117,7 +117,7 @@ class Steps:
             If no prompt says where it is.
         """
         known = self._state.objects.get(object_id)
-        if known is None or not known.prompts:
+        if known is None or not (known.prompts or known.is_taught):
             raise PromptError(f"object {object_id} has no prompt yet: click on it, or draw a box around it")
         if not known.has_positive_prompt:
             raise PromptError(f"object {object_id} has only negative clicks: add a positive click, a box or a mask")
@@ -127,7 +127,7 @@ class Steps:
         """The objects that a propagation covers."""
         if span.objects is not None:
             return set(span.objects)
-        return {object_id for object_id, known in self._state.objects.items() if known.prompts}
+        return {number for number, known in self._state.objects.items() if known.prompts or known.is_taught}
 
     def of_preview(self, object_id: int, frame: int) -> Step:
         """The next step on the way to one frame: prompted frames that a preview needs are segmented before it."""
@@ -137,6 +137,8 @@ class Steps:
             missing = [t for t in firm if not known.up_to_date(t)]
             if missing:
                 return Step(object_id, missing[0])
+            if self._state.mode == "flow":
+                return Step(object_id, frame)
             source = min(known.sources, key=lambda t: (abs(t - frame), t))
             return Step(object_id, frame, reverse=source > frame, source=source)
         return self._on_prompted(known, [frame])[0]

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from training_helpers import TINY, small_micro
 
-from napari_medsam2.memory_bank import Fifo, MemoryEntry
+from napari_medsam2.memory_bank import Fifo
+from napari_medsam2.memory_entry import MemoryEntry
 from napari_medsam2.network.micro.memory import MicroMemory
 from napari_medsam2.network.micro.prompt_maps import PROMPT_MAPS
 from napari_medsam2.training.data.batches import make_batch

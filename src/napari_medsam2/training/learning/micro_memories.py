@@ -9,7 +9,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from ...memory_bank import MemoryBank, MemoryEntry
+from ...memory_bank import MemoryBank
+from ...memory_entry import MemoryEntry
 from ...network.micro.memory import MicroMemory
 
 #: Image descriptors of one frame of each sequence, ``[B, D]``.

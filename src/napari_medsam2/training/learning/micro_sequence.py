@@ -6,7 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...memory_bank import Fifo, MemoryBank, MemoryEntry, SelfSorting
+from ...memory_bank import Fifo, MemoryBank, SelfSorting
+from ...memory_entry import MemoryEntry
 from ...network.losses import dice_loss
 from ...network.micro.blocks import pooled
 from ...network.micro.network import Answer, MicroNetwork

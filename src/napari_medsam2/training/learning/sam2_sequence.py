@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ...memory_bank import Fifo, MemoryBank, MemoryEntry, SelfSorting
+from ...memory_bank import Fifo, MemoryBank, SelfSorting
+from ...memory_entry import MemoryEntry
 from ...network.interface import ImageFeatures, Memory, Recall
 from ...network.losses import dice_loss
 from ...network.sam2.network import Decoded, Sam2

@@ -1,0 +1,229 @@
+"""What a session remembers of its objects: looking at it, and changing it by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import SessionError
+from ..memory_bank import MemoryBank
+from ..memory_entry import MemoryEntry, Pick
+from ..prompts import MaskPrompt, Prompt
+from ..results import FrameResult
+from ..segment.segmenter import FrameSegmenter
+from .object_state import ObjectState
+from .state import SessionState
+from .task_file import name_of, read_task, write_task
+from .taught import Task
+from .teaching import check_task, make_task, take_task
+
+
+class SessionMemories:
+    """The memory banks of a session. Each edit is one change that :meth:`napari_medsam2.Session.undo` takes back.
+
+    Edits may come during a propagation, from another thread too: they take effect at its next frame boundary. What was
+    found without a prompt is done again by the next propagation, because it was found with another memory.
+    """
+
+    _state: SessionState
+    segmenter: FrameSegmenter
+    bank: str
+
+    def replace_prompts(
+        self, object_id: int, frame: int, prompts: Sequence[Prompt], *, together: object = None
+    ) -> None:
+        """See :meth:`napari_medsam2.Session.replace_prompts`."""
+        raise NotImplementedError
+
+    def result(self, frame: int, object_id: int = 1) -> FrameResult | None:
+        """See :meth:`napari_medsam2.Session.result`."""
+        raise NotImplementedError
+
+    # ---- looking at it -----------------------------------------------------------------------------------------------
+
+    def memory(self, object_id: int = 1) -> MemoryBank | None:
+        """A copy of an object's memory bank, to look at."""
+        with self._state.lock:
+            known = self._state.objects.get(object_id)
+            return None if known is None else known.bank.copy()
+
+    def descriptor(self, frame: int, object_id: int = 1) -> npt.NDArray[np.float32] | None:
+        """The image descriptor ``(D,)`` of a frame, as it was when an object was last looked for on it.
+
+        ``None`` if it was not.
+        """
+        with self._state.lock:
+            known = self._state.objects.get(object_id)
+            kept = None if known is None else known.kept.get(frame)
+            return None if kept is None else kept.descriptor
+
+    def picks(self, frame: int, object_id: int = 1) -> list[Pick]:
+        """What the object's memory would be picked up for a frame now, with the weight of each entry.
+
+        Where the frame was not looked at yet its image descriptor is not known, and all entries weigh alike.
+        """
+        with self._state.lock:
+            known = self._state.objects.get(object_id)
+            if known is None:
+                return []
+            source = min(known.sources, key=lambda t: (abs(t - frame), t), default=frame)
+            return known.bank.pick(
+                frame,
+                self.descriptor(frame, object_id),
+                n_frames=len(self._state.frames),
+                reverse=self._state.mode == "stack" and source > frame,
+            )
+
+    # ---- changing it -------------------------------------------------------------------------------------------------
+
+    def pin(self, frame: int, object_id: int = 1) -> None:
+        """Make the memory of a frame a template: it stays, and counts like that of a frame with a prompt.
+
+        Raises
+        ------
+        SessionError
+            If the frame is not remembered, or templates would take all the room of the bank.
+        """
+        with self._state.lock:
+            known, entry = self._remembered(frame, object_id)
+            if entry.pinned:
+                return
+            pinned = sum(other.pinned for other in known.bank.entries)
+            if pinned >= known.bank.most_templates:
+                raise SessionError(
+                    f"the memory bank of object {object_id} holds {known.bank.most_templates} entries, and {pinned} "
+                    "are templates: unpin or evict one first"
+                )
+            self._change(object_id).bank.hold(frame, True)
+
+    def unpin(self, frame: int, object_id: int = 1) -> None:
+        """Let go of a memory that was pinned: it may give way to others again.
+
+        Raises
+        ------
+        SessionError
+            If it was not pinned by hand, or is the last template.
+        """
+        with self._state.lock:
+            known, entry = self._remembered(frame, object_id)
+            if not entry.held:
+                why = "it has a prompt: remove that, or evict the memory" if entry.pinned else "it is not pinned"
+                raise SessionError(f"frame {frame} cannot be unpinned: {why}")
+            self._refuse_last(known, entry)
+            self._change(object_id).bank.hold(frame, False)
+
+    def evict(self, frame: int, object_id: int = 1) -> None:
+        """Take a frame out of the memory. It stays out until its prompts change; its result stays as it is.
+
+        Raises
+        ------
+        SessionError
+            If it is not remembered, or is the last template.
+        """
+        with self._state.lock:
+            known, entry = self._remembered(frame, object_id)
+            self._refuse_last(known, entry)
+            known = self._change(object_id)
+            known.bank.remove(frame)
+            if not entry.from_elsewhere:
+                known.evicted |= {frame}
+
+    def use_as_template(self, frame: int, object_id: int = 1) -> None:
+        """Say that what was found on a frame is right: it counts as drawn there, and the other frames learn from it.
+
+        Raises
+        ------
+        SessionError
+            If nothing was found there.
+        """
+        found = self.result(frame, object_id)
+        if found is None or found.absent:
+            raise SessionError(
+                f"nothing was found of object {object_id} on frame {frame}, so it is no template: draw the object there"
+            )
+        self.replace_prompts(object_id, frame, [MaskPrompt(frame, found.mask, object_id)])
+
+    def _remembered(self, frame: int, object_id: int) -> tuple[ObjectState, MemoryEntry]:
+        known = self._state.objects.get(object_id)
+        entry = None if known is None else next((e for e in known.bank.entries if e.frame == frame), None)
+        if known is None or entry is None:
+            raise SessionError(f"frame {frame} is not in the memory bank of object {object_id}")
+        return known, entry
+
+    def _refuse_last(self, known: ObjectState, entry: MemoryEntry) -> None:
+        if entry.pinned and not any(other.pinned for other in known.bank.entries if other is not entry):
+            raise SessionError(
+                f"this is the only template of object {known.object_id}: without it nothing says what to look for. "
+                "Pin another one, or draw another prompt, first"
+            )
+
+    def _change(self, object_id: int) -> ObjectState:
+        """An object whose memory is changed by hand now."""
+        self._state.note_change()
+        known = self._state.edit(object_id)
+        known.ask_others_again()
+        self._state.revision += 1
+        return known
+
+    # ---- task files --------------------------------------------------------------------------------------------------
+
+    @property
+    def tasks(self) -> tuple[Task, ...]:
+        """The task files that objects go on from, each once."""
+        with self._state.lock:
+            found = {t.task.digest: t.task for known in self._state.objects.values() if (t := known.taught) is not None}
+            return tuple(found.values())
+
+    @property
+    def taught(self) -> frozenset[int]:
+        """Numbers of the objects that came with a task file."""
+        with self._state.lock:
+            return frozenset(number for number, known in self._state.objects.items() if known.is_taught)
+
+    def save_task(self, path: str | Path, objects: Sequence[int] | None = None, *, with_found: bool = False) -> Task:
+        """Write the templates of objects to a task file, by which they are found on other images.
+
+        Parameters
+        ----------
+        objects
+            Their numbers; ``None`` for all that have a template.
+        with_found
+            Write the memories of what was found, too. Nobody has said that these are right, and where they are not,
+            they mislead.
+
+        Raises
+        ------
+        TaskFileError
+            If the frames are a stack, there is no template yet, or the file cannot be written.
+        """
+        path = Path(path)
+        predictor, name = self.segmenter.predictor, name_of(path)
+        task = make_task(self._state, predictor, objects, self.bank, name=name, with_found=with_found)
+        return write_task(path, task)
+
+    def take_task(self, task: Task | str | Path) -> tuple[int, ...]:
+        """Look for the objects of a task file on these images, too: their templates and memories are remembered.
+
+        Parameters
+        ----------
+        task
+            The file, or what :func:`napari_medsam2.session.task_file.read_task` read from it.
+
+        Returns
+        -------
+        tuple of int
+            Numbers of the objects: those that they have in the task, or free ones where others have these.
+
+        Raises
+        ------
+        TaskFileError
+            If it cannot be read, or was made with another model or for other images; nothing is changed then.
+        """
+        if not isinstance(task, Task):
+            task = read_task(Path(task))
+        check_task(task, self._state, self.segmenter.predictor)
+        with self._state.lock:
+            return take_task(self._state, self.segmenter.predictor, task)
