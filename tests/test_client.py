@@ -21,7 +21,7 @@ from napari_medsam2.images.formats import open_images
 
 ROOT = Path(__file__).parents[1]
 #: What an environment of the client has none of.
-OF_MODELS = ("torch", "functorch", "safetensors", "huggingface_hub", "napari_medsam2", "_editable_impl_napari_medsam2")
+OF_MODELS = ("torch", "functorch", "huggingface_hub", "napari_medsam2", "_editable_impl_napari_medsam2")
 
 
 def build(project: Path, folder: Path, kind: str = "wheel") -> Path:
@@ -90,7 +90,7 @@ def needs(wheel: Path) -> set[str]:
 
 def test_the_client_needs_what_the_complete_one_does_but_torch_and_has_no_weights(wheels: tuple[Path, Path]) -> None:
     complete, client = wheels
-    assert needs(complete) - needs(client) == {"torch", "safetensors", "huggingface-hub"} and needs(client)
+    assert needs(complete) - needs(client) == {"torch", "huggingface-hub"} and needs(client)
     inside = [zipfile.ZipFile(wheel).namelist() for wheel in wheels]
     ours = [{name for name in names if name.startswith("napari_medsam2/")} for names in inside]
     assert ours[0] - ours[1] == {name for name in ours[0] if name.startswith("napari_medsam2/weights/")} != set()

@@ -22,7 +22,7 @@ RUN_A_MODEL = {
     *("segment.adaptation", "segment.augmentation", "segment.close_up", "segment.finder", "segment.following"),
     *("segment.segmenter", "segment.whole_frame", "segment.window_predictor"),
     *("session.propagation", "session.recorded", "session.replay", "session.rivals", "session.session"),
-    "session.steps",
+    *("session.memories", "session.steps", "session.teaching"),
 }
 FACE_LIBRARIES = {"magicgui", "napari", "qtpy", "superqt", "PyQt5", "PyQt6", "PySide6"}
 
