@@ -17,7 +17,7 @@ import napari_medsam2
 
 PACKAGE = Path(napari_medsam2.__file__).parent
 #: Rooms whose modules may need torch, and the modules of other rooms that do: where a model runs.
-ROOMS_OF_MODELS = ("network", "training")
+ROOMS_OF_MODELS = ("server", "network", "training")
 RUN_A_MODEL = {
     *("segment.adaptation", "segment.augmentation", "segment.close_up", "segment.finder", "segment.following"),
     *("segment.segmenter", "segment.whole_frame", "segment.window_predictor"),

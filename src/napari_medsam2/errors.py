@@ -114,6 +114,14 @@ class NotReadyError(UserError, ValueError):
     """A request that needs a model and a sequence came before there were any."""
 
 
+class WireError(UserError, ValueError):
+    """What came over the network is not what was agreed on; the message says what about it."""
+
+
+class RemoteError(UserError, OSError):
+    """A server that cannot be reached or does not do what was asked; the message says why and what helps."""
+
+
 class TrainingError(UserError, RuntimeError):
     """Training cannot go on; the last good state is kept on disk."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import copy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -79,11 +80,9 @@ class FrameResult:
         boxed: bool = False,
     ) -> None:
         """``logits`` ``(H, W)`` say how clearly a pixel is the object; ``None``: all of the mask, fully."""
-        pixels = CompactMask.of(mask, logits)
         values = {
             "frame": frame,
             "object_id": object_id,
-            "shape": pixels.shape,
             "confidence": confidence,
             "iou": iou,
             "objectness": objectness,
@@ -92,10 +91,19 @@ class FrameResult:
             "window": window,
             "drawn": drawn,
             "boxed": boxed,
-            "pixels": pixels,
         }
-        for name, value in values.items():
+        self._set(CompactMask.of(mask, logits), values)
+
+    def _set(self, pixels: CompactMask, values: Mapping[str, Any]) -> None:
+        for name, value in {**values, "pixels": pixels, "shape": pixels.shape}.items():
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def kept(cls, pixels: CompactMask, **values: Any) -> FrameResult:
+        """A result of a mask as it is kept; ``values`` are all other attributes but ``shape``."""
+        result = object.__new__(cls)
+        result._set(pixels, values)
+        return result
 
     @property
     def mask(self) -> Mask:

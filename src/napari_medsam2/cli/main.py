@@ -1,4 +1,4 @@
-"""The command line: ``napari-medsam2 demo | segment | evaluate | models | train | bench``.
+"""The command line: ``napari-medsam2 demo | segment | evaluate | models | train | bench | serve``.
 
 Bad input ends with one sentence on stderr and exit code 2; a run stopped with Ctrl-C saves what it has and ends with
 130. Torch is imported when a model runs, napari by the demo only.
@@ -18,7 +18,7 @@ from typing import NoReturn
 from .. import __version__
 from ..distribution import two_at_once
 from ..errors import EXPECTED_ERRORS
-from . import bench, evaluate, models, segment
+from . import bench, evaluate, models, segment, serve
 from .console import INTERRUPTED, in_one_sentence, say, tell
 
 BAD_INPUT = 2
@@ -81,6 +81,7 @@ def build_parser(*, training: bool = False) -> argparse.ArgumentParser:
         add_arguments(train)
         train.set_defaults(run=run)
     bench.add_arguments(commands.add_parser("bench", help="time a model, or the window, on this computer"))
+    serve.add_arguments(commands.add_parser("serve", help="lend this computer's GPU to docks elsewhere"))
     return parser
 
 

@@ -60,7 +60,9 @@ class Engine(WholeEdits):
         Called with each event, on the worker thread. An exception in it is logged and does not stop the engine.
     load_model, open_session
         ``load_model(name_or_path, *, device, on_notice) -> Model`` and ``open_session(model, data, options) ->
-        Session``; other ways to make these, for tests.
+        Session``; other ways to make these.
+    on_served
+        Called with each request that was taken from the queue, on the worker thread, after all that came of it.
 
     Examples
     --------
@@ -77,13 +79,14 @@ class Engine(WholeEdits):
         *,
         load_model: Callable[..., Model] = load_chosen_model,
         open_session: Callable[[Model, Any, dict[str, Any]], Session] = open_recorded,
+        on_served: Callable[[Request], None] | None = None,
     ) -> None:
         self._load_model = load_model
         self._open_session = open_session
         self._model: Model | None = None
         self._session: Session | None = None
         self._images: _Images | None = None
-        self._worker = Worker(on_event, on_failure=self._on_failure, on_end=self._let_go)
+        self._worker = Worker(on_event, on_failure=self._on_failure, on_end=self._let_go, on_served=on_served)
         self._remarks = Remarks(self._worker.emit)
         self._frames = FrameCount(self._worker.emit)
         self._worker.start()

@@ -280,6 +280,14 @@ class Failed:
     expected: bool
 
 
+@dataclass(frozen=True)
+class ConnectionChanged:
+    """The server on which the network runs was lost, or is back (``lost`` false); ``message`` says it to the user."""
+
+    lost: bool
+    message: str
+
+
 Event = (
     StatusChanged
     | ModelLoaded
@@ -294,6 +302,7 @@ Event = (
     | Noted
     | Failed
     | Notice
+    | ConnectionChanged
 )
 
 

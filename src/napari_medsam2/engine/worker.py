@@ -38,6 +38,8 @@ class Worker:
         Called on the worker thread when a request or a step of its run raised an error; the worker goes on.
     on_end
         Called on the worker thread when it ends, to let go of all that takes memory.
+    on_served
+        Called on the worker thread after each request that was taken from the queue, also one that failed or came late.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Worker:
         *,
         on_failure: Callable[[Request, Exception], None],
         on_end: Callable[[], None],
+        on_served: Callable[[Request], None] | None = None,
     ) -> None:
         self._on_event = on_event
+        self._on_served = on_served
         self._on_failure = on_failure
         self._on_end = on_end
         self._changed = threading.Condition()  # its lock may be taken again by the thread that has it
@@ -198,6 +202,8 @@ class Worker:
         if request is not None:
             self._serve(request)
             self._serving = False
+            if self._on_served is not None:
+                self._on_served(request)
         elif run is not None:
             self._advance(run)
         else:

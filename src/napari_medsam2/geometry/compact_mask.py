@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import WireError
 from ..types import AnyArray, Mask
 
 #: Logit from which on a pixel is the object as clearly as can be told.
@@ -45,6 +46,26 @@ class CompactMask:
         part = part_with_object(mask)
         steps = _steps(mask[part], None if logits is None else logits[part])
         return cls((int(mask.shape[0]), int(mask.shape[1])), part, zlib.compress(steps.tobytes()))
+
+    @classmethod
+    def checked(cls, shape: tuple[int, int], part: tuple[slice, slice], packed: bytes) -> CompactMask:
+        """A mask of what came from elsewhere; :class:`WireError` unless it is one of this shape ``(H, W)``.
+
+        No more is unpacked than such a part has.
+        """
+        if any(not 0 <= edge.start <= edge.stop <= length for edge, length in zip(part, shape, strict=True)):
+            raise WireError(f"a mask on {part} reaches beyond its frame of {shape}")
+        n_pixels = (part[0].stop - part[0].start) * (part[1].stop - part[1].start)
+        unpacker = zlib.decompressobj()
+        try:
+            steps = np.frombuffer(unpacker.decompress(packed, n_pixels + 1), np.uint8)
+        except zlib.error as error:
+            raise WireError(f"a mask is damaged ({error})") from error
+        if len(steps) != n_pixels or not (unpacker.eof or n_pixels == 0):
+            raise WireError(f"a mask of {n_pixels} pixels has {'more' if len(steps) > n_pixels else 'fewer'}")
+        if n_pixels and int(steps.max()) > _STEPS:
+            raise WireError(f"a mask has {_STEPS} steps of clearness; got step {int(steps.max())}")
+        return cls(shape, part, packed)
 
     @property
     def clearness(self) -> npt.NDArray[np.uint8]:

@@ -1,0 +1,293 @@
+"""The connection of one engine to one server, which comes back by itself.
+
+What the server has done is noted in a :class:`.script.Script`; a server that forgot the session gets it to do again, up
+to the same step of the same run, before anything else is asked. All of it runs in one event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..engine.events import (
+    ConnectionChanged,
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    FramesDone,
+    ModelLoaded,
+    Noted,
+    Restored,
+    ResultReady,
+    RunState,
+    RunStatus,
+    SequenceOpened,
+    StatusChanged,
+)
+from ..engine.requests import RequestKind
+from ..errors import RemoteError, WireError
+from ..results import FrameResult
+from ..session.journal import digest_of
+from ..wire.calls import BEGIN, MARK
+from .client import Busy, Refused, ServerClient, SessionGone
+from .images import LocalImages
+from .script import Asked, Script
+from .talk import Ears, Talk
+
+#: Between two tries to reach a server that was lost, at first and at most; and how long nothing is said of it.
+_FIRST_WAIT_S, _LONGEST_WAIT_S, _QUIET_S = 0.25, 10.0, 1.5
+#: How far it is is told so often.
+_PROGRESS_S = 0.25
+
+
+_changes = itertools.count(-1, -1)
+
+
+class _Again(Exception):
+    """The session is to be made anew, from what there is."""
+
+
+class Link:
+    """Does what is asked of an engine on a server.
+
+    Parameters
+    ----------
+    client
+        The server.
+    emit
+        Takes the events, in the event loop.
+    on_dropped
+        Called with requests that the server will not do, and why.
+    """
+
+    def __init__(
+        self, client: ServerClient, emit: Callable[[Event], None], on_dropped: Callable[[Asked, Exception], None]
+    ) -> None:
+        self._client, self._emit, self._on_dropped = client, emit, on_dropped
+        self._script = Script()
+        self.pending: deque[Asked] = deque()  # not served yet
+        self._images: dict[int, LocalImages] = {}
+        self._talk: Talk | None = None
+        self._needed, self._again = asyncio.Event(), asyncio.Event()
+        self._paused = False
+        self._status = RunStatus()
+        self._lost_at: float | None = None
+        self._told_lost = False
+        self._wait_s = _FIRST_WAIT_S
+        self._replays, self._hands_over = False, False  # and nothing that comes of it is told
+        self._replayed: dict[tuple[int, int], FrameResult] = {}
+        self._n_replayed, self._progress_at = 0, 0.0
+        self._changes_again: deque[int] = deque()  # of what is done again, in order
+        self._run = Asked(0, 0, "propagate")
+        self._frames_done: FramesDone | None = None
+        self._changes: dict[int, int] = {}  # our numbers of changes, by those of the session there
+
+    # ---- what is asked ---------------------------------------------------------------------------------------------
+
+    def ask(self, asked: Asked) -> None:
+        """Do this after all that was asked before."""
+        if asked.kind is None:
+            self._paused = asked.name == "pause"
+        else:
+            self._paused = self._paused and not asked.kind.ends_pause
+            self.pending.append(asked)
+            self._script.note_asked(asked)
+        if asked.kind is RequestKind.CANCEL and self._replays and self._script.running:
+            self._again.set()
+        if self._talk is not None:
+            self._talk.put(asked)
+        self._needed.set()
+
+    async def live(self) -> None:
+        """Keep the connection while it is needed; ends only when it is cancelled."""
+        while True:
+            if self._talk is None and not self.pending and not self._script.running:
+                self._needed.clear()
+                await self._needed.wait()
+            try:
+                if self._talk is None:
+                    self._talk = await self._begin()
+                await self._talk.go_on(self._until_again())
+            except _Again:
+                await self._give_up_replaying()
+            except SessionGone:
+                self._talk = None
+            except (RemoteError, WireError) as problem:
+                await self._wait_after(problem)
+
+    async def leave(self) -> None:
+        """Tell the server that we go, if it hears us."""
+        if self._talk is not None:
+            with contextlib.suppress(RemoteError, WireError, asyncio.TimeoutError):
+                await asyncio.wait_for(self._client.delete(), 2.0)
+        await self._client.close()
+
+    # ---- a session of the server -----------------------------------------------------------------------------------
+
+    async def _begin(self) -> Talk:
+        """A new session, which has to do again first what was done."""
+        script = self._script
+        left = any(asked.kind is not None and asked.kind.changes_images for asked in self.pending)
+        exact = script.is_exact
+        replays = script.has_model and script.opened is not None and not left
+        ticket = await self._client.create(replay=True)
+        ears = Ears(self._on_event, self._on_served, self._on_replayed, self._on_talk_dropped, self._on_alive)
+        talk = Talk(self._client, ticket, self._images, ears)
+        self._replays, self._hands_over = exact, not exact
+        self._replayed, self._n_replayed = {}, 0
+        self._frames_done = None
+        self._changes, self._changes_again = {}, deque(script.changes if exact else ())
+        if not replays:
+            if script.model is not None:
+                talk.put(script.model)
+            talk.put(Asked(0, 0, MARK))
+        elif exact:
+            for asked, after in script.again():
+                talk.put(asked, after)
+            talk.put(Asked(0, 0, MARK), script.after_all)
+        else:
+            for asked in script.handed_over():
+                talk.put(asked)
+            talk.put(Asked(0, 0, MARK))
+        talk.put(Asked(0, 0, BEGIN))
+        for asked in self.pending:
+            talk.put(asked)
+        if self._paused:
+            talk.put(Asked(0, 0, "pause"))
+        return talk
+
+    async def _until_again(self) -> None:
+        await self._again.wait()
+        raise _Again
+
+    async def _give_up_replaying(self) -> None:
+        """The user cancelled a run that is done again: go on with the results that there are."""
+        self._again.clear()
+        self._talk = None
+        with contextlib.suppress(RemoteError, WireError):
+            await self._client.delete()
+        if self._script.running:
+            self._script.end_run()
+            self._status = RunStatus(finish_reason=FinishReason.CANCELLED)
+            self._emit(StatusChanged(self._status))
+            self._emit(Finished(self._run.number, self._run.generation, FinishReason.CANCELLED, self._script.steps))
+
+    async def _wait_after(self, problem: Exception) -> None:
+        """The server is lost, or was never found."""
+        if isinstance(problem, WireError):
+            self._talk = None  # what one of us says the other cannot read
+        if not self._script.has_model:
+            self._talk = None
+            dropped, self.pending = list(self.pending), deque()
+            for asked in dropped:
+                self._on_dropped(asked, problem)
+            return
+        now = time.monotonic()
+        self._lost_at = self._lost_at or now
+        if not self._told_lost and (now - self._lost_at > _QUIET_S or isinstance(problem, Refused | Busy)):
+            self._told_lost = True
+            self._tell_lost(problem)
+        await asyncio.sleep(max(self._wait_s, problem.wait_s if isinstance(problem, Busy) else 0.0))
+        self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
+
+    def _tell_lost(self, problem: Exception) -> None:
+        run = " The run is paused, and goes on by itself." if self._script.running else ""
+        words = f"{str(problem).rstrip('.')}. It is tried again until it is there.{run} Nothing is lost."
+        self._emit(ConnectionChanged(True, f"The connection is lost: {words}"))
+        if self._script.running:
+            paused = replace(self._status, state=RunState.PAUSED, detail=f"no connection to {self._client.host}")
+            self._emit(StatusChanged(paused))
+
+    # ---- what comes of it ------------------------------------------------------------------------------------------
+
+    def _on_alive(self) -> None:
+        self._lost_at, self._wait_s = None, _FIRST_WAIT_S
+        if self._told_lost and not (self._replays or self._hands_over):
+            self._tell_back()
+
+    def _tell_back(self) -> None:
+        if self._told_lost:
+            self._told_lost = False
+            self._emit(ConnectionChanged(False, f"{self._client.host} is back."))
+        self._emit(StatusChanged(self._status))
+
+    def _on_event(self, event: Event) -> None:
+        event = self._here(event)
+        if isinstance(event, StatusChanged):
+            self._status = event.status
+        if isinstance(event, FramesDone):
+            self._frames_done = event
+        if self._replays:
+            self._note_replayed(event)
+        elif not self._hands_over:
+            self._script.note_event(event)
+            if isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE:
+                self._run = replace(self._run, number=event.request, generation=event.generation)
+            self._emit(event)
+        elif isinstance(event, Noted) or (isinstance(event, Failed) and event.kind is RequestKind.OPEN_IMAGES):
+            self._emit(event)
+
+    def _here(self, event: Event) -> Event:
+        """An event as it is told on this side: where the network runs, and what is only known here of the images."""
+        if isinstance(event, ModelLoaded):
+            return replace(event, device=f"{event.device} of {self._client.host}")
+        if isinstance(event, Restored):
+            return replace(event, change=self._change_here(event.change))
+        if isinstance(event, SequenceOpened) and (images := self._images.get(event.generation)) is not None:
+            return replace(event, description=images.frames.describe())
+        return event
+
+    def _change_here(self, change: int) -> int:
+        """Our number of a change, below 0: those of different servers, and of this computer, are never the same."""
+        again = self._changes_again.popleft() if self._replays and self._changes_again else None
+        if change not in self._changes:
+            self._changes[change] = next(_changes) if again is None else again
+        return self._changes[change]
+
+    def _note_replayed(self, event: Event) -> None:
+        if isinstance(event, Restored):
+            self._replayed = dict(event.results)
+        if not isinstance(event, ResultReady):
+            return
+        self._replayed[event.result.frame, event.result.object_id] = event.result
+        self._n_replayed += event.kind is RequestKind.PROPAGATE
+        if (now := time.monotonic()) - self._progress_at > _PROGRESS_S:
+            self._progress_at = now
+            detail = f"catching up on {self._client.host}: {self._n_replayed} of {self._script.steps}"
+            self._emit(StatusChanged(replace(self._status, state=RunState.LOADING, detail=detail)))
+
+    def _on_replayed(self) -> None:
+        """The server is where the one before was; where it found something else, that is what there is now."""
+        for key, result in self._replayed.items():
+            known = self._script.result(key)
+            if known is not None and digest_of(known) != digest_of(result) and self._script.opened is not None:
+                generation = self._script.opened.generation
+                event = ResultReady(self._run.number, generation, result, RequestKind.PROPAGATE)
+                self._script.replace_result(result)
+                self._emit(event)
+        self._replays = self._hands_over = False
+        self._replayed = {}
+        if self._script.has_model:
+            self._tell_back()
+        if self._frames_done is not None:
+            self._emit(self._frames_done)
+
+    def _on_served(self, number: int) -> None:
+        while self.pending and self.pending[0].number <= number:
+            asked = self.pending.popleft()
+            if asked.number == number:
+                self._script.note_served(asked)
+
+    def _on_talk_dropped(self, asked: Asked, problem: Exception) -> None:
+        if not asked.number:
+            return
+        closing = replace(asked, name="close_sequence", arguments={}, kind=RequestKind.CLOSE_IMAGES)
+        instead = [closing] if asked.kind is RequestKind.OPEN_IMAGES else []
+        self.pending = deque(each for old in self.pending for each in ([old] if old is not asked else instead))
+        self._on_dropped(asked, problem)

@@ -1,0 +1,232 @@
+"""All that is said in one session of a server: requests and pixels go, events come, over any number of connections."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..engine.events import Event
+from ..engine.requests import RequestKind
+from ..errors import EXPECTED_ERRORS, RemoteError, WireError
+from ..prompts import MaskPrompt
+from ..wire.calls import BEGIN, MARK, pack_call, pack_opening
+from ..wire.codec import ShapeOf, decode, no_frames
+from ..wire.lines import END, EVENTS, REPLAYED, WANT, Told, read_line
+from .client import ServerClient, SessionGone, SessionTicket
+from .images import LocalImages, read_images
+from .script import After, Asked
+from .uploads import Uploads
+
+#: Requests that go at once.
+_BATCH = 64
+#: Signs of life that are given in a lease.
+_BEATS_A_LEASE = 4
+#: Lines after which the server is told that they came.
+_TELL_AFTER = 500
+
+
+@dataclass(frozen=True)
+class Ears:
+    """Who hears of what the server says.
+
+    Attributes
+    ----------
+    event, served, replayed
+        An event; the number of a request that was done; that the session is where the lost one was.
+    dropped
+        A request that cannot even be sent, and why.
+    alive
+        The server answers.
+    """
+
+    event: Callable[[Event], None]
+    served: Callable[[int], None]
+    replayed: Callable[[], None]
+    dropped: Callable[[Asked, Exception], None]
+    alive: Callable[[], None]
+
+
+class Talk:
+    """One session.
+
+    Parameters
+    ----------
+    client, ticket
+        The server, and the session there.
+    images
+        Those that were opened, by generation; filled here.
+    ears
+        Who hears of it.
+    """
+
+    def __init__(self, client: ServerClient, ticket: SessionTicket, images: dict[int, LocalImages], ears: Ears) -> None:
+        self._client, self._ticket, self._images, self._ears = client, ticket, images, ears
+        self._queue: deque[tuple[Asked, After]] = deque()
+        self._unsure: deque[tuple[dict[str, Any], Asked]] = deque()  # sent, and not known to have come
+        self._place = self._seen = self._told_seen = 0
+        self._told = Told()
+        self._uploads: Uploads | None = None
+        self._news, self._other_images = asyncio.Event(), asyncio.Event()
+        self._marks: dict[int, int] = {}  # what belongs together, by identity
+
+    def put(self, asked: Asked, after: After = None) -> None:
+        """Ask for this after all that was put before."""
+        self._queue.append((asked, after))
+        self._news.set()
+
+    async def go_on(self, *others: Coroutine[Any, Any, None]) -> None:
+        """Connect, and go on until something fails; raises what it was.
+
+        Raises
+        ------
+        SessionGone
+            If the server ended the session.
+        RemoteError
+            If the connection is lost.
+        """
+        work = (self._receive(), self._send(), self._beat(), self._upload(), *others)
+        tasks = [asyncio.ensure_future(each) for each in work]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        problems = [each for each in ended if isinstance(each, Exception)]
+        gone = [each for each in problems if isinstance(each, SessionGone)]
+        raise (gone or problems or [RemoteError(f"{self._client.host} closed the connection")])[0]
+
+    # ---- what comes --------------------------------------------------------------------------------------------------
+
+    async def _receive(self) -> None:
+        async for line in self._client.lines(self._seen):
+            kind, number, told = read_line(line)
+            self._ears.alive()
+            if kind == END:
+                raise SessionGone(f"{self._client.host} ended the session: {told.get('why')}")
+            if number is None or number <= self._seen:
+                continue
+            if number != self._seen + 1:
+                raise WireError(f"line {self._seen + 1} of {self._client.host} is missing")
+            self._seen = number
+            self._hear(kind, told)
+            if self._seen - self._told_seen > _TELL_AFTER:
+                self._told_seen = self._seen
+                await self._client.beat(self._seen)
+
+    def _hear(self, kind: str, told: Mapping[str, Any]) -> None:
+        if kind == EVENTS:
+            events = told.get("events")
+            for event in events if isinstance(events, list) else ():
+                self._ears.event(self._told.unpack(event, self._shape_of(event)))
+            if "served" in told:
+                self._ears.served(decode(int, told["served"]))
+        elif kind == REPLAYED:
+            self._ears.replayed()
+        elif kind == WANT and self._uploads is not None and told.get("g") == self._uploads.generation:
+            self._uploads.want(decode(int, told.get("t")))
+
+    def _shape_of(self, event: Any) -> ShapeOf:
+        """The shapes of the frames that an event is about."""
+        about = event.get("restored", event) if isinstance(event, dict) else {}
+        images = self._images.get(about.get("generation", -1))
+        return no_frames if images is None else images.opening.shape
+
+    # ---- what goes ---------------------------------------------------------------------------------------------------
+
+    async def _send(self) -> None:
+        while True:
+            if self._unsure:
+                received = await self._client.send([told for told, _ in self._unsure])
+                while self._unsure and self._unsure[0][0]["i"] <= received:
+                    self._note_sent(self._unsure.popleft()[1])
+            elif self._queue:
+                await self._pack_some()
+            else:
+                self._news.clear()
+                await self._news.wait()
+
+    async def _pack_some(self) -> None:
+        """Take some of what is asked, so that it can be sent; what is large goes alone."""
+        while self._queue and len(self._unsure) < _BATCH:
+            asked, after = self._queue[0]
+            if self._unsure and _is_large(asked):
+                return
+            self._queue.popleft()
+            await self._pack(asked, after)
+            if _is_large(asked):
+                return
+
+    async def _pack(self, asked: Asked, after: After) -> None:
+        told: dict[str, Any] = {}
+        name = asked.name
+        try:
+            if name == "open":
+                told = await self._pack_images(asked)
+            elif name not in (BEGIN, MARK):
+                told = await asyncio.to_thread(pack_call, name, self._marked(asked.arguments))
+        except EXPECTED_ERRORS as error:
+            self._ears.dropped(asked, error)
+            if name != "open":
+                return
+            name, told = "close_sequence", {}  # so that nothing is asked of the images before
+        self._place += 1
+        sent = {"i": self._place, "n": asked.number, "g": asked.generation, "do": name, "with": told}
+        self._unsure.append(({**sent, "after": after} if after is not None else sent, asked))
+
+    async def _pack_images(self, asked: Asked) -> dict[str, Any]:
+        generation = asked.generation
+        if generation not in self._images:
+            for old in [each for each in self._images if each < generation - 1]:
+                del self._images[old]
+            options = asked.arguments["options"]
+            self._images[generation] = await asyncio.to_thread(read_images, asked.arguments["data"], options)
+        images = self._images[generation]
+        told = pack_opening(images.opening)
+        self._uploads = Uploads(images.frames, generation, self._ticket.image_bytes)
+        self._other_images.set()
+        return told
+
+    def _marked(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Arguments in which a number says what belongs together."""
+        together = arguments.get("together")
+        if together is None:
+            return arguments
+        if id(together) not in self._marks:
+            self._marks = {id(together): max(self._marks.values(), default=0) + 1}
+        return {**arguments, "together": self._marks[id(together)]}
+
+    def _note_sent(self, asked: Asked) -> None:
+        """The server has it: pixels near where it is about are needed next."""
+        frame = asked.arguments.get("frame", getattr(asked.arguments.get("prompt"), "frame", None))
+        if self._uploads is not None and frame is not None and asked.generation == self._uploads.generation:
+            self._uploads.come_near(int(frame))
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(self._ticket.lease_s / _BEATS_A_LEASE)
+            self._told_seen = self._seen
+            await self._client.beat(self._seen)
+
+    async def _upload(self) -> None:
+        while True:
+            self._other_images.clear()
+            waited: list[asyncio.Future[Any]] = [asyncio.ensure_future(self._other_images.wait())]
+            if self._uploads is not None:
+                waited.append(asyncio.ensure_future(self._uploads.run(self._client)))
+            try:
+                done, _ = await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for each in waited:
+                    each.cancel()
+            for each in done:
+                each.result()  # raises what ended it
+
+
+def _is_large(asked: Asked) -> bool:
+    """True for what goes alone: results, and masks."""
+    prompts = (*asked.arguments.get("prompts", ()), asked.arguments.get("prompt"))
+    return asked.kind is RequestKind.TAKE_RESULTS or any(isinstance(prompt, MaskPrompt) for prompt in prompts)

@@ -1,0 +1,100 @@
+"""Pixels on their way to a server: what it waits for first, then all others, those near the latest prompt before."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+
+from ..errors import EXPECTED_ERRORS, WireError, in_words
+from ..images.frames import FrameSource
+from ..wire.chunks import checksum_of, pack_part, parts_of
+from .client import ServerClient
+
+#: Frames that are on their way at the same time, so that the line is never empty while one is read.
+_AT_ONCE = 2
+#: So often a part that was damaged on its way is sent again.
+_TRIES = 3
+
+
+class Uploads:
+    """Sends the frames of one sequence, each once unless the server asks for it again.
+
+    Parameters
+    ----------
+    frames, generation
+        Which images, and how they are counted.
+    most_bytes
+        So many bytes are sent without being asked for.
+    """
+
+    def __init__(self, frames: FrameSource, generation: int, most_bytes: int) -> None:
+        self._frames, self.generation = frames, generation
+        self._most_bytes = most_bytes
+        self._wanted: deque[int] = deque()
+        self._sent: set[int] = set()
+        self._near: int | None = None
+        self._distance = 0  # from there; all that is nearer is sent
+        self._bytes = 0
+        self._news = asyncio.Event()
+
+    def want(self, frame: int) -> None:
+        """The server waits for this one."""
+        if frame not in self._wanted:
+            self._wanted.append(frame)
+        self._news.set()
+
+    def come_near(self, frame: int) -> None:
+        """A prompt is on this frame: the others follow, those near it first."""
+        self._near, self._distance = frame, 0
+        self._news.set()
+
+    async def run(self, client: ServerClient) -> None:
+        """Send frames until the connection is lost."""
+        await asyncio.gather(*(self._send_frames(client) for _ in range(_AT_ONCE)))
+
+    async def _send_frames(self, client: ServerClient) -> None:
+        while True:
+            frame = self._next()
+            if frame is None:
+                self._news.clear()
+                await self._news.wait()
+                continue
+            self._sent.add(frame)
+            try:
+                await self._send(client, frame)
+            except BaseException:
+                self._sent.discard(frame)
+                self._wanted.appendleft(frame)
+                raise
+
+    def _next(self) -> int | None:
+        if self._wanted:
+            return self._wanted.popleft()
+        if self._near is None or self._bytes > self._most_bytes or len(self._sent) >= len(self._frames):
+            return None
+        while self._distance < len(self._frames):
+            for frame in (self._near + self._distance, self._near - self._distance):
+                if 0 <= frame < len(self._frames) and frame not in self._sent:
+                    return frame
+            self._distance += 1
+        return None
+
+    async def _send(self, client: ServerClient, frame: int) -> None:
+        try:
+            pixels = await asyncio.to_thread(self._frames.__getitem__, frame)
+        except EXPECTED_ERRORS as error:
+            await client.give_up_frame(self.generation, frame, in_words(error))
+            return
+        for number, rows in enumerate(parts_of(self._frames.header(frame))):
+            packed = await asyncio.to_thread(pack_part, pixels[rows])
+            self._bytes += len(packed)
+            for attempt in range(_TRIES):
+                try:
+                    await client.put_part(self.generation, frame, number, packed, checksum_of(packed))
+                    break
+                except WireError as error:
+                    if attempt == _TRIES - 1:
+                        with suppress(WireError):  # other images are open there by now
+                            await client.give_up_frame(self.generation, frame, str(error))
+                        return

@@ -1,0 +1,277 @@
+"""One session of one window: its engine, fed with requests, and all that it says, on the way to the window."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from ..engine.engine import Engine
+from ..engine.events import Event, Failed, Finished, FinishReason, Noted, ResultReady, RunState, failure_of
+from ..engine.requests import Request, RequestKind
+from ..errors import UserError, WireError
+from ..wire.calls import KINDS, MARK, Opening, unpack_call, unpack_opening
+from ..wire.chunks import PART_BYTES, ImageLimits, row_bytes
+from ..wire.codec import encode, no_frames
+from ..wire.lines import EVENTS, REPLAYED, WANT, Told
+from .feed import Asked, Feed
+from .frames import SentFrames
+from .models import SharedModels
+from .outbox import Outbox
+
+if TYPE_CHECKING:
+    from ..models.device import Model
+    from ..session.session import Session
+
+_log = logging.getLogger(__name__)
+#: A window that takes its results so much more slowly than they come has its run wait.
+_MOST_UNSEEN = 64 << 20
+#: Image features that are kept for one session.
+_FEATURE_BYTES = 512 << 20
+
+
+@dataclass(frozen=True)
+class _Images:
+    """Images as the window counts them, and their frames."""
+
+    generation: int
+    opening: Opening
+    frames: SentFrames
+
+
+class ServedSession:
+    """What one window has of a server; its methods may be called from any thread.
+
+    Parameters
+    ----------
+    models
+        The networks, and the turns of who uses them.
+    limits, image_bytes
+        How large images may be, and how many bytes of them are kept.
+    waits
+        True if requests come that are done again; none is done before all of them are there.
+    owner
+        Whose key it was opened with.
+    """
+
+    def __init__(
+        self, models: SharedModels, limits: ImageLimits, image_bytes: int, *, waits: bool = False, owner: str = ""
+    ) -> None:
+        self.number, self.token, self.owner = secrets.token_hex(6), secrets.token_urlsafe(24), owner
+        self.wake: Callable[[], None] = lambda: None
+        self.ended = ""
+        self.seen_at = self.asked_at = time.monotonic()
+        self._models, self._limits, self._image_bytes = models, limits, image_bytes
+        self._lock = threading.RLock()
+        self._received = 0
+        self._numbers = [0]  # of the window's requests, by that of the engine
+        self._generations = [0]
+        self._images: _Images | None = None
+        self._holds = {"away"}  # why a run waits
+        self._told = Told()
+        self._group: list[Any] = []  # events that go in one line
+        self._keeps_group = False
+        self.outbox = Outbox(self._on_line)
+        self._feed = Feed(self._do, waits=waits)
+        self._engine = Engine(
+            self._on_event, load_model=self._load, open_session=self._open_session, on_served=self._on_served
+        )
+        self._engine.pause()
+
+    # ---- for the window ----------------------------------------------------------------------------------------------
+
+    @property
+    def running(self) -> bool:
+        """True if there is something to do, or being done."""
+        return self._engine.status.state not in (RunState.IDLE, RunState.PAUSED, RunState.CLOSED)
+
+    @property
+    def waits_for(self) -> frozenset[str]:
+        """Why a run would not go on: "user", "away" or "unseen"."""
+        return frozenset(self._holds)
+
+    def take(self, requests: list[Any]) -> int:
+        """Take requests in order, each once; returns the place of the last one.
+
+        Raises
+        ------
+        WireError
+            If something is no request, or one is missing; those before it are taken.
+        """
+        with self._lock:
+            for told in requests:
+                asked = Asked.of(told)
+                if asked.place > self._received + 1:
+                    raise WireError(f"request {self._received + 1} is missing; got {asked.place}")
+                if asked.place == self._received + 1:
+                    self._received = asked.place
+                    self._feed.put(asked)
+            self.asked_at = time.monotonic()
+            return self._received
+
+    def put_part(self, generation: int, frame: int, part: int, packed: bytes, checksum: str) -> bool:
+        """Take a part of a frame; false if it is there. Raises as :meth:`SentFrames.put`, also for other images."""
+        return self._frames(generation).put(frame, part, packed, checksum)
+
+    def give_up_frame(self, generation: int, frame: int, why: str) -> None:
+        """Nobody is to wait for a frame that the window cannot read."""
+        self._frames(generation).give_up(frame, why)
+
+    def _frames(self, generation: int) -> SentFrames:
+        images = self._images
+        if images is None or images.generation != generation:
+            raise WireError(f"images {generation} are not open; {'none' if images is None else images.generation} are")
+        self.asked_at = time.monotonic()
+        return images.frames
+
+    def most_part_bytes(self, frame: int) -> int:
+        """How long a part of a frame can be, before it is compressed."""
+        images = self._images
+        if images is None or not 0 <= frame < len(images.opening.headers):
+            return 0
+        return max(PART_BYTES, row_bytes(images.opening.headers[frame]))
+
+    def attach(self) -> None:
+        """The window listens: a run that waited for it goes on."""
+        self._hold("away", False)
+
+    def detach(self) -> None:
+        """The window listens no more: a run waits for it at the next frame boundary."""
+        self._hold("away", True)
+
+    def note_seen(self, line: int) -> None:
+        """The window has all lines up to this one."""
+        self.outbox.forget(line)
+        self._hold("unseen", self.outbox.nbytes > _MOST_UNSEEN)
+
+    def end(self, why: str) -> None:
+        """Let go of everything, after the frame that it is at."""
+        with self._lock:
+            if self.ended:
+                return
+            self.ended = why
+        self._feed.clear()
+        self._engine.close(0)
+        if self._images is not None:
+            self._images.frames.close()
+        self._models.leave(self)
+        self.wake()
+
+    # ---- requests ----------------------------------------------------------------------------------------------------
+
+    def _do(self, asked: Asked) -> bool:
+        """Hand a request to the engine, where it will be served; false for what is answered here."""
+        if asked.name == MARK:
+            self.outbox.put(REPLAYED)
+            return False
+        kind = KINDS.get(asked.name, RequestKind.CANCEL)
+        try:
+            call = self._call_of(asked)
+        except UserError as error:
+            failed = failure_of(error, asked.number, asked.generation, kind or RequestKind.CANCEL, None)
+            is_done = {} if asked.name == "open" else {"served": asked.number}
+            self.outbox.put(EVENTS, events=[encode(failed)], **is_done)
+            if is_done:
+                return False
+            call = self._engine.close_sequence  # so that nothing is asked of the images before
+        if kind is None:
+            self._hold("user", asked.name == "pause")
+            return False
+        self._numbers.append(asked.number)
+        if kind.changes_images:
+            self._generations.append(asked.generation)
+        if kind.ends_pause:
+            self._holds.discard("user")
+        call()
+        self._hold("user", "user" in self._holds)
+        return True
+
+    def _call_of(self, asked: Asked) -> Callable[[], Any]:
+        """What a request does; :class:`WireError` if it cannot be read, :class:`UserError` if it cannot be done."""
+        if asked.name == "open":
+            opening = unpack_opening(asked.arguments, self._limits)
+            return lambda: self._open(asked.generation, opening)
+        shape_of = no_frames if self._images is None else self._images.opening.shape
+        arguments = unpack_call(asked.name, asked.arguments, shape_of)
+        if asked.name == "load_model":
+            arguments["device"] = "auto"  # where networks run here is not for the window to say
+        if arguments.get("together") is not None:
+            arguments["together"] = self._same(arguments["together"])
+        return lambda: getattr(self._engine, asked.name)(**arguments)
+
+    def _open(self, generation: int, opening: Opening) -> None:
+        if self._images is not None:
+            self._images.frames.close()
+        want = lambda t: self.outbox.put(WANT, g=generation, t=t)  # noqa: E731
+        frames = SentFrames(opening.headers, self._image_bytes, want, self._models.turns)
+        self._images = _Images(generation, opening, frames)
+        options = {"cache_bytes": _FEATURE_BYTES, **opening.options}
+        self._engine.open(frames, **options)
+
+    def _same(self, mark: object) -> object:
+        """One object for each mark: what belongs together is told by identity."""
+        if getattr(self, "_mark", (None, None))[0] != mark:
+            self._mark = (mark, object())
+        return self._mark[1]
+
+    def _load(self, name: str, *, device: str, on_notice: Any) -> Model:
+        return self._models.get(self, name, on_notice)
+
+    def _open_session(self, model: Model, data: Any, options: dict[str, Any]) -> Session:
+        from .turns import TurnSession
+
+        return TurnSession(self._models.turns, model, data, **options)
+
+    def _hold(self, why: str, on: bool) -> None:
+        """Have the run wait for a reason, or no longer for this one."""
+        with self._lock:
+            (self._holds.add if on else self._holds.discard)(why)
+            (self._engine.pause if self._holds else self._engine.resume)()
+
+    # ---- what comes of them, on the engine's thread ------------------------------------------------------------------
+
+    def _on_event(self, event: Event) -> None:
+        told: dict[str, int] = {}
+        if hasattr(event, "request"):
+            told["request"] = self._numbers[event.request]
+        if hasattr(event, "generation"):
+            told["generation"] = self._generations[event.generation]
+        self._say(replace(event, **told) if told else event)  # type: ignore[arg-type]
+        if isinstance(event, Failed) and not event.expected:
+            _log.error("session %s: %s", self.number, event.report)
+        if isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE:
+            self._feed.note_step()
+        if isinstance(event, Finished) and event.reason in (FinishReason.DONE, FinishReason.FAILED):
+            self._feed.note_end()
+
+    def _say(self, event: Event) -> None:
+        """Tell an event; what is noted down of a step or a request goes with all else that comes of it, or not at all.
+
+        Else a window whose server is killed in between has noted what has to be done again, and notes it twice.
+        """
+        self._group.append(self._told.pack(event))
+        self._keeps_group = self._keeps_group or isinstance(event, Noted)
+        is_step = isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE
+        if not self._keeps_group or is_step or isinstance(event, Finished):
+            self._tell()
+        if self.outbox.nbytes > _MOST_UNSEEN:
+            self._hold("unseen", True)
+
+    def _tell(self, **told: int) -> None:
+        self.outbox.put(EVENTS, events=self._group, **told)
+        self._group, self._keeps_group = [], False
+
+    def _on_served(self, request: Request) -> None:
+        if request.kind is RequestKind.CLOSE_IMAGES and self._images is not None:
+            self._images.frames.close()
+        self._tell(served=self._numbers[request.number])
+        if request.kind is RequestKind.PROPAGATE and self._engine.status.state is RunState.IDLE:
+            self._feed.note_end()
+        self._feed.note_served()
+
+    def _on_line(self) -> None:
+        self.wake()
