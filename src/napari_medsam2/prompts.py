@@ -85,12 +85,13 @@ class MaskPrompt:
     """A drawn mask, bool ``(H, W)`` of the whole frame. It is final on its frame, pixel for pixel.
 
     An empty one means that the object is not on this frame; it says nothing about where the object is, so it only
-    counts beside a prompt on another frame.
+    counts beside a prompt on another frame. An ``accepted`` one was found, and the user said that it is right.
     """
 
     frame: int
     mask: Mask
     object_id: int = 1
+    accepted: bool = False
 
     def __post_init__(self) -> None:
         _check_frame_and_object(self.frame, self.object_id)
@@ -185,6 +186,12 @@ class FramePrompts:
         return np.logical_or.reduce(masks) if masks else None
 
     @cached_property
+    def accepted(self) -> bool:
+        """True if the user said that what was found is right."""
+        masks = [p for p in self.given if isinstance(p, MaskPrompt)]
+        return bool(masks) and all(p.accepted for p in masks)
+
+    @cached_property
     def says_where(self) -> bool:
         """True if they say where the object is: negative clicks alone do not, nor do none."""
         return len(self.negative) < len(self)
@@ -243,7 +250,9 @@ def same_prompt(a: Prompt, b: Prompt) -> bool:
     if a is b:
         return True
     if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt):
-        return (a.frame, a.object_id) == (b.frame, b.object_id) and np.array_equal(a.mask, b.mask)
+        return (a.frame, a.object_id, a.accepted) == (b.frame, b.object_id, b.accepted) and np.array_equal(
+            a.mask, b.mask
+        )
     return type(a) is type(b) and a == b
 
 

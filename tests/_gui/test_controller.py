@@ -120,8 +120,6 @@ def test_the_strip_shows_confidence_and_goes_to_frames(viewer, prompted, qtbot):
     )
     columns = dock.controller.state.columns
     assert columns[2].prompted and columns[0].absent and columns[1].confidence is None
-    dock.review.worst.click()
-    assert viewer.dims.current_step[0] == 4, "the least sure frame with the object and without a prompt"
     strip = dock.footer.strip
     dock.footer.frame_requested.emit(strip.frame_at(0.0))
     assert viewer.dims.current_step[0] == 0

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from napari_medsam2._gui.dock_state import Column, DockState, DownloadStatus, ModelPhase, worst_frame
+from napari_medsam2._gui.dock_state import Column, DockState, DownloadStatus, ModelPhase
 from napari_medsam2._gui.guide import LONGEST, next_step
-from napari_medsam2._gui.words import loading_words, model_line, time_left
+from napari_medsam2._gui.words import cost_words, loading_words, model_line, review_summary, time_left
 from napari_medsam2.engine.events import RunState, RunStatus
+from napari_medsam2.session.cost import CostSummary
 
 PROMPTED = Column(0.9, prompted=True)
 
@@ -24,10 +25,10 @@ PROMPTED = Column(0.9, prompted=True)
         (DockState(image="scan", columns=(Column(), Column()), tool="box"), "Drag a box tightly around one object."),
         (DockState(image="scan", columns=(Column(prompted=True), Column()), has_prompts=True), "S for this slice only"),
         (DockState(image="scan", columns=(PROMPTED, Column()), has_prompts=True), "press Find on all 2 slices."),
-        (DockState(image="scan", columns=(PROMPTED, Column(0.3)), done=2, has_prompts=True), "Go to worst slice"),
+        (DockState(image="scan", columns=(PROMPTED, Column(0.3)), done=2, has_prompts=True), "Press Next to check (K)"),
         (
             DockState(image="scan", columns=(PROMPTED, Column(0.3)), done=2, has_prompts=True, frame=1),
-            "Wrong? Press Point",
+            "Press Accept (A)",
         ),
         (DockState(image="scan", columns=(PROMPTED, Column(0.8)), done=2, has_prompts=True), "press Save labels..."),
         (DockState(image="scan", columns=(Column(),) * 2, tool="polygon", next_object=2), "Or press Save labels..."),
@@ -54,9 +55,14 @@ def test_the_second_object_is_pointed_out_like_the_first():
     assert next_step(second) == "Click on one object."
 
 
-def test_the_worst_frame_has_the_object_and_no_prompt():
-    assert worst_frame((Column(0.1, prompted=True), Column(0.2, absent=True), Column(0.6), Column(0.9))) == 2
-    assert worst_frame((Column(), Column())) is None
+def test_what_was_checked_and_what_it_took_is_said_once_there_is_something():
+    state = DockState(image="scan", columns=(Column(),) * 30)
+    assert cost_words(state) == ""
+    assert cost_words(replace(state, cost=CostSummary(prompted=1, clicks=1, seconds=4.2))) == ""
+    one = replace(state, cost=CostSummary(accepted=1, prompted=1, clicks=1, seconds=4.2), has_results=True)
+    assert review_summary(one) == "not saved yet; 2 of 30 checked (1 accepted, 1 prompted), 1 click, 4 s"
+    more = replace(state, cost=CostSummary(9, 2, 1, 14, 150.0))
+    assert cost_words(more) == "12 of 30 checked (9 accepted, 2 corrected, 1 prompted), 14 clicks, 2.5 min"
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,7 @@ STEP = st.tuples(
     st.sampled_from(
         (
             *("click", "box", "mask", "remove", "clear", "segment", "run", "cut short", "amid", "amid undone"),
-            *("undo", "redo", "merge", "split", "call", "pin", "unpin", "evict", "use_as_template", "task"),
+            *("undo", "redo", "merge", "split", "call", "pin", "unpin", "evict", "use_as_template", "task", "accept"),
         )
     ),
     st.integers(0, 7),
@@ -94,6 +94,8 @@ def do(session: Session, what: str, frame: int, number: int) -> None:
         session.merge(number, [3 - number])
     elif what == "split":
         session.split(number, frame if frame < 6 else None)
+    elif what == "accept":
+        session.accept(frame, None if number == 1 else [number])
     elif what == "call":
         session.call(number, LabelledObject(f"name {frame}"))
     elif what in ("pin", "unpin", "evict", "use_as_template"):
@@ -181,7 +183,7 @@ def test_a_journal_that_says_what_cannot_be_is_refused_in_words(entries):
 
 def test_each_method_that_changes_a_session_is_written_down():
     """Whoever adds one has it noted in ``RecordedSession`` and done again by ``replay``."""
-    only_looks = {"plan", "result", "memory", "confidences", "next_to_prompt", "labels", "label_image"}
+    only_looks = {"plan", "result", "memory", "confidences", "next_to_prompt", "to_check", "labels", "label_image"}
     only_looks |= {"descriptor", "picks", "save_task", "use_as_template"}  # the last is a change of prompts
     methods = {name for name, _ in inspect.getmembers(Session, inspect.isfunction) if not name.startswith("_")}
     assert methods - only_looks <= set(vars(RecordedSession))

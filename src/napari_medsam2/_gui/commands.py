@@ -54,9 +54,14 @@ def next_thing() -> None:
     _do("next_thing")
 
 
-def worst() -> None:
-    """Go to the frame of which the network is least sure."""
-    _do("go_to_worst")
+def next_to_check() -> None:
+    """Go to the frame that is most likely wrong, and has not been shown."""
+    _review("next_to_check")
+
+
+def accept() -> None:
+    """Take what is shown on the frame in view as right."""
+    _review("accept")
 
 
 def undo() -> None:
@@ -85,6 +90,11 @@ def copy_report() -> None:
     """Copy what someone who helps wants to know."""
     if (dock := open_dock()) is not None:
         dock.help.copy_requested.emit()
+
+
+def _review(action: str) -> None:
+    if (dock := open_dock()) is not None:
+        getattr(dock.controller.review, action)()
 
 
 def _do(action: str) -> None:

@@ -15,7 +15,7 @@ from ..errors import OutputError
 from ..session.session_file import SUFFIX
 from ..types import Direction, Mode
 from .autosave import Autosave
-from .dock_state import DockState, worst_frame
+from .dock_state import DockState
 from .dock_store import DockStore
 from .engine_client import EngineClient
 from .image_choice import ImageChoice
@@ -26,6 +26,7 @@ from .model_choice import ModelChoice
 from .objects import ObjectEdits
 from .own_labels import watch_labels
 from .preferences import begin_as_preferred
+from .reviewing import Reviewing
 from .session_opening import SessionOpening
 
 
@@ -51,6 +52,7 @@ class Controller(QObject):
         self.objects = ObjectEdits(self.store, self.client)
         self.keeping = Keeping(viewer, self.store, self.client)
         self.images = ImageChoice(viewer, self.store, self.client, self.keeping.first_object)
+        self.review = Reviewing(viewer, self.store, self.client)
         self.label_strokes = watch_labels(viewer, self.store, self.client)
         self.autosave = Autosave(self.store, self.keeping)
         parts = (viewer, self.store, self.client, self.models, self.keeping, self.images, self.autosave)
@@ -74,6 +76,7 @@ class Controller(QObject):
         self.models.close()
         self.client.close(timeout)
         self.label_strokes.close()
+        self.review.close()
         self.images.close()
 
     @property
@@ -270,12 +273,6 @@ class Controller(QObject):
         """Move the viewer's slider to a frame."""
         if self.store.work is not None:
             self.store.work.sequence.go_to(frame)
-
-    def go_to_worst(self) -> None:
-        """Go to the frame of which the network is least sure."""
-        frame = worst_frame(self.state.columns)
-        if frame is not None:
-            self.go_to_frame(frame)
 
     # ---- after a crash ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..engine.events import RunState, RunStatus
 from ..models.notices import Notice
+from ..session.cost import CostSummary
 from ..types import Direction, Mode
 
 if TYPE_CHECKING:
@@ -21,11 +22,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Column:
-    """One frame in the confidence strip; ``confidence`` is ``None`` where there is no result yet."""
+    """One frame in the confidence strip; ``confidence`` is ``None`` where there is no result yet.
+
+    Where it is ``accepted`` it is also ``prompted``, for it is a template.
+    """
 
     confidence: float | None = None
     prompted: bool = False
     absent: bool = False
+    accepted: bool = False
 
 
 @dataclass(frozen=True)
@@ -202,6 +207,10 @@ class DockState:
         True if the viewer shows another position of the fixed axes than the one that is segmented.
     another_selected
         True if another image is selected in the list of layers than the one that is segmented.
+    follow
+        Whether the frame that a run is at is shown.
+    cost
+        Frames that were checked, and what that took.
     has_prompts, has_results
         Whether this image has any.
     """
@@ -254,6 +263,8 @@ class DockState:
     note: str = ""
     aside: bool = False
     another_selected: bool = False
+    follow: bool = False
+    cost: CostSummary = field(default_factory=CostSummary)
     has_prompts: bool = False
     has_results: bool = False
 
@@ -280,10 +291,3 @@ _OF_THE_IMAGE = (
     *("rows", "next_object", "in_parts", "keeps_at_end"),
     *("has_prompts", "has_results", "done"),
 )
-
-
-def worst_frame(columns: tuple[Column, ...]) -> int | None:
-    """Return the least sure frame that has the object and no prompt, or ``None``; empty ones only if all are."""
-    open_ones = [(c.confidence, t) for t, c in enumerate(columns) if c.confidence is not None and not c.prompted]
-    present = [(confidence, t) for confidence, t in open_ones if not columns[t].absent]
-    return min(present or open_ones)[1] if open_ones else None

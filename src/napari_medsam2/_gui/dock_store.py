@@ -59,6 +59,7 @@ class DockStore(QObject):
             drawing=work.tools.drawing,
             aside=work.sequence.is_aside(),
             another_selected=work.sequence.another_is_selected(),
+            cost=work.past.cost.summary(work.book.prompted_frames, work.book.accepted_frames),
             has_prompts=bool(work.book.objects),
             has_results=bool(work.results.results),
             saved=work.results.saved,

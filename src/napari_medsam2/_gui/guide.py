@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..engine.events import RunState
-from .dock_state import DockState, worst_frame
+from .dock_state import Column, DockState
 from .words import loading_words, ready_words
 
 #: Pauses and resumes a run.
@@ -78,12 +78,16 @@ def _of_results(state: DockState) -> str:
         return f"Press {_find_words(state)} once more: only what your changes can change is done again."
     if state.saved is not None:
         return f"Saved. Correct any {noun} and save again, or press New object for the next one."
-    worst = worst_frame(state.columns)
-    if worst is not None and (state.columns[worst].confidence or 0) < UNSURE:
-        if state.frame == worst:
-            return f"This is the worst {noun}. Wrong? Press Point (P) and click there. Right? Press Save labels..."
-        return f"Press Go to worst {noun}, and look: if it is wrong, press Point (P) and click there."
+    if any(_is_unsure(column) for column in state.columns):
+        if _is_unsure(state.columns[state.frame]):
+            return f"Is this {noun} right? Press Accept (A). If not, press Point (P) and click where it is wrong."
+        return f"Press Next to check (K) for the {noun} that is most likely wrong; when you are content, save."
     return f"All {count} {noun}s are done. Scroll through them to check, then press Save labels..."
+
+
+def _is_unsure(column: Column) -> bool:
+    found = column.confidence is not None and not column.prompted and not column.absent
+    return found and (column.confidence or 0) < UNSURE
 
 
 def _find_words(state: DockState) -> str:

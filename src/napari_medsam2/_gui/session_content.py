@@ -45,6 +45,7 @@ def changes_of(
         "contrast_as_shown": chosen.contrast_as_shown,
         "adapt": chosen.adapt,
         "preview": chosen.preview,
+        "cost": work.past.cost.told(),
         "stale": sorted([frame, number] for frame, number in work.past.stale),
         "saved": record.saved is not None and all_in(record.saved, (prompts, results, version)),
     }

@@ -14,6 +14,7 @@ from qtpy.QtCore import QObject, Signal
 
 from ..errors import EXPECTED_ERRORS, SeriesInfo, in_words
 from ..images.selection import Selection
+from ..session.cost import AnnotationCost
 from ..session.journal import Journal
 from ..session.saved import SavedImage, SavedSession
 from ..session.session_file import read_session
@@ -221,6 +222,7 @@ class SessionOpening(QObject):
                 Journal(() if changed else saved.journal),
                 set(results) if changed else _pairs(saved.facts.get("stale")),
                 taken_up=True,
+                cost=AnnotationCost.of(None if changed else saved.facts.get("cost"), len(saved.image.shapes)),
             ),
         )
         work.roster.take(saved.objects, {int(n) for labels in saved.kept.values() for n in np.unique(labels)})

@@ -74,6 +74,21 @@ def keep_words(state: DockState) -> str:
     return "Kept at the end of the run (C: not)" if state.keeps_at_end else "Keep at the end of the run (C)"
 
 
+def cost_words(state: DockState) -> str:
+    """How many frames were checked, how, and what that took; nothing before one was looked at and accepted or mended.
+
+    The seconds of the first prompt count, too: they are part of what the images cost.
+    """
+    cost = state.cost
+    if not cost.accepted and not cost.corrected:
+        return ""
+    ways = ((cost.accepted, "accepted"), (cost.corrected, "corrected"), (cost.prompted, "prompted"))
+    how = ", ".join(f"{count} {way}" for count, way in ways if count)
+    clicks = f"{cost.clicks} click{'' if cost.clicks == 1 else 's'}"
+    spent = f"{cost.seconds:.0f} s" if cost.seconds < 90 else f"{cost.seconds / 60:.1f} min"
+    return f"{cost.checked} of {len(state.columns)} checked ({how}), {clicks}, {spent}"
+
+
 def progress_words(state: DockState) -> str:
     """Say how many frames are up to date, and how long the others take or why they do not come."""
     count, status = len(state.columns), state.status
@@ -211,10 +226,10 @@ def model_line(state: DockState) -> str:
 
 
 def review_summary(state: DockState) -> str:
-    """What there is to look at, and whether it was saved."""
-    if state.saved is not None:
-        return f"saved as {state.saved.name}"
-    return "not saved yet" if state.has_results or state.has_kept else ""
+    """Whether it was saved, and how much was looked at."""
+    unsaved = "not saved yet" if state.has_results or state.has_kept else ""
+    saved = unsaved if state.saved is None else f"saved as {state.saved.name}"
+    return "; ".join(filter(None, (saved, cost_words(state))))
 
 
 #: What the headings of the four steps say.

@@ -13,7 +13,7 @@ from ..geometry.parts import MAX_PARTS
 from ..images.datasets import notes_of, read_dataset, told_apart
 from ..images.writers.checks import keep_what_is_read
 from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
-from .reports import save_json, scores_table
+from .reports import review_table, save_json, scores_table
 
 if TYPE_CHECKING:
     from ..evaluation.protocol import Protocol
@@ -108,6 +108,8 @@ def run(arguments: argparse.Namespace) -> int:
     if rows:
         banks = " and ".join(dict.fromkeys(row.bank for row in rows))
         tell(f"model {model.name}, prompt {_in_words(protocol)}, bank {banks}, device {model.device}\n")
+        if checked := review_table(rows):
+            tell(f"{checked}\n")
         tell(scores_table(rows))
     if arguments.json:
         save_json(arguments.json, {"plan": asdict(protocol), **as_json(rows)})

@@ -64,6 +64,28 @@ def scores_table(rows: Sequence[Row]) -> str:
     return table(lines)
 
 
+def review_table(rows: Sequence[Row]) -> str:
+    """Whether "next to check" leads to the worst frames: a line for each dataset, and for stacks and flows the least
+    and all; empty where there was nothing to find."""
+    from ..evaluation.scores import next_to_check
+
+    told = next_to_check(rows)
+    lines = [["next to check", "", "frames", "worst found", "by chance", "times"]]
+    for name, checked in told["datasets"].items():
+        lines.append([name, "", *_checked(checked)])
+    for mode, words in (("stack", "all stacks"), ("flow", "all flows")):
+        if mode in told:
+            least = told[mode]["worst"]
+            lines.append([least, "worst", *_checked(told["datasets"][least])])
+            lines.append([words, "all", *_checked(told[mode])])
+    return table(lines) if len(lines) > 1 else ""
+
+
+def _checked(checked: dict[str, float]) -> tuple[str, ...]:
+    by_chance, times = (f"{checked[key]:.1f}" for key in ("by_chance", "times_chance"))
+    return str(checked["frames"]), str(checked["found"]), by_chance, times
+
+
 def save_json(path: Path, content: Any) -> None:
     """Write JSON, whole or not at all; :class:`OutputError` if that is not possible."""
     text = json.dumps(content, indent=2) + "\n"

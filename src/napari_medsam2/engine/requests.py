@@ -25,6 +25,7 @@ class RequestKind(Enum):
     CALL = "name the object"
     MERGE = "merge the objects"
     SPLIT = "split the object"
+    ACCEPT = "accept what was found"
 
     @property
     def words(self) -> str:

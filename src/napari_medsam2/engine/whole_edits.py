@@ -59,6 +59,12 @@ class WholeEdits:
         """Make objects of an object's parts; :class:`Restored` follows. See :meth:`napari_medsam2.Session.split`."""
         return self._submit_restore(RequestKind.SPLIT, lambda session: session.split(object_id, frame, **numbers))
 
+    def accept(self, frame: int, objects: Sequence[int] | None = None) -> int:
+        """Take what was found on a frame as right; :class:`Restored` follows. See
+        :meth:`napari_medsam2.Session.accept`."""
+        numbers = None if objects is None else tuple(objects)
+        return self._submit_restore(RequestKind.ACCEPT, lambda session: session.accept(frame, numbers))
+
     def _submit_restore(self, kind: RequestKind, restore: Callable[[Session], bool | tuple[int, ...] | None]) -> int:
         """Queue what changes many results; it returns false if nothing changed, or the objects that it made."""
 

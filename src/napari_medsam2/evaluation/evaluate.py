@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,13 +19,16 @@ import numpy.typing as npt
 
 from ..images.datasets import Dataset
 from ..memory_bank import bank_for
+from ..session.review import Finding
 from .prompting import make_prompts, template_frames, worst_click
 from .protocol import Protocol
+from .review import Checked, check
 from .scores import Prompted, Row, score_object
 
 if TYPE_CHECKING:
     from ..models.device import Model
     from ..results import FrameResult
+    from ..session.label_image import LabelImage
     from ..session.session import Session
 
 
@@ -70,7 +74,16 @@ def evaluate(
                 templates[object_id],
                 tuple(sorted({p.frame for p in session.prompts if p.object_id == object_id} - {*templates[object_id]})),
             )
-            yield score_object(dataset, protocol, object_id, prompted, shown, seconds, bank=bank, model=model.name)
+            row = score_object(dataset, protocol, object_id, prompted, shown, seconds, bank=bank, model=model.name)
+            yield replace(row, checked=_checked(session, row, shown))
+
+
+def _checked(session: Session, row: Row, shown: Sequence[LabelImage]) -> Checked:
+    """Whether the frames of an object that are most in doubt are the worst ones; those with a prompt are not."""
+    found = [session.result(t, row.object) for t in range(len(shown))]
+    findings = [Finding.of(r, shown[r.frame].confidences[row.object]) for r in found if r is not None]
+    prompted = {*row.templates, *row.corrected}
+    return check(findings, {t: dice for t, dice in enumerate(row.frame_dice) if t not in prompted}, session.mode)
 
 
 def _add_prompts(session: Session, dataset: Dataset, protocol: Protocol, object_id: int, frame: int) -> None:

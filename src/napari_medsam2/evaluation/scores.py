@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from ..types import Mask
 from .metrics import expected_calibration_error, hd95, pearson_correlation
 from .prompting import frames_with
 from .protocol import Protocol
+from .review import Checked, as_plain
 
 if TYPE_CHECKING:
     from ..session.label_image import LabelImage
@@ -65,6 +66,8 @@ class Row:
         Wall time of the whole run, prompted frame included, over the number of frames and of objects in the session.
     frame_dice
         Dice of each frame of the dataset, templates included; 1 where neither truth nor prediction is there.
+    checked
+        Whether "next to check" leads to the worst of the frames without a prompt.
     """
 
     dataset: str
@@ -86,6 +89,7 @@ class Row:
     calibration_error: float
     seconds_per_frame: float
     frame_dice: tuple[float, ...]
+    checked: Checked = field(default_factory=Checked)
 
     def as_json(self) -> dict[str, Any]:
         """For a JSON file: numbers that JSON does not know (NaN, infinite) become ``None``."""
@@ -226,4 +230,14 @@ def as_json(rows: Sequence[Row]) -> dict[str, Any]:
         return {key: plain(item) for key, item in value.items()} if isinstance(value, dict) else _json_number(value)
 
     summary = means(rows)
-    return {"rows": [row.as_json() for row in rows], "means": plain(summary), "worst": worst(rows, summary)}
+    return {
+        "rows": [row.as_json() for row in rows],
+        "means": plain(summary),
+        "worst": worst(rows, summary),
+        "next_to_check": next_to_check(rows),
+    }
+
+
+def next_to_check(rows: Sequence[Row]) -> dict[str, Any]:
+    """Whether "next to check" leads to the worst frames; see :func:`.review.as_plain`."""
+    return as_plain([(row.dataset, row.mode, row.checked) for row in rows])

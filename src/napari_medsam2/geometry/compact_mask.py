@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -84,7 +85,7 @@ class CompactMask:
         mask[self.part] = self.clearness > 0
         return mask
 
-    @property
+    @cached_property
     def area(self) -> int:
         """Pixels of the object."""
         return int(np.count_nonzero(self.clearness))

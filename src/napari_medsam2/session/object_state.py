@@ -161,6 +161,11 @@ class ObjectState:
         return kept is not None and kept.result.prompted and frame not in self.stale
 
     @property
+    def templates_to_be(self) -> list[int]:
+        """Accepted frames that are not remembered yet: the next run that does more begins with them."""
+        return [t for t, given in self.prompts.items() if given.accepted and not given.erases and t not in self.bank]
+
+    @property
     def done_frames(self) -> set[int]:
         """Frames that are as the prompts are now; of those without a prompt the ones that a run was carried to."""
         prompts, stale = self.prompts, self.stale

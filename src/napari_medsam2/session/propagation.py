@@ -167,7 +167,8 @@ class Propagator:
                     return None
                 known = self.state.objects[step.object_id]
                 waits = known.waits(step.frame)
-                if step.frame in known.prompts and known.up_to_date(step.frame) and not (waits and run):
+                is_known = known.up_to_date(step.frame) and step.frame not in known.templates_to_be
+                if step.frame in known.prompts and is_known and not (waits and run):
                     kept = known.kept[step.frame]
                     if run and not kept.run:
                         self.state.edit(step.object_id).kept[step.frame] = replace(kept, run=run)

@@ -76,6 +76,12 @@ class RecordedSession(Session):
         mark = None if together is None else self._n_together
         self._note("replace_prompts", tuple(prompts), object_id=int(object_id), frame=int(frame), together=mark)
 
+    def accept(self, frame: int, objects: Sequence[int] | None = None) -> tuple[int, ...]:
+        accepted = super().accept(frame, objects)
+        if accepted:
+            self._note("accept", frame=int(frame), objects=list(accepted))
+        return accepted
+
     def undo(self) -> bool:
         return self._if_changed("undo", super().undo())
 

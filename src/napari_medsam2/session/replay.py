@@ -211,6 +211,10 @@ class _Player:
     def _call(self, values: dict[str, Any], entry: Entry) -> None:
         self._opened.call(values["object_id"], LabelledObject(values["name"], values["colour"]))
 
+    def _accept(self, values: dict[str, Any], entry: Entry) -> None:
+        self._opened.accept(values["frame"], values["objects"])
+        self._take_all()
+
     def _merge(self, values: dict[str, Any], entry: Entry) -> None:
         self._opened.merge(values["into"], values["others"])
         self._take_all()
@@ -259,6 +263,7 @@ _CALLS: dict[str, Callable[[_Player, dict[str, Any], Entry], object]] = {
     "pin": lambda player, values, entry: player._opened.pin(values["frame"], values["object_id"]),
     "unpin": lambda player, values, entry: player._opened.unpin(values["frame"], values["object_id"]),
     "evict": lambda player, values, entry: player._opened.evict(values["frame"], values["object_id"]),
+    "accept": _Player._accept,
     "take_results": _Player._take_results,
     "segment": _Player._segment,
     "undo": lambda player, values, entry: player._opened.undo(),

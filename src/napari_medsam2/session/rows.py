@@ -37,7 +37,7 @@ def row_of(prompt: Prompt) -> tuple[dict[str, Any], bytes | None]:
     elif isinstance(prompt, BoxPrompt):
         told = {"type": "box", **{name: float(getattr(prompt, name)) for name in ("y0", "x0", "y1", "x1")}}
     else:
-        return {"type": "mask"}, pack_mask(prompt.mask)
+        return {"type": "mask", **({"accepted": True} if prompt.accepted else {})}, pack_mask(prompt.mask)
     return told, None
 
 
@@ -50,7 +50,7 @@ def prompt_of(given: Any, mask: bytes, frame: int, number: int, shapes: tuple[tu
     kind = given.pop("type")
     shape = shape_of(frame, shapes)
     if kind == "mask":
-        return MaskPrompt(frame, unpack_mask(mask, shape), number)
+        return MaskPrompt(frame, unpack_mask(mask, shape), number, given.get("accepted") is True)
     if kind == "box":
         return BoxPrompt(frame, **given, object_id=number)
     return PointPrompt(frame, **given, object_id=number)

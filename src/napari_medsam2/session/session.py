@@ -31,12 +31,12 @@ from .memories import SessionMemories
 from .objects import SessionObjects
 from .options import SessionOptions, check_choice, make_bank
 from .propagation import Propagator
+from .reviewed import SessionReview
 from .state import SessionState
 from .steps import span_of
-from .suggestion import next_to_prompt
 
 
-class Session(SessionObjects, SessionMemories):
+class Session(SessionObjects, SessionMemories, SessionReview):
     """Segments a sequence of frames from prompts.
 
     Prompts may be changed from another thread at any time; a propagation takes them up at its next frame boundary.
@@ -288,36 +288,6 @@ class Session(SessionObjects, SessionMemories):
         with self._state.lock:
             state = self._state.objects.get(object_id)
             return None if state is None or frame not in state.kept else state.kept[frame].result
-
-    def confidences(self, object_id: int = 1) -> npt.NDArray[np.float64]:
-        """Confidence of each frame, float ``(frames,)``; NaN where there is no result.
-
-        Where two objects were found on the same pixels, the one that gives way is less sure of itself, or both if they
-        are equals; see :class:`napari_medsam2.session.label_image.LabelImage`.
-        """
-        values = np.full(len(self.frames), np.nan)
-        with self._state.lock:
-            state = self._state.objects.get(object_id)
-            frames = [] if state is None else list(state.kept)
-        for t in frames:
-            values[t] = self.label_image(t, np.int64).confidences.get(object_id, np.nan)
-        return values
-
-    def next_to_prompt(self, object_id: int | None = None) -> int | None:
-        """The frame whose prompt would help the rest most: the one without a prompt whose result is least sure.
-
-        May be asked during a propagation, too. Frames without a result count as unsure; of these, in a stack the one
-        farthest from the prompts comes first, in a flow the first one.
-
-        Parameters
-        ----------
-        object_id
-            The object to prompt; ``None``: all that have a prompt, together.
-
-        ``None`` comes back if there is a prompt on every frame; :class:`PromptError` says that the object has none.
-        """
-        with self._state.lock:
-            return next_to_prompt(self._state, object_id)
 
     def labels(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> npt.NDArray[Any]:
         """Label image ``(H, W)`` of a frame: 0 for background, else the object's number.

@@ -155,7 +155,6 @@ class Steps:
             todo = [t for t in known.prompted if self._is_due(known, t, run)]
             waiting = [t for t in todo if known.waits(t)]  # in a stack until the object is carried there
             first = [t for t in todo if t not in waiting]
-            prompted.append(self._on_prompted(known, first if mode == "stack" else first + waiting))
             start, stop = max(span.start, 0), min(span.stop, len(self._state.frames))
             if mode == "stack":
                 steps = stack_steps(object_id, known.sources, span.direction, start, stop, known.corrections)
@@ -163,6 +162,9 @@ class Steps:
                 steps = flow_steps(object_id, known.prompted, start, stop)
             free = [s for s in steps if s.frame not in known.prompts or s.frame in waiting]
             carried.append([s for s in free if not self._is_done(known, s, run)])
+            if carried[-1]:
+                first = sorted({*first, *known.templates_to_be})
+            prompted.append(self._on_prompted(known, first if mode == "stack" else first + waiting))
         if mode == "stack":
             return interleave(prompted) + interleave(carried)
         # frames that a late prompt queued again come after those that were not seen yet

@@ -30,7 +30,7 @@ class Overview:
         self._book = book
         self._results = results
         self._groups: Mapping[tuple[int, int], FramePrompts] | None = None
-        self._prompts: dict[int, tuple[int, frozenset[int]]] = {}  # how many, on which frames
+        self._prompts: dict[int, tuple[int, frozenset[int], frozenset[int]]] = {}  # how many, where, and where accepted
         self._columns: dict[int, list[Column]] = {}  # as if there were no prompts
         self._rows: dict[int, ObjectRow] = {}
         self._told: dict[int, tuple[LabelledObject, bool]] = {}
@@ -67,10 +67,16 @@ class Overview:
         self._groups, before = groups, self._prompts
         counts: dict[int, int] = {}
         frames: dict[int, list[int]] = {}
+        accepted: dict[int, list[int]] = {}
         for (number, frame), group in groups.items():
             counts[number] = counts.get(number, 0) + len(group)
             frames.setdefault(number, []).append(frame)
-        self._prompts = {number: (count, frozenset(frames[number])) for number, count in counts.items()}
+            if group.accepted:
+                accepted.setdefault(number, []).append(frame)
+        self._prompts = {
+            number: (count, frozenset(frames[number]), frozenset(accepted.get(number, ())))
+            for number, count in counts.items()
+        }
         return {n for n in {*before, *self._prompts} if before.get(n) != self._prompts.get(n)}
 
     def _heed_results(self, numbers: list[int]) -> set[int]:
@@ -90,12 +96,12 @@ class Overview:
         return changed
 
     def _row(self, number: int, called: LabelledObject, shown: bool) -> ObjectRow:
-        count, prompted = self._prompts.get(number, (0, frozenset()))
+        count, prompted, accepted = self._prompts.get(number, (0, frozenset(), frozenset()))
         columns = list(self._columns[number])
         done = [column for column in columns if column.confidence is not None]
         sure = [column.confidence or 0.0 for column in done if not column.absent]
         for frame in prompted:
-            columns[frame] = Column(columns[frame].confidence, True, columns[frame].absent)
+            columns[frame] = Column(columns[frame].confidence, True, columns[frame].absent, frame in accepted)
         return ObjectRow(
             number,
             called.name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
+from ...session.cost import AnnotationCost
 from ...session.journal import Entry, Journal
 
 
@@ -20,11 +21,14 @@ class Past:
         Results ``(frame, object)`` that the prompts of since then can change: the next run does them again.
     taken_up
         True if the others are up to date, although no session is open that found them.
+    cost
+        What the user's work took so far.
     """
 
     journal: Journal = field(default_factory=Journal)
     stale: set[tuple[int, int]] = field(default_factory=set)
     taken_up: bool = False
+    cost: AnnotationCost = field(default_factory=AnnotationCost)
 
     def note(self, entries: Iterable[Entry], stale: Collection[tuple[int, int]] | None) -> None:
         """Take note of what the engine did, and of what is stale now (``None``: less than before)."""

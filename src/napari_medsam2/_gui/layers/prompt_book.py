@@ -80,6 +80,16 @@ class PromptBook:
         """Numbers of the objects that have a prompt."""
         return {object_id for object_id, _ in self._sent}
 
+    @property
+    def prompted_frames(self) -> frozenset[int]:
+        """Frames on which any object has a prompt."""
+        return frozenset(frame for _, frame in self._sent)
+
+    @property
+    def accepted_frames(self) -> frozenset[int]:
+        """Frames on which the user said of any object that what was found is right."""
+        return frozenset(frame for (_, frame), group in self._sent.items() if group.accepted)
+
     def frames(self, object_id: int) -> frozenset[int]:
         """Frames on which this object has a prompt."""
         return frozenset(frame for number, frame in self._sent if number == object_id)

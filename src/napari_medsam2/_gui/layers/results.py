@@ -41,6 +41,7 @@ class ResultView:
         self._objects: set[int] | None = set()
         self.version = 0
         self.saved: Path | None = None
+        self.latest: int | None = None  # the frame of the latest result
         self.withdrawn = False  # the user removed the layer: the next action makes another one
         self._place = place
         self._late: set[int] = set()
@@ -115,6 +116,7 @@ class ResultView:
     def add(self, result: FrameResult) -> None:
         """Take in a result; it is written with the next :meth:`flush`."""
         self.results[(result.frame, result.object_id)] = result
+        self.latest = result.frame
         self.objects.add(result.object_id)
         self._mark([result.frame])
 

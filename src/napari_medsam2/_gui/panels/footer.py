@@ -86,7 +86,7 @@ class Footer(Panel):
         self.progress.setAccessibleName("Progress")
         self.strip = ConfidenceStrip()
         self.strip.setToolTip(
-            "A column for each slice: high and green is sure, low and orange is not; ▾ marks a prompt"
+            "A column for each slice: high and green is sure, low and orange is not; ▾ marks a prompt, ✓ accepted"
         )
         self.strips = QVBoxLayout()
         self.strips.setSpacing(2)

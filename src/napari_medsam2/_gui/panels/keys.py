@@ -29,6 +29,8 @@ KEYS = {
     "commit": "C",
     "clear": "Shift-C",
     "next": "N",
+    "check": "K",
+    "accept": "A",
     "undo": "Control-Z",
     "redo": "Control-Shift-Z",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtCore import Signal
 
-from ..dock_state import worst_frame
+from ..dock_state import DockState
 from ..words import keep_words
 from .keys import printed
 from .panel import Panel
@@ -12,18 +12,23 @@ from .pickers import button, row
 
 
 class ReviewPanel(Panel):
-    """Go to where it is unsure, take back, keep."""
+    """Go to what is in doubt, accept, take back, keep."""
 
     undo_requested = Signal()
     redo_requested = Signal()
     commit_requested = Signal()
     clear_requested = Signal()
-    worst_requested = Signal()
+    check_requested = Signal()
+    accept_requested = Signal()
     next_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
-        self.worst = button("", "Show where the network is least sure")
+        self.check = button(f"Next to check ({printed('check')})", "")
+        self.accept = button(
+            f"Accept ({printed('accept')})",
+            "What is shown here is right: nothing is written over it, the others are found by it. Goes to the next one",
+        )
         self.next = button(f"Next image ({printed('next')})", "Show the next image")
         self.undo = button(f"Undo ({printed('undo')})", "Take back the last change of prompts and results")
         self.redo = button("Redo", f"Do it again ({printed('redo')})")
@@ -32,10 +37,11 @@ class ReviewPanel(Panel):
             "",
             "Commit: copy the result to a layer that is kept, where later results do not change it",
         )
-        self.column.addLayout(row(self.worst, self.next))
+        self.column.addLayout(row(self.check, self.accept, self.next))
         self.column.addLayout(row(self.undo, self.redo, self.clear, stretch=(2, 1, 1)))
         self.column.addWidget(self.commit)
-        self.worst.clicked.connect(self.worst_requested)
+        self.check.clicked.connect(self.check_requested)
+        self.accept.clicked.connect(self.accept_requested)
         self.next.clicked.connect(self.next_requested)
         self.undo.clicked.connect(self.undo_requested)
         self.redo.clicked.connect(self.redo_requested)
@@ -45,11 +51,22 @@ class ReviewPanel(Panel):
 
     def _bind(self) -> None:
         show = self.bindings.add
-        show(lambda state: state.noun, lambda noun: self.worst.setText(f"Go to worst {noun}"))
+        show(lambda state: state.noun, self._show_noun)
         for part in (self.undo, self.redo):
             show(lambda state: bool(state.image), part.setEnabled)
-        show(lambda state: worst_frame(state.columns) is not None, self.worst.setEnabled)
+        show(lambda state: state.has_results, self.check.setEnabled)
+        show(_can_be_accepted, self.accept.setEnabled)
         show(lambda state: state.mode == "flow" and len(state.columns) > 1, self.next.setVisible)
         show(lambda state: state.has_prompts or state.has_results, self.clear.setEnabled)
         show(lambda state: state.has_results, self.commit.setEnabled)
         show(keep_words, self.commit.setText)
+
+    def _show_noun(self, noun: str) -> None:
+        self.check.setToolTip(
+            f"Show the {noun} that is most likely wrong: unsure, lost between others, a jump in size, at the border; "
+            "again: the next one"
+        )
+
+
+def _can_be_accepted(state: DockState) -> bool:
+    return any(state.frame < len(row.columns) and row.columns[state.frame].confidence is not None for row in state.rows)

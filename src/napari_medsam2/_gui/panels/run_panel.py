@@ -23,6 +23,7 @@ class RunPanel(Panel):
     segment_requested = Signal()
     direction_requested = Signal(str)
     preview_requested = Signal(bool)
+    follow_requested = Signal(bool)
     learning_requested = Signal(object)
 
     def __init__(self) -> None:
@@ -31,6 +32,7 @@ class RunPanel(Panel):
         self.direction = Choice(*_WAYS, tip="Which way from the slices with prompts (the direction of propagation)")
         self.direction.setAccessibleName("Direction")
         self.preview: QCheckBox = tick("Preview while drawing", "Segment the slice in view after each prompt")
+        self.follow: QCheckBox = tick("Follow the run", "")
         self.words = line(dim=True)
         self.learning = Choice(
             *("Learn from masks: automatic", "Learn from masks: never", "Learn from masks: always"),
@@ -38,12 +40,13 @@ class RunPanel(Panel):
         )
         self.learning.setAccessibleName("Learn from masks")
         self.column.addLayout(row(self.segment, self.direction))
-        self.column.addWidget(self.preview)
+        self.column.addLayout(row(self.preview, self.follow))
         self.column.addWidget(self.words)
         self.column.addWidget(self.learning)
         self.segment.clicked.connect(self.segment_requested)
         self.direction.activated.connect(lambda index: self.direction_requested.emit(tuple(_WAYS)[index]))
         self.preview.clicked.connect(self.preview_requested)
+        self.follow.clicked.connect(self.follow_requested)
         self.learning.activated.connect(lambda index: self.learning_requested.emit(_ADAPT[index]))
         self._bind()
 
@@ -54,12 +57,14 @@ class RunPanel(Panel):
         show(lambda state: tuple(_WAYS).index(state.direction), self.direction.setCurrentIndex, of_hand=True)
         show(_is_long_stack, self.direction.setVisible)
         show(lambda state: state.preview, self.preview.setChecked, of_hand=True)
+        show(lambda state: state.follow, self.follow.setChecked, of_hand=True)
         show(learning_words, self.words.setText)
         show(lambda state: bool(state.learning), self.words.setVisible)
         show(lambda state: bool(state.learning) or state.adapt is not None, self.learning.setVisible)
         show(lambda state: _ADAPT.index(state.adapt), self.learning.setCurrentIndex, of_hand=True)
 
     def _show_noun(self, noun: str) -> None:
+        self.follow.setToolTip(f"Show each {noun} as the run comes to it")
         self.segment.setText(f"This {noun} only ({printed('segment')})")
         for index, words in enumerate(_WAYS.values()):
             self.direction.setItemText(index, words.format(noun))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette, QPolygonF
+from qtpy.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPalette, QPen, QPolygonF
 from qtpy.QtWidgets import QSizePolicy, QToolTip, QWidget
 
 from ..dock_state import Column
@@ -30,7 +30,10 @@ def words_of(frame: int, column: Column) -> str:
     """Say in words what a column shows."""
     if column.confidence is None:
         return f"frame {frame}: not segmented yet"
-    what = "prompt here" if column.prompted else "object not found" if column.absent else "segmented"
+    if column.accepted:
+        what = "accepted"
+    else:
+        what = "prompt here" if column.prompted else "object not found" if column.absent else "segmented"
     return f"frame {frame}: {what}, confidence {column.confidence:.2f}"
 
 
@@ -94,7 +97,9 @@ class ConfidenceStrip(QWidget):
             column = self._columns[t]
             box = QRectF(t * width, _MARK, max(1.0, width - gap), self.height() - 2 * _MARK)
             self._paint_column(painter, box, column, text)
-            if column.prompted:
+            if column.accepted:
+                self._tick(painter, box.center().x(), text)
+            elif column.prompted:
                 self._mark(painter, box.center().x(), 0.0, text)
         here = QRectF(self._frame * width - 1, _MARK - 1, max(3.0, width - gap) + 2, self.height() - 2 * _MARK + 2)
         painter.setPen(text)
@@ -129,6 +134,15 @@ class ConfidenceStrip(QWidget):
         painter.setBrush(colour)
         painter.drawPolygon(QPolygonF([QPointF(x - 4, y), QPointF(x + 4, y), QPointF(x, y + _MARK - 1)]))
         painter.setBrush(Qt.BrushStyle.NoBrush)
+
+    @staticmethod
+    def _tick(painter: QPainter, x: float, colour: QColor) -> None:
+        """Draw a small tick over an accepted frame."""
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(colour, 1.5))
+        painter.drawPolyline(QPolygonF([QPointF(x - 3, 3), QPointF(x - 1, 5.5), QPointF(x + 3, 0.5)]))
+        painter.restore()
 
     def keyPressEvent(self, event: QKeyEvent | None) -> None:
         if event is None:
