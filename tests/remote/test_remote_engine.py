@@ -74,6 +74,7 @@ def do_much(engine, heard) -> None:
     engine.redo()
     engine.merge(1, [3])
     engine.split(1, 5, first=7)
+    engine.accept(4)
     engine.reset(2)
     known = heard.wait_for(Restored, lambda event: event.kind is RequestKind.RESET).results
     engine.take_results([result.but(confidence=0.25) for result in known.values()])

@@ -187,6 +187,10 @@ class RemoteEngine:
         """Make objects of an object's parts."""
         return self._ask("split", object_id=object_id, frame=frame, **numbers)
 
+    def accept(self, frame: int, objects: Sequence[int] | None = None) -> int:
+        """Take what was found on a frame as right."""
+        return self._ask("accept", frame=frame, objects=None if objects is None else tuple(objects))
+
     # ---- asking ----------------------------------------------------------------------------------------------------
 
     def _ask(self, name: str, **arguments: Any) -> int:

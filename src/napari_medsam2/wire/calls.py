@@ -36,6 +36,7 @@ KINDS: Mapping[str, RequestKind | None] = {
     "call": RequestKind.CALL,
     "merge": RequestKind.MERGE,
     "split": RequestKind.SPLIT,
+    "accept": RequestKind.ACCEPT,
     "pause": None,
     "resume": None,
 }

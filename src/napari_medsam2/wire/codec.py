@@ -67,7 +67,7 @@ def encode(value: Any) -> Any:
         return _result_as_json(value)
     if isinstance(value, MaskPrompt):
         told = {"frame": int(value.frame), "object_id": int(value.object_id), "mask": _text(pack_mask(value.mask))}
-        return {_CLASS: "MaskPrompt", **told}
+        return {_CLASS: "MaskPrompt", **told, "accepted": value.accepted}
     if is_dataclass(value) and type(value) in _KNOWN.values():
         told = {field.name: encode(getattr(value, field.name)) for field in fields(value)}
         return {_CLASS: type(value).__name__, **told}
@@ -127,7 +127,8 @@ def decode_class(data: Any, shape_of: ShapeOf) -> Any:
         if kind is MaskPrompt:
             frame = decode(int, told["frame"])
             mask = unpack_mask(bytes_of(told["mask"]), shape_of(frame))
-            return MaskPrompt(frame, mask, decode(int, told["object_id"]))
+            accepted = decode(bool, told.get("accepted", False))
+            return MaskPrompt(frame, mask, decode(int, told["object_id"]), accepted)
         hints = _hints_of(name)
         return kind(**{key: decode(hints[key], value, shape_of) for key, value in told.items()})
     except (KeyError, TypeError) as error:
