@@ -1,8 +1,10 @@
 # make demo       one prompt, a whole sequence, in napari; leaves demo/labels.tif, demo/screenshot.png, demo/result.json
 # make test       ruff, mypy, the order of imports, and the tests
 # make coverage   the tests, and which lines they do not reach
+# make bench      SAM 2.1 tiny beside its authors' implementation on one core; REFERENCE=DIR is a clone that you have
 # All set up .venv first, system libraries included where they are missing and you are root.
 
+REFERENCE ?= .reference
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -11,11 +13,20 @@ DISPLAYED := sh tools/with_display.sh
 PYTEST := HEADLESS=1 $(DISPLAYED) $(BIN)/python -m pytest
 SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: demo test test-pyside test-slow soak coverage lint format dist clean
+.PHONY: demo bench test test-pyside test-slow soak coverage lint format dist clean
 .DELETE_ON_ERROR:
 
 demo: $(READY)
 	$(DISPLAYED) $(BIN)/napari-medsam2 demo
+
+# Quarter of an hour. Nothing of the reference is kept here: it is fetched, or yours.
+bench: $(READY) $(REFERENCE)
+	for side in 512 1024; do for precision in bfloat16 float32; do \
+	  OMP_NUM_THREADS=1 $(BIN)/napari-medsam2 bench --model sam2.1-tiny --untrained --image-size $$side \
+	    --precision $$precision --reference $(REFERENCE) || exit 1; done; done
+
+.reference:
+	git clone --quiet --depth 1 https://github.com/facebookresearch/sam2 $@
 
 # The tests open and close many windows: always on a screen in memory.
 test: lint
@@ -53,7 +64,7 @@ dist: $(READY)
 	cd packaging/client && $(CURDIR)/$(BIN)/python -m hatchling build -d $(CURDIR)/dist
 
 clean:
-	rm -rf $(VENV) demo build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .reference demo build dist .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(READY): pyproject.toml constraints.txt tools/setup.sh
 	sh tools/setup.sh $(VENV)

@@ -77,6 +77,16 @@ def test_bench_times_the_stages(capsys: Any, tmp_path: Path) -> None:
     assert run("bench", "--repeats", "0") == 2
 
 
+def test_bench_beside_the_reference_says_what_it_needs(capsys: Any, tmp_path: Path) -> None:
+    chosen = ("bench", "--untrained", "--image-size", "64", "--reference", tmp_path)
+    assert run(*chosen, "--model", "sam2.1-tiny") == 2
+    assert "is no clone of https://github.com/facebookresearch/sam2" in capsys.readouterr().err
+    assert run(*chosen, "--model", "medsam-2-zhu") == 2
+    assert "the reference implementation has no network such as this one" in capsys.readouterr().err
+    assert run(*chosen, "--model", "micro") == 2
+    assert "random weights are for one of medsam2" in capsys.readouterr().err
+
+
 def test_models_are_listed_and_described(capsys: Any) -> None:
     assert run("models", "list") == 0
     listed = capsys.readouterr().out

@@ -14,6 +14,7 @@ from napari_medsam2.network.sam2.config import LAYOUTS, Behaviour, Sam2Config
 from napari_medsam2.network.sam2.memory import MemoryTokens
 from napari_medsam2.network.sam2.network import Decoded, Sam2
 from napari_medsam2.network.sam2.position import sine_code
+from napari_medsam2.network.sam2.precision import use_bfloat16
 
 #: 1.46 M parameters of the published kind: small enough for every test run.
 SMALL = Sam2Config(
@@ -47,10 +48,12 @@ def build(name: str, behaviour: Behaviour = _AS_IT_IS) -> Sam2:
 
 
 class Cases:
-    """All outputs of one set by key; made once, compared many times."""
+    """All outputs of one set by key, in float32 or bfloat16; made once, compared many times."""
 
-    def __init__(self, name: str, *, long: bool) -> None:
+    def __init__(self, name: str, *, long: bool, bfloat16: bool = False) -> None:
         self.network = build(name)
+        if bfloat16:
+            use_bfloat16(self.network)
         self.size = self.network.image_size
         self.out: dict[str, Tensor] = {}
         with torch.inference_mode():

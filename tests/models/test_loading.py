@@ -26,6 +26,8 @@ from napari_medsam2.network.interface import PromptTensors, Recall, no_prompts
 from napari_medsam2.network.micro.config import MicroConfig
 from napari_medsam2.network.micro.network import MicroNetwork
 from napari_medsam2.network.sam2.config import LAYOUTS
+from napari_medsam2.network.sam2.network import Sam2
+from napari_medsam2.network.sam2.precision import working_dtype
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +143,7 @@ def test_half_precision_on_request_gives_nearly_the_same_masks(tmp_path: Path, m
     monkeypatch.setattr(checkpoints, "recognise", lambda weights: small.config)
     torch.save(small.state_dict(), tmp_path / "own.pt")
     masks = []
-    for precision in ("auto", "float32", "bfloat16"):
+    for precision in ("float32", "bfloat16"):
         network = load_model(tmp_path / "own.pt", device="cpu", precision=precision).network
         features = network.encode_image(torch.from_numpy(frame(0, 128))[None])
         point = {"points": torch.tensor([[65.0, 50.0]]), "point_labels": torch.tensor([1])}
@@ -152,11 +154,24 @@ def test_half_precision_on_request_gives_nearly_the_same_masks(tmp_path: Path, m
         found = network.segment(second, None, [Recall(memory, offset=1, pinned=True)], mode="stack", n_frames=2)
         assert found.logits.dtype == torch.float32
         masks.append(torch.cat([first.logits, found.logits]))
-    assert torch.equal(masks[0], masks[1])
-    assert not torch.equal(masks[1], masks[2])
-    assert ((masks[1] > 0) == (masks[2] > 0)).float().mean() > 0.95
+    assert not torch.equal(masks[0], masks[1])
+    overlap = (masks[0] > 0) & (masks[1] > 0)
+    assert overlap.sum() / ((masks[0] > 0) | (masks[1] > 0)).sum() >= 0.98
     with pytest.raises(ModelError, match="precision must be auto, float32 or bfloat16; got 'half'"):
         load_model(tmp_path / "own.pt", precision="half")
+
+
+@pytest.mark.parametrize(("able", "chosen"), [({"avx512_bf16": True}, "bfloat16"), ({"avx2": True}, "float32")])
+def test_a_cpu_that_multiplies_in_bfloat16_does_so_unless_told_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, able: dict[str, bool], chosen: str
+) -> None:
+    small = build("small_128")
+    monkeypatch.setattr(checkpoints, "recognise", lambda weights: small.config)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    torch.save(small.state_dict(), tmp_path / "own.pt")
+    network = load_model(tmp_path / "own.pt", device="cpu").network
+    assert isinstance(network, Sam2)
+    assert str(working_dtype(network)) == f"torch.{chosen}"
 
 
 def test_a_micro_file_of_another_version_is_refused(tmp_path: Path) -> None:

@@ -5,9 +5,13 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..errors import OptionError
 from .console import add_model_options, load_chosen_model, tell
+
+if TYPE_CHECKING:
+    from ..models.device import Model
 
 #: Sizes of the window unless the user says another one.
 _SIZES = ((1280, 800), (1920, 1080))
@@ -16,6 +20,16 @@ _SIZES = ((1280, 800), (1920, 1080))
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``bench``."""
     add_model_options(parser)
+    parser.add_argument(
+        "--reference",
+        type=Path,
+        metavar="FOLDER",
+        help="for a SAM 2: a clone of https://github.com/facebookresearch/sam2, whose code runs frame by frame in turn",
+    )
+    parser.add_argument(
+        "--untrained", action="store_true", help="random weights, for a model whose file is not here; the time is alike"
+    )
+    parser.add_argument("--image-size", type=int, metavar="PIXELS", help="side of the input (default: the model's own)")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each stage (default: 5)")
     parser.add_argument("--memories", type=int, default=7, help="memories that a frame looks at (default: 7)")
     parser.add_argument("--json", type=Path, help="write the timings here")
@@ -41,10 +55,15 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _run_stages(arguments: argparse.Namespace) -> int:
-    from ..evaluation.bench import bench
+    from ..evaluation.bench import bench, random_model
     from .reports import save_json, table
 
-    model = load_chosen_model(arguments, all_cores=True)
+    if arguments.untrained:
+        model = random_model(arguments.model, arguments.image_size, arguments.device, arguments.precision)
+    else:
+        model = load_chosen_model(arguments, all_cores=True, image_size=arguments.image_size)
+    if arguments.reference:
+        return _run_comparison(arguments, model)
     timings = bench(model, repeats=arguments.repeats, memories=arguments.memories)
 
     import torch
@@ -56,6 +75,36 @@ def _run_stages(arguments: argparse.Namespace) -> int:
     if arguments.json:
         content = {t.stage: {"median_seconds": t.median, "fastest_seconds": t.fastest} for t in timings}
         save_json(arguments.json, {"model": model.name, "device": str(model.device), "threads": threads, **content})
+    return 0
+
+
+def _run_comparison(arguments: argparse.Namespace, model: Model) -> int:
+    """SAM 2 beside the authors' own, by part."""
+    import torch
+
+    from ..evaluation.comparison import compare
+    from .reports import save_json, table
+
+    found = compare(model, arguments.reference, repeats=arguments.repeats, memories=arguments.memories)
+    ours, theirs, side, threads = found.ours, found.theirs, model.image_size, torch.get_num_threads()
+    name, peak = str(found.dtype).removeprefix("torch."), found.peak
+    tell(f"model {model.name}, {side} x {side}, {name}, {threads} thread(s), torch {torch.__version__}")
+    tell(f"a matrix product reaches {peak / 1e9:.0f} GFLOP/s\n")
+    rows = [["part", "ms", "GFLOP", "of peak", "reference ms", "GFLOP", "ratio"]]
+    for part in [*sorted({*ours.operations, *theirs.operations}), None]:
+        a, b, work = ours.seconds(part), theirs.seconds(part), ours.work(part)
+        share = f"{100 * work / a / peak:.0f} %" if a else ""
+        cells = [f"{1000 * a:.1f}", f"{work / 1e9:.1f}", share, f"{1000 * b:.1f}", f"{theirs.work(part) / 1e9:.1f}"]
+        rows.append([part or "a frame", *cells, f"{b / a:.2f}" if a else ""])
+    tell(table(rows))
+    tell(f"\nseconds are of the processor; by the clock the ratio is {found.ratio('wall'):.2f}")
+    tell(f"the masks of the last frame agree with an IoU of {found.agreement:.4f}")
+    if arguments.json:
+        parts = {row[0]: dict(zip(rows[0][1:4], row[1:4], strict=True)) for row in rows[1:]}
+        whole = {"ratio": found.ratio(), "ratio_wall": found.ratio("wall"), "agreement": found.agreement}
+        save_json(
+            arguments.json, {"model": model.name, "side": side, "precision": name, "peak": peak, **whole, **parts}
+        )
     return 0
 
 

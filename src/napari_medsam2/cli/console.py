@@ -147,11 +147,13 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=PRECISIONS,
         default="auto",
-        help="bfloat16 is faster where the processor computes in it (default: on NVIDIA GPUs that do)",
+        help="bfloat16 is faster where the processor computes in it (default: bfloat16 there, else float32)",
     )
 
 
-def load_chosen_model(arguments: argparse.Namespace, *, all_cores: bool = False) -> Model:
+def load_chosen_model(
+    arguments: argparse.Namespace, *, all_cores: bool = False, image_size: int | None = None
+) -> Model:
     """Load what the options of :func:`add_model_options` say; where memory is short, this is said on stderr."""
     if not all_cores:
         leave_a_core()
@@ -159,6 +161,7 @@ def load_chosen_model(arguments: argparse.Namespace, *, all_cores: bool = False)
     return current_host().load_model(
         arguments.model,
         device=arguments.device,
+        image_size=image_size,
         precision=arguments.precision,
         on_notice=lambda notice: say(notice.message),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import OptionError
@@ -31,6 +31,40 @@ class Timing:
     stage: str
     median: float
     fastest: float
+
+
+def random_model(name: str, image_size: int | None, device: str, precision: str) -> Model:
+    """A SAM 2 of the table of models with random weights, that finds its object on every frame.
+
+    Raises
+    ------
+    OptionError
+        If it is none of SAM 2's descendants.
+    """
+    import torch
+
+    from ..models.device import Model, choose_device, set_precision
+    from ..models.registry import MODELS
+    from ..network.sam2.config import BEHAVIOURS, layout
+    from ..network.sam2.network import Sam2
+
+    entry = MODELS.get(name.lower())
+    if entry is None or entry.bundled:
+        named = ", ".join(key for key, known in MODELS.items() if not known.bundled)
+        raise OptionError(f"random weights are for one of {named}; got {name!r}")
+    config = layout(entry.architecture)
+    config = replace(config, image_size=image_size or entry.image_size, behaviour=BEHAVIOURS[entry.behaviour])
+    torch.manual_seed(0)
+    network, target = Sam2(config).eval().requires_grad_(False), choose_device(device)
+    for parameter in network.parameters():
+        if not parameter.any():  # codes of places and times begin as zeros
+            torch.nn.init.normal_(parameter, std=0.02)
+    score = network.sam_mask_decoder.pred_obj_score_head
+    if score is not None:
+        torch.nn.init.constant_(score.get_parameter(f"layers.{len(score.layers) - 1}.bias"), 5.0)
+    network.to(target)
+    set_precision(network, precision, target)
+    return Model(entry.name, network, target, region=None)
 
 
 def bench(model: Model, *, repeats: int = 5, memories: int = 7) -> list[Timing]:

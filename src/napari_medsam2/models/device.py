@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.util import find_spec
@@ -128,20 +129,38 @@ def choose_device(name: str = "auto") -> torch.device:
     return torch.device(name)
 
 
-def autocast(precision: str, device: torch.device) -> torch.dtype | None:
-    """The type to compute in where that is good enough, for a precision of :data:`PRECISIONS`; ``None``: float32."""
+def set_precision(network: SegmentationNetwork, precision: str, device: torch.device) -> None:
+    """Have a SAM 2 that holds its weights compute in one of :data:`PRECISIONS`; others stay as they are."""
     import torch
 
-    return torch.bfloat16 if use_bfloat16(precision, device) else None
+    from ..network.sam2.network import Sam2
+    from ..network.sam2.precision import use_bfloat16 as into_bfloat16
+
+    if not isinstance(network, Sam2):
+        return
+    half = use_bfloat16(precision, device)
+    network.autocast = torch.bfloat16 if half and device.type != "cpu" else None
+    if half and device.type == "cpu":
+        into_bfloat16(network)
 
 
 def use_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16 where that is good enough; "auto": on GPUs of NVIDIA that need no emulation."""
+    """Whether to compute in bfloat16 where that is good enough; "auto": where the processor needs no emulation."""
     import torch
 
-    if precision == "auto":
-        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
-    return precision == "bfloat16"
+    if precision != "auto":
+        return precision == "bfloat16"
+    if device.type == "cpu":
+        return _cpu_computes_in_bfloat16()
+    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def _cpu_computes_in_bfloat16() -> bool:
+    """Whether the CPU multiplies matrices in bfloat16; a torch that cannot tell says no."""
+    import torch
+
+    able: Mapping[str, object] = getattr(torch.cpu, "get_capabilities", dict)()
+    return bool(able.get("avx512_bf16") or able.get("amx_bf16"))
 
 
 def leave_a_core() -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import CheckpointError, ModelError
 from ..network.sam2.config import BEHAVIOURS
-from .device import PRECISIONS, Model, autocast, choose_device
+from .device import PRECISIONS, Model, choose_device, set_precision
 from .notices import Notice, OnNotice, Remedy, as_warning, does_not_fit
 from .places import expanded
 from .registry import MODELS, ModelEntry, find_entry, local_file, no_such
@@ -47,8 +47,8 @@ def load_model(
         Side of the square network input in pixels, if not the model's own. SAM 2 and its descendants take any multiple
         of 32, and are slower and finer the larger it is.
     precision
-        "float32", "bfloat16" (mixed: what needs float32 keeps it), or "auto": bfloat16 on GPUs of NVIDIA that compute
-        in it, else float32. The micro network always runs in float32.
+        "float32", "bfloat16" (mixed: what needs float32 keeps it), or "auto": bfloat16 where the processor computes in
+        it (GPUs of NVIDIA, CPUs with AVX512-BF16 or AMX), else float32. The micro network always runs in float32.
     settings
         For a file of the user's own: the name of the published model whose input size and behaviour it gets.
     on_notice
@@ -80,7 +80,7 @@ def load_model(
                 "on the CPU (device cpu), which is slower"
             )
         full, target = target, choose_device("cpu")
-        network.autocast = autocast("float32" if _is_micro(network) else precision, target)
+        set_precision(network, precision, target)
         on_notice(Notice(Remedy.LOADED_ON_CPU, name, str(full)))
     region = True if _is_micro(network) else None
     return Model(name, network, target, region=region, on_notice=on_notice, source=_source(name_or_path, path))
@@ -164,8 +164,8 @@ def _build(
         config = replace(config, image_size=size, behaviour=behaviour)
         with settings_in_words(path):
             network = unfilled(lambda: Sam2(config))
-        network.autocast = autocast(precision, device)
     fit(network, weights)
+    set_precision(network, precision, device)
     return network
 
 

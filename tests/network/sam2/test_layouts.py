@@ -119,7 +119,9 @@ def test_each_model_comes_back_from_its_file_to_the_same_output(
     wanted = reference.state_dict()
     seen = []
     for kind, file in _files(entry, weights, path):
-        network = load_model(entry.name if file == path else file, device="cpu", image_size=size).network
+        network = load_model(
+            entry.name if file == path else file, device="cpu", image_size=size, precision="float32"
+        ).network
         assert _sizes(network) == _sizes(reference), kind
         found = network.state_dict()
         assert found.keys() == wanted.keys(), kind

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..resample import resize
 from .attention import MLP, attend
 from .config import Sam2Config
+from .position import stretch
+from .windows import in_windows, with_cells_beyond
 
 
 def _pool(x: Tensor) -> Tensor:
@@ -19,41 +21,30 @@ def _pool(x: Tensor) -> Tensor:
     return torch.maximum(*rows.unflatten(2, (-1, 2)).unbind(3))
 
 
-def to_windows(x: Tensor, side: int) -> Tensor:
-    """``[B, H, W, C]`` to windows ``[B * n, side, side, C]``; zeros fill up below and to the right."""
-    _, height, width, _ = x.shape
-    below, right = -height % side, -width % side
-    if below or right:
-        x = F.pad(x, (0, 0, 0, right, 0, below))
-    windows: Tensor = x.unflatten(2, (-1, side)).unflatten(1, (-1, side)).transpose(2, 3).flatten(0, 2)
-    return windows
-
-
-def from_windows(windows: Tensor, height: int, width: int) -> Tensor:
-    """The inverse of :func:`to_windows` for a map of ``height`` by ``width``."""
-    side = windows.shape[1]
-    rows, columns = -(-height // side), -(-width // side)
-    x: Tensor = windows.unflatten(0, (-1, rows, columns)).transpose(2, 3).flatten(3, 4).flatten(1, 2)
-    return x[:, :height, :width]
-
-
 class _WindowAttention(nn.Module):
-    def __init__(self, dim: int, dim_out: int, heads: int, *, pooled: bool) -> None:
+    def __init__(self, dim: int, dim_out: int, heads: int, window: int, *, pooled: bool) -> None:
         super().__init__()
         self.heads = heads
+        self.window = window
         self.pooled = pooled
         self.qkv = nn.Linear(dim, 3 * dim_out)
         self.proj = nn.Linear(dim_out, dim_out)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, H, W, dim]`` to ``[B, H, W, dim_out]``, half the height and width if pooled."""
-        q, k, v = self.qkv(x).chunk(3, dim=-1)
+        out: Tensor = self.proj(in_windows(self.qkv(x), self.window, self._attend))
+        return out
+
+    def _attend(self, qkv: Tensor, missing: int) -> Tensor:
+        """Windows ``[n, h, w, 3 * dim_out]``, which lack so many cells, to what their cells attend to."""
+        q, k, v = qkv.chunk(3, dim=-1)
         if self.pooled:
             q = _pool(q)
         height, width = q.shape[1:3]
         q, k, v = (y.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
-        out: Tensor = self.proj(attend(q, k, v).transpose(1, 2).flatten(2)).unflatten(1, (height, width))
-        return out
+        k, v, bias = with_cells_beyond(k, v, self.qkv.bias, missing)
+        attended: Tensor = attend(q, k, v, bias).transpose(1, 2).flatten(2).unflatten(1, (height, width))
+        return attended
 
 
 class _Block(nn.Module):
@@ -62,9 +53,8 @@ class _Block(nn.Module):
     def __init__(self, dim: int, dim_out: int, heads: int, window: int) -> None:
         super().__init__()
         self.grows = dim != dim_out
-        self.window = window
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = _WindowAttention(dim, dim_out, heads, pooled=self.grows)
+        self.attn = _WindowAttention(dim, dim_out, heads, window, pooled=self.grows)
         self.norm2 = nn.LayerNorm(dim_out, eps=1e-6)
         self.mlp = MLP((dim_out, 4 * dim_out, dim_out), F.gelu)
         if self.grows:
@@ -73,11 +63,7 @@ class _Block(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         normed = self.norm1(x)
         shortcut = _pool(self.proj(normed)) if self.grows else x
-        if self.window:
-            attended = from_windows(self.attn(to_windows(normed, self.window)), *shortcut.shape[1:3])
-        else:
-            attended = self.attn(normed)
-        x = shortcut + attended
+        x = shortcut + self.attn(normed)
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
@@ -88,6 +74,7 @@ class _PatchEmbedding(nn.Module):
         self.proj = nn.Conv2d(3, dim, kernel_size=7, stride=4, padding=3)
 
     def forward(self, images: Tensor) -> Tensor:
+        images = images.to(self.proj.weight.dtype).contiguous(memory_format=torch.channels_last)
         patches: Tensor = self.proj(images)
         return patches.permute(0, 2, 3, 1)
 
@@ -121,7 +108,7 @@ class Hiera(nn.Module):
     def forward(self, images: Tensor) -> list[Tensor]:
         """``[B, 3, S, S]`` to four maps ``[B, C, H, W]``, from high to low resolution."""
         x = self.patch_embed(images)
-        x = x + self._position(x.shape[1], x.shape[2])
+        x = x + self._position(x.shape[1], x.shape[2]).to(x.dtype)
         stages = []
         for i, block in enumerate(self.blocks):
             x = block(x)
@@ -130,10 +117,9 @@ class Hiera(nn.Module):
         return stages
 
     def _position(self, height: int, width: int) -> Tensor:
-        coarse = resize(self.pos_embed, (height, width), "bicubic")
         side = self.pos_embed_window.shape[-1]
         fine = self.pos_embed_window.tile(1, 1, -(-height // side), -(-width // side))[..., :height, :width]
-        return (coarse + fine).permute(0, 2, 3, 1)
+        return stretch(self.pos_embed, height, width) + fine.permute(0, 2, 3, 1)
 
 
 class _Lateral(nn.Module):
@@ -141,9 +127,15 @@ class _Lateral(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, dim, kernel_size=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.conv(x)
-        return out
+    def forward(self, x: Tensor, then: nn.Conv2d | None = None) -> Tensor:
+        """``then`` is a 1x1 convolution that follows: two of them in a row are one, with far fewer channels between."""
+        if then is None:
+            out: Tensor = self.conv(x)
+            return out
+        last = then.get_parameter("weight").flatten(1)
+        weight = last @ self.conv.weight.flatten(1).to(last.dtype)
+        bias = then.get_parameter("bias") + last @ self.conv.get_parameter("bias").to(last.dtype)
+        return F.conv2d(x, weight[..., None, None].to(x.dtype), bias.to(x.dtype))
 
 
 class Neck(nn.Module):
@@ -154,9 +146,23 @@ class Neck(nn.Module):
         channels = [config.embed_dim * 2**stage for stage in range(4)]
         self.convs = nn.ModuleList(_Lateral(c, config.dim) for c in reversed(channels))
 
-    def forward(self, stages: Sequence[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-        """The four maps of the trunk to three ``[B, dim, H, W]`` at strides 4, 8 and 16."""
-        coarsest, third, second, first = (conv(x) for conv, x in zip(self.convs, reversed(stages), strict=True))
+    def forward(self, stages: Sequence[Tensor], then: tuple[nn.Conv2d, ...] = ()) -> tuple[Tensor, Tensor, Tensor]:
+        """The four maps of the trunk to three at strides 4, 8 and 16.
+
+        Parameters
+        ----------
+        stages
+            Of the trunk.
+        then
+            1x1 convolutions that follow for the first two maps.
+
+        Returns
+        -------
+        tuple of Tensor
+            ``[B, dim, H, W]`` each, the first two with the channels of ``then``.
+        """
+        laterals = zip_longest(self.convs, reversed(stages), (None, None, *reversed(then)))
+        coarsest, third, second, first = (lateral(x, following) for lateral, x, following in laterals)
         return first, second, third + F.interpolate(coarsest, scale_factor=2.0, mode="nearest")
 
 
@@ -168,7 +174,10 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(config)
         self.neck = Neck(config)
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """Normalised images ``[B, 3, S, S]`` to three ``[B, dim, H, W]`` at strides 4, 8 and 16."""
-        levels: tuple[Tensor, ...] = self.neck(self.trunk(images))
+    def forward(self, images: Tensor, then: tuple[nn.Conv2d, ...] = ()) -> tuple[Tensor, ...]:
+        """Normalised images ``[B, 3, S, S]`` to three ``[B, dim, H, W]`` at strides 4, 8 and 16.
+
+        ``then`` are 1x1 convolutions of the first two that follow.
+        """
+        levels: tuple[Tensor, ...] = self.neck(self.trunk(images), then)
         return levels

@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import Attention, ChannelNorm, attend
+from .attention import ChannelNorm, Projections, attend
 from .config import Sam2Config
-from .position import rotate, rotations, sine_code
+from .position import rotated, rotations, sine_code
 
 
 class _MaskDownsampler(nn.Module):
@@ -47,7 +47,7 @@ class _FuserBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.norm(self.dwconv(x)).permute(0, 2, 3, 1)
-        y = self.gamma * self.pwconv2(F.gelu(self.pwconv1(y)))
+        y = self.gamma.to(y.dtype) * self.pwconv2(F.gelu(self.pwconv1(y)))
         out: Tensor = x + y.permute(0, 3, 1, 2)
         return out
 
@@ -75,7 +75,8 @@ class MemoryEncoder(nn.Module):
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Features ``[B, C, H, W]`` and a scaled mask ``[B, 1, 16 H, 16 W]`` to ``[B, memory_dim, H, W]``."""
-        fused = self.fuser(self.pix_feat_proj(features) + self.mask_downsampler(mask))
+        dtype = self.out_proj.weight.dtype
+        fused = self.fuser(self.pix_feat_proj(features.to(dtype)) + self.mask_downsampler(mask.to(dtype)))
         out: Tensor = self.out_proj(fused)
         return out
 
@@ -104,42 +105,44 @@ class MemoryTokens:
 class _Keys:
     """Memory tokens flattened once for all layers: spatial first, then pointers, ``[B, N * L + P, M]``."""
 
-    def __init__(self, memory: MemoryTokens) -> None:
+    def __init__(self, memory: MemoryTokens, dtype: torch.dtype) -> None:
         self.count = memory.spatial.shape[1]
         self.cells = memory.spatial.shape[2]
         self.bias = memory.bias
         coded = (memory.spatial + memory.spatial_code).flatten(1, 2), memory.pointers + memory.pointer_code
-        self.values = torch.cat((memory.spatial.flatten(1, 2), memory.pointers), dim=1)
-        self.keys = torch.cat(coded, dim=1)
+        self.values = torch.cat((memory.spatial.flatten(1, 2), memory.pointers), dim=1).to(dtype)
+        self.keys = torch.cat(coded, dim=1).to(dtype)
 
 
-class _SelfAttention(Attention):
+class _SelfAttention(Projections):
     """Attention among the cells of the frame, one head, rotary code."""
 
     def __init__(self, dim: int) -> None:
         super().__init__(dim, dim, 1)
 
-    def look(self, x: Tensor, code: Tensor) -> Tensor:
+    def forward(self, x: Tensor, code: Tensor) -> Tensor:
         """``[B, L, C]`` to the same shape; ``code`` of :func:`rotations`."""
-        q, k = rotate(self.q_proj(x), code), rotate(self.k_proj(x), code)
+        q, k = rotated(self.q_proj, x, code), rotated(self.k_proj, x, code)
         attended = attend(q[:, None], k[:, None], self.v_proj(x)[:, None])[:, 0]
         out: Tensor = self.out_proj(attended)
         return out
 
 
-class _MemoryCrossAttention(Attention):
+class _MemoryCrossAttention(Projections):
     """Attention from the cells of the frame to memory, one head; pointers have no place and are not rotated."""
 
     def __init__(self, dim: int, memory_dim: int) -> None:
         super().__init__(dim, dim, 1, memory_dim)
 
-    def look(self, x: Tensor, memory: _Keys, code: Tensor) -> Tensor:
+    def forward(self, x: Tensor, memory: _Keys, code: Tensor) -> Tensor:
         """``[B, L, C]`` to the same shape."""
-        q = rotate(self.q_proj(x), code)
-        k = self.k_proj(memory.keys)
-        spatial = memory.count * memory.cells
-        rotated = rotate(k[:, :spatial].unflatten(1, (memory.count, memory.cells)), code).flatten(1, 2)
-        k = torch.cat((rotated, k[:, spatial:]), dim=1)
+        q = rotated(self.q_proj, x, code)
+        spatial = memory.keys[:, : memory.count * memory.cells].unflatten(1, (memory.count, memory.cells))
+        pointers = memory.keys[:, memory.count * memory.cells :]
+        unturned = torch.stack((torch.ones_like(code[0, :1]), torch.zeros_like(code[0, :1])))
+        k = torch.cat(
+            (rotated(self.k_proj, spatial, code).flatten(1, 2), rotated(self.k_proj, pointers, unturned)), dim=1
+        )
         # Shares of attention add up to one, so the projection of values may wait until after the (narrower) sum.
         attended = attend(q[:, None], k[:, None], memory.values[:, None], memory.bias)[:, 0]
         out: Tensor = self.out_proj(self.v_proj(attended))
@@ -158,8 +161,8 @@ class _MemoryLayer(nn.Module):
         self.norm3 = nn.LayerNorm(dim)
 
     def forward(self, x: Tensor, memory: _Keys, code: Tensor) -> Tensor:
-        x = x + self.self_attn.look(self.norm1(x), code)
-        x = x + self.cross_attn_image.look(self.norm2(x), memory, code)
+        x = x + self.self_attn(self.norm1(x), code)
+        x = x + self.cross_attn_image(self.norm2(x), memory, code)
         out: Tensor = x + self.linear2(F.relu(self.linear1(self.norm3(x))))
         return out
 
@@ -177,10 +180,12 @@ class MemoryAttention(nn.Module):
     def forward(self, features: Tensor, memory: MemoryTokens) -> Tensor:
         """Features ``[B, C, H, W]`` to the same shape."""
         _, channels, height, width = features.shape
-        x = features + 0.1 * sine_code(channels, height, width, features.device).to(features.dtype)
+        dtype = self.layers.get_parameter("0.linear1.weight").dtype
+        features = features.to(dtype)
+        x = features + 0.1 * sine_code(channels, height, width, features.device).to(dtype)
         x = x.flatten(2).transpose(1, 2)
-        code = rotations(channels, height, width, features.device)
-        keys = _Keys(memory)
+        code = rotations(channels, height, width, features.device).to(dtype)
+        keys = _Keys(memory, dtype)
         for layer in self.layers:
             x = layer(x, keys, code)
         out: Tensor = self.norm(x).transpose(1, 2).unflatten(2, (height, width))

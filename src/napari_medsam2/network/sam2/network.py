@@ -173,11 +173,11 @@ class Sam2(SegmentationNetwork):
         if self.config.behaviour.normalise:
             mean, std = images.new_tensor((_MEAN, _STD))[..., None, None]
             images = (images - mean) / std
-        *fine, coarse = self.image_encoder(images)
-        if not fine:
-            return (coarse,)
-        high, middle = fine
-        return self.sam_mask_decoder.conv_s0(high), self.sam_mask_decoder.conv_s1(middle), coarse
+        if self.config.vit is not None:
+            levels: tuple[Tensor, ...] = self.image_encoder(images)
+            return levels
+        levels = self.image_encoder(images, (self.sam_mask_decoder.conv_s0, self.sam_mask_decoder.conv_s1))
+        return levels
 
     def attend(self, coarse: Tensor, memory: MemoryTokens | None) -> Tensor:
         """Condition coarse features ``[B, C, H, W]`` on memory, or mark them as having none; same shape."""
@@ -245,7 +245,8 @@ class Sam2(SegmentationNetwork):
         """
         memory: Tensor = self.memory_encoder(coarse, _MASK_SCALE * mask + _MASK_SHIFT)
         if self.no_obj_embed_spatial is not None:
-            memory = memory + torch.where(present, 0.0, self.no_obj_embed_spatial)[..., None, None]
+            absent = torch.where(present, 0.0, self.no_obj_embed_spatial).to(memory.dtype)
+            memory = memory + absent[..., None, None]
         return memory
 
     def memory_tokens(self, recalls: Sequence[Recall], *, mode: Mode, n_frames: int) -> MemoryTokens | None:

@@ -6,6 +6,7 @@ import math
 from functools import lru_cache
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 
@@ -64,11 +65,34 @@ def rotations(channels: int, height: int, width: int, device: torch.device) -> T
     return torch.stack((angle.cos(), angle.sin()))
 
 
-def rotate(x: Tensor, code: Tensor) -> Tensor:
-    """Turn neighbouring channel pairs of ``[..., L, C]`` by :func:`rotations` ``[2, L, C / 2]``."""
-    a, b = x.unflatten(-1, (-1, 2)).unbind(-1)
-    cos, sin = code.to(x.dtype)
-    return torch.stack((a * cos - b * sin, a * sin + b * cos), dim=-1).flatten(-2)
+def rotated(layer: nn.Linear, x: Tensor, code: Tensor) -> Tensor:
+    """What a layer makes of ``x``, ``[..., L, C]``, with neighbouring channel pairs turned by :func:`rotations`.
+
+    The first of each pair come first, then the second ones: what is compared with each other is in the same order, and
+    pairs that lie in two blocks are turned several times as fast as neighbours.
+    """
+    order = torch.arange(layer.out_features, device=x.device).unflatten(0, (-1, 2)).t().flatten()
+    a, b = F.linear(x, layer.weight[order], layer.bias[order]).chunk(2, dim=-1)
+    cos, sin = code.to(a.dtype)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+
+
+@lru_cache(maxsize=16)
+@torch.inference_mode(mode=False)
+def stretching(n: int, size: int, device: torch.device) -> Tensor:
+    """Weights that stretch an axis of ``n`` cells to ``size``, bicubic as by ``interpolate``: float32 ``[size, n]``."""
+    one_each = torch.eye(n)[None, :, :, None].expand(1, n, n, n)
+    stretched = F.interpolate(one_each, size=(size, n), mode="bicubic")
+    return stretched[0, :, :, 0].t().contiguous().to(device)
+
+
+def stretch(grid: Tensor, height: int, width: int) -> Tensor:
+    """Resize a position code ``[1, C, h, w]`` to ``[1, height, width, C]``: along one axis, then the other."""
+    if grid.shape[-2:] == (height, width):
+        return grid.permute(0, 2, 3, 1)
+    down = stretching(grid.shape[2], height, grid.device).to(grid.dtype)
+    across = stretching(grid.shape[3], width, grid.device).to(grid.dtype)
+    return torch.einsum("yh,bchw,xw->byxc", down, grid, across)
 
 
 class FourierCode(nn.Module):

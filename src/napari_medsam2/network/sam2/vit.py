@@ -12,27 +12,33 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...errors import ConfigError
-from ..resample import resize
 from .attention import MLP, ChannelNorm, attend
 from .config import Sam2Config, VitConfig
-from .hiera import from_windows, to_windows
+from .position import stretch
+from .windows import in_windows, with_cells_beyond
 
 
 class _Attention(nn.Module):
-    def __init__(self, dim: int, heads: int) -> None:
+    def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
         self.heads = heads
+        self.window = window
         self.qkv = nn.Linear(dim, 3 * dim)
         self.proj = nn.Linear(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         """``[B, H, W, dim]`` to the same shape."""
-        height, width = x.shape[1:3]
-        q, k, v = (
-            y.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in self.qkv(x).chunk(3, dim=-1)
-        )
-        out: Tensor = self.proj(attend(q, k, v).transpose(1, 2).flatten(2)).unflatten(1, (height, width))
+        out: Tensor = self.proj(in_windows(self.qkv(x), self.window, self._attend))
         return out
+
+    def _attend(self, qkv: Tensor, missing: int) -> Tensor:
+        """Windows ``[n, h, w, 3 * dim]``, which lack so many cells, to what their cells attend to."""
+        q, k, v = qkv.chunk(3, dim=-1)
+        height, width = q.shape[1:3]
+        q, k, v = (y.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2) for y in (q, k, v))
+        k, v, bias = with_cells_beyond(k, v, self.qkv.bias, missing)
+        attended: Tensor = attend(q, k, v, bias).transpose(1, 2).flatten(2).unflatten(1, (height, width))
+        return attended
 
 
 class _Block(nn.Module):
@@ -40,18 +46,13 @@ class _Block(nn.Module):
 
     def __init__(self, dim: int, heads: int, window: int) -> None:
         super().__init__()
-        self.window = window
         self.norm1 = nn.LayerNorm(dim, eps=1e-6)
-        self.attn = _Attention(dim, heads)
+        self.attn = _Attention(dim, heads, window)
         self.norm2 = nn.LayerNorm(dim, eps=1e-6)
         self.mlp = MLP((dim, 4 * dim, dim), F.gelu)
 
     def forward(self, x: Tensor) -> Tensor:
-        normed = self.norm1(x)
-        if self.window:
-            x = x + from_windows(self.attn(to_windows(normed, self.window)), *x.shape[1:3])
-        else:
-            x = x + self.attn(normed)
+        x = x + self.attn(self.norm1(x))
         out: Tensor = x + self.mlp(self.norm2(x))
         return out
 
@@ -62,6 +63,7 @@ class _PatchEmbedding(nn.Module):
         self.proj = nn.Conv2d(3, dim, kernel_size=16, stride=16)
 
     def forward(self, images: Tensor) -> Tensor:
+        images = images.to(self.proj.weight.dtype).contiguous(memory_format=torch.channels_last)
         patches: Tensor = self.proj(images)
         return patches.permute(0, 2, 3, 1)
 
@@ -82,7 +84,7 @@ class PlainVit(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """``[B, 3, S, S]`` to one map ``[B, dim, S / 16, S / 16]``."""
         x = self.patch_embed(images)
-        x = x + self.position(x.shape[1], x.shape[2])
+        x = x + self.position(x.shape[1], x.shape[2]).to(x.dtype)
         for block in self.blocks:
             x = block(x)
         out: Tensor = x.permute(0, 3, 1, 2)
@@ -92,7 +94,7 @@ class PlainVit(nn.Module):
         """The position code stretched to a grid of patches, ``[1, H, W, dim]``; that of the class token is left out."""
         side = math.isqrt(self.pos_embed.shape[1] - 1)
         grid = self.pos_embed[:, 1:].unflatten(1, (side, side)).permute(0, 3, 1, 2)
-        return resize(grid, (height, width), "bicubic").permute(0, 2, 3, 1)
+        return stretch(grid, height, width)
 
 
 class _Project(nn.Module):
