@@ -13,6 +13,7 @@ from ..geometry.parts import MAX_PARTS
 from ..images.datasets import notes_of, read_dataset, told_apart
 from ..images.writers.checks import keep_what_is_read
 from .console import INTERRUPTED, add_bank_options, add_model_options, load_chosen_model, progress_bar, say, tell
+from .loop import add_loop_options, run_loop
 from .reports import review_table, save_json, scores_table
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--object", type=int, action="append", metavar="ID", help="only this object; may be repeated")
     parser.add_argument("--alone", action="store_true", help="a session for each object; default: all objects in one")
     parser.add_argument("--json", type=Path, help="write the rows and means here")
+    add_loop_options(parser)
     add_model_options(parser)
     add_bank_options(parser)
     parser.set_defaults(run=run)
@@ -92,6 +94,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         keep_what_is_read([arguments.json], [*arguments.datasets, *map(notes_of, arguments.datasets)])
     datasets = told_apart([read_dataset(path, mode=arguments.mode) for path in arguments.datasets])
+    if arguments.loop:
+        return run_loop(arguments, datasets)
     protocol = _protocol(arguments)
     _check_templates(datasets, protocol)
     model = load_chosen_model(arguments)
@@ -119,6 +123,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _check(arguments: argparse.Namespace) -> None:
+    if arguments.steps is not None and not arguments.loop:
+        raise OptionError("--steps says how long is learned in --loop, which was not asked for")
     if arguments.corrections < 0:
         raise OptionError(f"--corrections is a number of clicks, 0 or more; got {arguments.corrections}")
     if arguments.parts < 1:

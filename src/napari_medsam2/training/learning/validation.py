@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -24,8 +25,16 @@ class Score:
     prompted: float
 
 
+class Scorer(ABC):
+    """Says how good a network is that is being trained."""
+
+    @abstractmethod
+    def score(self, network: SegmentationNetwork, device: torch.device) -> Score:
+        """Score a network as it is; it is left in evaluation mode, and on its device."""
+
+
 @dataclass(frozen=True, eq=False)
-class Validation:
+class Validation(Scorer):
     """Scores networks on held-out parts.
 
     Attributes

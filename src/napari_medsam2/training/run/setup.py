@@ -15,7 +15,7 @@ from ..config import TrainConfig
 from ..data.batches import MakeBatch, SyntheticBatches
 from ..data.labelled import View, open_labelled
 from ..learning.learners import Learner, learner_for
-from ..learning.validation import Validation
+from ..learning.validation import Scorer, Validation
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class TrainingSetup:
 
     learner: Learner
     make: MakeBatch
-    validation: Validation | None = None
+    validation: Scorer | None = None
 
 
 def synthetic_setup(config: TrainConfig, device: torch.device) -> TrainingSetup:
@@ -55,7 +55,7 @@ def make_setup(config: TrainConfig, device: torch.device) -> tuple[TrainingSetup
     if not config.fine_tuning:
         if not config.model:
             return synthetic_setup(config, device), ()
-        model = _load(config, device)
+        model = load_to_train(config, device)
         if not isinstance(model.network, MicroNetwork):
             raise TrainingError(
                 f"synthetic data are for the bundled network; {model.name} can be trained on labelled images of your "
@@ -63,20 +63,21 @@ def make_setup(config: TrainConfig, device: torch.device) -> tuple[TrainingSetup
             )
         return TrainingSetup(learner_for(model.network, config), SyntheticBatches(config)), ()
     opened = open_labelled(config)  # first: it is quick, and says what is wrong with the data
-    model = _load(config, device)
+    model = load_to_train(config, device)
     learner = learner_for(model.network, config)
     held_out = opened.split.held_out
     validation = Validation(held_out, config.prompt, model.name, model.region) if held_out else None
-    return TrainingSetup(learner, opened.batches(config, _view(model)), validation), opened.told
+    return TrainingSetup(learner, opened.batches(config, view_of(model)), validation), opened.told
 
 
-def _view(model: Model) -> View:
+def view_of(model: Model) -> View:
     """How a session shows frames to a model, less its windows for what is too small on whole frames."""
     network = model.network
     return View(network.image_size, (network.region_size or network.image_size) if model.region else None)
 
 
-def _load(config: TrainConfig, device: torch.device) -> Model:
+def load_to_train(config: TrainConfig, device: torch.device) -> Model:
+    """The model that a run begins with."""
     torch.manual_seed(config.seed)
     model = load_model(config.model, device=str(device), image_size=config.image_size or None, precision="float32")
     if isinstance(model.network, MicroNetwork):

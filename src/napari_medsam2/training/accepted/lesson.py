@@ -1,0 +1,121 @@
+"""What there is to learn from: frames that a user said are right, and those of them that say whether it helped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import DatasetError
+from ...images.datasets import Dataset, notes_of, read_dataset
+from ...json_files import read_json
+from ...types import AnyArray, Mode
+from ...whole_file import replace_file
+
+#: Of fewer frames than this nothing is learned: one is left out to be scored, and two are needed to learn from.
+LEAST_FRAMES = 3
+#: The share of the frames that is left out.
+LEFT_OUT = 0.25
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """Frames, and which of them are right.
+
+    Attributes
+    ----------
+    dataset
+        Frames, with label maps that count on the accepted ones alone.
+    accepted
+        Frames whose labels are right, in order.
+    """
+
+    dataset: Dataset
+    accepted: tuple[int, ...]
+
+    @property
+    def left_out(self) -> tuple[int, ...]:
+        """Those of them that are not learned from: spread evenly, none at an end."""
+        count = max(1, round(LEFT_OUT * len(self.accepted)))
+        return tuple(self.accepted[round((k + 1) * len(self.accepted) / (count + 1)) - 1] for k in range(count))
+
+    @property
+    def learned(self) -> tuple[int, ...]:
+        """Those that are learned from."""
+        left_out = set(self.left_out)
+        return tuple(t for t in self.accepted if t not in left_out)
+
+    def check(self) -> None:
+        """Say what cannot be learned from.
+
+        Raises
+        ------
+        DatasetError
+            If there are too few frames, no object is on two of those that are learned from, or two frames are the same
+            image with different labels.
+        """
+        if len(self.accepted) < LEAST_FRAMES:
+            raise DatasetError(
+                f"{len(self.accepted)} accepted or corrected frame(s) are too few to learn from: accept {LEAST_FRAMES} "
+                "or more"
+            )
+        masks = self.dataset.masks
+        shown = [number for t in self.learned for number in np.unique(masks[t]).tolist() if number]
+        if not any(shown.count(number) > 1 for number in set(shown)):
+            raise DatasetError("no object is on two of the accepted frames that are learned from: accept more frames")
+        seen: dict[bytes, int] = {}
+        for t in self.accepted:
+            pixels = hashlib.blake2b(self.dataset.frames[t].tobytes()).digest()
+            other = seen.setdefault(pixels, t)
+            if not np.array_equal(masks[other], masks[t]):
+                raise DatasetError(
+                    f"frames {other} and {t} are the same image, and their labels contradict each other: correct one"
+                )
+
+
+def write_lesson(path: Path, frames: Sequence[AnyArray], labels: Sequence[AnyArray | None], mode: Mode) -> None:
+    """Write a lesson as a dataset, for a process of its own to read.
+
+    Parameters
+    ----------
+    path
+        ``NAME.npz``; a ``NAME.json`` comes beside it.
+    frames
+        Raw frames ``(H, W)`` or ``(H, W, 3)``.
+    labels
+        Of each frame ``(H, W)``, ``None`` where it was not accepted.
+    mode
+        What the frames are.
+    """
+    arrays: dict[str, Any] = {}
+    for t, (frame, given) in enumerate(zip(frames, labels, strict=True)):
+        shape = np.shape(frame)[:2]
+        arrays[f"image_{t:06d}"] = np.asarray(frame)
+        arrays[f"mask_{t:06d}"] = np.zeros(shape, np.uint8) if given is None else np.asarray(given)
+    accepted = [t for t, given in enumerate(labels) if given is not None]
+
+    def write(draft: Path) -> None:
+        with draft.open("wb") as file:
+            np.savez(file, **arrays)
+
+    replace_file(path, write)
+    notes = json.dumps({"kind": mode, "accepted": accepted})
+    replace_file(notes_of(path), lambda draft: draft.write_text(notes, encoding="utf-8"))
+
+
+def read_lesson(path: Path) -> Lesson:
+    """Read what :func:`write_lesson` wrote; :class:`DatasetError` if it is no such thing, or cannot be learned from."""
+    dataset = read_dataset(path)
+    told = read_json(notes_of(path), DatasetError)
+    accepted = told.get("accepted") if isinstance(told, dict) else None
+    frames = range(len(dataset.frames))
+    if not isinstance(accepted, list) or not all(isinstance(t, int) and t in frames for t in accepted):
+        raise DatasetError(f"{notes_of(path).name} does not say which frames are accepted")
+    lesson = Lesson(dataset, tuple(sorted(set(accepted))))
+    lesson.check()
+    return lesson
