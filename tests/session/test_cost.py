@@ -54,5 +54,15 @@ def test_it_comes_back_from_plain_values_and_damaged_ones_are_left_out():
     cost = worked()
     assert AnnotationCost.of(cost.told(), 6).told() == cost.told()
     odd = [None, {"frame": "x"}, {"frame": 99}, {"frame": 1, "clicks": -4, "seconds": float("nan")}]
-    assert [(t, c.clicks, c.seconds) for t, c in AnnotationCost.of(odd, 6).frames.items()] == [(1, 0, 0)]
+    assert [(t, c.clicks, c.seconds) for t, c in AnnotationCost.of({"frames": odd}, 6).frames.items()] == [(1, 0, 0)]
     assert AnnotationCost.of("nothing", 6).frames == {}
+
+
+def test_what_learning_saved_is_told_once_there_are_frames_since():
+    cost = worked()
+    cost.learned_at = len(cost.frames)
+    assert cost.summary((), ()).a_frame is None
+    cost.note(1, 4000.0)
+    cost.note(3, 4001.0, clicks=1)
+    assert cost.summary((), ()).a_frame == (0.75, 0.5)
+    assert AnnotationCost.of(cost.told(), 6).summary((), ()).a_frame == (0.75, 0.5)

@@ -22,11 +22,13 @@ from .image_choice import ImageChoice
 from .keeping import Keeping
 from .layers.tools import Tool
 from .layers.workspace import Workspace
+from .lessons import Lessons
 from .model_choice import ModelChoice
 from .objects import ObjectEdits
 from .own_labels import watch_labels
 from .preferences import begin_as_preferred
 from .reviewing import Reviewing
+from .scoring import Scoring
 from .session_opening import SessionOpening
 
 
@@ -53,6 +55,8 @@ class Controller(QObject):
         self.keeping = Keeping(viewer, self.store, self.client)
         self.images = ImageChoice(viewer, self.store, self.client, self.keeping.first_object)
         self.review = Reviewing(viewer, self.store, self.client)
+        self.scoring = Scoring(viewer, self.store, self.client)
+        self.lessons = Lessons(self.store, self.models)
         self.label_strokes = watch_labels(viewer, self.store, self.client)
         self.autosave = Autosave(self.store, self.keeping)
         parts = (viewer, self.store, self.client, self.models, self.keeping, self.images, self.autosave)
@@ -76,7 +80,8 @@ class Controller(QObject):
         self.models.close()
         self.client.close(timeout)
         self.label_strokes.close()
-        self.review.close()
+        for part in (self.review, self.scoring, self.lessons):
+            part.close()
         self.images.close()
 
     @property

@@ -16,6 +16,7 @@ from ..types import Direction, Mode
 if TYPE_CHECKING:
     from napari.layers import Image, Labels
 
+    from ..evaluation.agreement import ReferenceScores
     from ..session.learning import Learning
     from ..session.saved import SavedSession
 
@@ -119,6 +120,31 @@ class Question:
     session: tuple[SavedSession, Path] | None = None
 
 
+@dataclass(frozen=True)
+class Lesson:
+    """Learning from accepted frames, in a process of its own.
+
+    Attributes
+    ----------
+    running
+        Whether it goes on.
+    step, steps
+        Of training; 0 of 0 before it begins.
+    before, after
+        Dice on the accepted frames that were left out, with the weights in use and with the best ones so far; ``None``
+        while they are not known.
+    weights
+        Better weights, once it has ended; ``None`` if none were better.
+    """
+
+    running: bool = False
+    step: int = 0
+    steps: int = 0
+    before: float | None = None
+    after: float | None = None
+    weights: Path | None = None
+
+
 class ModelPhase(Enum):
     """What has become of the model that was chosen."""
 
@@ -207,6 +233,11 @@ class DockState:
         True if the viewer shows another position of the fixed axes than the one that is segmented.
     another_selected
         True if another image is selected in the list of layers than the one that is segmented.
+    scores
+        What was found against a reference; empty if none was chosen. ``scoring`` says how much of it is done, 0..1;
+        ``None`` while it rests.
+    lesson
+        How far learning from accepted frames is.
     follow
         Whether the frame that a run is at is shown.
     cost
@@ -263,6 +294,9 @@ class DockState:
     note: str = ""
     aside: bool = False
     another_selected: bool = False
+    scores: tuple[ReferenceScores, ...] = ()
+    scoring: float | None = None
+    lesson: Lesson = field(default_factory=lambda: Lesson())
     follow: bool = False
     cost: CostSummary = field(default_factory=CostSummary)
     has_prompts: bool = False
@@ -289,5 +323,5 @@ _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "drawing"),
     *("columns", "recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
     *("rows", "next_object", "in_parts", "keeps_at_end"),
-    *("has_prompts", "has_results", "done"),
+    *("scores", "scoring", "lesson", "has_prompts", "has_results", "done"),
 )

@@ -86,7 +86,25 @@ def cost_words(state: DockState) -> str:
     how = ", ".join(f"{count} {way}" for count, way in ways if count)
     clicks = f"{cost.clicks} click{'' if cost.clicks == 1 else 's'}"
     spent = f"{cost.seconds:.0f} s" if cost.seconds < 90 else f"{cost.seconds / 60:.1f} min"
-    return f"{cost.checked} of {len(state.columns)} checked ({how}), {clicks}, {spent}"
+    since = ""
+    if cost.a_frame is not None:
+        before, now = cost.a_frame
+        since = f"; since it learned {now:.1f} clicks a {state.noun}, before {before:.1f}"
+    return f"{cost.checked} of {len(state.columns)} checked ({how}), {clicks}, {spent}{since}"
+
+
+def lesson_words(state: DockState) -> str:
+    """How far learning is, or what came of it."""
+    lesson, left_out = state.lesson, f"on the {state.noun}s that were left out"
+    if lesson.running and lesson.before is None:
+        return "Scoring the network as it is..."
+    if lesson.running:
+        return f"Step {lesson.step} of {lesson.steps}; Dice {left_out}: {lesson.before:.3f}, now {lesson.after:.3f}"
+    if lesson.before is None:
+        return ""
+    if lesson.weights is None:
+        return f"It did not get better {left_out} (Dice {lesson.before:.3f}), so nothing changes."
+    return f"Better {left_out}: Dice {lesson.before:.3f} before, {lesson.after:.3f} now."
 
 
 def progress_words(state: DockState) -> str:

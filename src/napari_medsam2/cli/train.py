@@ -17,6 +17,7 @@ from ..json_files import read_json
 from ..models.places import expanded
 from ..training.config import CONFIG, FINE_TUNING, Option, TrainConfig, from_json, make_config, options, resumed_config
 from .console import INTERRUPTED, add_device_option, say, tell
+from .lesson import add_lesson_options, run_lesson
 
 if TYPE_CHECKING:
     from ..training.run.ranks import Ranks
@@ -35,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--example", action="store_true", help="only write labelled images to try training on into the folder"
     )
+    add_lesson_options(parser)
     add_device_option(parser)
     for option in options():
         _add(parser, option)
@@ -102,6 +104,8 @@ def run(arguments: argparse.Namespace) -> int:
         write_example(arguments.folder)
         tell(f"{arguments.folder}: images and labels")
         return 0
+    if arguments.lesson is not None:
+        return run_lesson(arguments)
     config = _config(arguments)
 
     import torch

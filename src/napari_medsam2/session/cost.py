@@ -29,13 +29,17 @@ class FrameCost:
 
 @dataclass(frozen=True)
 class CostSummary:
-    """How many frames were checked, how, and what all of it took: ``clicks`` and ``seconds``."""
+    """How many frames were checked, how, and what all of it took: ``clicks`` and ``seconds``.
+
+    ``a_frame`` are clicks a frame before and since the network learned from them; ``None`` while it did not.
+    """
 
     accepted: int = 0
     corrected: int = 0
     prompted: int = 0
     clicks: int = 0
     seconds: float = 0.0
+    a_frame: tuple[float, float] | None = None
 
     @property
     def checked(self) -> int:
@@ -51,9 +55,12 @@ class AnnotationCost:
     ----------
     frames
         By frame.
+    learned_at
+        How many frames had been worked on when the network that learned from them was taken; ``None``: it was not.
     """
 
     frames: dict[int, FrameCost] = field(default_factory=dict)
+    learned_at: int | None = None
     _last: float | None = field(default=None, repr=False)
     _pending: float = field(default=0.0, repr=False)
 
@@ -92,7 +99,14 @@ class AnnotationCost:
         how = list(self.how(prompted, accepted).values())
         clicks = sum(cost.clicks for cost in self.frames.values())
         seconds = sum(cost.seconds for cost in self.frames.values())
-        return CostSummary(how.count("accepted"), how.count("corrected"), how.count("prompted"), clicks, seconds)
+        counts = (how.count("accepted"), how.count("corrected"), how.count("prompted"))
+        return CostSummary(*counts, clicks, seconds, self._clicks_a_frame())
+
+    def _clicks_a_frame(self) -> tuple[float, float] | None:
+        """Before and since the network learned; ``None`` until there are frames since."""
+        since = [c.clicks for c in self.frames.values() if self.learned_at is not None and c.place >= self.learned_at]
+        before = [c.clicks for c in self.frames.values() if self.learned_at is not None and c.place < self.learned_at]
+        return (sum(before) / len(before), sum(since) / len(since)) if before and since else None
 
     def as_csv(self, how: Mapping[int, How], names: Sequence[str]) -> str:
         """A line for each frame in the order of the work: what it took, and what all took up to it.
@@ -118,15 +132,18 @@ class AnnotationCost:
             writer.writerow((checked, frame, names[frame], how.get(frame, ""), cost.clicks, spent, clicks, so_far))
         return text.getvalue()
 
-    def told(self) -> list[dict[str, Any]]:
+    def told(self) -> dict[str, Any]:
         """As plain values; :meth:`of` is the way back."""
-        return [{"frame": frame, **asdict(cost)} for frame, cost in self.frames.items()]
+        frames = [{"frame": frame, **asdict(cost)} for frame, cost in self.frames.items()]
+        return {"frames": frames, "learned_at": self.learned_at}
 
     @classmethod
     def of(cls, told: Any, n_frames: int) -> AnnotationCost:
         """Read what :meth:`told` said; what is no such thing is left out, for it changes no result."""
-        cost = cls()
-        for item in told if isinstance(told, list) else ():
+        told = told if isinstance(told, dict) else {}
+        learned_at, frames = told.get("learned_at"), told.get("frames")
+        cost = cls(learned_at=None if learned_at is None else int(_number(learned_at, 0)))
+        for item in frames if isinstance(frames, list) else ():
             if not isinstance(item, dict) or not 0 <= _number(item.get("frame"), -1) < n_frames:
                 continue
             place, clicks = int(_number(item.get("place"), 0)), int(_number(item.get("clicks"), 0))

@@ -48,6 +48,21 @@ def new_labels_layer(image: Image, layout: Layout, name: str) -> Labels:
     return layer
 
 
+def check_shape(layer: Labels, layout: Layout) -> None:
+    """:class:`OutputError` if a layer has not the shape of the image."""
+    if tuple(layer.data.shape) != layout.shape:
+        raise OutputError(
+            f"'{layer.name}' has the shape {tuple(layer.data.shape)}, the image {layout.shape}: choose a Labels layer "
+            "of the same shape, or a new layer"
+        )
+
+
+def check_place(layer: Labels, image: Image, layout: Layout, counted: bool | None) -> None:
+    """:class:`OutputError` if a layer does not lie on the image; ``counted`` as for :meth:`OutputLabels.of_user`."""
+    if not lie_on_each_other(layer, image, layout, counted=counted):
+        raise OutputError(f"'{layer.name}' does not lie on the image: its scale or position differs, units counted")
+
+
 class OutputLabels:
     """One Labels layer that results are written to.
 
@@ -84,17 +99,12 @@ class OutputLabels:
         OutputError
             If it is not on the image's pixel grid, or not in memory.
         """
-        if tuple(layer.data.shape) != layout.shape:
-            raise OutputError(
-                f"'{layer.name}' has the shape {tuple(layer.data.shape)}, the image {layout.shape}: choose a Labels "
-                "layer of the same shape, or a new layer"
-            )
+        check_shape(layer, layout)
         if not isinstance(layer.data, np.ndarray):
             raise OutputError(f"'{layer.name}' is not in memory, so it cannot be painted; choose a new layer")
         if not layer.data.flags.writeable:
             raise OutputError(f"the labels of '{layer.name}' are read-only; choose a new layer")
-        if not lie_on_each_other(layer, image, layout, counted=counted):
-            raise OutputError(f"'{layer.name}' does not lie on the image: its scale or position differs, units counted")
+        check_place(layer, image, layout, counted)
         return OutputLabels(layer, layout, ours=False, keep=keep)
 
     def frame(self, frame: int) -> AnyArray:

@@ -1,0 +1,85 @@
+"""The second widget: how good the result is, what it took, and learning from it. It shows the state of the dock."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import napari
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+
+from ..distribution import plugin_name
+from .panels.lesson_panel import LessonPanel
+from .panels.pickers import ScrolledColumn
+from .panels.score_panel import ScorePanel
+from .panels.shades import ThemeFollower
+from .panels.steps import Step
+
+
+class ReviewDock(QWidget):
+    """Plugins > MedSAM-2 review.
+
+    Parameters
+    ----------
+    napari_viewer
+        The viewer; the dock that is open in it is the one that is shown, and one is opened if there is none.
+    """
+
+    def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
+        super().__init__()
+        viewer: Any = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self.controller = dock_of(viewer).controller
+        self.scores = ScorePanel(viewer)
+        self.lesson = LessonPanel()
+        self.steps = (
+            Step("Scores", self.scores, is_open=True),
+            Step("Cost and learning", self.lesson, is_open=True),
+        )
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 6, 8, 6)
+        self.title = QLabel()
+        self.title.setAlignment(Qt.AlignmentFlag.AlignLeft)
+        column.addWidget(self.title)
+        column.addWidget(ScrolledColumn(*self.steps))
+        self.theme = ThemeFollower(viewer, self)
+        self._docked = self._closed = False
+        do = self.controller
+        do.store.changed.connect(self._on_changed)
+        self.scores.compare_requested.connect(do.scoring.compare)
+        self.scores.frame_requested.connect(do.go_to_frame)
+        self.scores.save_requested.connect(lambda path: do.scoring.save(Path(path)))
+        self.lesson.cost_requested.connect(lambda path: do.scoring.save_cost(Path(path)))
+        self.lesson.learn_requested.connect(do.lessons.begin)
+        self.lesson.cancel_requested.connect(do.lessons.cancel)
+        self.lesson.take_requested.connect(do.lessons.take)
+        self._on_changed()
+
+    def event(self, event: QEvent | None) -> bool:
+        # napari takes the widget out of its dock when that is closed; hiding it or floating it is not closing.
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                self._docked = True
+            elif self._docked:
+                self.close_review()
+        return super().event(event)
+
+    def close_review(self) -> None:
+        """Let go of the viewer."""
+        if not self._closed:
+            self._closed = True
+            self.theme.release()
+            self.scores.reference.release()
+            self.controller.store.changed.disconnect(self._on_changed)
+
+    def _on_changed(self) -> None:
+        state = self.controller.state
+        self.title.setText(state.image or "No image yet: open one in the MedSAM-2 dock.")
+        for panel in (self.scores, self.lesson):
+            panel.bindings.apply(state)
+
+
+def dock_of(viewer: Any) -> Any:
+    """The dock of a viewer; it is opened if it is not."""
+    there = [widget for widget in viewer.window.dock_widgets.values() if hasattr(widget, "close_dock")]
+    return there[0] if there else viewer.window.add_plugin_dock_widget(plugin_name(), "MedSAM-2")[1]
