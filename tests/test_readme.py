@@ -24,7 +24,7 @@ from napari_medsam2.session.session_file import SessionFile
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(str(path.relative_to(ROOT)) for path in (ROOT / "docs").glob("*.md"))]
 #: Commands that a test must not run: they open a window, take hours or fetch something.
-NOT_RUN = {("demo",), ("train",), ("bench",), ("models", "download"), ("models", "import")}
+NOT_RUN = {("demo",), ("train",), ("bench",), ("serve",), ("models", "download"), ("models", "import")}
 
 
 def blocks(page: str, language: str) -> list[str]:

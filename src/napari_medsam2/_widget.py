@@ -31,6 +31,7 @@ from ._gui.panels.panel import Panel
 from ._gui.panels.pickers import ScrolledColumn
 from ._gui.panels.prompt_panel import PromptPanel
 from ._gui.panels.recovery_panel import QuestionPanel, RecoveryPanel
+from ._gui.panels.remote_dialog import RemoteDialog
 from ._gui.panels.report_dialog import ReportDialog, copy_text
 from ._gui.panels.review_panel import ReviewPanel
 from ._gui.panels.run_panel import RunPanel
@@ -96,6 +97,8 @@ class MedSamDock(QWidget):
         set_tab_order(column)
         add_pane_key(self, self.steps[0].heading)
         self.theme = ThemeFollower(viewer, self)
+        self.model.server_requested.connect(self._on_server_wanted)
+        self.model.device.list_servers(tuple(server.address for server in self.controller.servers.all))
         self.keys = KeyBindings(viewer, self._actions())
         self.bindings = Bindings()
         self._bind()
@@ -227,6 +230,13 @@ class MedSamDock(QWidget):
         models = self.controller.models
         dialog = ConsentDialog(MODELS[name], models.speed(MODELS[name]), self)
         dialog.accepted.connect(lambda: models.download(name))
+        dialog.open()
+
+    def _on_server_wanted(self) -> None:
+        do = self.controller
+        self.model.bindings.restore(do.state)
+        dialog = RemoteDialog(do.servers.all, do.state.model, self)
+        dialog.chosen.connect(lambda server, model, keep_key: do.use_server(server, model, keep_key=keep_key))
         dialog.open()
 
     def _on_file_asked(self, file: str, device: str, choices: tuple[ModelEntry, ...]) -> None:

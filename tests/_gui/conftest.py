@@ -13,6 +13,7 @@ from napari.components import ViewerModel
 def sessions(tmp_path, monkeypatch):
     """Where docks keep what is done safe from a crash: a folder of each test's own."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return tmp_path / "state" / "napari-medsam2" / "sessions"
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from napari.components import ViewerModel
 from napari.layers import Image, Labels, Layer
+from napari.utils.notifications import show_warning
 from qtpy.QtCore import QObject
 
 from ..engine.engine import Engine
 from ..engine.events import RunState
-from ..errors import OutputError
+from ..errors import OutputError, in_words
+from ..remote.remembered import KnownServer, KnownServers
 from ..session.session_file import SUFFIX
 from ..types import Direction, Mode
 from .autosave import Autosave
@@ -31,6 +34,9 @@ from .reviewing import Reviewing
 from .scoring import Scoring
 from .session_opening import SessionOpening
 
+if TYPE_CHECKING:
+    from .engines import AnyEngine
+
 
 class Controller(QObject):
     """State and actions of one dock in one viewer.
@@ -49,8 +55,9 @@ class Controller(QObject):
         super().__init__()
         self._viewer = viewer
         self.store = DockStore()
-        self.client = EngineClient(viewer, self.store, make_engine)
-        self.models = ModelChoice(self.store, self.client.engine.load_model)
+        self.servers = KnownServers()
+        self.client = EngineClient(viewer, self.store, make_engine, self.servers)
+        self.models = ModelChoice(self.store, self.client.engines.load_model)
         self.objects = ObjectEdits(self.store, self.client)
         self.keeping = Keeping(viewer, self.store, self.client)
         self.images = ImageChoice(viewer, self.store, self.client, self.keeping.first_object)
@@ -66,6 +73,8 @@ class Controller(QObject):
         self.client.model_loaded.connect(self.models.on_loaded)
         self.client.model_failed.connect(self.models.on_failed)
         self.client.noticed.connect(self.models.on_notice)
+        self.client.engines.answered.connect(self.models.on_answered)
+        self.client.engines.dropped.connect(self.models.on_dropped)
         begin_as_preferred(self.models, self.autosave)
 
     def stop_engine(self) -> None:
@@ -95,8 +104,8 @@ class Controller(QObject):
         return self.store.work
 
     @property
-    def engine(self) -> Engine:
-        """The engine of this dock."""
+    def engine(self) -> AnyEngine:
+        """The engine of this dock, here or on a server."""
         return self.client.engine
 
     # ---- choices -------------------------------------------------------------------------------------------------
@@ -127,6 +136,14 @@ class Controller(QObject):
     def choose_model(self, name: str, device: str) -> None:
         """Take another model or device; one that is not on this computer is offered for download."""
         self.models.choose(name, device)
+
+    def use_server(self, server: KnownServer, model: str, *, keep_key: bool) -> None:
+        """Have the network run on a server from now on, and remember it."""
+        try:
+            self.servers.remember(server.address, server.key, keep_key=keep_key)
+        except (OutputError, OSError) as error:
+            show_warning(f"The server is not remembered: {in_words(error)}")
+        self.models.choose(model, server.address)
 
     def choose_output(self, layer: Labels | None, *, keep: bool) -> bool:
         """Write results to a layer of the user's, or to one of ours (``None``); false if it does not fit."""

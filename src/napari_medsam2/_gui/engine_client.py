@@ -6,13 +6,14 @@ Nothing here waits for the model: requests go to the engine's worker thread, its
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from napari.components import ViewerModel
 from qtpy.QtCore import QObject, Signal
 
 from ..engine.engine import Engine
 from ..engine.events import (
+    ConnectionChanged,
     Event,
     Failed,
     Finished,
@@ -34,9 +35,14 @@ from ..images.contrast import Contrast
 from ..images.opened import LabelledObject
 from ..models.notices import Notice
 from ..prompts import in_replay_order
+from ..remote.remembered import KnownServers
 from .dock_store import NO_IMAGE, DockStore
+from .engines import Engines
 from .layers.workspace import Workspace
 from .refreshing import Refreshing
+
+if TYPE_CHECKING:
+    from .engines import AnyEngine
 
 #: So many frames, at most, are looked at by themselves when prompts are sent.
 MOST_PREVIEWS = 4
@@ -53,7 +59,9 @@ class EngineClient(QObject):
     viewer, store
         Where results are looked at, and the state that they change.
     make_engine
-        Makes the engine from its event callback.
+        Makes an engine on this computer from its event callback.
+    servers
+        Knows the keys of servers.
     """
 
     #: The engine is about to be asked for something that needs the chosen model.
@@ -70,31 +78,34 @@ class EngineClient(QObject):
     restored = Signal(object)
     finished = Signal(object)
 
-    _arrived = Signal(object)
-
     def __init__(
         self,
         viewer: ViewerModel,
         store: DockStore,
         make_engine: Callable[[Callable[[Event], None]], Engine] = Engine,
+        servers: KnownServers | None = None,
     ) -> None:
         super().__init__()
         self._viewer = viewer
         self._store = store
-        self._closed = False
         self._has_model = False
         self._opened = False
         self._contrast: Contrast | None = None  # as the session has it
         self._latest_call = 0  # the latest request to name an object
         self._generation = -1  # of the sequence whose results are awaited
         self._refreshing = Refreshing(self.flush)
-        self._arrived.connect(self._on_event)
-        self.engine = make_engine(self._pass_on)
+        self.engines = Engines(make_engine, servers or KnownServers())
+        self.engines.arrived.connect(self._on_event)
+        self.engines.replaced.connect(self._on_replaced)
 
     def close(self, timeout: float = 0.0) -> None:
         """Stop the worker after the frame it is at; by default without waiting for it."""
-        self._closed = True
-        self.engine.close(timeout)
+        self.engines.close(timeout)
+
+    @property
+    def engine(self) -> AnyEngine:
+        """The engine that is asked, here or on a server."""
+        return self.engines.in_use
 
     def stop_refreshing(self) -> None:
         """Show nothing more."""
@@ -204,15 +215,12 @@ class EngineClient(QObject):
 
     # ---- what comes back ---------------------------------------------------------------------------------------------
 
-    def _pass_on(self, event: Event) -> None:
-        """Bring an event from the worker thread to the interface thread."""
-        if self._closed:
-            return
-        try:
-            self._arrived.emit(event)
-        except RuntimeError:
-            # The window was closed, and this object deleted by Qt, between the check and the call.
-            self._closed = True
+    def _on_replaced(self) -> None:
+        """Another engine is in use: what there is of the image goes to it with the next request."""
+        if self._store.chosen.running:
+            self._on_finished(Finished(0, self._generation, FinishReason.SUPERSEDED))
+        self._opened, self._generation = False, -1
+        self._store.put(status=self.engine.status)
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, OF_IMAGES) and event.generation != self._generation:
@@ -248,6 +256,8 @@ class EngineClient(QObject):
                 self._take_up(work)
         elif isinstance(event, Notice):
             self.noticed.emit(event)
+        elif isinstance(event, ConnectionChanged):
+            self._store.say(event.message if event.lost else "", note="" if event.lost else event.message)
         elif isinstance(event, Failed):
             self._on_failed(event)
 

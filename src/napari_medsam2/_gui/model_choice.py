@@ -15,6 +15,7 @@ from ..engine.events import Failed, ModelLoaded
 from ..models.notices import Notice
 from ..models.registry import MODELS, ModelEntry, local_file
 from ..models.speed import estimate_loading, estimate_seconds
+from ..remote.address import is_address
 from .dock_state import ModelPhase
 from .dock_store import DockStore
 from .downloads import ModelDownload
@@ -97,8 +98,15 @@ class ModelChoice(QObject):
 
         A published model that is not on this computer is offered for download; the one in use stays.
         """
+        if is_address(device) and Path(name).is_file():
+            self._store.say(
+                "A file of weights on this computer cannot run on a server. Whoever runs that offers it with --model."
+            )
+            return
         self._store.set(wanted_device=device)
-        if name in MODELS and not is_here(name):
+        if is_address(device):
+            self._take(name, device)
+        elif name in MODELS and not is_here(name):
             self.download_offered.emit(name)
         elif name not in MODELS and is_here(name):
             self._files.look(name, device)
@@ -121,7 +129,7 @@ class ModelChoice(QObject):
         self._store.put(problem="", report="", note="")
         if self._asked != _Asked(name, device):
             self._show(ModelPhase.CHOSEN, model=name)
-            if self._asked is not None or self._store.work is not None:
+            if self._asked is not None or self._store.work is not None or is_address(device):
                 self.load()
         else:
             self._store.changed.emit()
@@ -139,7 +147,8 @@ class ModelChoice(QObject):
             self._asked = wanted
             self._loading.append(wanted)
             if self._in_use is None:
-                self._there_at = time.monotonic() + estimate_loading(weights_of(wanted.model))
+                loading = 1.0 if is_address(wanted.device) else estimate_loading(weights_of(wanted.model))
+                self._there_at = time.monotonic() + loading
                 self._store.put(loading_left=self._there_at - time.monotonic())
                 self._countdown.start()
             self._store.set(model_phase=ModelPhase.LOADING, device="", notice=None)
@@ -173,10 +182,22 @@ class ModelChoice(QObject):
             if notice is not None and event.device == "cpu":
                 self._on_left_device()
 
+    def on_answered(self, place: int) -> None:
+        """What comes next is about this one of the models that were asked for."""
+        if place < len(self._loading):
+            self._loading.insert(0, self._loading.pop(place))
+
+    def on_dropped(self, place: int) -> None:
+        """This one of them is not waited for any more."""
+        if place < len(self._loading):
+            self._loading.pop(place)
+
     def on_notice(self, event: Notice) -> None:
         """Memory was short: say so for as long as this model is in use, and once in napari's own way."""
         self._store.set(notice=event)
         show_warning(event.message)
+        if is_address(self._store.chosen.wanted_device):
+            return  # which device of the server is for the server to say
         if self._in_use is not None and not self._loading and event.device != self._in_use.device:
             self._on_left_device()
 

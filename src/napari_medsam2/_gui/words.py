@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..engine.events import FinishReason, RunState
 from ..models.registry import MODELS, megabytes
+from ..remote.address import host_of, is_address
 from .dock_state import DockState, DownloadStatus, ModelPhase
 
 #: What people call a stack and a flow.
@@ -130,7 +131,7 @@ def _run_words(state: DockState) -> str:
         left = time_left(status.seconds_left)
         return f"looking again, {left}".rstrip(", ") if state.done == len(state.columns) else left
     if state.running:
-        return status.state.value
+        return ", ".join(filter(None, (status.state.value, status.detail)))
     if state.done == len(state.columns):
         return "done"
     if status.finish_reason is FinishReason.DONE and state.done:
@@ -233,7 +234,8 @@ def model_line(state: DockState) -> str:
         return download_words(state.download)
     if state.model_phase is ModelPhase.MISSING:
         return "No model"
-    device = state.device or (state.wanted_device if state.wanted_device != "auto" else "")
+    chosen = host_of(state.wanted_device) if is_address(state.wanted_device) else state.wanted_device
+    device = state.device or (chosen if chosen != "auto" else "")
     where = f" on {device}" if device else ""
     about_it = "contrast as shown" if state.contrast_as_shown else "automatic contrast"
     if speed_warning(state):

@@ -23,7 +23,8 @@ def address_of(text: str) -> str:
     OptionError
         If it is no address.
     """
-    typed = text.strip().rstrip("/")
+    typed = text.strip()
+    typed = typed if typed.endswith("://") else typed.rstrip("/")
     wrong = f"{text.strip()!r} is no address of a server; one is such as gpu.lab.org, or http://localhost:{PORT}"
     with_scheme = typed if "://" in typed else f"//{typed}"
     try:
@@ -31,7 +32,8 @@ def address_of(text: str) -> str:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise OptionError(wrong) from error
-    if not host or parts.scheme not in ("", "http", "https") or any(c.isspace() for c in typed) or parts.username:
+    strange = parts.scheme not in ("", "http", "https") or any(c.isspace() for c in typed) or parts.username
+    if not host or port == 0 or strange:
         raise OptionError(wrong)
     local = is_this_machine(host)
     scheme = parts.scheme or ("http" if local else "https")

@@ -197,11 +197,11 @@ class Link:
         self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
 
     def _tell_lost(self, problem: Exception) -> None:
-        run = " The run is paused, and goes on by itself." if self._script.running else ""
-        words = f"{str(problem).rstrip('.')}. It is tried again until it is there.{run} Nothing is lost."
-        self._emit(ConnectionChanged(True, f"The connection is lost: {words}"))
+        host = self._client.host
+        run = "The run is paused and goes on by itself." if self._script.running else "It is tried again."
+        self._emit(ConnectionChanged(True, f"No connection to {host}. {run} Nothing is lost. ({problem})"))
         if self._script.running:
-            paused = replace(self._status, state=RunState.PAUSED, detail=f"no connection to {self._client.host}")
+            paused = replace(self._status, state=RunState.PAUSED, detail="no connection")
             self._emit(StatusChanged(paused))
 
     # ---- what comes of it ------------------------------------------------------------------------------------------

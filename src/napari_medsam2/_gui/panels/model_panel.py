@@ -7,12 +7,11 @@ from qtpy.QtWidgets import QFileDialog, QProgressBar, QVBoxLayout, QWidget
 
 from ..dock_state import DownloadStatus
 from ..words import download_words, model_warning, model_words
+from .device_menu import DeviceMenu
 from .model_menu import NAME, ModelMenu
 from .panel import Panel
 from .pickers import Choice, button, line, row
 from .shades import play
-
-DEVICES = ("auto", "cpu", "cuda", "mps")
 
 
 class ModelPanel(Panel):
@@ -21,11 +20,12 @@ class ModelPanel(Panel):
     model_requested = Signal(str, str)
     cancel_requested = Signal()
     contrast_requested = Signal(bool)
+    server_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.model = ModelMenu()
-        self.device = Choice(*DEVICES, tip="Where the network runs; auto takes the fastest there is")
+        self.device = DeviceMenu()
         self.model.setAccessibleName("Model")
         self.device.setAccessibleName("Device")
         self.contrast = Choice(
@@ -59,7 +59,7 @@ class ModelPanel(Panel):
     def _bind(self) -> None:
         show = self.bindings.add
         show(lambda state: state.model, self._show_model, of_hand=True)
-        show(lambda state: state.wanted_device, self.device.setCurrentText, of_hand=True)
+        show(lambda state: state.wanted_device, self.device.show_device, of_hand=True)
         show(lambda state: int(state.contrast_as_shown), self.contrast.setCurrentIndex, of_hand=True)
         show(model_words, self.words.setText)
         show(model_warning, self._show_warning)
@@ -88,7 +88,10 @@ class ModelPanel(Panel):
             name, _ = QFileDialog.getOpenFileName(
                 self, "Choose model weights", "", "Weights (*.pt *.pth *.safetensors)"
             )
-        self.model_requested.emit(name or self._name, self.device.currentText())
+        self.model_requested.emit(name or self._name, self.device.device)
 
     def _on_device(self) -> None:
-        self.model_requested.emit(self._name, self.device.currentText())
+        if device := self.device.device:
+            self.model_requested.emit(self._name, device)
+        else:
+            self.server_requested.emit()
