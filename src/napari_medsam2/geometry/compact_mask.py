@@ -6,6 +6,7 @@ A plain shape takes one or two kilobytes, and a run over thousands of frames kee
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,8 +46,32 @@ class CompactMask:
     def of(cls, mask: Mask, logits: npt.NDArray[np.float32] | None) -> CompactMask:
         """Keep a mask ``(H, W)``; ``logits`` ``(H, W)`` say how clear it is, ``None``: fully, all of it."""
         part = part_with_object(mask)
-        steps = _steps(mask[part], None if logits is None else logits[part])
-        return cls((int(mask.shape[0]), int(mask.shape[1])), part, zlib.compress(steps.tobytes()))
+        steps = clearness_steps(mask[part], None if logits is None else logits[part])
+        return cls.packing((int(mask.shape[0]), int(mask.shape[1])), part, [steps])
+
+    @classmethod
+    def packing(
+        cls, shape: tuple[int, int], part: tuple[slice, slice], bands: Iterable[npt.NDArray[np.uint8]]
+    ) -> CompactMask:
+        """Keep the part of a frame that holds the object.
+
+        Parameters
+        ----------
+        shape
+            ``(H, W)`` of the frame.
+        part
+            Rows and columns of it.
+        bands
+            Its rows from the top, some at a time, as :func:`clearness_steps` gives them.
+        """
+        packer = zlib.compressobj()
+        packed = b"".join([*(packer.compress(band.tobytes()) for band in bands), packer.flush()])
+        return cls(shape, part, packed)
+
+    @classmethod
+    def nothing(cls, shape: tuple[int, int]) -> CompactMask:
+        """No object anywhere on a frame of shape ``(H, W)``."""
+        return cls.packing(shape, (slice(0, 0), slice(0, 0)), [])
 
     @classmethod
     def checked(cls, shape: tuple[int, int], part: tuple[slice, slice], packed: bytes) -> CompactMask:
@@ -154,8 +179,8 @@ def logits_of(clearness: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
     return np.asarray((clearness.astype(np.float32) - 1) * (_CLEAR / 254), np.float32)
 
 
-def _steps(mask: Mask, logits: npt.NDArray[np.float32] | None) -> npt.NDArray[np.uint8]:
-    """0 outside a mask, inside 1 for a logit of 0 or less up to the last step."""
+def clearness_steps(mask: Mask, logits: npt.NDArray[np.float32] | None) -> npt.NDArray[np.uint8]:
+    """Steps of clearness ``(H, W)``: 0 outside a mask, inside 1 for a logit of 0 or less, up to the last."""
     if logits is None:
         return np.where(mask, np.uint8(_STEPS), np.uint8(0))
     return np.where(mask, 1 + np.rint((_STEPS - 1) * np.sqrt(np.clip(logits, 0, _CLEAR) / _CLEAR)), 0).astype(np.uint8)

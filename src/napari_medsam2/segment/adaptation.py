@@ -26,9 +26,9 @@ _MOST_MASKS = 2
 
 @dataclass(frozen=True, eq=False)
 class Drawn:
-    """A mask ``(H, W)`` that the user drew, its frame, and the window that the network saw of that."""
+    """A mask ``(H, W)`` that the user drew, what gives its frame, float32 ``(H, W, 3)`` in 0..1, and the window."""
 
-    frame: int
+    image: Callable[[], npt.NDArray[np.float32]]
     mask: Mask
     window: Window
 
@@ -42,8 +42,6 @@ class Adaptations:
     ----------
     model
         Network, device.
-    prepared
-        Gives a frame, float32 ``(H, W, 3)`` in 0..1.
     size
         Side of the network's input.
     mode
@@ -55,7 +53,6 @@ class Adaptations:
     def __init__(
         self,
         model: Model,
-        prepared: Callable[[int], npt.NDArray[np.float32]],
         size: int,
         *,
         mode: Mode,
@@ -64,7 +61,6 @@ class Adaptations:
         self.model = model
         self.size = size
         self.mode = mode
-        self._prepared = prepared
         self._however_many = however_many
         self._drawn: weakref.WeakKeyDictionary[Memory, Drawn] = weakref.WeakKeyDictionary()
         self._learned: weakref.WeakKeyDictionary[Memory, Adaptation | None] = weakref.WeakKeyDictionary()
@@ -106,8 +102,7 @@ class Adaptations:
                 return None
             drawn = self._drawn[memory]
             with torch.inference_mode(False), torch.enable_grad():
-                image = self._prepared(drawn.frame)
-                made = make_adaptation_set(image, drawn.mask, drawn.window, self.size, mode=self.mode)
+                made = make_adaptation_set(drawn.image(), drawn.mask, drawn.window, self.size, mode=self.mode)
                 learned = self.model.network.adapt(made.to(self.model.device)) if made is not None else None
             self._learned[memory] = learned
         found = self._learned[memory]

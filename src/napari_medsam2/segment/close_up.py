@@ -54,14 +54,14 @@ class CloseUpFinder(StackFinder):
 
     def following_window(self, task: FrameTask) -> Window:
         """The window of the slice before, moved to the object; the whole frame if that was looked at as a whole."""
-        shape, neighbour = self.frames.shape(task.frame), task.neighbour
+        shape, neighbour = self.predictor.shape(task.frame), task.neighbour
         if neighbour is None or neighbour.mask.shape != shape or neighbour.window == Window.whole(shape):
             return Window.whole(shape)
         return follow(neighbour.window, neighbour.mask, self.options)
 
     def find_clicked(self, task: FrameTask) -> Found:
         """On the whole frame, unless what was clicked is too small on it; all green clicks are to be in the window."""
-        shape, clicks = self.frames.shape(task.frame), task.prompts.positive
+        shape, clicks = self.predictor.shape(task.frame), task.prompts.positive
         whole = self.find_in(task, Window.whole(shape))
         if len(clicks) == 1:
             box = self.clicked_box(task, lambda: whole)

@@ -68,7 +68,6 @@ class Finder(ABC):
 
     def __init__(self, predictor: WindowPredictor) -> None:
         self.predictor = predictor
-        self.frames = predictor.frames
 
     @abstractmethod
     def find(self, task: FrameTask) -> Found:
@@ -78,7 +77,7 @@ class Finder(ABC):
         """Find it in one window."""
         prediction = self.predictor.predict(task, window)
         answer = prediction.answer
-        logits = paste(answer.logits, window, self.frames.shape(task.frame))
+        logits = paste(answer.logits, window, self.predictor.shape(task.frame))
         mask = np.asarray(logits > answer.threshold)
         lower = answer.threshold_in_boxes
         if lower is not None and task.prompts.boxes:
@@ -110,7 +109,7 @@ class Finder(ABC):
         Box or None
             ``None`` where there is no such click, or nothing was found.
         """
-        shape, size = self.frames.shape(task.frame), self.predictor.size
+        shape, size = self.predictor.shape(task.frame), self.predictor.size
         if not task.prompts.positive:
             return None
         click = task.prompts.positive[0]

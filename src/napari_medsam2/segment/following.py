@@ -52,7 +52,7 @@ class StackFinder(Finder):
         prompts = task.prompts
         box = extent_of_prompts(prompts, task.correcting) if prompts and not prompts.erases else None
         if box is not None:
-            return self.window_around(box, self.frames.shape(task.frame))
+            return self.window_around(box, self.predictor.shape(task.frame))
         if not prompts.shows_object:
             return self.following_window(task)
         return None
@@ -62,7 +62,7 @@ class StackFinder(Finder):
         window = found.prediction.window
         if not touches_border(found.mask, window, self.options):
             return found
-        larger = self.grown(window, self.frames.shape(task.frame))
+        larger = self.grown(window, self.predictor.shape(task.frame))
         return found if larger == window else self.find_in(task, larger)
 
     def grown(self, window: Window, shape: tuple[int, int]) -> Window:
@@ -89,7 +89,7 @@ class FollowingFinder(StackFinder):
         return window_around(box, shape, self.options.scale, self.options)
 
     def following_window(self, task: FrameTask) -> Window:
-        shape, neighbour = self.frames.shape(task.frame), task.neighbour
+        shape, neighbour = self.predictor.shape(task.frame), task.neighbour
         if neighbour is None or neighbour.mask.shape != shape:
             return Window.whole(shape)
         box = box_of_mask(neighbour.mask) if neighbour.prompted else None
@@ -105,7 +105,7 @@ class FollowingFinder(StackFinder):
 
         Where that is much smaller than its window, it is looked for once more in a smaller one.
         """
-        shape, options = self.frames.shape(task.frame), self.options
+        shape, options = self.predictor.shape(task.frame), self.options
         windows = windows_around_clicks(task.prompts.positive, shape, options)
         found = [self.find_in(task, window) for window in windows]
         if len(found) < 3:
@@ -129,7 +129,7 @@ class FollowingFinder(StackFinder):
         extent = extent_of_prompts(boxed.prompts)
         if extent is None:  # nothing was found at the clicks
             return clicked
-        shape, options = self.frames.shape(task.frame), self.options
+        shape, options = self.predictor.shape(task.frame), self.options
         return self.find_in(boxed, window_around(extent, shape, options.boxed_scale, options))
 
     def _apart(self, task: FrameTask, mask: Mask) -> Mask | None:

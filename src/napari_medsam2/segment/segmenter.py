@@ -6,6 +6,7 @@ import time
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from ..errors import SessionError
@@ -13,13 +14,10 @@ from ..memory_entry import MemoryEntry
 from ..models.notices import Notice, Remedy
 from ..models.shortage import is_of_main_memory, is_shortage
 from ..prompts import FramePrompts, Prompt
-from ..results import FrameResult
-from .close_up import CloseUpFinder
-from .finder import Finder, Found, without
-from .following import FollowingFinder
-from .options import Strategy
+from ..types import Mask
+from .finder import Found, without
 from .task import FrameTask, Segmented
-from .whole_frame import SearchFinder, TileFinder, WholeFrameFinder
+from .views import View, closer_view, make_finder, result_of, view_of
 from .window_predictor import WindowPredictor
 
 
@@ -74,71 +72,42 @@ class FrameSegmenter:
     @torch.inference_mode()
     def _segment(self, task: FrameTask) -> Segmented:
         began = time.perf_counter()
-        prompts = task.prompts
-        found = self._find(task)
-        if task.taken is not None:
-            found = without(found, task.taken)
-        summary, drawn = found.summary, prompts.mask
-        probability = np.rint(255 / (1 + np.exp(-np.clip(found.logits, -32, 32)))).astype(np.uint8)
-        if drawn is not None:
-            mask, quality, objectness = drawn, 1.0, float(drawn.any())
-            probability = np.where(drawn, np.uint8(255), np.uint8(0))
-        else:
-            mask, quality, objectness = found.mask, float(summary.answer.iou), float(summary.answer.objectness)
-            if not prompts.says_where and objectness < 0.5 and not found.settled:
-                mask = np.zeros_like(mask)
+        view = view_of(self.predictor, self._finder, task)
+        found = self._find(view)
+        closer = closer_view(view, self._finder, task, found)
+        if closer is not None and (nearer := self._find(closer)).mask.any():
+            view, found = closer, nearer
+        if view.task.taken is not None:
+            found = without(found, view.task.taken)
+        prompts, answer = task.prompts, found.summary.answer
+        quality, objectness, present = float(answer.iou), float(answer.objectness), bool(found.mask.any())
+        if prompts.mask is not None:
+            quality, present = 1.0, bool(prompts.mask.any())
+            objectness = float(present)
+        elif not prompts.says_where and objectness < 0.5 and not found.settled:
+            present = False
         entry = None
-        if mask.any() or prompts.shows_object or self.predictor.options.remember_absent:
-            entry = self._remember(task, found, quality * objectness)
-        result = FrameResult(
-            frame=task.frame,
-            object_id=task.object_id,
-            mask=mask,
-            confidence=1.0 if prompts.erases else quality * objectness,
-            iou=quality,
-            objectness=objectness,
-            prompted=bool(prompts),
-            seconds=time.perf_counter() - began,
-            window=summary.window,
-            drawn=drawn is not None,
-            logits=None if drawn is not None else found.logits,
-            boxed=drawn is None and bool(prompts.boxes),
-        )
-        return Segmented(result, entry, probability, summary.recalled, summary.descriptor)
+        if present or prompts.shows_object or self.predictor.options.remember_absent:
+            entry = _remember(view, found, quality * objectness)
+        seconds = time.perf_counter() - began
+        result = result_of(view, task, found, present=present, quality=quality, objectness=objectness, seconds=seconds)
+        probability = _probability(found, prompts.mask) if view.canvas is None else None
+        return Segmented(result, entry, probability, found.summary.recalled, found.summary.descriptor)
 
-    def _find(self, task: FrameTask) -> Found:
+    def _find(self, view: View) -> Found:
         """What is found; in a flow negative clicks correct what the other prompts of the frame give without them.
 
         There they would change what the others mean, and take away far more than they are on.
         """
+        task, finder = view.task, view.finder
         prompts = task.prompts
         unwanted = prompts.negative and prompts.says_where and prompts.mask is None and not task.corrects
         if self.predictor.options.mode == "stack" or not unwanted:
-            return self._finder.find(task)
+            return finder.find(task)
         shown: tuple[Prompt, ...] = (*prompts.boxes, *prompts.positive)
-        meant = self._finder.find(replace(task, prompts=FramePrompts(task.object_id, task.frame, shown)))
+        meant = finder.find(replace(task, prompts=FramePrompts(task.object_id, task.frame, shown)))
         clicks = FramePrompts(task.object_id, task.frame, prompts.points)
-        return self._finder.find(replace(task, prompts=clicks, correcting=meant.mask))
-
-    def _remember(self, task: FrameTask, found: Found, confidence: float) -> MemoryEntry:
-        # In a flow what clicks have changed of an answer is no template: one click seldom makes all of it right.
-        before = task.correcting if task.followed and found.settled else None
-        changed = before is not None and not np.array_equal(found.mask, before)
-        prompted = bool(task.prompts) and not changed
-        return MemoryEntry(
-            frame=task.frame,
-            confidence=confidence,
-            descriptor=found.summary.descriptor,
-            pinned=prompted,
-            payload=self.predictor.remember(
-                found.prediction,
-                task.prompts.mask,
-                found.apart,
-                settled=found.mask if found.settled else None,
-                prompted=prompted,
-            ),
-            tile=found.tile,
-        )
+        return finder.find(replace(task, prompts=clicks, correcting=meant.mask))
 
     def _tell_of_savings(self, device: torch.device) -> None:
         if not self._told_of_savings:
@@ -147,17 +116,30 @@ class FrameSegmenter:
             model.on_notice(Notice(Remedy.KEEPS_LESS, model.name, str(device)))
 
 
-def make_finder(predictor: WindowPredictor) -> Finder:
-    """The finder of the strategy that the options name."""
-    options = predictor.options
-    match options.strategy:
-        case Strategy.FOLLOW:
-            return FollowingFinder(predictor, options.region)
-        case Strategy.CLOSE_UP:
-            return CloseUpFinder(predictor, options.tiles)
-        case Strategy.SEARCH:
-            return SearchFinder(predictor, options.region, options.tiles)
-        case Strategy.TILES:
-            return TileFinder(predictor, options.tiles)
-        case Strategy.WHOLE_FRAME:
-            return WholeFrameFinder(predictor)
+def _remember(view: View, found: Found, confidence: float) -> MemoryEntry:
+    task, predictor = view.task, view.predictor
+    # In a flow what clicks have changed of an answer is no template: one click seldom makes all of it right.
+    before = task.correcting if task.followed and found.settled else None
+    changed = before is not None and not np.array_equal(found.mask, before)
+    prompted = bool(task.prompts) and not changed
+    return MemoryEntry(
+        frame=task.frame,
+        confidence=confidence,
+        descriptor=found.summary.descriptor,
+        pinned=prompted,
+        payload=predictor.remember(
+            found.prediction,
+            task.prompts.mask,
+            found.apart,
+            settled=found.mask if found.settled else None,
+            prompted=prompted,
+        ),
+        tile=found.tile if found.tile is None else found.tile * predictor.step,
+    )
+
+
+def _probability(found: Found, drawn: Mask | None) -> npt.NDArray[np.uint8]:
+    """Uint8 ``(H, W)``, 255 for certain."""
+    if drawn is not None:
+        return np.where(drawn, np.uint8(255), np.uint8(0))
+    return np.rint(255 / (1 + np.exp(-np.clip(found.logits, -32, 32)))).astype(np.uint8)

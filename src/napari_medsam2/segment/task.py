@@ -104,7 +104,7 @@ class Segmented:
     entry
         For the memory bank; ``None`` if there is nothing to remember.
     probability
-        Uint8 ``(H, W)``, 255 for certain; 0 outside the window.
+        Uint8 ``(H, W)``, 255 for certain; 0 outside the window. ``None`` of giant frames.
     recalled
         How many memories were picked up.
     descriptor
@@ -113,6 +113,6 @@ class Segmented:
 
     result: FrameResult
     entry: MemoryEntry | None
-    probability: npt.NDArray[np.uint8]
+    probability: npt.NDArray[np.uint8] | None
     recalled: int
     descriptor: npt.NDArray[np.floating[Any]] | None = None

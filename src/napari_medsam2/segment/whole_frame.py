@@ -22,7 +22,7 @@ class WholeFrameFinder(Finder):
     """Finds objects at one look at the whole frame, whatever their size."""
 
     def find(self, task: FrameTask) -> Found:
-        return self.find_in(task, Window.whole(self.frames.shape(task.frame)))
+        return self.find_in(task, Window.whole(self.predictor.shape(task.frame)))
 
 
 class TileFinder(Finder):
@@ -46,7 +46,7 @@ class TileFinder(Finder):
 
     def find_everywhere(self, task: FrameTask) -> tuple[Found, int | None]:
         """What is found on all of the frame, and the side of the tiles; ``None`` for one look at the whole."""
-        shape = self.frames.shape(task.frame)
+        shape = self.predictor.shape(task.frame)
 
         @cache
         def whole() -> Found:
@@ -60,10 +60,10 @@ class TileFinder(Finder):
 
         The prompts say how large a thing is; on frames without any, the sides that prompted frames had are used.
         """
-        shape = self.frames.shape(task.frame)
+        shape = self.predictor.shape(task.frame)
         length = tiles.length_of_things(task.prompts)
         if length is None and (pinned := [entry.tile for entry in task.bank.entries if entry.pinned]):
-            sides = [side for side in pinned if side is not None]
+            sides = [max(1, side // self.predictor.step) for side in pinned if side is not None]
             return tiles.usable_side(min(sides), shape) if sides else None
         if length is None and max(shape) >= 1.5 * self.predictor.size:  # else one look at the frame shows all there is
             box = self.clicked_box(task, whole)
@@ -75,7 +75,7 @@ class TileFinder(Finder):
 
         Of the answers one is remembered, that with most of the object in it.
         """
-        predictor, shape, drawn = self.predictor, self.frames.shape(task.frame), task.prompts.mask
+        predictor, shape, drawn = self.predictor, self.predictor.shape(task.frame), task.prompts.mask
         features = predictor.features(task.frame, Window.whole(shape))
         recalls = predictor.recalls(task, features)
         windows = tiles.tile_windows(shape, side, self.tiling)
@@ -129,7 +129,7 @@ class SearchFinder(TileFinder):
         They are for crowds, and cost a frame's work each.
         """
         found = super().find(task)
-        shape = self.frames.shape(task.frame)
+        shape = self.predictor.shape(task.frame)
         if found.tile is None:
             large = max(shape) >= self.closer.detail * self.predictor.size
             return self._drawn_finely(task, found, shape) if large else found

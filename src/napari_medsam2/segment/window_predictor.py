@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ import torch
 from torch import Tensor
 
 from ..bounded_cache import BoundedCache
+from ..geometry.canvas import Canvas
 from ..geometry.window import DRAWN_LOGIT, Window, contains, crop, crop_mask, to_window
 from ..images.contrast import ContrastLike, Estimate, PerFrameContrast
 from ..images.contrast_words import remarks_on_flow, remarks_on_stack
@@ -29,6 +31,7 @@ from ..network.resample import resize
 from ..types import Mask
 from .adaptation import Adaptations, Drawn
 from .options import SegmentOptions
+from .prepared import prepared_on
 from .task import FrameTask
 
 #: Prepared frames that are kept: the current one and its neighbour, in either direction.
@@ -95,17 +98,35 @@ class WindowPredictor:
         self.frames = frames
         self.contrast = contrast
         self.options = options
-        self.cache: BoundedCache[tuple[int, Window, int, int | None], ImageFeatures] = BoundedCache(cache_bytes)
+        self.canvas: Canvas | None = None
+        self.cache: BoundedCache[tuple[int, Canvas | None, Window, int, int | None], ImageFeatures] = BoundedCache(
+            cache_bytes
+        )
         self._cache_bytes = cache_bytes
         self._estimates: dict[int, Estimate] = {}  # of images of a flow, where not all of their pixels count
         #: Side of the network's input, in pixels.
         self.size = options.strategy.input_size(model.network)
-        self._images: BoundedCache[int, npt.NDArray[np.float32]] = BoundedCache(_IMAGES_KEPT, size_of=lambda _: 1)
+        self._images: BoundedCache[tuple[int, Canvas | None], npt.NDArray[np.float32]] = BoundedCache(
+            _IMAGES_KEPT, size_of=lambda _: 1
+        )
         self._memories: weakref.WeakSet[Memory] = weakref.WeakSet()  # all that banks and undo hold
         self._leaves_memories = False
-        self._adaptations = Adaptations(
-            model, self.prepared, self.size, mode=options.mode, however_many=bool(options.adapt)
-        )
+        self._adaptations = Adaptations(model, self.size, mode=options.mode, however_many=bool(options.adapt))
+
+    def on(self, canvas: Canvas) -> WindowPredictor:
+        """The same, with frames seen on a canvas: windows, prompts and masks are in its coordinates."""
+        other = copy(self)
+        other.canvas = canvas
+        return other
+
+    def shape(self, frame: int) -> tuple[int, int]:
+        """``(H, W)`` of a frame as it is seen."""
+        return self.frames.shape(frame) if self.canvas is None else self.canvas.shape
+
+    @property
+    def step(self) -> int:
+        """Pixels of a frame that are seen as one, on each side."""
+        return 1 if self.canvas is None else self.canvas.step
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -212,7 +233,7 @@ class WindowPredictor:
             memory.leave()
         self._memories.add(memory)
         if drawn is not None and drawn.any() and self.options.adapt is not False:
-            self._adaptations.add(memory, Drawn(prediction.frame, drawn, prediction.window))
+            self._adaptations.add(memory, Drawn(partial(self.prepared, prediction.frame), drawn, prediction.window))
         return memory
 
     def learned_from(self, memory: Memory) -> Adaptation | None:
@@ -231,7 +252,7 @@ class WindowPredictor:
         self, task: FrameTask, window: Window, features: ImageFeatures, size: int, recalls: Sequence[Recall]
     ) -> Prediction:
         """Run the network on features of an input of this size."""
-        shape = self.frames.shape(task.frame)
+        shape = self.shape(task.frame)
         neighbour_mask, neighbour_image = self._neighbour(task, window, shape, size)
         return self.model.network.segment(
             features,
@@ -246,7 +267,7 @@ class WindowPredictor:
     def _features(self, frame: int, window: Window, size: int, *, prompted: bool) -> ImageFeatures:
         fine = self.model.network.fine_size if prompted else None
         encode = partial(self._encode, frame, window, size, fine)
-        return self.cache.get((frame, window, size, fine), encode).to(self.model.device)
+        return self.cache.get((frame, self.canvas, window, size, fine), encode).to(self.model.device)
 
     def _encode(self, frame: int, window: Window, size: int, fine_size: int | None) -> ImageFeatures:
         device, prepared = self.model.device, self.prepared(frame)
@@ -256,7 +277,7 @@ class WindowPredictor:
 
     def prepared(self, frame: int) -> npt.NDArray[np.float32]:
         """The frame in 0..1; the latest few are kept, because objects take their windows from them in turn."""
-        return self._images.get(frame, partial(self._prepare, frame))
+        return self._images.get((frame, self.canvas), partial(self._prepare, frame))
 
     def _prepare(self, frame: int) -> npt.NDArray[np.float32]:
         raw, contrast = self.frames[frame], self.contrast
@@ -264,7 +285,7 @@ class WindowPredictor:
             contrast = contrast.estimate(raw)
             if contrast.left_out or contrast.alike:
                 self._estimates[frame] = contrast
-        return contrast.apply(raw)
+        return contrast.apply(raw) if self.canvas is None else prepared_on(self.canvas, raw, contrast)
 
     def _recall(self, pick: Pick, *, adapted: bool) -> Recall:
         stack = self.options.mode == "stack"
