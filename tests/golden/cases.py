@@ -14,7 +14,7 @@ from napari_medsam2.network.sam2.config import LAYOUTS, Behaviour, Sam2Config
 from napari_medsam2.network.sam2.memory import MemoryTokens
 from napari_medsam2.network.sam2.network import Decoded, Sam2
 from napari_medsam2.network.sam2.position import sine_code
-from napari_medsam2.network.sam2.precision import use_bfloat16
+from napari_medsam2.network.sam2.precision import into_bfloat16
 
 #: 1.46 M parameters of the published kind: small enough for every test run.
 SMALL = Sam2Config(
@@ -53,7 +53,7 @@ class Cases:
     def __init__(self, name: str, *, long: bool, bfloat16: bool = False) -> None:
         self.network = build(name)
         if bfloat16:
-            use_bfloat16(self.network)
+            into_bfloat16(self.network)
         self.size = self.network.image_size
         self.out: dict[str, Tensor] = {}
         with torch.inference_mode():

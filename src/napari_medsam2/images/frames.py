@@ -19,8 +19,8 @@ from .contrast import colours_of
 from .damage import DECODING_ERRORS, reason_of
 from .header import ImageHeader
 
-#: Decoded frames that a source keeps, in bytes.
-DEFAULT_CACHE_BYTES = 256 << 20
+#: Decoded frames that a source keeps, in bytes: those that objects take windows from in turn, and some to go back to.
+DEFAULT_CACHE_BYTES = 64 << 20
 
 
 class FrameSource(Sequence[AnyArray], ABC):

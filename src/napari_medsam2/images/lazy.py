@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from ..bounded_cache import BoundedCache
 from ..types import AnyArray
-from .frames import DEFAULT_CACHE_BYTES
+
+#: Bytes of an array that is kept whole once its planes were read; of a larger one nothing is.
+_WHOLE_BYTES = 256 << 20
 
 
 class PlaneArray:
@@ -47,7 +49,7 @@ class PlaneArray:
         self._read = read
         whole = math.prod(self.shape) * self.dtype.itemsize
         self._kept: BoundedCache[tuple[int, ...], AnyArray] = BoundedCache(
-            DEFAULT_CACHE_BYTES if leading and whole <= DEFAULT_CACHE_BYTES else 0
+            _WHOLE_BYTES if leading and whole <= _WHOLE_BYTES else 0
         )
 
     def __len__(self) -> int:

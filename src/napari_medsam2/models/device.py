@@ -65,11 +65,14 @@ class Model:
 
     @cached_property
     def checksum(self) -> str:
-        """Tells these weights from others, wherever they run."""
+        """Tells these weights from others, wherever they run: in the digits that they have in bfloat16, too."""
+        import torch
+
         digest = hashlib.blake2b(digest_size=16)
         for name, value in sorted(self.network.state_dict().items()):
             digest.update(f"{name} {tuple(value.shape)}".encode())
-            digest.update(value.detach().float().cpu().contiguous().numpy().tobytes())
+            value = value.detach().cpu().to(torch.bfloat16)
+            digest.update(value.float().contiguous().numpy().tobytes())
         return digest.hexdigest()
 
     def go_to_cpu(self) -> None:
@@ -134,25 +137,24 @@ def set_precision(network: SegmentationNetwork, precision: str, device: torch.de
     import torch
 
     from ..network.sam2.network import Sam2
-    from ..network.sam2.precision import use_bfloat16 as into_bfloat16
+    from ..network.sam2.precision import into_bfloat16
 
     if not isinstance(network, Sam2):
         return
     half = use_bfloat16(precision, device)
-    network.autocast = torch.bfloat16 if half and device.type != "cpu" else None
-    if half and device.type == "cpu":
+    if device.type == "cpu" and (half or (precision == "auto" and _cpu_computes_in_bfloat16())):
         into_bfloat16(network)
+    network.autocast = torch.bfloat16 if half and device.type != "cpu" else None
 
 
 def use_bfloat16(precision: str, device: torch.device) -> bool:
-    """Whether to compute in bfloat16 where that is good enough; "auto": where the processor needs no emulation."""
+    """Whether to compute in bfloat16 where that is good enough, gradients included; "auto": on GPUs of NVIDIA that need
+    no emulation."""
     import torch
 
-    if precision != "auto":
-        return precision == "bfloat16"
-    if device.type == "cpu":
-        return _cpu_computes_in_bfloat16()
-    return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    if precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+    return precision == "bfloat16"
 
 
 def _cpu_computes_in_bfloat16() -> bool:

@@ -84,7 +84,7 @@ class Session(SessionObjects, SessionMemories, SessionReview):
         bank: BankName = "auto",
         contrast: ContrastLike | None = None,
         region: bool | None = None,
-        cache_bytes: int = 1 << 30,
+        cache_bytes: int = 256 << 20,
         passes: int = 1,
         seed: int | None = None,
         options: SessionOptions | None = None,

@@ -8,7 +8,7 @@ from torch import nn
 from .network import Sam2
 
 
-def use_bfloat16(network: Sam2) -> None:
+def into_bfloat16(network: Sam2) -> None:
     """Hold what does nearly all of the work in bfloat16: image encoder, memory attention and memory encoder.
 
     The decoder, prompts and pointers stay in float32, and so do normalisations.
