@@ -172,3 +172,9 @@ def test_the_cost_is_a_table_of_what_was_checked(reviewed, qtbot, tmp_path):
         ("2", "prompted", "1"),
         ("4", "accepted", "1"),
     ]
+
+
+def test_it_is_a_tab_beside_the_dock_which_keeps_its_height(reviewed, qtbot):
+    _, dock, review = reviewed
+    mine, its = review.parent(), dock.parent()
+    qtbot.waitUntil(lambda: mine in its.parent().tabifiedDockWidgets(its))

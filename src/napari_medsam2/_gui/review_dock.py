@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtCore import QEvent, Qt
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..distribution import plugin_name
+from .docking import share_place
 from .panels.lesson_panel import LessonPanel
 from .panels.pickers import ScrolledColumn
 from .panels.score_panel import ScorePanel
@@ -29,7 +30,8 @@ class ReviewDock(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         viewer: Any = getattr(napari_viewer, "__wrapped__", napari_viewer)
-        self.controller = dock_of(viewer).controller
+        self._dock = dock_of(viewer)
+        self.controller = self._dock.controller
         self.scores = ScorePanel(viewer)
         self.lesson = LessonPanel()
         self.steps = (
@@ -59,10 +61,16 @@ class ReviewDock(QWidget):
         # napari takes the widget out of its dock when that is closed; hiding it or floating it is not closing.
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
+                if not self._docked:
+                    QTimer.singleShot(0, self._take_place)  # napari finds a place for it first
                 self._docked = True
             elif self._docked:
                 self.close_review()
         return super().event(event)
+
+    def _take_place(self) -> None:
+        if not self._closed:
+            share_place(self, self._dock)
 
     def close_review(self) -> None:
         """Let go of the viewer."""
