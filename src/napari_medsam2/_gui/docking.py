@@ -22,6 +22,7 @@ def share_place(widget: QWidget, other: QWidget) -> None:
 
 
 def _dock_around(widget: QWidget) -> QDockWidget | None:
-    while widget is not None and not isinstance(widget, QDockWidget):
-        widget = widget.parentWidget()
-    return widget
+    around: QWidget | None = widget
+    while around is not None and not isinstance(around, QDockWidget):
+        around = around.parentWidget()
+    return around
