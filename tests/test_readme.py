@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -70,6 +71,11 @@ def user_files(tmp_path: Path) -> Path:
     for number in range(3):
         cell = disc((48, 56), 24, 24 + 4 * number, 9)
         tifffile.imwrite(tmp_path / "cells" / f"{number}.tif", (40 + 150 * cell).astype(np.uint8))
+    (tmp_path / "scans").mkdir()
+    tifffile.imwrite(tmp_path / "scans" / "one.tif", images)
+    box = {"type": "box", "frame": 2, "y0": 20, "x0": 24, "y1": 44, "x1": 48}
+    (tmp_path / "scans" / "one.json").write_text(json.dumps({"prompts": [box]}))
+    (tmp_path / "jobs.csv").write_text(blocks("docs/batch.md", "csv")[0])
     for index, text in enumerate(blocks("docs/prompts.md", "json")):
         (tmp_path / ("prompts.json" if index == 0 else f"prompts-{index}.json")).write_text(text)
     return tmp_path

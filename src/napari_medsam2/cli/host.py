@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..results import FrameResult
+from ..types import Mode
 
 if TYPE_CHECKING:
     from ..models.device import Model
@@ -30,12 +31,15 @@ class Saved:
         How sure the network is of what is left of each once objects do not overlap, by (frame, object).
     names
         What each frame is called.
+    mode
+        Whether the frames follow each other.
     """
 
     files: tuple[Path, ...]
     results: Mapping[tuple[int, int], FrameResult]
     confidences: Mapping[tuple[int, int], float]
     names: tuple[str, ...]
+    mode: Mode
 
 
 class Host:

@@ -1,4 +1,4 @@
-"""The command line: ``napari-medsam2 demo | segment | evaluate | models | train | bench | serve``.
+"""The command line: ``napari-medsam2 demo | segment | batch | evaluate | models | train | bench | serve``.
 
 Bad input ends with one sentence on stderr and exit code 2; a run stopped with Ctrl-C saves what it has and ends with
 130. Torch is imported when a model runs, napari by the demo only.
@@ -19,6 +19,7 @@ from .. import __version__
 from ..distribution import two_at_once
 from ..errors import EXPECTED_ERRORS
 from . import bench, evaluate, models, segment, serve
+from .batch import command as batch
 from .console import INTERRUPTED, in_one_sentence, say, tell
 
 BAD_INPUT = 2
@@ -72,6 +73,7 @@ def build_parser(*, training: bool = False) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_demo(commands.add_parser("demo", help="do the main job on sample images, in napari or off screen"))
     segment.add_arguments(commands.add_parser("segment", help="segment a sequence from prompts, write labels"))
+    batch.add_arguments(commands.add_parser("batch", help="segment many sequences, on many processes or computers"))
     evaluate.add_arguments(commands.add_parser("evaluate", help="measure a model on labelled sequences"))
     models.add_arguments(commands.add_parser("models", help="which models there are, and where to get them"))
     train = commands.add_parser("train", help="train a model on labelled images of your own, or on synthetic ones")

@@ -142,7 +142,7 @@ class Outputs:
         others = [path for path in (self.table, self.json) if path is not None]
         files = (*written_files(self.labels, labelled), *others)
         sure_of = {key: there.confidence for key, there in sure.items()}
-        current_host().saved(Saved(files, found, sure_of, labelled.names))
+        current_host().saved(Saved(files, found, sure_of, labelled.names, labelled.mode))
 
     def _save_labels(self, labels: LabelSet) -> None:
         try:

@@ -176,10 +176,20 @@ def leave_a_core() -> None:
     import torch
 
     if "OMP_NUM_THREADS" not in os.environ:
-        torch.set_num_threads(max(1, min(torch.get_num_threads(), _cores() - 1)))
+        torch.set_num_threads(max(1, min(torch.get_num_threads(), cores() - 1)))
 
 
-def _cores() -> int:
+def gpus() -> list[str]:
+    """The GPUs of NVIDIA that torch may use, as ``CUDA_VISIBLE_DEVICES`` names them; none where torch is not."""
+    if find_spec("torch") is None:
+        return []
+    import torch
+
+    named = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+    return named.split(",")[: torch.cuda.device_count()] if named else list(map(str, range(torch.cuda.device_count())))
+
+
+def cores() -> int:
     """Cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

@@ -45,6 +45,17 @@ def write_nrrd(path: Path, labels: LabelSet) -> None:
     noted = replace(labels.images, objects=labels.objects)
     header[NOTES_FIELD] = as_text(notes_of(noted, labels.names, labels.mode, order)).partition("\n")[2]
     nrrd.write(str(path), data, {**header, "encoding": "gzip"}, index_order="F", compression_level=3)
+    _leave_out_when(path)
+
+
+def _leave_out_when(path: Path) -> None:
+    """Blank the comment of pynrrd's that says when it was written: the same labels are the same file."""
+    with path.open("rb+") as file:
+        head = file.read(256)
+        place = head.find(b"# on ")
+        if place >= 0:
+            file.seek(place)
+            file.write(b"#".ljust(head.index(b"\n", place) - place))
 
 
 def _source_space(nrrd: Any, labels: LabelSet, shape: tuple[int, ...]) -> dict[str, Any] | None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 import numpy as np
 
@@ -91,7 +92,7 @@ def _metadata(labels: LabelSet, axes: Sequence[Axis], shape: Sequence[int]) -> d
     letters = _letters([axis.name for axis in axes])
     whole = len(axes) == len(labels.axes)
     noted = replace(labels.images, objects=labels.objects)
-    return {
+    told = {
         "axes": letters,
         "Name": "".join(c for c in labels.images.name if c.isprintable()) or "labels",
         **_sizes(axes, letters),
@@ -101,6 +102,9 @@ def _metadata(labels: LabelSet, axes: Sequence[Axis], shape: Sequence[int]) -> d
             "Value": notes_of(noted, labels.names if whole else (), labels.mode, axes if whole else labels.axes),
         },
     }
+    # By chance, as tifffile has it, the same labels would be another file each time.
+    same = repr((told, tuple(shape), sorted(labels.found.items())))
+    return {**told, "UUID": str(uuid5(NAMESPACE_URL, same))}
 
 
 def _letters(names: Sequence[str]) -> str:
