@@ -12,6 +12,7 @@ import psutil
 import pytest
 from lab import Listener, closing, until
 from process import ServerProcess
+from published import tiny_weights
 
 from napari_medsam2.engine.engine import Engine
 from napari_medsam2.engine.events import Failed, Finished, FinishReason, Noted, PromptsChanged, ResultReady
@@ -83,8 +84,10 @@ def test_a_server_that_is_killed_in_runs_loses_nothing() -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_a_thousand_requests_of_eight_at_once_are_neither_lost_nor_mixed_up() -> None:
-    server = ServerProcess("--max-sessions", "8")
+def test_a_thousand_requests_of_eight_at_once_are_neither_lost_nor_mixed_up(tmp_path) -> None:
+    weights = tmp_path / "tiny.safetensors"  # so small that the network is no matter
+    weights.write_bytes(tiny_weights())
+    server = ServerProcess("--max-sessions", "8", "--model", str(weights))
     process = psutil.Process(server.process.pid)
     problems: list[str] = []
     memory: list[int] = []
@@ -93,7 +96,7 @@ def test_a_thousand_requests_of_eight_at_once_are_neither_lost_nor_mixed_up() ->
         for who in range(8):
             heard = Listener()
             with closing(Engine(heard)) as engine:
-                ask(engine, heard, who, 1)
+                ask(engine, heard, who, 1, str(weights))
                 expected[who] = shown(heard)
         assert len({tuple(sorted(each.items())) for each in expected.values()}) == 8
 
@@ -101,7 +104,7 @@ def test_a_thousand_requests_of_eight_at_once_are_neither_lost_nor_mixed_up() ->
             heard = Listener()
             with closing(RemoteEngine(heard, server.address)) as engine:
                 try:
-                    ask(engine, heard, who, rounds)
+                    ask(engine, heard, who, rounds, "tiny")
                     if shown(heard) != expected[who]:
                         problems.append(f"{who} got what is not its own")
                     if len(heard.of(ResultReady)) != 4 * rounds:
@@ -123,9 +126,9 @@ def test_a_thousand_requests_of_eight_at_once_are_neither_lost_nor_mixed_up() ->
         server.kill()
 
 
-def ask(engine, heard: Listener, who: int, rounds: int) -> None:
+def ask(engine, heard: Listener, who: int, rounds: int, model: str) -> None:
     """A box and four previews on frames of one's own, again and again."""
-    engine.load_model("micro")
+    engine.load_model(model)
     engine.open(volume(4, 64, seed=who), mode="stack", axis=0)
     for _ in range(rounds):
         engine.replace_prompts(1, 1, [BoxPrompt(1, 28 + who, 20, 50, 44)])

@@ -253,7 +253,12 @@ class ServedSession:
 
         Else a window whose server is killed in between has noted what has to be done again, and notes it twice.
         """
-        self._group.append(self._told.pack(event))
+        try:
+            told = self._told.pack(event)
+        except UserError as error:  # a defect of ours: better an error in the window than nothing
+            _log.exception("session %s: an event cannot be told", self.number)
+            told = encode(failure_of(error, 0, self._generations[-1], RequestKind.PREVIEW, None))
+        self._group.append(told)
         self._keeps_group = self._keeps_group or isinstance(event, Noted)
         is_step = isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE
         if not self._keeps_group or is_step or isinstance(event, Finished):

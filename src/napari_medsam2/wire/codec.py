@@ -131,10 +131,12 @@ def decode_class(data: Any, shape_of: ShapeOf) -> Any:
             return MaskPrompt(frame, mask, decode(int, told["object_id"]), accepted)
         hints = _hints_of(name)
         return kind(**{key: decode(hints[key], value, shape_of) for key, value in told.items()})
+    except WireError:
+        raise
     except (KeyError, TypeError) as error:
         raise WireError(f"a {name} cannot be made of {shortened(sorted(told))}: {error}") from error
-    except UserError as error:
-        raise error if isinstance(error, WireError) else WireError(str(error)) from error
+    except (UserError, ValueError) as error:
+        raise WireError(str(error)) from error
 
 
 def bytes_of(text: Any) -> bytes:
