@@ -13,6 +13,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
 from ._gui.binding import hold_constants
+from ._gui.commands import open_review
 from ._gui.controller import Controller
 from ._gui.guide import LONGEST, next_step
 from ._gui.layers.tools import Tool
@@ -103,6 +104,7 @@ class MedSamDock(QWidget):
         self.bindings = Bindings()
         self._bind()
         self._connect()
+        self.review.more_requested.connect(open_review)
         self.controller.choose_image(self.image.picker.layer)
         self._on_changed()
 

@@ -23,6 +23,20 @@ def open_dock() -> Any:
     return there[0]
 
 
+def open_review() -> Any:
+    """Show the second widget, as a tab beside the dock; ``None`` if there is no viewer."""
+    viewer = napari.current_viewer()
+    if viewer is None:
+        return None
+    there = [widget for widget in viewer.window.dock_widgets.values() if hasattr(widget, "close_review")]
+    if not there:
+        return viewer.window.add_plugin_dock_widget(plugin_name(), "MedSAM-2 review")[1]
+    frame = there[0].parent()
+    frame.show()
+    frame.raise_()
+    return there[0]
+
+
 def find_on_all() -> None:
     """Find all objects on the frames that are not up to date."""
     _do("propagate")

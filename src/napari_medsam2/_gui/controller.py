@@ -33,6 +33,7 @@ from .preferences import begin_as_preferred
 from .reviewing import Reviewing
 from .scoring import Scoring
 from .session_opening import SessionOpening
+from .telling_apart import TellingApart
 
 if TYPE_CHECKING:
     from .engines import AnyEngine
@@ -64,6 +65,8 @@ class Controller(QObject):
         self.review = Reviewing(viewer, self.store, self.client)
         self.scoring = Scoring(viewer, self.store, self.client)
         self.lessons = Lessons(self.store, self.models)
+        self.apart = TellingApart(viewer, self.store, self.client, self.keeping)
+        self.apart.layer_made.connect(self.images.layer_made)
         self.label_strokes = watch_labels(viewer, self.store, self.client)
         self.autosave = Autosave(self.store, self.keeping)
         parts = (viewer, self.store, self.client, self.models, self.keeping, self.images, self.autosave)
@@ -89,7 +92,7 @@ class Controller(QObject):
         self.models.close()
         self.client.close(timeout)
         self.label_strokes.close()
-        for part in (self.review, self.scoring, self.lessons):
+        for part in (self.review, self.scoring, self.lessons, self.apart):
             part.close()
         self.images.close()
 

@@ -236,6 +236,8 @@ class DockState:
     scores
         What was found against a reference; empty if none was chosen. ``scoring`` says how much of it is done, 0..1;
         ``None`` while it rests.
+    apart
+        Things of the current object that are shown told apart, and on how many frames; ``None`` while none are.
     lesson
         How far learning from accepted frames is.
     follow
@@ -296,6 +298,7 @@ class DockState:
     another_selected: bool = False
     scores: tuple[ReferenceScores, ...] = ()
     scoring: float | None = None
+    apart: tuple[int, int] | None = None
     lesson: Lesson = field(default_factory=lambda: Lesson())
     follow: bool = False
     cost: CostSummary = field(default_factory=CostSummary)
@@ -323,5 +326,5 @@ _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "drawing"),
     *("columns", "recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
     *("rows", "next_object", "in_parts", "keeps_at_end"),
-    *("scores", "scoring", "lesson", "has_prompts", "has_results", "done"),
+    *("scores", "scoring", "apart", "lesson", "has_prompts", "has_results", "done"),
 )

@@ -81,11 +81,16 @@ class Keeping(QObject):
         kept = self.kept_layer(work)
         return 1 + int(kept.data.max()) if kept is not None and kept.data.size else 1
 
-    def commit(self) -> None:
+    def commit(self, labels: AnyArray | None = None) -> None:
         """Copy the result to a kept layer (never over labels there), then make room for the next objects.
 
         In a layer of the user's it stays where it is. While a run goes on it is kept as soon as that has ended; asked
         for again, it is not.
+
+        Parameters
+        ----------
+        labels
+            What is copied in place of the result, of the same shape; only where results go to a layer of ours.
         """
         store, work = self._store, self._store.work
         if store.chosen.running:
@@ -103,7 +108,7 @@ class Keeping(QObject):
             self._client.flush()
             where = output.layer if not output.ours else self._kept(work, [output.layer])
             if output.ours:
-                kept = Kept.copy(output.layer.data, where.data)
+                kept = Kept.copy(output.layer.data if labels is None else labels, where.data)
             else:
                 before = dict(output.before)
         except OutputError as error:
@@ -120,7 +125,7 @@ class Keeping(QObject):
         self._client.engine.cancel()  # previews that were asked for
         self._asked[self._client.engine.reset()] = commit
         self._client.prompts_changed.emit()
-        self._go_on(max(state.objects) + 1)
+        self._go_on(max(max(state.objects) + 1, self.first_object(work)))
         store.say(note=f"Kept in '{where.name}'. The next prompt starts object {store.chosen.current}.")
 
     def _go_on(self, number: int) -> None:
@@ -152,7 +157,7 @@ class Keeping(QObject):
             self._store.aim()
         elif event.kind is RequestKind.REDO:
             commit.redo({row.number: LabelledObject(row.name, row.colour) for row in commit.chosen.rows if row.name})
-            self._go_on(max(commit.chosen.objects) + 1)
+            self._go_on(max(max(commit.chosen.objects) + 1, self.first_object(commit.work)))
         if commit.layer is not None:
             show_objects(commit.layer, commit.work.roster.kept_called)
             self.committed.emit(commit.work, commit.layer, list(range(commit.work.sequence.layout.n_frames)))

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import napari
+from napari.layers import Layer
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..distribution import plugin_name
 from .docking import share_place
+from .panels.apart_panel import ApartPanel
 from .panels.lesson_panel import LessonPanel
 from .panels.pickers import ScrolledColumn
 from .panels.score_panel import ScorePanel
@@ -34,9 +36,11 @@ class ReviewDock(QWidget):
         self.controller = self._dock.controller
         self.scores = ScorePanel(viewer)
         self.lesson = LessonPanel()
+        self.apart = ApartPanel()
         self.steps = (
             Step("Scores", self.scores, is_open=True),
             Step("Cost and learning", self.lesson, is_open=True),
+            Step("Touching things", self.apart, is_open=True),
         )
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
@@ -55,6 +59,10 @@ class ReviewDock(QWidget):
         self.lesson.learn_requested.connect(do.lessons.begin)
         self.lesson.cancel_requested.connect(do.lessons.cancel)
         self.lesson.take_requested.connect(do.lessons.take)
+        self.apart.show_requested.connect(do.apart.show)
+        self.apart.keep_requested.connect(do.apart.keep)
+        self.apart.discard_requested.connect(do.apart.discard)
+        do.images.layer_made.connect(self._on_layer_made)
         self._on_changed()
 
     def event(self, event: QEvent | None) -> bool:
@@ -79,11 +87,15 @@ class ReviewDock(QWidget):
             self.theme.release()
             self.scores.reference.release()
             self.controller.store.changed.disconnect(self._on_changed)
+            self.controller.images.layer_made.disconnect(self._on_layer_made)
+
+    def _on_layer_made(self, layer: Layer, made: bool) -> None:
+        self.scores.reference.hide_layer(layer, made)
 
     def _on_changed(self) -> None:
         state = self.controller.state
         self.title.setText(state.image or "No image yet: open one in the MedSAM-2 dock.")
-        for panel in (self.scores, self.lesson):
+        for panel in (self.scores, self.lesson, self.apart):
             panel.bindings.apply(state)
 
 

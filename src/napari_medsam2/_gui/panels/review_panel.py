@@ -20,6 +20,7 @@ class ReviewPanel(Panel):
     clear_requested = Signal()
     check_requested = Signal()
     accept_requested = Signal()
+    more_requested = Signal()
     next_requested = Signal()
 
     def __init__(self) -> None:
@@ -37,11 +38,13 @@ class ReviewPanel(Panel):
             "",
             "Commit: copy the result to a layer that is kept, where later results do not change it",
         )
-        self.column.addLayout(row(self.check, self.accept, self.next))
+        self.more = button("More...", "Scores against a reference, what it took, learning, touching things told apart")
+        self.column.addLayout(row(self.check, self.accept, self.more, self.next, stretch=(2, 2, 1, 2)))
         self.column.addLayout(row(self.undo, self.redo, self.clear, stretch=(2, 1, 1)))
         self.column.addWidget(self.commit)
         self.check.clicked.connect(self.check_requested)
         self.accept.clicked.connect(self.accept_requested)
+        self.more.clicked.connect(self.more_requested)
         self.next.clicked.connect(self.next_requested)
         self.undo.clicked.connect(self.undo_requested)
         self.redo.clicked.connect(self.redo_requested)

@@ -44,7 +44,6 @@ class ScorePanel(Panel):
         self._noun = "slice"
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
-        self.table.setAlternatingRowColors(True)
         self.table.setMinimumHeight(120)
         if (beside := self.table.verticalHeader()) is not None:
             beside.setVisible(False)
