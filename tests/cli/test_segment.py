@@ -66,7 +66,12 @@ def test_several_objects_come_from_a_json_file(tif: Path) -> None:
     labels = tifffile.imread(out)
     assert labels.dtype == np.uint32
     assert (labels == 300).sum() > 500
-    results = json.loads(report.read_text())["results"]
+    told = json.loads(report.read_text())
+    results = told["results"]
+    free = {result["frame"] for result in results if not result["prompted"]}
+    assert {suspect["frame"] for suspect in told["to_check"]} <= free and told["to_check"]
+    scores = [suspect["score"] for suspect in told["to_check"]]
+    assert scores == sorted(scores, reverse=True) and all(0 <= score <= 1 for score in scores)
     assert len(results) == 12
     assert {"frame", "object", "confidence", "objectness", "pixels"} <= set(results[0])
 

@@ -20,6 +20,7 @@ from ..images.writers.saving import save_labels, written_files
 from ..images.writers.table import check_table_name, save_table, table_beside
 from ..results import FrameResult
 from ..session.label_image import LabelImage, paint_labels
+from ..session.review import Finding, Suspect, suspects
 from ..types import AnyArray
 from .host import Saved, current_host
 from .reports import save_json
@@ -136,7 +137,9 @@ class Outputs:
                 save_table(self.table, labels)
             if self.json is not None:
                 summaries = [_summary(r, labelled.names, sure[r.frame, r.object_id].confidence) for r in results]
-                save_json(self.json, {"results": summaries})
+                findings = [Finding.of(r, sure[r.frame, r.object_id].confidence) for r in results]
+                to_check = [_suspicion(suspect, labelled.names) for suspect in suspects(findings, labelled.mode)]
+                save_json(self.json, {"results": summaries, "to_check": to_check})
         except OutputError as error:
             raise OutputError(f"{error}. The labels are in {self.labels}") from error
         others = [path for path in (self.table, self.json) if path is not None]
@@ -187,4 +190,15 @@ def _summary(result: FrameResult, names: Sequence[str], confidence: float) -> di
         "prompted": result.prompted,
         "pixels": int(result.mask.sum()),
         "seconds": result.seconds,
+    }
+
+
+def _suspicion(suspect: Suspect, names: Sequence[str]) -> dict[str, Any]:
+    """A frame that is to be looked at, and why; the list begins with the one that is most likely wrong."""
+    return {
+        "frame": suspect.frame,
+        "name": names[suspect.frame],
+        "object": suspect.object_id,
+        "score": round(suspect.score, 4),
+        "doubts": [doubt.value for doubt in suspect.doubts],
     }
