@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import logging
 import os
 import sys
@@ -13,7 +14,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from ...errors import OptionError
-from ...models.device import cores, gpus
+from ...models.device import cores, gpus, need_torch
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -121,7 +122,7 @@ def _connected(address: str) -> Iterator[Client]:
 
     try:
         client = Client(address, timeout=ANSWER_S)
-    except (OSError, TimeoutError, ValueError, TypeError) as error:
+    except (OSError, asyncio.TimeoutError, ValueError, TypeError) as error:
         raise OptionError(
             f"no dask scheduler answers at {address} within {ANSWER_S} s ({type(error).__name__}); `dask scheduler` "
             "starts one and says its address, such as tcp://host:8786"
@@ -135,6 +136,7 @@ def _on_this_computer(arguments: argparse.Namespace) -> Iterator[Any]:
     """Workers as processes of their own, each with a GPU where there are any, in turn."""
     from distributed import Nanny, Scheduler, SpecCluster
 
+    need_torch()
     number, devices = n_wanted(arguments) or 1, gpus()
     threads = arguments.threads or int(os.environ.get("OMP_NUM_THREADS") or max(1, (cores() - 1) // number))
     with tempfile.TemporaryDirectory(prefix="napari-medsam2-batch-", ignore_cleanup_errors=True) as folder:
@@ -185,7 +187,7 @@ def _queue(arguments: argparse.Namespace, kind: str, *, scale: bool = True) -> I
 def _started(start: Any) -> Iterator[Any]:
     try:
         cluster = start()
-    except (OSError, RuntimeError, TimeoutError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, asyncio.TimeoutError, TypeError, ValueError) as error:
         raise OptionError(f"the workers cannot be started: {' '.join(str(error).split())}") from error
     with cluster:
         yield cluster

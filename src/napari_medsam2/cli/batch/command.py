@@ -187,9 +187,11 @@ def _tell_of(client: Any, wanted: int | None) -> None:
 
 
 def _conclude(jobs: Sequence[Job], lines: Sequence[Line], output: Path, *, stopped: bool) -> int:
-    for line in lines:
-        for remark in line.summary.get("remarks", ()) if line.state == "done" else ():
-            say(f"{line.name}: {remark}")
+    remarks = [f"{line.name}: {said}" for line in lines if line.state == "done" for said in line.summary["remarks"]]
+    for remark in remarks[:MOST_LINES]:
+        say(remark)
+    if len(remarks) > MOST_LINES:
+        say(f"{len(remarks) - MOST_LINES} more remarks are in {FILE}")
     if told := in_words(lines):
         tell(told)
     failed = [line for line in lines if line.problem]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -101,6 +102,6 @@ def _wait_for_a_worker(client: Client) -> None:
     """Say it if there is none for a while; a queue may take its time."""
     try:
         client.wait_for_workers(1, timeout=_PATIENCE_S)
-    except TimeoutError:
+    except asyncio.TimeoutError:
         address = client.scheduler.address if client.scheduler else ""
         say(f"no worker is there yet; the batch waits for the queue, or for a `dask worker {address} --nthreads 1`")
