@@ -60,7 +60,7 @@ def test_what_was_checked_and_what_it_took_is_said_once_there_is_something():
     assert cost_words(state) == ""
     assert cost_words(replace(state, cost=CostSummary(prompted=1, clicks=1, seconds=4.2))) == ""
     one = replace(state, cost=CostSummary(accepted=1, prompted=1, clicks=1, seconds=4.2), has_results=True)
-    assert review_summary(one) == "not saved yet; 2 of 30 checked (1 accepted, 1 prompted), 1 click, 4 s"
+    assert review_summary(one) == "2 of 30 checked (1 accepted, 1 prompted), 1 click, 4 s; not saved yet"
     more = replace(state, cost=CostSummary(9, 2, 1, 14, 150.0))
     assert cost_words(more) == "12 of 30 checked (9 accepted, 2 corrected, 1 prompted), 14 clicks, 2.5 min"
 

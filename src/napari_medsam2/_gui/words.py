@@ -246,10 +246,10 @@ def model_line(state: DockState) -> str:
 
 
 def review_summary(state: DockState) -> str:
-    """Whether it was saved, and how much was looked at."""
+    """How much was looked at, and whether it was saved."""
     unsaved = "not saved yet" if state.has_results or state.has_kept else ""
     saved = unsaved if state.saved is None else f"saved as {state.saved.name}"
-    return "; ".join(filter(None, (saved, cost_words(state))))
+    return "; ".join(filter(None, (cost_words(state), saved)))
 
 
 #: What the headings of the four steps say.
