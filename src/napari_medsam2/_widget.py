@@ -12,6 +12,7 @@ from napari.layers import Layer
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
 
+from ._gui.bank_dock import open_bank, tell_banks
 from ._gui.binding import hold_constants
 from ._gui.commands import open_review
 from ._gui.controller import Controller
@@ -61,6 +62,7 @@ class MedSamDock(QWidget):
         hold_constants()
         # napari hands plugins a proxy whose layers are new proxies each time; layers are told apart by identity here.
         viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = viewer
         self.controller = controller or Controller(viewer)
         self.destroyed.connect(self.controller.stop_engine)
         self._docked = self._closed = False
@@ -72,6 +74,7 @@ class MedSamDock(QWidget):
         self.objects = ObjectTable()
         self.prompt = PromptPanel(viewer)
         self.run = RunPanel()
+        self.run.bank_requested.connect(open_bank)
         self.model = ModelPanel()
         self.review = ReviewPanel()
         self.output = OutputPanel(viewer)
@@ -206,6 +209,7 @@ class MedSamDock(QWidget):
             self._closed = True
             self.keys.release_all()
             self.theme.release()
+            tell_banks(self._viewer, None)
             for picker in (self.image.picker, self.prompt.adopt, self.output.output):
                 picker.release()
             self.controller.close(timeout)
@@ -215,6 +219,7 @@ class MedSamDock(QWidget):
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 self._docked = True
+                tell_banks(self._viewer, self.controller)
             elif self._docked:
                 self.close_dock()
         return super().event(event)

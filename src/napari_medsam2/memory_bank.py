@@ -88,6 +88,12 @@ class MemoryBank(ABC):
     def most_templates(self) -> int:
         """Templates beyond this leave no room for anything else."""
 
+    def bare(self: _Bank) -> _Bank:
+        """A copy without the network's memories, to be looked at while those come and go."""
+        twin = self.copy()
+        twin._entries = {frame: replace(entry, payload=None) for frame, entry in self._entries.items()}
+        return twin
+
     def remove(self, frame: int) -> None:
         """Forget a frame, pinned or not; nothing happens if it was not remembered."""
         self._entries.pop(frame, None)

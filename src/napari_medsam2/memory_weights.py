@@ -26,6 +26,16 @@ def shares_by_likeness(
     return shares
 
 
+def diversity(descriptors: Sequence[npt.NDArray[np.floating[Any]]]) -> list[float]:
+    """How unlike the others each image is: 1 less its likeness to the one most like it, 1 where it is alone."""
+    if len(descriptors) < 2:
+        return [1.0] * len(descriptors)
+    units = np.stack([np.asarray(descriptor, np.float64) for descriptor in descriptors])
+    alike = units @ units.T
+    np.fill_diagonal(alike, -1.0)
+    return [float(1 - nearest) for nearest in alike.max(axis=1)]
+
+
 def drawn_weights(shares: npt.NDArray[np.float64], seed: Sequence[int]) -> list[float]:
     """Draw as many memories as there are by their shares, with replacement: how often each was drawn."""
     count = len(shares)

@@ -22,6 +22,7 @@ def test_bench_window_measures_runs_in_the_dock_against_the_session_alone(tmp_pa
     assert (window["width"], window["height"], found["frames"]) == (640, 480, 4)
     for name in ("bare", "shown", "ratio", "cpu", "stall_at_work", "opening", "loading", "memory"):
         assert window[name] > 0, name
+    assert window["bank"] > -1
     assert window["ratio"] == pytest.approx(window["shown"] / window["bare"])
     assert "640 x 480" in done.stdout
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
 from fakes import PLAIN, blob_model, click, stack_session
 from flows import flow_frames
@@ -52,6 +51,10 @@ def test_an_evicted_memory_stays_out_until_its_frame_gets_a_prompt():
     session.add(PointPrompt(2, 24, 33))
     list(session.propagate())
     assert remembered(session)[2]
+    session.evict(3)
+    session.accept(3)
+    list(session.propagate())
+    assert remembered(session)[3]
 
 
 def test_without_the_last_template_nothing_would_say_what_to_look_for():
@@ -100,17 +103,6 @@ def test_during_a_run_an_edit_takes_effect_at_the_next_frame():
     next(steps)
     assert len(calls[-1].recalls) == len(session.memory()) - 1 and kept not in remembered(session)
     assert {result.frame for result in steps} >= {kept}
-
-
-def test_what_was_found_becomes_a_template_and_is_final_there():
-    session = found_flow()
-    found = session.result(4).mask
-    session.use_as_template(4)
-    list(session.propagate())
-    assert remembered(session)[4] and session.result(4).drawn
-    np.testing.assert_array_equal(session.result(4).mask, found)
-    with pytest.raises(SessionError, match="nothing was found"):
-        session.use_as_template(4, object_id=7)
 
 
 def test_in_a_stack_a_pinned_slice_is_heard_like_a_prompted_one():

@@ -33,7 +33,7 @@ STEP = st.tuples(
     st.sampled_from(
         (
             *("click", "box", "mask", "remove", "clear", "segment", "run", "cut short", "amid", "amid undone"),
-            *("undo", "redo", "merge", "split", "call", "pin", "unpin", "evict", "use_as_template", "task", "accept"),
+            *("undo", "redo", "merge", "split", "call", "pin", "unpin", "evict", "task", "accept"),
         )
     ),
     st.integers(0, 7),
@@ -98,7 +98,7 @@ def do(session: Session, what: str, frame: int, number: int) -> None:
         session.accept(frame, None if number == 1 else [number])
     elif what == "call":
         session.call(number, LabelledObject(f"name {frame}"))
-    elif what in ("pin", "unpin", "evict", "use_as_template"):
+    elif what in ("pin", "unpin", "evict"):
         getattr(session, what)(frame, number)
     elif what == "task":
         session.take_task(task())
@@ -184,6 +184,6 @@ def test_a_journal_that_says_what_cannot_be_is_refused_in_words(entries):
 def test_each_method_that_changes_a_session_is_written_down():
     """Whoever adds one has it noted in ``RecordedSession`` and done again by ``replay``."""
     only_looks = {"plan", "result", "memory", "confidences", "next_to_prompt", "to_check", "labels", "label_image"}
-    only_looks |= {"descriptor", "picks", "save_task", "use_as_template"}  # the last is a change of prompts
+    only_looks |= {"descriptor", "descriptors", "picks", "model_view", "other_bank", "save_task"}
     methods = {name for name, _ in inspect.getmembers(Session, inspect.isfunction) if not name.startswith("_")}
     assert methods - only_looks <= set(vars(RecordedSession))

@@ -18,6 +18,7 @@ from ..remote.remembered import KnownServer, KnownServers
 from ..session.session_file import SUFFIX
 from ..types import Direction, Mode
 from .autosave import Autosave
+from .bank import BankView
 from .dock_state import DockState
 from .dock_store import DockStore
 from .engine_client import EngineClient
@@ -67,6 +68,7 @@ class Controller(QObject):
         self.lessons = Lessons(self.store, self.models)
         self.apart = TellingApart(viewer, self.store, self.client, self.keeping)
         self.apart.layer_made.connect(self.images.layer_made)
+        self.bank = BankView(self.store, self.client)
         self.label_strokes = watch_labels(viewer, self.store, self.client)
         self.autosave = Autosave(self.store, self.keeping)
         parts = (viewer, self.store, self.client, self.models, self.keeping, self.images, self.autosave)
@@ -217,7 +219,7 @@ class Controller(QObject):
         work, number = self.client.ready(), self.store.chosen.current
         if work is None:
             return
-        if not work.book.frames(number):
+        if number not in work.book.objects:
             self.store.say(f"Object {number} has no prompt yet: draw a box around it, or click on it.")
             return
         self.engine.preview(work.sequence.frame_in_view(), number)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..engine.events import RunState, RunStatus
+from ..memory_bank import BankName
 from ..models.notices import Notice
 from ..session.cost import CostSummary
 from ..types import Direction, Mode
@@ -175,6 +176,8 @@ class DockState:
     adapt, learning
         Whether the network learns from drawn masks (``None``: while there are few), and what that costs in the latest
         run; ``None`` where it is nothing.
+    bank
+        Which memories are kept.
     contrast_as_shown
         True if the network sees the layer's contrast limits, false for limits estimated over all frames.
     model, wanted_device
@@ -258,6 +261,7 @@ class DockState:
     axis: int | None = None
     remarks: tuple[str, ...] = ()
     adapt: bool | None = None
+    bank: BankName = "auto"
     learning: Learning | None = None
     contrast_as_shown: bool = False
     model: str = "micro"

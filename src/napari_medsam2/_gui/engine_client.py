@@ -29,17 +29,18 @@ from ..engine.events import (
     RunState,
     StatusChanged,
 )
+from ..engine.memory_events import BanksCompared, BankTold, TaskSaved, ViewTold
 from ..engine.requests import RequestKind
 from ..errors import OutputError
 from ..images.contrast import Contrast
 from ..images.opened import LabelledObject
 from ..models.notices import Notice
-from ..prompts import in_replay_order
 from ..remote.remembered import KnownServers
 from .dock_store import NO_IMAGE, DockStore
 from .engines import Engines
 from .layers.workspace import Workspace
 from .refreshing import Refreshing
+from .sending import send_all
 
 if TYPE_CHECKING:
     from .engines import AnyEngine
@@ -49,6 +50,7 @@ MOST_PREVIEWS = 4
 
 #: Events about the images that are open.
 OF_IMAGES = (FramesDone, PromptsChanged, ResultReady, Restored, ObjectsCalled, Finished, ImagesRemarked, Noted)
+OF_MEMORY = (BankTold, ViewTold, BanksCompared, TaskSaved)
 
 
 class EngineClient(QObject):
@@ -77,6 +79,8 @@ class EngineClient(QObject):
     #: Results were restored or edited, and are on the layers: :class:`Restored`; a run ended: :class:`Finished`.
     restored = Signal(object)
     finished = Signal(object)
+    #: What is told of memories and of what the model sees, the end of a comparison, and what of these failed.
+    memory_told = Signal(object)
 
     def __init__(
         self,
@@ -151,23 +155,11 @@ class EngineClient(QObject):
             from ..session.options import SessionOptions
 
             options["options"] = SessionOptions(adapt=adapt)
+        if (bank := self._store.chosen.bank) != "auto":
+            options["bank"] = bank
         self.engine.open(work.sequence.frames(), mode=mode, axis=0, rgb=work.image.rgb, contrast=contrast, **options)
         self._generation = self.engine.generation
-        for number, called in work.roster.called.items():
-            self.engine.call(number, called)
-        for group in in_replay_order(work.book.prompts):
-            self.engine.replace_prompts(group.object_id, group.frame, group.given)
-        # Also where there are none: what was sent again is nothing that the user has just done.
-        if work.book.prompts or work.results.results or work.roster.called:
-            found = work.results.results
-            stale = work.past.stale if work.past.taken_up else found.keys()
-            fresh = [result for key, result in found.items() if key not in stale]
-            if fresh:
-                self.engine.take_results(fresh, up_to_date=True)
-            if len(fresh) < len(found) or not found:
-                others = [result for key, result in found.items() if key in stale]
-                self.engine.take_results(others, up_to_date=False)
-            work.past.taken_up = False
+        send_all(self.engine, work)
 
     def call(self, number: int, called: LabelledObject) -> None:
         """Give an object a name and a colour."""
@@ -223,12 +215,14 @@ class EngineClient(QObject):
         self._store.put(status=self.engine.status)
 
     def _on_event(self, event: Event) -> None:
-        if isinstance(event, OF_IMAGES) and event.generation != self._generation:
+        if isinstance(event, (*OF_IMAGES, *OF_MEMORY)) and event.generation != self._generation:
             return  # of an image that was left meanwhile
         work = self._store.work
         if isinstance(event, StatusChanged):
             self._store.put(status=event.status)
             self._later()
+        elif isinstance(event, OF_MEMORY):
+            self.memory_told.emit(event)
         elif isinstance(event, FramesDone):
             self._store.put(done=event.done)
             self._later()
@@ -271,6 +265,8 @@ class EngineClient(QObject):
 
     def _on_result(self, work: Workspace, event: ResultReady) -> None:
         result = event.result
+        if event.kind is RequestKind.COMPARE:
+            return  # found with another memory, to be compared
         if event.kind is not RequestKind.CHANGE_PROMPTS:
             work.past.stale.discard((result.frame, result.object_id))
         if not result.prompted or result.frame in work.book.frames(result.object_id):  # else just deleted
@@ -278,6 +274,8 @@ class EngineClient(QObject):
             self._later()
 
     def _on_restored(self, work: Workspace, event: Restored) -> None:
+        work.book.taught = dict(event.tasks)
+        work.past.note_tasks(event.tasks)
         if event.changed:
             begins_anew = not work.book.objects
             work.restore(work.book.with_later(event, work.results.results))
@@ -292,6 +290,10 @@ class EngineClient(QObject):
 
     def _on_finished(self, event: Finished) -> None:
         told = self._store.chosen
+        if event.kind is RequestKind.COMPARE:
+            self.memory_told.emit(event)
+            self.flush()
+            return
         if event.reason is FinishReason.CANCELLED and not (told.note or told.problem):
             self._store.say(note="Cancelled; what was done stays.")
         if event.reason is FinishReason.DONE and event.steps == 0:
@@ -318,6 +320,7 @@ class EngineClient(QObject):
         elif not self._opened:
             return  # what failed before this has been told
         self._store.say(event.message, report=event.report)
+        self.memory_told.emit(event)
 
     # ---- showing it --------------------------------------------------------------------------------------------------
 

@@ -40,9 +40,9 @@ class _Left:
 #: Attribute of an image layer: what a dock that was closed did with it, for the next dock to go on with.
 _LEFT = "napari_medsam2_left"
 #: Results that were found with others of these are to be found anew.
-_FOUND_WITH = ("contrast_as_shown", "adapt", "model", "wanted_device")
+_FOUND_WITH = ("contrast_as_shown", "adapt", "bank", "model", "wanted_device")
 #: What is chosen for all images, and found again in the next dock.
-_SETTINGS = ("contrast_as_shown", "adapt", "direction", "preview", "model", "wanted_device")
+_SETTINGS = ("contrast_as_shown", "adapt", "bank", "direction", "preview", "model", "wanted_device")
 
 
 class ImageChoice(QObject):

@@ -44,6 +44,8 @@ def changes_of(
         "current": chosen.current,
         "contrast_as_shown": chosen.contrast_as_shown,
         "adapt": chosen.adapt,
+        "bank": chosen.bank,
+        "taught": [[number, t.task.digest, t.number] for number, t in sorted(work.book.taught.items())],
         "preview": chosen.preview,
         "cost": work.past.cost.told(),
         "stale": sorted([frame, number] for frame, number in work.past.stale),
@@ -55,15 +57,17 @@ def changes_of(
         differing(record.prompts, prompts, same_prompts),
         differing(record.results, results, same_result),
         journal=work.past.journal.since(record.journal),
+        tasks={digest: task for digest, task in work.past.tasks.items() if digest not in record.tasks},
     )
     if work.image not in work.sequence.viewer.layers:  # as when napari closes: its layers went with it, one by one
         changes = replace(changes, prompts=_without_gone(changes.prompts), results=_without_gone(changes.results))
     kept = _kept(work.sequence.layout, record, layer)
-    if not (changes.prompts or changes.results or changes.objects or kept) and record.path is None:
+    if not (changes.prompts or changes.results or changes.objects or changes.tasks or kept) and record.path is None:
         return Changes(), {}  # nothing is lost if this is
     record.facts, record.prompts, record.results, record.kept_changed = facts, prompts, results, set()
     record.objects = work.roster.all_called
     record.journal = list(work.past.journal.entries)
+    record.tasks = set(work.past.tasks)
     return changes, kept
 
 

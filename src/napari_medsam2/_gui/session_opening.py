@@ -14,10 +14,12 @@ from qtpy.QtCore import QObject, Signal
 
 from ..errors import EXPECTED_ERRORS, SeriesInfo, in_words
 from ..images.selection import Selection
+from ..memory_bank import BankName
 from ..session.cost import AnnotationCost
 from ..session.journal import Journal
 from ..session.saved import SavedImage, SavedSession
 from ..session.session_file import read_session
+from ..session.taught import Taught
 from ..types import Direction
 from .autosave import Autosave
 from .dock_state import Question
@@ -225,6 +227,8 @@ class SessionOpening(QObject):
                 cost=AnnotationCost.of(None if changed else saved.facts.get("cost"), len(saved.image.shapes)),
             ),
         )
+        work.past.tasks = dict(saved.tasks)
+        work.book.taught = _taught(saved)
         work.roster.take(saved.objects, {int(n) for labels in saved.kept.values() for n in np.unique(labels)})
         self._keeping.restore(work, saved.kept)
         self._take_choices(saved.facts, work.objects or {self._images.first_object(work)})
@@ -255,6 +259,7 @@ class SessionOpening(QObject):
             contrast_as_shown=facts.get("contrast_as_shown") is True,
             adapt=facts["adapt"] if facts.get("adapt") in (True, False) else None,
             preview=facts.get("preview") is not False,
+            bank=facts["bank"] if facts.get("bank") in get_args(BankName) else "auto",
         )
         model = facts.get("model")
         if isinstance(model, str) and model != self._store.chosen.model and is_here(model):
@@ -266,6 +271,13 @@ def _is_of(opened: Mapping[str, Any], image: SavedImage, place: Path) -> bool:
     chosen = Selection.of(image.selection)
     same = replace(chosen, series=opened.get("series"), channel=opened.get("channel")) == chosen
     return bool(opened) and opened.get("path") == str(place) and same
+
+
+def _taught(saved: SavedSession) -> dict[int, Taught]:
+    """What objects go on from the task files of a session, by number."""
+    told = saved.facts.get("taught")
+    pairs = [(n, saved.tasks.get(digest), there) for n, digest, there in (told if isinstance(told, list) else [])]
+    return {number: Taught(task, there) for number, task, there in pairs if task is not None}
 
 
 def _pairs(told: Any) -> set[tuple[int, int]]:

@@ -41,8 +41,8 @@ class SessionRecord:
         Which images it is about; ``None`` until their pixels were looked at.
     path
         The file; ``None`` while there is nothing to write.
-    facts, objects, prompts, results, journal
-        As they were written last.
+    facts, objects, prompts, results, journal, tasks
+        As they were written last; of tasks their digests.
     checksums
         Of the kept label images, by frame; on the writing thread.
     lock, file
@@ -67,6 +67,7 @@ class SessionRecord:
     prompts: dict[Any, Any] = field(default_factory=dict)
     results: dict[tuple[int, int], FrameResult] = field(default_factory=dict)
     journal: list[Entry] = field(default_factory=list)
+    tasks: set[str] = field(default_factory=set)
     checksums: dict[int, int] = field(default_factory=dict)
     lock: FileLock | None = None
     file: SessionFile | None = None
@@ -88,7 +89,7 @@ class SessionRecord:
     def forget_written(self) -> None:
         """All is to be written once more: what of it is in the file is not known."""
         self.facts, self.objects, self.prompts, self.results, self.journal = {}, {}, {}, {}, []
-        self.kept_changed, self.anew = None, True
+        self.kept_changed, self.anew, self.tasks = None, True, set()
 
 
 def recoverable(folder: Path, content: str, path: str = "") -> Recovery | None:

@@ -19,6 +19,7 @@ from ..distribution import plugin_name
 from ..engine.events import FinishReason, RunState
 from ..errors import OptionError
 from ..prompts import BoxPrompt
+from .bank_dock import open_bank
 
 if TYPE_CHECKING:
     from ..models.device import Model
@@ -51,6 +52,8 @@ class WindowTiming:
         that it was at work for, without what other threads and programs took.
     autosave
         Share of a run in which the thread that keeps session files was at work.
+    bank
+        Processor time of a run with the memory bank open beside the dock, over that of one without, less 1.
     opening
         Seconds until the dock was open, with its first picture.
     loading, loading_stall
@@ -70,6 +73,7 @@ class WindowTiming:
     stall: float
     stall_at_work: float
     autosave: float
+    bank: float
     opening: float
     loading: float
     loading_stall: float
@@ -80,6 +84,7 @@ class WindowTiming:
 class _Turn:
     bare_s: float
     bare_cpu_s: float
+    with_bank_cpu_s: float
     shown_s: float
     shown_cpu_s: float
     interface_s: float
@@ -164,6 +169,7 @@ def _summary(
         stall=max(turn.stall_s for turn in done),
         stall_at_work=max(turn.stall_at_work_s for turn in done),
         autosave=median(lambda turn: turn.autosave_s / turn.shown_s),
+        bank=median(lambda turn: turn.with_bank_cpu_s / turn.shown_cpu_s) - 1,
         opening=opening,
         loading=loading,
         loading_stall=loading_stall,
@@ -219,6 +225,14 @@ def _take_turn(model: Model, images: AnyArray, box: BoxPrompt, dock: Any, heart:
     bare_cpu = time.process_time()
     bare = _run_bare(model, images, box)
     bare_cpu = time.process_time() - bare_cpu
+    bank = open_bank()
+    _, with_bank, *_others = _run_shown(box, dock, heart)
+    bank.parent().hide()
+    return _Turn(bare, bare_cpu, with_bank, *_run_shown(box, dock, heart))
+
+
+def _run_shown(box: BoxPrompt, dock: Any, heart: _Heart) -> tuple[float, ...]:
+    """What a run takes in the dock: the last values of a turn."""
     do = dock.controller
     do.choose_mode("stack")
     do.clear()
@@ -243,7 +257,7 @@ def _take_turn(model: Model, images: AnyArray, box: BoxPrompt, dock: Any, heart:
     do.autosave.flush()
     do.autosave.wait()
     saving = _seconds_of(_thread("autosave")) - saving
-    return _Turn(bare, bare_cpu, shown, cpu, at_work, heart.longest, heart.longest_at_work, saving)
+    return shown, cpu, at_work, heart.longest, heart.longest_at_work, saving
 
 
 def _rests(dock: Any) -> bool:

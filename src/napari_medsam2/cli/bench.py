@@ -122,7 +122,7 @@ def _run_window(arguments: argparse.Namespace) -> int:
     first = found[0]
     tell(f"model {arguments.model}, {frames} slices of {side} x {side}, {turns} turn(s)")
     tell(f"loaded in {first.loading:.1f} s, the longest stall meanwhile {1000 * first.loading_stall:.0f} ms\n")
-    heads = ["window", "alone /s", "dock /s", "ratio", "cpu", "interface", "stall ms", "at work ms", "autosave"]
+    heads = ["window", "alone /s", "dock /s", "ratio", "cpu", "interface", "stall ms", "at work ms", "autosave", "bank"]
     rows = [
         [
             f"{one.width} x {one.height}",
@@ -134,6 +134,7 @@ def _run_window(arguments: argparse.Namespace) -> int:
             f"{1000 * one.stall:.0f}",
             f"{1000 * one.stall_at_work:.0f}",
             f"{100 * one.autosave:.1f} %",
+            f"{100 * one.bank:+.1f} %",
             f"{1000 * one.opening:.0f}",
             f"{one.memory / 1e6:.0f}",
         ]

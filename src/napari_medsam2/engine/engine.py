@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..errors import NotReadyError
+from ..errors import NotReadyError, TaskFileError
 from ..prompts import Prompt, in_replay_order
 from ..results import FrameResult
+from ..session.taught import by_task
+from .bank_watch import BankWatch
 from .events import (
     Event,
     FinishReason,
@@ -25,6 +27,7 @@ from .events import (
     failure_of,
 )
 from .frame_count import FrameCount
+from .memory_edits import MemoryEdits
 from .notes import along, tell_noted
 from .opening import load_chosen_model, open_recorded
 from .remarks import Remarks
@@ -48,7 +51,7 @@ class _Images:
     options: dict[str, Any]
 
 
-class Engine(WholeEdits):
+class Engine(WholeEdits, MemoryEdits):
     """Runs one session at a time on one worker thread.
 
     Every request method returns at once with the number of the request, which the events it causes carry; nothing
@@ -89,6 +92,7 @@ class Engine(WholeEdits):
         self._worker = Worker(on_event, on_failure=self._on_failure, on_end=self._let_go, on_served=on_served)
         self._remarks = Remarks(self._worker.emit)
         self._frames = FrameCount(self._worker.emit)
+        self._bank = BankWatch(self._worker.emit)
         self._worker.start()
 
     # ---- what may be asked, from any thread ------------------------------------------------------------------------
@@ -244,6 +248,7 @@ class Engine(WholeEdits):
             steps = session.propagate(objects=objects, direction=direction, start=start, stop=stop, anew=anew)
             steps = along(self._worker.emit, session, steps, request.generation)
             steps = self._remarks.along(session, steps, request.number, request.generation)
+            steps = self._bank.along(session, steps, request.number, request.generation)
             steps = self._frames.along(session, steps, request.number, request.generation)
             self._worker.begin_run(Run(request, steps, lambda: session.steps_left))
 
@@ -303,15 +308,28 @@ class Engine(WholeEdits):
                 session.call(number, called)
             session.take_results(before.results.values())
         self._session = session
+        self._take_up_tasks(session, before, request)
         tell_noted(self._worker.emit, session, images.generation)
         frames = session.frames
-        self._worker.emit(SequenceOpened(request.number, images.generation, len(frames), frames.describe()))
+        self._worker.emit(
+            SequenceOpened(request.number, images.generation, len(frames), frames.describe(), session.taught)
+        )
         self._remarks.begin(session, request.number, images.generation)
         self._frames.tell(session, request.number, images.generation)
+
+    def _take_up_tasks(self, session: Session, before: Session | None, request: Request) -> None:
+        """Go on from the task files of a session, as far as they were made with the model of this one."""
+        for task, into in () if before is None else by_task(before.taught):
+            try:
+                session.take_task(task, into=into)
+            except TaskFileError as error:
+                kind, name = RequestKind.TAKE_TASK, session.model.name
+                self._worker.emit(failure_of(error, request.number, request.generation, kind, name))
 
     def _tell_noted(self, request: Request) -> None:
         tell_noted(self._worker.emit, self._opened(), request.generation)
         self._frames.tell(self._opened(), request.number, request.generation)
+        self._bank.tell(self._opened(), request.number, request.generation)
 
     def _opened(self) -> Session:
         """The session; :class:`NotReadyError` says what is missing."""

@@ -15,11 +15,13 @@ from ..images.opened import LabelledObject
 from ..models.notices import Notice
 from ..prompts import Prompt
 from ..results import FrameResult
+from .memory_events import BanksCompared, BankTold, TaskSaved, ViewTold
 from .requests import RequestKind
 
 if TYPE_CHECKING:
     from ..session.journal import Entry
     from ..session.learning import Learning
+    from ..session.taught import Taught
 
 
 class RunState(Enum):
@@ -133,6 +135,7 @@ class SequenceOpened:
     generation: int
     n_frames: int
     description: str
+    tasks: Mapping[int, Taught] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -203,6 +206,8 @@ class Restored:
         Number of the change that was made, undone or redone.
     made
         Numbers of the objects that an edit made.
+    tasks
+        What objects go on from a task file, by number.
     """
 
     request: int
@@ -214,6 +219,7 @@ class Restored:
     called: Mapping[int, LabelledObject] = field(default_factory=dict)
     change: int = 0
     made: tuple[int, ...] = ()
+    tasks: Mapping[int, Taught] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -235,12 +241,15 @@ class Finished:
         Why.
     steps
         How many steps it did; none where all was up to date.
+    kind
+        What it was: a propagation, or a run that compares.
     """
 
     request: int
     generation: int
     reason: FinishReason
     steps: int = 0
+    kind: RequestKind = RequestKind.PROPAGATE
 
 
 @dataclass(frozen=True)
@@ -300,6 +309,10 @@ Event = (
     | FramesDone
     | Finished
     | Noted
+    | BankTold
+    | ViewTold
+    | BanksCompared
+    | TaskSaved
     | Failed
     | Notice
     | ConnectionChanged

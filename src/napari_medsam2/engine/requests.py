@@ -26,6 +26,13 @@ class RequestKind(Enum):
     MERGE = "merge the objects"
     SPLIT = "split the object"
     ACCEPT = "accept what was found"
+    PIN = "pin the memory"
+    UNPIN = "unpin the memory"
+    EVICT = "evict the memory"
+    TAKE_TASK = "take up the task"
+    SAVE_TASK = "save the task"
+    LOOK = "look at the memory"
+    COMPARE = "compare the banks"
 
     @property
     def words(self) -> str:
@@ -45,7 +52,7 @@ class RequestKind(Enum):
     @property
     def ends_pause(self) -> bool:
         """True if nothing is paused any more once it was asked for."""
-        return self in (RequestKind.PROPAGATE, RequestKind.CANCEL, RequestKind.CLOSE_IMAGES)
+        return self in (RequestKind.PROPAGATE, RequestKind.COMPARE, RequestKind.CANCEL, RequestKind.CLOSE_IMAGES)
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class WholeEdits:
                     session.called,
                     session.latest_change,
                     done if isinstance(done, tuple) else (),
+                    session.taught,
                 )
             )
 

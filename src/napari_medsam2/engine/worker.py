@@ -21,6 +21,8 @@ from .run import Run
 _log = logging.getLogger(__name__)
 #: How long Python's end waits for a thread that is loading a model or at a frame.
 _END_S = 30.0
+#: What is not begun any more once it was cancelled.
+_CANCELLED = (RequestKind.PROPAGATE, RequestKind.COMPARE, RequestKind.PREVIEW)
 _started: WeakSet[Worker] = WeakSet()
 
 
@@ -129,7 +131,7 @@ class Worker:
     def cancel(self) -> int:
         """End the run at the next frame boundary; queued runs and previews go."""
         with self._changed:
-            self._queue = deque(r for r in self._queue if r.kind not in (RequestKind.PROPAGATE, RequestKind.PREVIEW))
+            self._queue = deque(r for r in self._queue if r.kind not in _CANCELLED)
             if self._run is not None:
                 self._change(state=RunState.STOPPING)
             return self.submit(RequestKind.CANCEL, lambda request: self.end_run(FinishReason.CANCELLED))
@@ -182,7 +184,7 @@ class Worker:
             return
         run.close()
         self._show(state=RunState.IDLE, seconds_left=None, finish_reason=reason, detail="")
-        self.emit(Finished(run.request.number, run.request.generation, reason, run.done))
+        self.emit(Finished(run.request.number, run.request.generation, reason, run.done, run.request.kind))
 
     # ---- the thread ------------------------------------------------------------------------------------------------
 

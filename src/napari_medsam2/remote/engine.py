@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from ..engine.events import Event, RunState, RunStatus, StatusChanged, failure_of
 from ..engine.requests import RequestKind
+from ..errors import NotReadyError
 from ..images.opened import LabelledObject
 from ..prompts import Prompt
 from ..results import FrameResult
+from ..session.taught import Task
 from ..types import Direction, Mode
 from ..wire.calls import KINDS
 from .client import ServerClient
@@ -63,6 +66,9 @@ class RemoteEngine:
         )
         self._thread.start()
         self._began.wait()
+
+    #: Memories are not sent over the network.
+    shows_memory = False
 
     # ---- what may be asked, from any thread ------------------------------------------------------------------------
 
@@ -190,6 +196,47 @@ class RemoteEngine:
     def accept(self, frame: int, objects: Sequence[int] | None = None) -> int:
         """Take what was found on a frame as right."""
         return self._ask("accept", frame=frame, objects=None if objects is None else tuple(objects))
+
+    def pin(self, frame: int, object_id: int = 1) -> int:
+        """Make a template of a memory."""
+        return self._ask("pin", frame=frame, object_id=object_id)
+
+    def unpin(self, frame: int, object_id: int = 1) -> int:
+        """Let go of a memory that was pinned."""
+        return self._ask("unpin", frame=frame, object_id=object_id)
+
+    def evict(self, frame: int, object_id: int = 1) -> int:
+        """Take a frame out of the memory."""
+        return self._ask("evict", frame=frame, object_id=object_id)
+
+    def watch_bank(self, object_id: int | None) -> int:
+        """Nobody tells of memory from afar; nothing follows."""
+        return self._number
+
+    def look(self, frame: int, object_id: int = 1) -> int:
+        """Nor of what the model sees; nothing follows."""
+        return self._number
+
+    def compare_banks(self) -> int:
+        """Refused in words."""
+        return self._refuse(RequestKind.COMPARE)
+
+    def take_task(self, task: Task | str | Path) -> int:
+        """Refused in words."""
+        return self._refuse(RequestKind.TAKE_TASK)
+
+    def retake_task(self, task: Task, into: Mapping[int, int]) -> int:
+        """Refused in words: what is found without it is asked for by prompts."""
+        return self._refuse(RequestKind.TAKE_TASK)
+
+    def save_task(self, path: str | Path, objects: Sequence[int] | None = None, *, with_found: bool = False) -> int:
+        """Refused in words."""
+        return self._refuse(RequestKind.SAVE_TASK)
+
+    def _refuse(self, kind: RequestKind) -> int:
+        error = NotReadyError("memories stay on the server: run the model on this computer for this")
+        self._emit(failure_of(error, self._number, self._generation, kind, None))
+        return self._number
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 

@@ -39,5 +39,6 @@ def accept(state: SessionState, frame: int, objects: Collection[int] | None) -> 
             known.bank.remove(frame)  # remembered as it is now, by the next run
             known.kept[frame] = Kept(as_drawn(kept.result, mask), kept.run, kept.recalled, kept.window, None)
             known.stale.discard(frame)
+            known.evicted -= {frame}
         state.revision += 1
     return tuple(masks)

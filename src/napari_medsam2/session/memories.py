@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -11,13 +13,15 @@ import numpy.typing as npt
 from ..errors import SessionError
 from ..memory_bank import MemoryBank
 from ..memory_entry import MemoryEntry, Pick
-from ..prompts import MaskPrompt, Prompt
 from ..results import FrameResult
 from ..segment.segmenter import FrameSegmenter
+from .comparison import OtherBank
+from .model_view import ModelView, model_view
 from .object_state import ObjectState
+from .options import SessionOptions, make_bank
 from .state import SessionState
 from .task_file import name_of, read_task, write_task
-from .taught import Task
+from .taught import Task, Taught
 from .teaching import check_task, make_task, take_task
 
 
@@ -31,15 +35,12 @@ class SessionMemories:
     _state: SessionState
     segmenter: FrameSegmenter
     bank: str
+    options: SessionOptions
+    passes: int
+    seed: int | None
 
-    def replace_prompts(
-        self, object_id: int, frame: int, prompts: Sequence[Prompt], *, together: object = None
-    ) -> None:
-        """See :meth:`napari_medsam2.Session.replace_prompts`."""
-        raise NotImplementedError
-
-    def result(self, frame: int, object_id: int = 1) -> FrameResult | None:
-        """See :meth:`napari_medsam2.Session.result`."""
+    def segment(self, frame: int, object_id: int = 1) -> FrameResult:
+        """See :meth:`napari_medsam2.Session.segment`."""
         raise NotImplementedError
 
     # ---- looking at it -----------------------------------------------------------------------------------------------
@@ -60,6 +61,13 @@ class SessionMemories:
             kept = None if known is None else known.kept.get(frame)
             return None if kept is None else kept.descriptor
 
+    def descriptors(self, object_id: int = 1) -> dict[int, npt.NDArray[np.float32]]:
+        """Those of all frames of a flow that the object was looked for on."""
+        with self._state.lock:
+            known = self._state.objects.get(object_id)
+            kept = {} if known is None else known.kept
+            return {t: found.descriptor for t, found in kept.items() if found.descriptor is not None}
+
     def picks(self, frame: int, object_id: int = 1) -> list[Pick]:
         """What the object's memory would be picked up for a frame now, with the weight of each entry.
 
@@ -76,6 +84,31 @@ class SessionMemories:
                 n_frames=len(self._state.frames),
                 reverse=self._state.mode == "stack" and source > frame,
             )
+
+    def model_view(self, frame: int, object_id: int = 1) -> ModelView:
+        """What the model sees of a frame: its input, with the prompts of an object on it.
+
+        Raises
+        ------
+        PromptError
+            If there is no such frame.
+        FrameError
+            If it cannot be read.
+        """
+        return model_view(self._state, self.segmenter.predictor, frame, object_id)
+
+    def other_bank(self) -> OtherBank:
+        """A run of the same prompts with the other memory bank, "fifo" or "self-sorting", to compare with this one."""
+        other: Literal["fifo", "self-sorting"] = "self-sorting" if self.bank == "fifo" else "fifo"
+        return OtherBank(
+            self._state,
+            self.segmenter,
+            own=self.bank,
+            other=other,
+            make_bank=partial(make_bank, other, self._state.mode, self.segmenter.predictor.model.network, self.seed),
+            patience=self.options.patience,
+            passes=self.passes,
+        )
 
     # ---- changing it -------------------------------------------------------------------------------------------------
 
@@ -131,21 +164,6 @@ class SessionMemories:
             if not entry.from_elsewhere:
                 known.evicted |= {frame}
 
-    def use_as_template(self, frame: int, object_id: int = 1) -> None:
-        """Say that what was found on a frame is right: it counts as drawn there, and the other frames learn from it.
-
-        Raises
-        ------
-        SessionError
-            If nothing was found there.
-        """
-        found = self.result(frame, object_id)
-        if found is None or found.absent:
-            raise SessionError(
-                f"nothing was found of object {object_id} on frame {frame}, so it is no template: draw the object there"
-            )
-        self.replace_prompts(object_id, frame, [MaskPrompt(frame, found.mask, object_id)])
-
     def _remembered(self, frame: int, object_id: int) -> tuple[ObjectState, MemoryEntry]:
         known = self._state.objects.get(object_id)
         entry = None if known is None else next((e for e in known.bank.entries if e.frame == frame), None)
@@ -178,10 +196,10 @@ class SessionMemories:
             return tuple(found.values())
 
     @property
-    def taught(self) -> frozenset[int]:
-        """Numbers of the objects that came with a task file."""
+    def taught(self) -> Mapping[int, Taught]:
+        """What objects came with a task file, by number."""
         with self._state.lock:
-            return frozenset(number for number, known in self._state.objects.items() if known.is_taught)
+            return {n: known.taught for n, known in self._state.objects.items() if known.taught is not None}
 
     def save_task(self, path: str | Path, objects: Sequence[int] | None = None, *, with_found: bool = False) -> Task:
         """Write the templates of objects to a task file, by which they are found on other images.
@@ -200,22 +218,30 @@ class SessionMemories:
             If the frames are a stack, there is no template yet, or the file cannot be written.
         """
         path = Path(path)
+        with self._state.lock:
+            waiting = [(t, n) for n, known in self._state.objects.items() for t in known.templates_to_be]
+        for frame, number in waiting:
+            if objects is None or number in objects:
+                self.segment(frame, number)
         predictor, name = self.segmenter.predictor, name_of(path)
         task = make_task(self._state, predictor, objects, self.bank, name=name, with_found=with_found)
         return write_task(path, task)
 
-    def take_task(self, task: Task | str | Path) -> tuple[int, ...]:
+    def take_task(self, task: Task | str | Path, *, into: Mapping[int, int] | None = None) -> tuple[int, ...]:
         """Look for the objects of a task file on these images, too: their templates and memories are remembered.
 
         Parameters
         ----------
         task
             The file, or what :func:`napari_medsam2.session.task_file.read_task` read from it.
+        into
+            Which objects of the task are taken, and the number that each gets here, where there may be prompts of it;
+            ``None`` for all.
 
         Returns
         -------
         tuple of int
-            Numbers of the objects: those that they have in the task, or free ones where others have these.
+            Numbers of the objects: unless they are given, those of the task, or free ones where others have these.
 
         Raises
         ------
@@ -226,4 +252,4 @@ class SessionMemories:
             task = read_task(Path(task))
         check_task(task, self._state, self.segmenter.predictor)
         with self._state.lock:
-            return take_task(self._state, self.segmenter.predictor, task)
+            return take_task(self._state, self.segmenter.predictor, task, into)

@@ -163,7 +163,8 @@ class ObjectState:
     @property
     def templates_to_be(self) -> list[int]:
         """Accepted frames that are not remembered yet: the next run that does more begins with them."""
-        return [t for t, given in self.prompts.items() if given.accepted and not given.erases and t not in self.bank]
+        accepted = {t for t, given in self.prompts.items() if given.accepted and not given.erases}
+        return [t for t in sorted(accepted - self.evicted) if t not in self.bank]
 
     @property
     def done_frames(self) -> set[int]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -120,10 +120,11 @@ class RecordedSession(Session):
         super().evict(frame, object_id)
         self._note("evict", frame=int(frame), object_id=int(object_id))
 
-    def take_task(self, task: Task | str | Path) -> tuple[int, ...]:
+    def take_task(self, task: Task | str | Path, *, into: Mapping[int, int] | None = None) -> tuple[int, ...]:
         told = task if isinstance(task, Task) else read_task(Path(task))
-        numbers = super().take_task(told)
-        self._note("take_task", digest=told.digest, name=told.name)
+        numbers = super().take_task(told, into=into)
+        pairs = None if into is None else [[int(there), int(here)] for there, here in into.items()]
+        self._note("take_task", digest=told.digest, name=told.name, into=pairs)
         return numbers
 
     def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> None:

@@ -226,7 +226,8 @@ class _Player:
     def _take_task(self, values: dict[str, Any], entry: Entry) -> None:
         if (task := self._tasks.get(values["digest"])) is None:
             raise SessionFileError(f"the task {values['name']!r} is not in the session file")
-        self._opened.take_task(task)
+        pairs = values["into"]
+        self._opened.take_task(task, into=None if pairs is None else dict(pairs))
 
     def _take_all(self) -> None:
         """Take what there is of all objects, after an edit of whole ones."""

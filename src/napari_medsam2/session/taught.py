@@ -129,3 +129,11 @@ class Taught:
     def told(self) -> TaughtObject:
         """What the task has of it."""
         return next(known for known in self.task.objects if known.number == self.number)
+
+
+def by_task(taught: Mapping[int, Taught]) -> list[tuple[Task, dict[int, int]]]:
+    """The tasks that objects go on from, each with the numbers that its objects have here, by those in the task."""
+    found: dict[str, tuple[Task, dict[int, int]]] = {}
+    for number, known in sorted(taught.items()):
+        found.setdefault(known.task.digest, (known.task, {}))[1][known.number] = number
+    return list(found.values())

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -22,9 +21,6 @@ from ..segment.window_predictor import WindowPredictor
 from .object_state import ObjectState
 from .state import SessionState
 from .taught import ImageKind, Task, Taught, TaughtBy, TaughtMemory, TaughtObject, Tensors
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 #: Images that are looked at, at most, to tell whether they have colours.
 _LOOKED_AT = 8
@@ -175,13 +171,24 @@ def check_task(task: Task, state: SessionState, predictor: WindowPredictor) -> N
         )
 
 
-def take_task(state: SessionState, predictor: WindowPredictor, task: Task) -> tuple[int, ...]:
-    """Begin objects with what a task remembers, as one change; returns their numbers. The state's lock is held."""
+def take_task(
+    state: SessionState, predictor: WindowPredictor, task: Task, into: Mapping[int, int] | None
+) -> tuple[int, ...]:
+    """Begin objects with what a task remembers, as one change; returns their numbers. The state's lock is held.
+
+    ``into`` gives the number of each object by that in the task; others are left out then.
+    """
+    for number in (into or {}).values():
+        if number in state.objects and state.objects[number].is_taught:
+            raise TaskFileError(f"object {number} goes on from a task file already")
     state.note_change()
     taken = {number for number, known in state.objects.items() if known.prompts or known.kept or known.is_taught}
     numbers = []
     for told in task.objects:
+        if into is not None and told.number not in into:
+            continue
         number = told.number if told.number not in taken else max(taken, default=0) + 1
+        number = number if into is None else into[told.number]
         taken.add(number)
         numbers.append(number)
         known = state.edit(number)

@@ -37,6 +37,9 @@ KINDS: Mapping[str, RequestKind | None] = {
     "merge": RequestKind.MERGE,
     "split": RequestKind.SPLIT,
     "accept": RequestKind.ACCEPT,
+    "pin": RequestKind.PIN,
+    "unpin": RequestKind.UNPIN,
+    "evict": RequestKind.EVICT,
     "pause": None,
     "resume": None,
 }

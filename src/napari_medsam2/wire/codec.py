@@ -31,6 +31,7 @@ from ..results import FrameResult
 from ..session.journal import Entry
 from ..session.learning import Learning
 from ..session.packing import pack_mask, unpack_mask
+from ..session.taught import Taught
 
 #: Shape ``(H, W)`` of a frame by its number; raises a :class:`WireError` if there is no such frame.
 ShapeOf = Callable[[int], tuple[int, int]]
@@ -192,7 +193,7 @@ def _hashable(key: Any) -> Any:
 
 @cache
 def _hints_of(name: str) -> Mapping[str, Any]:
-    return get_type_hints(_KNOWN[name], localns={"Entry": Entry, "Learning": Learning})
+    return get_type_hints(_KNOWN[name], localns={"Entry": Entry, "Learning": Learning, "Taught": Taught})
 
 
 def _result_as_json(result: FrameResult) -> dict[str, Any]:

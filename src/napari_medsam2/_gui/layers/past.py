@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ...session.cost import AnnotationCost
 from ...session.journal import Entry, Journal
+from ...session.taught import Task, Taught
 
 
 @dataclass(eq=False)
@@ -21,6 +22,8 @@ class Past:
         Results ``(frame, object)`` that the prompts of since then can change: the next run does them again.
     taken_up
         True if the others are up to date, although no session is open that found them.
+    tasks
+        Task files that the journal tells of, by their digests.
     cost
         What the user's work took so far.
     """
@@ -28,7 +31,12 @@ class Past:
     journal: Journal = field(default_factory=Journal)
     stale: set[tuple[int, int]] = field(default_factory=set)
     taken_up: bool = False
+    tasks: dict[str, Task] = field(default_factory=dict)
     cost: AnnotationCost = field(default_factory=AnnotationCost)
+
+    def note_tasks(self, taught: Mapping[int, Taught]) -> None:
+        """Take note of task files that objects go on from; those of before are told of in the journal."""
+        self.tasks |= {known.task.digest: known.task for known in taught.values()}
 
     def note(self, entries: Iterable[Entry], stale: Collection[tuple[int, int]] | None) -> None:
         """Take note of what the engine did, and of what is stale now (``None``: less than before)."""

@@ -10,6 +10,7 @@ from napari.layers import Image, Layer
 from ...engine.events import Restored
 from ...prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt, by_object_and_frame, same_prompt
 from ...results import FrameResult
+from ...session.taught import Taught
 from .coordinates import WorldPoint
 from .layout import Layout
 from .prompt_layers import fill_prompt_layer
@@ -59,6 +60,8 @@ class PromptBook:
         self._counted = counted
         self.sources: list[Source] = []
         self.problems: tuple[str, ...] = ()
+        #: What objects go on from a task file, by number.
+        self.taught: dict[int, Taught] = {}
         self._strokes: dict[Key, MaskPrompt] = {}
         self._sent: dict[Key, FramePrompts] = {}
         self._muted: dict[Key, FramePrompts] = {}  # undone, but still in a layer of the user's
@@ -77,8 +80,8 @@ class PromptBook:
 
     @property
     def objects(self) -> set[int]:
-        """Numbers of the objects that have a prompt."""
-        return {object_id for object_id, _ in self._sent}
+        """Numbers of the objects that have a prompt, or go on from a task file."""
+        return {object_id for object_id, _ in self._sent} | self.taught.keys()
 
     @property
     def prompted_frames(self) -> frozenset[int]:
@@ -131,7 +134,7 @@ class PromptBook:
     def is_shown_beside(self, object_id: int, frame: int) -> bool:
         """True if a prompt on another frame says where the object is."""
         others = (group for (number, t), group in self._sent.items() if number == object_id and t != frame)
-        return any(group.shows_object for group in others)
+        return object_id in self.taught or any(group.shows_object for group in others)
 
     def _read(self, source: Source) -> tuple[Prompt, ...]:
         reading = self._readings.get(source.layer)
@@ -166,7 +169,7 @@ class PromptBook:
         now = {key: group for key, group in drawn.items() if key not in self._strokes}
         for key, stroke in self._strokes.items():
             now[key] = _at(drawn, key).without_masks().plus(stroke)
-        shown = {number for (number, _), group in now.items() if group.shows_object}
+        shown = {number for (number, _), group in now.items() if group.shows_object} | self.taught.keys()
         # As in the session: where nothing says where an object is, "not here" says nothing.
         now = {key: group for key, group in now.items() if key[0] in shown or not group.erases}
         self._strokes = {key: stroke for key, stroke in self._strokes.items() if key in now}

@@ -25,6 +25,7 @@ class RunPanel(Panel):
     preview_requested = Signal(bool)
     follow_requested = Signal(bool)
     learning_requested = Signal(object)
+    bank_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -33,6 +34,7 @@ class RunPanel(Panel):
         self.direction.setAccessibleName("Direction")
         self.preview: QCheckBox = tick("Preview while drawing", "Segment the slice in view after each prompt")
         self.follow: QCheckBox = tick("Follow the run", "")
+        self.bank = button("Memory bank...", "See what is remembered, and what the model sees")
         self.words = line(dim=True)
         self.learning = Choice(
             *("Learn from masks: automatic", "Learn from masks: never", "Learn from masks: always"),
@@ -43,6 +45,8 @@ class RunPanel(Panel):
         self.column.addLayout(row(self.preview, self.follow))
         self.column.addWidget(self.words)
         self.column.addWidget(self.learning)
+        self.column.addWidget(self.bank)
+        self.bank.clicked.connect(self.bank_requested)
         self.segment.clicked.connect(self.segment_requested)
         self.direction.activated.connect(lambda index: self.direction_requested.emit(tuple(_WAYS)[index]))
         self.preview.clicked.connect(self.preview_requested)
