@@ -39,7 +39,7 @@ def begin(engine, heard: Listener, frames: np.ndarray) -> None:
     engine.replace_prompts(1, 3, [BoxPrompt(3, 28, 25, 52, 48)])
     engine.preview(3, 1)
     engine.replace_prompts(2, 6, [PointPrompt(6, 70, 64, object_id=2)])
-    heard.wait_for(PromptsChanged, lambda event: len(event.prompts) == 2)
+    heard.wait_for(PromptsChanged, lambda event: len(event.prompts) == 2, timeout=300)
     engine.propagate()
 
 

@@ -165,7 +165,8 @@ def test_pause_and_cancel_take_effect_between_two_frames(lab, remote) -> None:
     assert engine.status.state is RunState.IDLE or heard.wait_for(StatusChanged)
 
 
-def test_a_server_that_was_started_anew_goes_on_at_the_same_frame(lab, remote) -> None:
+@pytest.mark.parametrize("softly", [False, True], ids=["killed", "stopped"])
+def test_a_server_that_was_started_anew_goes_on_at_the_same_frame(lab, remote, softly: bool) -> None:
     engine, heard = remote
     begin(engine, heard)
     lab.gate = threading.Semaphore(3)
@@ -173,7 +174,7 @@ def test_a_server_that_was_started_anew_goes_on_at_the_same_frame(lab, remote) -
     for _ in range(3):
         heard.wait_for(ResultReady)
     until(lambda: lab.encoded >= 4)  # it is at the fourth
-    lab.stop()
+    lab.stop(softly=softly)
     before = len(heard.of(ResultReady))
     lost = heard.wait_for(ConnectionChanged)
     assert lost.lost and "paused" in lost.message and "Nothing is lost" in lost.message
@@ -252,6 +253,36 @@ def test_a_session_that_the_server_ended_is_made_anew_when_it_is_needed(lab, rem
     assert heard.wait_for(Finished).reason is FinishReason.DONE
     assert shown(heard) == undisturbed()
     assert not heard.of(ConnectionChanged, Failed)
+
+
+def test_a_paused_run_whose_session_ended_waits_for_the_user_and_goes_on_where_it_was(lab, remote) -> None:
+    engine, heard = remote
+    begin(engine, heard)
+    lab.gate = threading.Semaphore(3)
+    engine.propagate()
+    heard.wait_for(ResultReady)
+    (session,) = lab.sessions.all
+    engine.pause()
+    until(lambda: "user" in session.waits_for)
+    lab.gate.release(2)
+    until(lambda: engine.status.state is RunState.PAUSED)
+    lab.gate = None
+    encoded = lab.encoded
+    lab.sessions.end(session, "nothing was asked for")
+    assert not lab.sessions.all and lab.encoded == encoded
+    engine.resume()
+    assert heard.wait_for(Finished).reason is FinishReason.DONE
+    assert shown(heard) == undisturbed()
+
+
+def test_a_server_that_allows_few_requests_is_asked_more_slowly(tmp_path) -> None:
+    lab, heard = Lab(tmp_path, requests_a_second=4.0), Listener()
+    with closing(RemoteEngine(heard, lab.address)) as engine:
+        begin(engine, heard)
+        engine.propagate()
+        heard.wait_for(Finished, timeout=60)
+    assert shown(heard) == undisturbed() and not heard.of(ConnectionChanged)
+    lab.stop()
 
 
 def test_images_that_cannot_be_read_or_are_too_large_are_said_to_be(tmp_path) -> None:

@@ -281,6 +281,22 @@ def test_a_connection_that_says_nothing_is_closed_and_too_many_are_not_taken(lab
     until(lambda: _answers(lab))
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_ten_thousand_connections_leave_the_server_as_it_was(lab: Lab) -> None:
+    session, token = lab.begin()
+    lines: list[socket.socket] = []
+    for _ in range(10_000):
+        lines.append(socket.create_connection(("127.0.0.1", lab.port), timeout=20))
+        if len(lines) > 200:
+            lines.pop(0).close()
+    for line in lines:
+        line.close()
+    until(lambda: _answers(lab))
+    assert lab.ask("POST", f"{session}/heartbeat", token=token, json={"seen": 0}).status_code == 200
+    until(lambda: len(lab.server.server_state.connections) <= 2)
+
+
 def _answers(lab: Lab) -> bool:
     try:
         return lab.ask("GET", "status").status_code == 200

@@ -56,9 +56,10 @@ class Lab:
     def sessions(self):
         return self.server.config.app.state.parts.sessions
 
-    def stop(self) -> None:
-        """As if it were killed: nobody is told."""
-        self.server.should_exit = self.server.force_exit = True
+    def stop(self, *, softly: bool = False) -> None:
+        """As if it were killed: nobody is told; or as Ctrl-C does it."""
+        self.server.should_exit = True
+        self.server.force_exit = not softly
         self.thread.join(30)
         assert not self.thread.is_alive()
         if self.gate is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from .address import host_of, is_this_machine
 
 #: To connect, and to wait for an answer; a stream says more often than the latter that it is there.
 CONNECT_S, ANSWER_S = 5.0, 30.0
+#: So often a request that came too soon after others is made again.
+_PATIENCE = 5
 
 
 class Refused(RemoteError):
@@ -187,11 +190,18 @@ class ServerClient:
 
     async def _ask(self, method: str, path: str, **body: Any) -> dict[str, Any]:
         headers = {**self._token(), **body.pop("headers", {})}
-        try:
-            answer = await self._http.request(method, path, headers=headers, **body)
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise self._lost(error) from error
-        self._check(answer)
+        for attempt in range(_PATIENCE):
+            try:
+                answer = await self._http.request(method, path, headers=headers, **body)
+            except (httpx.HTTPError, httpx.InvalidURL) as error:
+                raise self._lost(error) from error
+            try:
+                self._check(answer)
+                break
+            except Busy as busy:  # of one session that asks too often; all else is for the caller to know
+                if answer.status_code != 429 or attempt == _PATIENCE - 1:
+                    raise
+                await asyncio.sleep(busy.wait_s)
         if answer.status_code == 204:
             return {}
         with _readable(self.host):

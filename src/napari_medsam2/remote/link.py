@@ -107,7 +107,7 @@ class Link:
     async def live(self) -> None:
         """Keep the connection while it is needed; ends only when it is cancelled."""
         while True:
-            if self._talk is None and not self.pending and not self._script.running:
+            if self._talk is None and not self.pending and (self._paused or not self._script.running):
                 self._needed.clear()
                 await self._needed.wait()
             try:
@@ -283,6 +283,9 @@ class Link:
             asked = self.pending.popleft()
             if asked.number == number:
                 self._script.note_served(asked)
+                if asked.kind is not None and asked.kind.changes_images:
+                    for old in [each for each in self._images if each < asked.generation]:
+                        del self._images[old]
 
     def _on_talk_dropped(self, asked: Asked, problem: Exception) -> None:
         if not asked.number:

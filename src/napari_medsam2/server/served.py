@@ -235,6 +235,8 @@ class ServedSession:
     # ---- what comes of them, on the engine's thread ------------------------------------------------------------------
 
     def _on_event(self, event: Event) -> None:
+        if self.ended:
+            return  # a run that ends with the session is not over: the window has it go on in another one
         told: dict[str, int] = {}
         if hasattr(event, "request"):
             told["request"] = self._numbers[event.request]
@@ -271,6 +273,8 @@ class ServedSession:
         self._group, self._keeps_group = [], False
 
     def _on_served(self, request: Request) -> None:
+        if self.ended:
+            return
         if request.kind is RequestKind.CLOSE_IMAGES and self._images is not None:
             self._images.frames.close()
         self._tell(served=self._numbers[request.number])
