@@ -142,9 +142,11 @@ def test_half_precision_on_request_gives_nearly_the_same_masks(tmp_path: Path, m
     small = build("small_128")
     monkeypatch.setattr(checkpoints, "recognise", lambda weights: small.config)
     torch.save(small.state_dict(), tmp_path / "own.pt")
-    masks = []
+    masks, checksums = [], set()
     for precision in ("float32", "bfloat16"):
-        network = load_model(tmp_path / "own.pt", device="cpu", precision=precision).network
+        model = load_model(tmp_path / "own.pt", device="cpu", precision=precision)
+        checksums.add(model.checksum)
+        network = model.network
         features = network.encode_image(torch.from_numpy(frame(0, 128))[None])
         point = {"points": torch.tensor([[65.0, 50.0]]), "point_labels": torch.tensor([1])}
         first = network.segment(features, PromptTensors(**{**no_prompts(), **point}), [], mode="stack")
@@ -155,6 +157,7 @@ def test_half_precision_on_request_gives_nearly_the_same_masks(tmp_path: Path, m
         assert found.logits.dtype == torch.float32
         masks.append(torch.cat([first.logits, found.logits]))
     assert not torch.equal(masks[0], masks[1])
+    assert len(checksums) == 1  # a task file that one of them made is for the other, too
     overlap = (masks[0] > 0) & (masks[1] > 0)
     assert overlap.sum() / ((masks[0] > 0) | (masks[1] > 0)).sum() >= 0.98
     with pytest.raises(ModelError, match="precision must be auto, float32 or bfloat16; got 'half'"):

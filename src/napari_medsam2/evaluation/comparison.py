@@ -118,8 +118,8 @@ def compare(model: Model, clone: Path, *, repeats: int, memories: int) -> Compar
     ours, theirs, peaks = Frames(), Frames(), [_peak(network)]
     with torch.inference_mode():
         sides = [
-            (ours, network, _ours(network, memories)),
-            (theirs, reference.network, _theirs(reference, network, memories)),
+            (ours, network, our_frames(network, memories)),
+            (theirs, reference.network, reference_frames(reference, network, memories)),
         ]
         for frames, runs, run in sides:
             frames.operations = _operations(runs, parts, run)
@@ -154,7 +154,7 @@ def _first(network: Sam2, memories: int) -> list[Memory]:
     return [Memory(dict(one.tokens)) for _ in range(memories)]
 
 
-def _ours(network: Sam2, memories: int) -> Callable[[], Tensor]:
+def our_frames(network: Sam2, memories: int) -> Callable[[], Tensor]:
     """A function that segments the next frame and remembers it, for the mask logits."""
     import torch.nn.functional as F
 
@@ -177,7 +177,7 @@ def _ours(network: Sam2, memories: int) -> Callable[[], Tensor]:
     return run
 
 
-def _theirs(reference: Any, network: Sam2, memories: int) -> Callable[[], Tensor]:
+def reference_frames(reference: Any, network: Sam2, memories: int) -> Callable[[], Tensor]:
     """The same by the reference; images are normalised here, as its predictor does when it loads a video."""
     import torch
 

@@ -118,6 +118,25 @@ def test_attend_is_a_softmax_over_biased_keys(width: int) -> None:
     torch.testing.assert_close(attend(q, k, v, bias), expected, atol=1e-6, rtol=1e-5)
 
 
+@pytest.mark.parametrize("size", [0.1, 1.0, 1000.0])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attend_is_exact_in_blocks_and_for_scores_whose_exponentials_no_number_holds(
+    dtype: torch.dtype, size: float
+) -> None:
+    """More keys than a block has, with scores up to 5000 and down to -5000."""
+    draw = torch.Generator().manual_seed(0)
+    q = (size * torch.randn(1, 2, 900, 8, generator=draw)).to(dtype)
+    k, v = (torch.randn(1, 2, 2500, n, generator=draw).to(dtype) for n in (8, 3))
+    with torch.inference_mode():
+        found = attend(q, k, v).float()
+    scores = q.double() @ k.double().transpose(-1, -2) / 8**0.5
+    if dtype == torch.bfloat16:  # which of the largest scores wins is up to its digits
+        scores = (q / 8**0.5 @ k.transpose(-1, -2)).double()
+    expected = (scores.softmax(-1) @ v.double()).float()
+    close = {"atol": 1e-3, "rtol": 1e-3} if dtype == torch.float32 else {"atol": 0.03, "rtol": 0.03}
+    torch.testing.assert_close(found, expected, **close)
+
+
 # ---- where memories lie ---------------------------------------------------------------------------------------------
 
 

@@ -103,11 +103,15 @@ class MemoryTokens:
 
 
 class _Keys:
-    """Memory tokens flattened once for all layers: spatial first, then pointers, ``[B, N * L + P, M]``."""
+    """Memory tokens flattened once for all layers: spatial first, then pointers, ``[B, N * L + P, M]``.
 
-    def __init__(self, memory: MemoryTokens, dtype: torch.dtype) -> None:
-        self.count = memory.spatial.shape[1]
-        self.cells = memory.spatial.shape[2]
+    ``code`` turns each of them by its place, as :func:`rotations` of the frame's own cells; pointers have none.
+    """
+
+    def __init__(self, memory: MemoryTokens, code: Tensor) -> None:
+        dtype, unturned = code.dtype, torch.stack((torch.ones_like(code[0, :1]), torch.zeros_like(code[0, :1])))
+        turned = code.repeat(1, memory.spatial.shape[1], 1)
+        self.code = torch.cat((turned, unturned.expand(-1, memory.pointers.shape[1], -1)), dim=1)
         self.bias = memory.bias
         coded = (memory.spatial + memory.spatial_code).flatten(1, 2), memory.pointers + memory.pointer_code
         self.values = torch.cat((memory.spatial.flatten(1, 2), memory.pointers), dim=1).to(dtype)
@@ -137,12 +141,7 @@ class _MemoryCrossAttention(Projections):
     def forward(self, x: Tensor, memory: _Keys, code: Tensor) -> Tensor:
         """``[B, L, C]`` to the same shape."""
         q = rotated(self.q_proj, x, code)
-        spatial = memory.keys[:, : memory.count * memory.cells].unflatten(1, (memory.count, memory.cells))
-        pointers = memory.keys[:, memory.count * memory.cells :]
-        unturned = torch.stack((torch.ones_like(code[0, :1]), torch.zeros_like(code[0, :1])))
-        k = torch.cat(
-            (rotated(self.k_proj, spatial, code).flatten(1, 2), rotated(self.k_proj, pointers, unturned)), dim=1
-        )
+        k = rotated(self.k_proj, memory.keys, memory.code)
         # Shares of attention add up to one, so the projection of values may wait until after the (narrower) sum.
         attended = attend(q[:, None], k[:, None], memory.values[:, None], memory.bias)[:, 0]
         out: Tensor = self.out_proj(self.v_proj(attended))
@@ -185,7 +184,7 @@ class MemoryAttention(nn.Module):
         x = features + 0.1 * sine_code(channels, height, width, features.device).to(dtype)
         x = x.flatten(2).transpose(1, 2)
         code = rotations(channels, height, width, features.device).to(dtype)
-        keys = _Keys(memory, dtype)
+        keys = _Keys(memory, code)
         for layer in self.layers:
             x = layer(x, keys, code)
         out: Tensor = self.norm(x).transpose(1, 2).unflatten(2, (height, width))

@@ -74,7 +74,7 @@ def rotated(layer: nn.Linear, x: Tensor, code: Tensor) -> Tensor:
     order = torch.arange(layer.out_features, device=x.device).unflatten(0, (-1, 2)).t().flatten()
     a, b = F.linear(x, layer.weight[order], layer.bias[order]).chunk(2, dim=-1)
     cos, sin = code.to(a.dtype)
-    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+    return torch.cat((torch.addcmul(a * cos, b, sin, value=-1), torch.addcmul(a * sin, b, cos)), dim=-1)
 
 
 @lru_cache(maxsize=16)
