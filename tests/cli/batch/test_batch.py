@@ -13,6 +13,7 @@ import pytest
 import tifffile
 from batch_tables import BOX, NAMES, labels, write_table
 from fakes import command as run
+from flows import flow_frames
 
 from napari_medsam2.cli.batch import work
 
@@ -185,6 +186,24 @@ def test_the_columns_are_the_options_of_segment(study: Path) -> None:
     assert {result["frame"] for result in results} == {0, 1, 2, 3}
     assert {result["frame"] for result in results if result["prompted"]} == {0, 2}
     assert (study / "sub" / "a.csv").is_file()
+
+
+def test_a_task_made_on_some_images_is_run_over_others(tmp_path: Path) -> None:
+    for week in ("monday", "friday"):
+        (tmp_path / week).mkdir()
+        for t, frame in enumerate(flow_frames([(200, 40, 40)] * 3)):
+            tifffile.imwrite(tmp_path / week / f"{t}.tif", frame, photometric="rgb")
+    task = tmp_path / "red.medsam2task"
+    monday = ("segment", tmp_path / "monday", "--mode", "flow", "--point", "0,14,15", "--save-task", task)
+    assert run(*monday, "-o", tmp_path / "monday.tif") == 0
+    (tmp_path / "jobs.csv").write_text("input,output,mode,task\nfriday,friday.tif,flow,red.medsam2task\n")
+    assert run("batch", tmp_path / "jobs.csv") == 0
+    assert (
+        run("segment", tmp_path / "friday", "--mode", "flow", "--task", task, "-o", tmp_path / "alone" / "friday.tif")
+        == 0
+    )
+    assert (tmp_path / "alone" / "friday.tif").read_bytes() == (tmp_path / "friday.tif").read_bytes()
+    assert labels(tmp_path / "friday.tif").any()
 
 
 BAD_TABLES = {
