@@ -80,6 +80,7 @@ class Lessons(QObject):
         pixels, mode = work.sequence.frames(), store.chosen.mode
         taken = range(frames[0], frames[-1] + 1) if mode == "stack" else frames
         found = {t: [r for (frame, _), r in work.results.results.items() if frame == t] for t in frames}
+        changed = [taken.index(t) for (_, t), given in work.book.groups.items() if t in found and not given.accepted]
         sizes = {t: work.sequence.layout.size_of(t) for t in taken}
         store.set(lesson=Lesson(running=True), problem="", note="")
 
@@ -93,7 +94,7 @@ class Lessons(QObject):
                 labels: list[AnyArray | None] = [
                     paint_labels(sizes[t], np.uint16, found[t]).labels if t in found else None for t in taken
                 ]
-                write_lesson(folder / "lesson.npz", raw, labels, mode)
+                write_lesson(folder / "lesson.npz", raw, labels, mode, corrected=sorted(set(changed)))
                 problem = ""
             except MemoryError:
                 problem = "There is not enough memory to learn: close other images or programs first."

@@ -23,13 +23,13 @@ def path(tmp_path: Path) -> Path:
     """A lesson on a moving disc, of which six frames are accepted."""
     path = tmp_path / "lesson.npz"
     labels = [MASKS[t].astype(np.uint8) if t in ACCEPTED else None for t in range(12)]
-    write_lesson(path, list(IMAGES), labels, "flow")
+    write_lesson(path, list(IMAGES), labels, "flow", corrected=[2])
     return path
 
 
 def test_a_lesson_comes_back_with_what_was_accepted_and_nothing_else(path: Path) -> None:
     lesson = read_lesson(path)
-    assert lesson.accepted == ACCEPTED and lesson.dataset.mode == "flow"
+    assert (lesson.accepted, lesson.corrected) == (ACCEPTED, (2,)) and lesson.dataset.mode == "flow"
     assert np.array_equal(lesson.dataset.frames[3], IMAGES[3])
     assert [t for t in range(12) if lesson.dataset.truth(t, 1).any()] == list(ACCEPTED)
 
@@ -38,6 +38,8 @@ def test_a_quarter_is_left_out_and_not_learned_from(path: Path) -> None:
     lesson = read_lesson(path)
     assert set(lesson.left_out) | set(lesson.learned) == set(ACCEPTED)
     assert len(lesson.left_out) == 2 and not set(lesson.left_out) & {1, 11}
+    corrected = replace(lesson, corrected=(2, 5, 8))
+    assert len(corrected.left_out) == 2 and set(corrected.left_out) < {2, 5, 8}, "the others are as they were found"
     three = replace(lesson, accepted=(1, 5, 8))
     assert len(three.left_out) == 1 and len(three.learned) == 2
 

@@ -33,16 +33,23 @@ class Lesson:
         Frames, with label maps that count on the accepted ones alone.
     accepted
         Frames whose labels are right, in order.
+    corrected
+        Those of them that are not as they were found.
     """
 
     dataset: Dataset
     accepted: tuple[int, ...]
+    corrected: tuple[int, ...] = ()
 
     @property
     def left_out(self) -> tuple[int, ...]:
-        """Those of them that are not learned from: spread evenly, none at an end."""
+        """Those of them that are not learned from: spread evenly, and corrected ones where there are enough.
+
+        A frame that is as it was found has what the network of before found, and would say nothing for another one.
+        """
         count = max(1, round(LEFT_OUT * len(self.accepted)))
-        return tuple(self.accepted[round((k + 1) * len(self.accepted) / (count + 1)) - 1] for k in range(count))
+        among = self.corrected if len(self.corrected) > count else self.accepted
+        return tuple(among[round((k + 1) * len(among) / (count + 1)) - 1] for k in range(count))
 
     @property
     def learned(self) -> tuple[int, ...]:
@@ -78,7 +85,14 @@ class Lesson:
                 )
 
 
-def write_lesson(path: Path, frames: Sequence[AnyArray], labels: Sequence[AnyArray | None], mode: Mode) -> None:
+def write_lesson(
+    path: Path,
+    frames: Sequence[AnyArray],
+    labels: Sequence[AnyArray | None],
+    mode: Mode,
+    *,
+    corrected: Sequence[int] = (),
+) -> None:
     """Write a lesson as a dataset, for a process of its own to read.
 
     Parameters
@@ -91,6 +105,8 @@ def write_lesson(path: Path, frames: Sequence[AnyArray], labels: Sequence[AnyArr
         Of each frame ``(H, W)``, ``None`` where it was not accepted.
     mode
         What the frames are.
+    corrected
+        Which of them are not as they were found.
     """
     arrays: dict[str, Any] = {}
     for t, (frame, given) in enumerate(zip(frames, labels, strict=True)):
@@ -104,7 +120,7 @@ def write_lesson(path: Path, frames: Sequence[AnyArray], labels: Sequence[AnyArr
             np.savez(file, **arrays)
 
     replace_file(path, write)
-    notes = json.dumps({"kind": mode, "accepted": accepted})
+    notes = json.dumps({"kind": mode, "accepted": accepted, "corrected": sorted(corrected)})
     replace_file(notes_of(path), lambda draft: draft.write_text(notes, encoding="utf-8"))
 
 
@@ -116,6 +132,8 @@ def read_lesson(path: Path) -> Lesson:
     frames = range(len(dataset.frames))
     if not isinstance(accepted, list) or not all(isinstance(t, int) and t in frames for t in accepted):
         raise DatasetError(f"{notes_of(path).name} does not say which frames are accepted")
-    lesson = Lesson(dataset, tuple(sorted(set(accepted))))
+    noted = told.get("corrected")
+    corrected = [t for t in accepted if isinstance(noted, list) and t in noted]
+    lesson = Lesson(dataset, tuple(sorted(set(accepted))), tuple(sorted(set(corrected))))
     lesson.check()
     return lesson

@@ -48,12 +48,15 @@ class Annotated:
         Clicks, boxes, and masks that were drawn.
     drawn
         How many of those were drawn.
+    corrected
+        The frames that needed any.
     """
 
     frames: int
     dice: float
     clicks: int
     drawn: int
+    corrected: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -123,7 +126,7 @@ def simulate(
             prompts += 1
     began = _annotate(session, dataset, first)
     began = replace(began, clicks=began.clicks + prompts)
-    lesson = Lesson(_labelled(session, dataset, first), first)
+    lesson = Lesson(_labelled(session, dataset, first), first, began.corrected)
     told(f"{dataset.name}: learning from {len(lesson.learned)} of them")
     learned = learn(folder, lesson, model=model.source or model.name, steps=steps, device=model.device, adapt=adapt)
     told(f"{dataset.name}: annotating {len(second)} more without it: Dice {learned.before:.3f} to {learned.after:.3f}")
@@ -183,15 +186,17 @@ def _annotate(session: Session, dataset: Dataset, frames: Sequence[int]) -> Anno
         pass
     before: list[float] = []
     clicks = drawn = 0
+    corrected: set[int] = set()
     for t in frames:
         for number in dataset.objects:
             truth = dataset.truth(t, number)
             before.append(dice(session.labels(t, np.int64) == number, truth))
             used, was_drawn = _correct(session, t, number, truth)
             clicks, drawn = clicks + used, drawn + was_drawn
+            corrected |= {t} if used else set()
         if any(session.result(t, number) is not None for number in dataset.objects):
             session.accept(t)
-    return Annotated(len(frames), float(np.mean(before)), clicks, drawn)
+    return Annotated(len(frames), float(np.mean(before)), clicks, drawn, tuple(sorted(corrected)))
 
 
 def _correct(session: Session, frame: int, number: int, truth: Mask) -> tuple[int, bool]:
