@@ -26,7 +26,7 @@ from .engine_client import EngineClient
 from .layers.workspace import Workspace
 
 #: Between two paintings of new memories the window rests so many times as long as one takes, but no longer than this.
-REST, MOST_S = 40, 2.0
+REST, MOST_S = 60, 4.0
 #: What is said after an edit.
 _DONE = {
     RequestKind.PIN: "Pinned: it is a template now. Find the object again (Shift+S) to have it heard.",
