@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING
 from ..geometry.overlap import iou
 from ..memory_bank import MemoryBank
 from ..results import FrameResult
-from .propagation import Propagator
 from .state import SessionState
-from .steps import Span
 
 if TYPE_CHECKING:
     from ..segment.segmenter import FrameSegmenter
+    from .steps import Span
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,8 @@ class OtherBank:
                     if entry.from_elsewhere:
                         twin.bank.add(entry)
                 twin.correcting = {t: found for t, found in known.correcting.items() if t in known.prompts}
+        from .propagation import Propagator  # with torch, which those who only read a comparison need not have
+
         self._propagator = Propagator(self._twin, segmenter, passes=passes, patience=patience)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -11,9 +12,11 @@ from ..errors import PromptError
 from ..geometry.thumbnail import outline_of
 from ..geometry.window import Window, crop, crop_mask, to_window
 from ..images.contrast import Contrast, Estimate, PerFrameContrast
-from ..segment.window_predictor import WindowPredictor
 from ..types import AnyArray, Mask
 from .state import SessionState
+
+if TYPE_CHECKING:
+    from ..segment.window_predictor import WindowPredictor
 
 
 @dataclass(frozen=True, eq=False)
