@@ -9,7 +9,7 @@ from face import Pace, settled, wait_for_model
 from flows import flow_frames
 from qtpy.QtCore import Qt
 
-from napari_medsam2._gui.bank_dock import MemoryBankDock
+from napari_medsam2._gui.bank_dock import MemoryBankDock, open_bank
 from napari_medsam2._gui.layers.composing import channels_of, compose
 from napari_medsam2.cli.main import main
 
@@ -88,6 +88,13 @@ def test_it_fills_while_a_run_goes_and_says_what_counts_for_the_frame_in_view(op
     assert sum(shares.values()) == pytest.approx(1) and shares[0] == pytest.approx(0.8)
     do.go_to_frame(0)
     wait_for(qtbot, lambda: "prompt of its own" in bank.bank.summary.text())
+    do.go_to_frame(2)
+    press(qtbot, bank.bank.template)
+    wait_for(qtbot, lambda: "1 template, and image 2 from the next run on" in bank.bank.summary.text())
+    do.propagate()
+    wait_for(qtbot, lambda: do.state.up_to_date)
+    do.propagate()  # anew
+    wait_for(qtbot, lambda: settled(dock) and "2 templates." in bank.bank.summary.text())
 
 
 @pytest.mark.usefixtures("blobs")
@@ -193,6 +200,7 @@ def test_the_other_memory_is_compared_on_the_same_prompts_and_changes_nothing(op
     assert (found.own, found.other, len(found.frames)) == ("self-sorting", "fifo", 5) and found.overlap == 1
     assert "first in, first out: mean confidence" in bank.bank.comparison.text()
     assert do.workspace.results.results == results and not do.bank.state.comparing
+    assert do.state.status.finish_reason is None, "what was compared says nothing of what is up to date"
     np.testing.assert_array_equal(do.workspace.output_layer.data, labels)
     do.bank.choose_bank("fifo")
     wait_for(qtbot, lambda: settled(dock) and do.bank.state.bank == "fifo")
@@ -254,3 +262,20 @@ def test_a_dock_that_is_closed_leaves_an_empty_panel_and_one_that_nobody_sees_co
     wait_for(qtbot, lambda: settled(dock) and frames(do) == [0])
     dock.close_dock()
     assert "open one in the MedSAM-2 dock" in bank.bank.summary.text()
+
+
+@pytest.mark.parametrize("opened_by", ["menu", "button"])
+def test_it_opens_below_the_image_and_the_dock_keeps_its_height(opened_dock, qtbot, opened_by):
+    dock = opened_dock()
+    viewer, window = dock._viewer, dock._viewer.window._qt_window
+    window.show()
+    qtbot.waitUntil(dock.isVisible)
+    height = dock.parent().height()
+    if opened_by == "menu":
+        bank = viewer.window.add_plugin_dock_widget("napari-medsam2", "MedSAM-2 memory bank")[1]
+    else:
+        bank = open_bank()
+    frame = bank.parent()
+    qtbot.waitUntil(lambda: window.dockWidgetArea(frame) == Qt.DockWidgetArea.BottomDockWidgetArea)
+    qtbot.waitUntil(lambda: bank.isVisible() and bank.width() < window.width() - dock.width())
+    assert dock.parent().height() >= height, "it is squeezed"

@@ -174,7 +174,21 @@ def test_the_cost_is_a_table_of_what_was_checked(reviewed, qtbot, tmp_path):
     ]
 
 
-def test_it_is_a_tab_beside_the_dock_which_keeps_its_height(reviewed, qtbot):
-    _, dock, review = reviewed
+def test_it_is_a_tab_in_front_of_the_dock_which_keeps_its_height(opened_dock, qtbot):
+    dock = opened_dock()
+    viewer, window = dock._viewer, dock._viewer.window._qt_window
+    window.show()
+    qtbot.waitUntil(dock.isVisible)
+    review = viewer.window.add_plugin_dock_widget("napari-medsam2", "MedSAM-2 review")[1]
     mine, its = review.parent(), dock.parent()
-    qtbot.waitUntil(lambda: mine in its.parent().tabifiedDockWidgets(its))
+    qtbot.waitUntil(lambda: mine in window.tabifiedDockWidgets(its))
+    qtbot.waitUntil(lambda: mine.geometry().x() >= 0 > its.geometry().x())  # Qt keeps what is behind outside
+    dock.controller.store.say("Three slices have to be right.")
+    assert review.message.isVisible() and "Three" in review.message.text(), "the dock that says it is behind"
+    review.close_review()
+
+
+def test_what_was_found_is_no_reference_for_itself(reviewed):
+    viewer, dock, review = reviewed
+    picker = review.scores.reference
+    assert [picker.itemText(place) for place in range(picker.count())] == ["No reference"]

@@ -55,6 +55,7 @@ class BankView(QObject):
         self._pictures: dict[int, Thumbnail] = {}
         self._descriptors: dict[int, npt.NDArray[np.float32]] = {}
         self._prompted: frozenset[int] = frozenset()
+        self._waiting: tuple[int, ...] = ()  # to become templates
         self._selected: int | None = None
         self._comparing = False
         self._comparison: Comparison | None = None
@@ -97,6 +98,7 @@ class BankView(QObject):
             chosen=told.bank,
             frame=frame,
             stands_alone=alone,
+            waiting=self._waiting,
             known=alone or told.mode == "stack" or frame in self._descriptors,
             selected=self._selected if any(row.frame == self._selected for row in rows) else None,
             running=told.running,
@@ -168,7 +170,8 @@ class BankView(QObject):
         self.changed.emit()
 
     def _forget(self) -> None:
-        self._bank, self._pictures, self._descriptors, self._prompted = None, {}, {}, frozenset()
+        self._bank, self._pictures, self._descriptors = None, {}, {}
+        self._prompted, self._waiting = frozenset(), ()
         self._selected, self._comparison, self._view, self._asked, self._waits_since = None, None, None, None, None
 
     def _ask_view(self) -> None:
@@ -229,7 +232,7 @@ class BankView(QObject):
             return
         if event.anew:
             self._pictures, self._descriptors = {}, {}
-        self._bank, self._prompted = event.bank, event.prompted
+        self._bank, self._prompted, self._waiting = event.bank, event.prompted, event.waiting
         entries = () if event.bank is None else event.bank.entries
         kept = {entry.frame for entry in entries}
         self._pictures = {t: p for t, p in {**self._pictures, **event.pictures}.items() if t in kept}

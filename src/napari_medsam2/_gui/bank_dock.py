@@ -14,6 +14,7 @@ from .bank_state import BankState
 from .binding import hold_constants
 from .commands import open_dock
 from .controller import Controller
+from .docking import go_below_image
 from .layers.composing import Channel, channels_of, compose
 from .panels.bank_panel import BankPanel
 from .panels.shades import ThemeFollower
@@ -142,6 +143,10 @@ class MemoryBankDock(QWidget):
         if dock is not None:
             self.attach(dock.controller)
 
+    def _take_place(self) -> None:
+        if self.parent() is not None:
+            go_below_image(self)
+
     def hideEvent(self, event: QHideEvent | None) -> None:
         super().hideEvent(event)
         self._on_tab()
@@ -150,6 +155,8 @@ class MemoryBankDock(QWidget):
         # napari takes the widget out of its dock when that is closed; hiding it or floating it is not closing.
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
+                if not self._docked:
+                    QTimer.singleShot(0, self._take_place)  # napari finds a place for it first
                 self._docked = True
             elif self._docked:
                 self.theme.release()

@@ -65,6 +65,8 @@ class BankState:
         In view.
     stands_alone
         True if the frame in view has a prompt of its own, so that no memory is heard there.
+    waiting
+        Accepted frames that become templates with the next run.
     known
         True if the image descriptor of the frame in view is known, so that weights are.
     selected
@@ -89,6 +91,7 @@ class BankState:
     chosen: str = "auto"
     frame: int = 0
     stands_alone: bool = False
+    waiting: tuple[int, ...] = ()
     known: bool = True
     selected: int | None = None
     running: bool = False

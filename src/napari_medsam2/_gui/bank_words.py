@@ -24,6 +24,9 @@ def bank_summary(state: BankState) -> str:
     templates = sum(row.pinned for row in state.rows)
     room = f" of {state.capacity}" if state.capacity >= len(state.rows) else ""
     told = f"{state.title}: {len(state.rows)}{room} remembered, {templates} template{'' if templates == 1 else 's'}"
+    if state.waiting:
+        which = ", ".join(map(str, state.waiting[:5])) + (", ..." if len(state.waiting) > 5 else "")
+        told += f", and {state.noun}{'' if len(state.waiting) == 1 else 's'} {which} from the next run on"
     if state.stands_alone:
         return f"{told}. This {state.noun} has a prompt of its own, so no memory is asked here."
     if not state.known:
@@ -43,7 +46,7 @@ def row_words(row: BankRow, state: BankState) -> str:
     share = "not asked here" if row.share is None else f"{row.share:.0%} of what is heard on {state.noun} {state.frame}"
     return (
         f"{where}: {kind}. Confidence {row.confidence:.2f}, unlike the others by {row.diversity:.2f}, {share}."
-        f"{'' if row.frame < 0 else ' Double-click goes there.'}"
+        f"{'' if row.frame < 0 else ' A click goes there.'}"
     )
 
 

@@ -1,8 +1,16 @@
-"""Where a second widget of ours appears: as a tab beside the dock, which it would leave three lines of otherwise."""
+"""Where a second widget of ours appears: as a tab beside the dock, or below the image; the dock keeps its height."""
 
 from __future__ import annotations
 
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
+
+_Area, _Corner = Qt.DockWidgetArea, Qt.Corner
+#: Which side a corner at the bottom belongs to, if what is below the image is to be as wide as the image only.
+_CORNERS = {
+    _Corner.BottomLeftCorner: _Area.LeftDockWidgetArea,
+    _Corner.BottomRightCorner: _Area.RightDockWidgetArea,
+}
 
 
 def share_place(widget: QWidget, other: QWidget) -> None:
@@ -18,7 +26,22 @@ def share_place(widget: QWidget, other: QWidget) -> None:
         return
     if window.dockWidgetArea(mine) == window.dockWidgetArea(its) and mine not in window.tabifiedDockWidgets(its):
         window.tabifyDockWidget(its, mine)
-    mine.raise_()
+    QTimer.singleShot(0, mine.raise_)  # there is no tab yet that could come to the front
+
+
+def go_below_image(widget: QWidget) -> None:
+    """Show a docked widget below the image, between the columns at its sides: these keep their height.
+
+    Across the whole window it would push the lists of napari and the dock together, and on a small screen the lower
+    edge of the window out of it.
+    """
+    mine = _dock_around(widget)
+    if mine is None or mine.isFloating() or not isinstance(window := mine.parent(), QMainWindow):
+        return
+    for corner, side in _CORNERS.items():
+        window.setCorner(corner, side)
+    if window.dockWidgetArea(mine) != _Area.BottomDockWidgetArea:
+        window.addDockWidget(_Area.BottomDockWidgetArea, mine)
 
 
 def _dock_around(widget: QWidget) -> QDockWidget | None:

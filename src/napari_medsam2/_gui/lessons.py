@@ -73,7 +73,7 @@ class Lessons(QObject):
             return
         frames = confirmed_frames(work)
         if len(frames) < LEAST_FRAMES:
-            store.say(f"Accept {LEAST_FRAMES} {store.chosen.noun}s or more first: {len(frames)} are not enough.")
+            store.say(f"Accept {LEAST_FRAMES} {store.chosen.noun}s or more first; so far there {_so_many(len(frames))}.")
             return
         self._work = work
         folder = user_state_path("napari-medsam2") / "learned" / f"{time.strftime('%Y-%m-%d-%H%M%S')}"
@@ -187,6 +187,10 @@ class Lessons(QObject):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
+
+
+def _so_many(count: int) -> str:
+    return {0: "is none", 1: "is one"}.get(count, f"are {count}")
 
 
 def confirmed_frames(work: Workspace) -> list[int]:

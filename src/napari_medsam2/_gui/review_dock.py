@@ -14,6 +14,7 @@ from ..distribution import plugin_name
 from .docking import share_place
 from .panels.apart_panel import ApartPanel
 from .panels.lesson_panel import LessonPanel
+from .panels.message_bar import MessageBar
 from .panels.pickers import ScrolledColumn
 from .panels.score_panel import ScorePanel
 from .panels.shades import ThemeFollower
@@ -48,6 +49,8 @@ class ReviewDock(QWidget):
         self.title.setAlignment(Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self.title)
         column.addWidget(ScrolledColumn(*self.steps))
+        self.message = MessageBar()  # that of the dock is behind this tab
+        column.addWidget(self.message)
         self.theme = ThemeFollower(viewer, self)
         self._docked = self._closed = False
         do = self.controller
@@ -62,6 +65,11 @@ class ReviewDock(QWidget):
         self.apart.show_requested.connect(do.apart.show)
         self.apart.keep_requested.connect(do.apart.keep)
         self.apart.discard_requested.connect(do.apart.discard)
+        self.message.close_requested.connect(do.store.say)
+        self.message.copy_requested.connect(self._dock.message.copy_requested)
+        self.message.more_requested.connect(self._dock.message.more_requested)
+        for layer in self._dock.output.output.hidden:  # no reference: what was found would agree with itself
+            self.scores.reference.hide_layer(layer)
         do.images.layer_made.connect(self._on_layer_made)
         self._on_changed()
 
@@ -95,7 +103,7 @@ class ReviewDock(QWidget):
     def _on_changed(self) -> None:
         state = self.controller.state
         self.title.setText(state.image or "No image yet: open one in the MedSAM-2 dock.")
-        for panel in (self.scores, self.lesson, self.apart):
+        for panel in (self.scores, self.lesson, self.apart, self.message):
             panel.bindings.apply(state)
 
 

@@ -63,6 +63,7 @@ class BankWatch:
         entries = () if bank is None else bank.entries
         looked_at = session.descriptors(self.object_id)
         prompted = frozenset(p.frame for p in session.prompts if p.object_id == self.object_id)
+        waiting = session.templates_to_be(self.object_id)
         new = {t: found for t, found in looked_at.items() if self._looked_at.get(t) != id(found)}
         if not anew and entries == self._entries and not new and prompted == self._prompted:
             return
@@ -72,7 +73,7 @@ class BankWatch:
         self._entries, self._prompted = entries, prompted
         self._looked_at = {t: id(found) for t, found in looked_at.items()}
         bare = None if bank is None else bank.bare()
-        self._emit(BankTold(request, generation, self.object_id, bare, pictures, new, prompted, anew))
+        self._emit(BankTold(request, generation, self.object_id, bare, pictures, new, prompted, waiting, anew))
 
 
 def _picture(session: Session, entry: MemoryEntry, object_id: int) -> Thumbnail | None:

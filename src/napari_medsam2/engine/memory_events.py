@@ -34,6 +34,8 @@ class BankTold:
         Image descriptors ``(D,)`` of the frames that were looked at since the last time.
     prompted
         Frames that stand on prompts of their own.
+    waiting
+        Frames that were accepted, and become templates with the next run that finds something.
     anew
         True if what was told before is void.
     """
@@ -45,6 +47,7 @@ class BankTold:
     pictures: Mapping[int, Thumbnail]
     descriptors: Mapping[int, npt.NDArray[np.float32]]
     prompted: frozenset[int]
+    waiting: tuple[int, ...] = ()
     anew: bool = False
 
 

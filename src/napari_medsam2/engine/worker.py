@@ -183,7 +183,8 @@ class Worker:
         if run is None:
             return
         run.close()
-        self._show(state=RunState.IDLE, seconds_left=None, finish_reason=reason, detail="")
+        beside = run.request.kind is RequestKind.COMPARE  # says nothing of the frames of the session
+        self._show(state=RunState.IDLE, seconds_left=None, finish_reason=None if beside else reason, detail="")
         self.emit(Finished(run.request.number, run.request.generation, reason, run.done, run.request.kind))
 
     # ---- the thread ------------------------------------------------------------------------------------------------

@@ -68,6 +68,12 @@ class SessionMemories:
             kept = {} if known is None else known.kept
             return {t: found.descriptor for t, found in kept.items() if found.descriptor is not None}
 
+    def templates_to_be(self, object_id: int = 1) -> tuple[int, ...]:
+        """Frames that were accepted and are not remembered yet: the next run that does more begins with them."""
+        with self._state.lock:
+            known = self._state.objects.get(object_id)
+            return () if known is None else tuple(known.templates_to_be)
+
     def picks(self, frame: int, object_id: int = 1) -> list[Pick]:
         """What the object's memory would be picked up for a frame now, with the weight of each entry.
 

@@ -32,7 +32,7 @@ class ApartPanel(Panel):
         self.keep = button("Keep these", "Keep them as labels, one for each; Ctrl+Z takes it back")
         self.discard = button("Discard", "Show them no more; nothing is changed")
         self.column.addWidget(self.words)
-        self.column.addLayout(row(self.show_them, self.radius))
+        self.column.addLayout(row(self.show_them, self.radius, stretch=(1, 2)))
         self.column.addLayout(row(self.keep, self.discard))
         self.show_them.clicked.connect(self._on_show)
         self.keep.clicked.connect(self.keep_requested)

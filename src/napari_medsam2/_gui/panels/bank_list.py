@@ -131,7 +131,7 @@ _SMOOTH = Qt.TransformationMode.SmoothTransformation
 
 
 class BankList(QListView):
-    """Shows memories; a click selects one, a double-click goes to its frame."""
+    """Shows memories; a click selects one and goes to its frame."""
 
     frame_selected = Signal(object)
     frame_requested = Signal(int)

@@ -16,7 +16,7 @@ from .panel import Panel
 from .pickers import Choice, button, line, row, tick
 
 #: From this width on the buttons stand beside the pictures, in a column of this width.
-_WIDE, _SIDE, _ANY = 700, 440, 16777215
+_WIDE, _SIDE, _ANY = 560, 440, 16777215
 _FILES = f"Task files (*{SUFFIX})"
 
 
@@ -53,7 +53,7 @@ class BankPanel(Panel):
         controls.setSpacing(4)
         controls.addLayout(row(self.pin, self.evict, self.template, stretch=(1, 1, 3)))
         controls.addLayout(row(self.take, self.save, self.with_found))
-        controls.addLayout(row(self.bank, self.compare))
+        controls.addLayout(row(self.bank, self.compare, stretch=(1, 0)))
         controls.addStretch(1)
         self.body = QBoxLayout(QBoxLayout.Direction.TopToBottom)
         self.body.addWidget(self.list, 1)

@@ -62,7 +62,7 @@ class CutText(QLabel):
             self.setText(words)
 
     def _limit(self) -> int:
-        return self._lines * self.fontMetrics().lineSpacing() + 2
+        return self._height_of("\n".join("x" * self._lines))  # as high as so many lines are, whatever the font
 
     def _height_of(self, words: str) -> int:
         wrap = int(Qt.TextFlag.TextWordWrap)

@@ -146,15 +146,16 @@ class ObjectTable(Panel):
         show = self.bindings.add
         show(lambda state: bool(state.image), self.new.setEnabled)
         show(lambda state: state.noun, self.model.set_noun)
-        show(lambda state: len(state.columns), self._make_room)
+        show(lambda state: (len(state.columns), state.noun), self._make_room)
         show(lambda state: state.rows, self._show_rows)
         show(lambda state: (tuple(row.number for row in state.rows), state.current), self._show_current, of_hand=True)
         show(_what_can_be_done, self._take_state)
 
-    def _make_room(self, frames: int) -> None:
-        """Have room for how many frames were looked at."""
+    def _make_room(self, shown: tuple[int, str]) -> None:
+        """Have room for how many frames were looked at, and for what people call them."""
+        frames, noun = shown
         wide = self.view.fontMetrics().horizontalAdvance
-        self.view.setColumnWidth(NAME + 2, max(wide(f"{frames}/{frames}"), wide(f"{self.model.noun}s")) + 10)
+        self.view.setColumnWidth(NAME + 2, max(wide(f"{frames}/{frames}"), wide(f"{noun}s")) + 10)
 
     def _show_rows(self, rows: tuple[ObjectRow, ...]) -> None:
         self._showing = True  # where the current row goes, Qt takes another one

@@ -87,6 +87,11 @@ class LayerPicker(Choice):
         """The layer that is picked; ``None`` for the first entry, or without any."""
         return self._picked
 
+    @property
+    def hidden(self) -> frozenset[Layer]:
+        """Layers that are left out of the list."""
+        return frozenset(self._hidden)
+
     def hide_layer(self, layer: Layer, hidden: bool = True) -> None:
         """Leave a layer out of the list (our own prompt layers are no choice)."""
         (self._hidden.add if hidden else self._hidden.discard)(layer)
