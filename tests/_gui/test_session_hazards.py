@@ -74,6 +74,8 @@ def test_what_was_done_just_before_a_session_is_opened_is_in_a_file_of_its_own(c
     path = saved_as(dock, tmp_path / "scan.medsam2", qtbot)
     deliver(qtbot, send, answer(3))
     do.open_session(path)
+    qtbot.waitUntil(lambda: do.state.question is not None)
+    dock.question.yes.click()
     qtbot.waitUntil(lambda: "as it was" in do.state.note)
     written(dock)
     assert frames_in(sessions) == [[2], [2, 3]]
@@ -88,6 +90,8 @@ def test_labels_that_were_kept_stay_when_a_session_without_them_is_opened(viewer
     before = viewer.layers["scan kept"].data.copy()
     assert before.any()
     do.open_session(path)
+    qtbot.waitUntil(lambda: do.state.question is not None)
+    dock.question.yes.click()
     qtbot.waitUntil(lambda: "as it was" in do.state.note)
     np.testing.assert_array_equal(viewer.layers["scan kept"].data, before)
     assert do.keeping.kept_layer(do.workspace) is None, "the session has none, so they are not part of it"

@@ -141,7 +141,7 @@ def test_the_estimate_grows_with_the_work_and_shrinks_with_the_speed(monkeypatch
     seconds = {name: estimate_seconds(entry, "cpu") for name, entry in MODELS.items()}
     assert all(value is not None for value in seconds.values())
     assert seconds["micro"] < seconds["efficienttam-tiny"] < seconds["medsam2"] < seconds["sam2.1-tiny"]  # type: ignore[operator]
-    assert seconds["sam2.1-large"] == pytest.approx(1.5 * 2259 / 100)
+    assert seconds["sam2.1-large"] == pytest.approx(1.5 * MODELS["sam2.1-large"].gflop / 100)
     assert estimate_seconds(MODELS["sam2.1-large"], "cuda") is None
 
 

@@ -73,7 +73,9 @@ class Lessons(QObject):
             return
         frames = confirmed_frames(work)
         if len(frames) < LEAST_FRAMES:
-            store.say(f"Accept {LEAST_FRAMES} {store.chosen.noun}s or more first; so far there {_so_many(len(frames))}.")
+            store.say(
+                f"Accept {LEAST_FRAMES} {store.chosen.noun}s or more first; so far there {_so_many(len(frames))}."
+            )
             return
         self._work = work
         folder = user_state_path("napari-medsam2") / "learned" / f"{time.strftime('%Y-%m-%d-%H%M%S')}"
