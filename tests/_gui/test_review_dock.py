@@ -189,6 +189,6 @@ def test_it_is_a_tab_in_front_of_the_dock_which_keeps_its_height(opened_dock, qt
 
 
 def test_what_was_found_is_no_reference_for_itself(reviewed):
-    viewer, dock, review = reviewed
+    _, _, review = reviewed
     picker = review.scores.reference
     assert [picker.itemText(place) for place in range(picker.count())] == ["No reference"]

@@ -212,8 +212,10 @@ def test_what_was_asked_while_the_server_was_away_is_done_when_it_is_back(lab, r
     lab.stop()
     engine.preview(0)
     engine.call(1, LabelledObject("nucleus", "#ff0000"))
-    heard.wait_for(ConnectionChanged)
-    assert engine.n_unfinished == 2
+    first = heard.wait_for(ConnectionChanged)
+    engine.call(1, LabelledObject("cell", "#ff0000"))
+    assert heard.wait_for(ConnectionChanged) == first, "who asks then is told again what it waits for"
+    assert engine.n_unfinished == 3
     lab.start()
     assert heard.wait_for(ResultReady).result.frame == 0
     until(lambda: engine.n_unfinished == 0)

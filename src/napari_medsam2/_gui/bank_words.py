@@ -6,7 +6,7 @@ from .bank_state import BankRow, BankState
 
 #: What people call the banks.
 BANKS = {
-    "auto": "Memory: automatic",
+    "auto": "Memory: auto",
     "fifo": "Memory: first in, first out",
     "self-sorting": "Memory: self-sorting",
 }

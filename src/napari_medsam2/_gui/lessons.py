@@ -73,9 +73,7 @@ class Lessons(QObject):
             return
         frames = confirmed_frames(work)
         if len(frames) < LEAST_FRAMES:
-            store.say(
-                f"Accept {LEAST_FRAMES} {store.chosen.noun}s or more first; so far there {_so_many(len(frames))}."
-            )
+            store.say(f"Accept {LEAST_FRAMES} {store.chosen.noun}s or more first; so far there {_so_many(frames)}.")
             return
         self._work = work
         folder = user_state_path("napari-medsam2") / "learned" / f"{time.strftime('%Y-%m-%d-%H%M%S')}"
@@ -191,8 +189,8 @@ class Lessons(QObject):
             self._folder = None
 
 
-def _so_many(count: int) -> str:
-    return {0: "is none", 1: "is one"}.get(count, f"are {count}")
+def _so_many(frames: list[int]) -> str:
+    return {0: "is none", 1: "is one"}.get(len(frames), f"are {len(frames)}")
 
 
 def confirmed_frames(work: Workspace) -> list[int]:

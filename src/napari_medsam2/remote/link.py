@@ -78,7 +78,7 @@ class Link:
         self._paused = False
         self._status = RunStatus()
         self._lost_at: float | None = None
-        self._told_lost = False
+        self._told_lost, self._problem = False, ""
         self._wait_s = _FIRST_WAIT_S
         self._replays, self._hands_over = False, False  # and nothing that comes of it is told
         self._replayed: dict[tuple[int, int], FrameResult] = {}
@@ -102,6 +102,8 @@ class Link:
             self._again.set()
         if self._talk is not None:
             self._talk.put(asked)
+        if self._told_lost and asked.kind is not None:
+            self._tell_lost()  # whoever asks has taken down what was said before, and would wait for nothing
         self._needed.set()
 
     async def live(self) -> None:
@@ -191,15 +193,15 @@ class Link:
         now = time.monotonic()
         self._lost_at = self._lost_at or now
         if not self._told_lost and (now - self._lost_at > _QUIET_S or isinstance(problem, Refused | Busy)):
-            self._told_lost = True
-            self._tell_lost(problem)
+            self._told_lost, self._problem = True, str(problem)
+            self._tell_lost()
         await asyncio.sleep(max(self._wait_s, problem.wait_s if isinstance(problem, Busy) else 0.0))
         self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
 
-    def _tell_lost(self, problem: Exception) -> None:
+    def _tell_lost(self) -> None:
         host = self._client.host
         run = "The run is paused and goes on by itself." if self._script.running else "It is tried again."
-        self._emit(ConnectionChanged(True, f"No connection to {host}. {run} Nothing is lost. ({problem})"))
+        self._emit(ConnectionChanged(True, f"No connection to {host}. {run} Nothing is lost. ({self._problem})"))
         if self._script.running:
             paused = replace(self._status, state=RunState.PAUSED, detail="no connection")
             self._emit(StatusChanged(paused))
