@@ -41,6 +41,7 @@ from ._gui.panels.shades import ThemeFollower
 from ._gui.panels.steps import Step
 from ._gui.panels.tab_order import add_pane_key, set_tab_order
 from ._gui.report import report_of
+from ._gui.review_dock import close_reviews
 from ._gui.words import SUMMARIES, model_line, tool_words
 from .models.registry import MODELS, ModelEntry
 from .session.saved import SavedImage
@@ -210,6 +211,7 @@ class MedSamDock(QWidget):
             self.keys.release_all()
             self.theme.release()
             tell_banks(self._viewer, None)
+            close_reviews(self._viewer)
             for picker in (self.image.picker, self.prompt.adopt, self.output.output):
                 picker.release()
             self.controller.close(timeout)

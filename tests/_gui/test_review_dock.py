@@ -185,7 +185,10 @@ def test_it_is_a_tab_in_front_of_the_dock_which_keeps_its_height(opened_dock, qt
     qtbot.waitUntil(lambda: mine.geometry().x() >= 0 > its.geometry().x())  # Qt keeps what is behind outside
     dock.controller.store.say("Three slices have to be right.")
     assert review.message.isVisible() and "Three" in review.message.text(), "the dock that says it is behind"
-    review.close_review()
+    again = viewer.window.add_dock_widget(ReviewDock(viewer), name="under another name").widget()
+    qtbot.waitUntil(lambda: [w for w in viewer.window.dock_widgets.values() if isinstance(w, ReviewDock)] == [again])
+    viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(lambda: not list(viewer.window.dock_widgets))  # it would show what nobody works on
 
 
 def test_what_was_found_is_no_reference_for_itself(reviewed):

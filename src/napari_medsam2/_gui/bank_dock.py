@@ -14,7 +14,7 @@ from .bank_state import BankState
 from .binding import hold_constants
 from .commands import open_dock
 from .controller import Controller
-from .docking import go_below_image
+from .docking import close_others, go_below_image
 from .layers.composing import Channel, channels_of, compose
 from .panels.bank_panel import BankPanel
 from .panels.shades import ThemeFollower
@@ -146,6 +146,7 @@ class MemoryBankDock(QWidget):
     def _take_place(self) -> None:
         if self.parent() is not None:
             go_below_image(self)
+            close_others(self._viewer, self)
 
     def hideEvent(self, event: QHideEvent | None) -> None:
         super().hideEvent(event)

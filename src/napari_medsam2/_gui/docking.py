@@ -1,6 +1,10 @@
-"""Where a second widget of ours appears: as a tab beside the dock, or below the image; the dock keeps its height."""
+"""Where a second widget of ours appears, and how long; the dock keeps its height."""
 
 from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import Any
 
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
@@ -42,6 +46,25 @@ def go_below_image(widget: QWidget) -> None:
         window.setCorner(corner, side)
     if window.dockWidgetArea(mine) != _Area.BottomDockWidgetArea:
         window.addDockWidget(_Area.BottomDockWidgetArea, mine)
+
+
+def close_others(viewer: Any, widget: QWidget) -> None:
+    """Have one widget of a kind in a viewer, the latest: napari opens another one under another name."""
+    close_all(viewer, type(widget), but=widget)
+
+
+def close_all(viewer: Any, kind: type[QWidget], *, but: QWidget | None = None) -> None:
+    """Close the docked widgets of a kind, as soon as what goes on in the window is done."""
+    window = getattr(viewer, "window", None)
+    if window is None:
+        return
+    for other in [one for one in window.dock_widgets.values() if isinstance(one, kind) and one is not but]:
+        QTimer.singleShot(0, partial(_remove, window, other))
+
+
+def _remove(window: Any, widget: QWidget) -> None:
+    with suppress(AttributeError, LookupError, RuntimeError):  # it, or the window, was closed meanwhile
+        window.remove_dock_widget(widget)
 
 
 def _dock_around(widget: QWidget) -> QDockWidget | None:

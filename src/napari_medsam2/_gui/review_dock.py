@@ -11,7 +11,7 @@ from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
 
 from ..distribution import plugin_name
-from .docking import share_place
+from .docking import close_all, close_others, share_place
 from .panels.apart_panel import ApartPanel
 from .panels.lesson_panel import LessonPanel
 from .panels.message_bar import MessageBar
@@ -33,6 +33,7 @@ class ReviewDock(QWidget):
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         viewer: Any = getattr(napari_viewer, "__wrapped__", napari_viewer)
+        self._viewer = viewer
         self._dock = dock_of(viewer)
         self.controller = self._dock.controller
         self.scores = ScorePanel(viewer)
@@ -87,6 +88,7 @@ class ReviewDock(QWidget):
     def _take_place(self) -> None:
         if not self._closed:
             share_place(self, self._dock)
+            close_others(self._viewer, self)
 
     def close_review(self) -> None:
         """Let go of the viewer."""
@@ -105,6 +107,11 @@ class ReviewDock(QWidget):
         self.title.setText(state.image or "No image yet: open one in the MedSAM-2 dock.")
         for panel in (self.scores, self.lesson, self.apart, self.message):
             panel.bindings.apply(state)
+
+
+def close_reviews(viewer: Any) -> None:
+    """Close the second widget of a viewer whose dock was closed: its buttons would do nothing any more."""
+    close_all(viewer, ReviewDock)
 
 
 def dock_of(viewer: Any) -> Any:

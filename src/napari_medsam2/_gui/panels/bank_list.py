@@ -146,7 +146,7 @@ class BankList(QListView):
         self.setMovement(QListView.Movement.Static)
         self.setUniformItemSizes(True)
         self.setSpacing(0)
-        self.setMinimumHeight(90)
+        self.setMinimumHeight(_SIDE + 2 * self.fontMetrics().height() + _BAR + 16)  # a row of them, whole
         self.setAccessibleName("Memories")
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.clicked.connect(self._on_clicked)
