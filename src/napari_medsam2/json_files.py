@@ -34,10 +34,11 @@ def read_json(path: Path, error: type[UserError]) -> Any:
         If there is no such file, it cannot be read, or :func:`parse_json` refuses it; with the name of the file.
     """
     try:
-        size = path.stat().st_size
-        if size > MOST_BYTES:
-            raise JsonError(f"it has {size >> 20} MB, and at most {MOST_BYTES >> 20} are read")
-        return parse_json(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)  # a pipe or a device has no size that can be asked for
+        if len(data) > MOST_BYTES:
+            raise JsonError(f"at most {MOST_BYTES >> 20} MB are read, and it has more")
+        return parse_json(data.decode("utf-8-sig"))
     except FileNotFoundError as cause:
         raise error(f"there is no file {path}") from cause
     except (OSError, UnicodeError, JsonError) as cause:

@@ -34,6 +34,7 @@ from napari_medsam2.remote.engine import RemoteEngine
 from napari_medsam2.results import FrameResult
 from napari_medsam2.session.journal import digest_of
 from napari_medsam2.wire.calls import KINDS
+from napari_medsam2.wire.lines import EVENTS, WANT
 
 FRAMES, MASKS = moving_disc(8)
 TWO = np.maximum(FRAMES, np.where(np.roll(MASKS, 30, axis=2), 150, 0)).astype(np.uint8)
@@ -320,3 +321,27 @@ def test_the_place_where_the_network_runs_is_told(remote) -> None:
     engine, heard = remote
     engine.load_model("blobs")
     assert heard.wait_for(ModelLoaded).device.startswith("cpu of 127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"kind": WANT, "g": 1, "t": 99},
+        {"kind": WANT, "g": 1, "t": "x"},
+        {"kind": EVENTS, "events": [{"is": "ResultReady", "generation": [1]}]},
+        {"kind": EVENTS, "events": [{"known": [], "restored": 3}]},
+        {"kind": EVENTS, "events": [7], "served": "x"},
+    ],
+)
+def test_a_server_that_says_what_cannot_be_costs_a_session_and_nothing_else(lab, remote, line: dict) -> None:
+    engine, heard = remote
+    engine.load_model("blobs")
+    engine.open(FRAMES, mode="stack", contrast=PLAIN)
+    engine.add_prompt(CLICK)
+    engine.preview(0)
+    heard.wait_for(ResultReady)
+    (session,) = lab.sessions.all
+    session.outbox.put(**line)
+    engine.propagate()
+    assert heard.wait_for(Finished).reason is FinishReason.DONE
+    assert any(other is not session for other in lab.sessions.all)

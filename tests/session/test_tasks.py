@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import struct
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 from fakes import PLAIN, blob_model, stack_session
 from flows import flow_frames
+from safetensors.numpy import load
 
 from napari_medsam2.errors import TaskFileError
 from napari_medsam2.images.opened import LabelledObject
@@ -18,7 +20,7 @@ from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_medsam2.session.saved import Changes, SavedImage
 from napari_medsam2.session.session import Session
 from napari_medsam2.session.session_file import SessionFile, read_session
-from napari_medsam2.session.task_file import read_task
+from napari_medsam2.session.task_file import pack_told, read_task, told_in
 
 RED, GREEN = (200, 40, 40), (40, 200, 40)
 
@@ -165,6 +167,25 @@ def test_a_damaged_file_is_refused_in_words(path: Path, change, words: str):
     path.write_bytes(change(path.read_bytes()))
     with pytest.raises(TaskFileError, match=words):
         read_task(path)
+
+
+def test_what_is_no_file_is_not_waited_for_and_never_ends_is_not_read(path: Path, tmp_path: Path):
+    os.mkfifo(tmp_path / "pipe.medsam2task")
+    for other in (tmp_path / "pipe.medsam2task", tmp_path, Path("/dev/zero")):
+        with pytest.raises(TaskFileError, match="is no file"):
+            read_task(other)
+
+
+def test_memories_that_the_network_cannot_hear_are_refused_before_anything_is_changed(path: Path):
+    """The checksum of the weights is what the file says of itself."""
+    told, tensors = told_in(path.read_bytes()), dict(load(path.read_bytes()))
+    for name in ("token/colour", "descriptor"):
+        odd = {key: value[..., :1] if key == f"1/0/{name}" else value for key, value in tensors.items()}
+        path.write_bytes(pack_told(told, odd))
+        session = flow([RED, GREEN])
+        with pytest.raises(TaskFileError, match="are none of blobs"):
+            session.take_task(path)
+        assert not session.objects and not session.undo()
 
 
 def test_a_session_file_keeps_the_tasks_that_its_journal_tells_of(path: Path, tmp_path: Path):

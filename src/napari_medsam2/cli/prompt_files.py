@@ -45,7 +45,7 @@ def parse_point(text: str) -> PointPrompt:
     """``F,Y,X`` or ``F,Y,X,1`` is a click on the object, ``F,Y,X,0`` one beside it."""
     numbers = _numbers(text, "a point is F,Y,X or F,Y,X,0|1", 3, 4)
     if len(numbers) == 4 and numbers[3] not in (0, 1):
-        raise PromptError(f"the last number of a point is 1 (on the object) or 0 (beside it); got {text!r}")
+        raise PromptError(f"the last number of a point is 1 (on the object) or 0 (beside it); got {shortened(text)}")
     return PointPrompt(_frame(numbers[0], text), numbers[1], numbers[2], len(numbers) == 3 or numbers[3] == 1)
 
 
@@ -85,7 +85,7 @@ def parse_mask(text: str, sequence: MaskedSequence = UNKNOWN) -> tuple[MaskPromp
     except ValueError:  # too many digits
         number = -1
     if not file or number < 0:
-        raise PromptError(f"a mask is FRAME:FILE, such as 12:drawn.tif; got {text!r}")
+        raise PromptError(f"a mask is FRAME:FILE, such as 12:drawn.tif; got {shortened(text)}")
     return _mask(number, Path(file), None, 1, sequence), Path(file)
 
 
@@ -302,11 +302,11 @@ def _numbers(text: str, rule: str, fewest: int, most: int) -> list[float]:
     except ValueError:
         numbers = []
     if not fewest <= len(numbers) <= most:
-        raise PromptError(f"{rule}; got {text!r}")
+        raise PromptError(f"{rule}; got {shortened(text)}")
     return numbers
 
 
 def _frame(number: float, text: str) -> int:
     if not number.is_integer():
-        raise PromptError(f"the first number is the frame, a whole number; got {text!r}")
+        raise PromptError(f"the first number is the frame, a whole number; got {shortened(text)}")
     return int(number)

@@ -110,7 +110,8 @@ def _done_again(
         say(f"{arguments.session.name} does not say how its labels came about: they are written as they are in it")
         return shown
     leave_a_core()
-    total = sum(entry.values.get("n", 0) for entry in saved.journal if entry.what == STEPS)
+    counts = [entry.values.get("n") for entry in saved.journal if entry.what == STEPS]
+    total = sum(count for count in counts if isinstance(count, int))
     total += Counter(entry.what for entry in saved.journal)["segment"]
     with stopped_softly(), progress_bar(total, arguments.session.name) as bar:
         again = replay(

@@ -13,6 +13,7 @@ import httpx
 
 from .. import __version__
 from ..errors import RemoteError, WireError
+from ..json_files import parse_json
 from ..wire.lines import PROTOCOL
 from .address import host_of, is_this_machine
 
@@ -152,7 +153,8 @@ class ServerClient:
     async def send(self, requests: Sequence[Mapping[str, Any]]) -> int:
         """Hand in requests; returns the place of the last one that the server has."""
         told = await self._ask("POST", self._path("/requests"), json={"requests": requests})
-        return int(told.get("received", 0))
+        with _readable(self.host):
+            return int(told["received"])
 
     async def beat(self, seen: int) -> None:
         """Say that we are there, and have all lines up to this one."""
@@ -205,8 +207,7 @@ class ServerClient:
         if answer.status_code == 204:
             return {}
         with _readable(self.host):
-            told = answer.json()
-            return dict(told)
+            return dict(parse_json(answer.text))
 
     def _check(self, answer: httpx.Response) -> None:
         """Raise what an answer stands for that is no success."""
@@ -214,7 +215,7 @@ class ServerClient:
         if answer.is_success:
             return
         try:
-            detail = str(answer.json()["detail"])
+            detail = str(parse_json(answer.text)["detail"])
         except (ValueError, KeyError, TypeError):
             detail = f"it answers {status}; is it a server of napari-medsam2?"
         words = f"{self.host}: {detail}"
@@ -239,7 +240,7 @@ class ServerClient:
 def _readable(host: str) -> Iterator[None]:
     try:
         yield
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise WireError(f"{host} gives answers that cannot be read: is it a server of napari-medsam2?") from error
 
 

@@ -127,12 +127,15 @@ class Talk:
         elif kind == REPLAYED:
             self._ears.replayed()
         elif kind == WANT and self._uploads is not None and told.get("g") == self._uploads.generation:
-            self._uploads.want(decode(int, told.get("t")))
+            frame = decode(int, told.get("t"))
+            self._shape_of({"generation": self._uploads.generation})(frame)  # refuses one that there is not
+            self._uploads.want(frame)
 
     def _shape_of(self, event: Any) -> ShapeOf:
         """The shapes of the frames that an event is about."""
         about = event.get("restored", event) if isinstance(event, dict) else {}
-        images = self._images.get(about.get("generation", -1))
+        generation = about.get("generation") if isinstance(about, dict) else None
+        images = self._images.get(generation) if isinstance(generation, int) else None
         return no_frames if images is None else images.opening.shape
 
     # ---- what goes ---------------------------------------------------------------------------------------------------

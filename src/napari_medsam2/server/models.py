@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,7 +41,7 @@ class SharedModels:
             raise ModelError(f"there is no file {missing[0]} to offer as a model")
         self._load = load or _load
         self._lock = threading.Lock()
-        self._loaded: OrderedDict[str, Model] = OrderedDict()
+        self._loaded: dict[str, Model] = {}  # the one that was asked for last comes last
         self._users: dict[str, dict[object, OnNotice]] = {}
         self.turns = Turns()
 
@@ -54,7 +53,8 @@ class SharedModels:
     @property
     def loaded(self) -> dict[str, str]:
         """Names of the models that are in memory, and where they run."""
-        return {name: str(model.device) for name, model in self._loaded.items()}
+        # Others load and leave meanwhile: a copy of a plain dict is made at once.
+        return {name: str(model.device) for name, model in self._loaded.copy().items()}
 
     def get(self, user: object, name: str, on_notice: OnNotice) -> Model:
         """A model for a session, which is told of what memory makes necessary.
@@ -74,7 +74,7 @@ class SharedModels:
                 told = {"device": self._device, "on_notice": lambda notice: self._tell(name, notice)}
                 self._users[name] = {user: on_notice}
                 self._loaded[name] = self._load(name if file is None else str(file), **told)
-            self._loaded.move_to_end(name)
+            self._loaded[name] = self._loaded.pop(name)
             self._users.setdefault(name, {})[user] = on_notice
             return self._loaded[name]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from typing import Any
@@ -9,13 +10,19 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import SessionFileError
+from ..errors import SessionFileError, shortened
 from ..geometry.compact_mask import logits_of, part_with_object
+from ..images.budget import free_memory
 from ..results import FrameResult
 from ..types import AnyArray, Mask
 
 #: Rows and columns of the part: first row, first column, height, width.
 _PART = struct.Struct("<4I")
+#: Pixels that nobody has to ask for.
+_ALWAYS_FITS = 1 << 26
+#: Numbers of a result by name, and what it says yes or no to.
+_NUMBERS = ("confidence", "iou", "objectness", "seconds")
+_TRUTHS = ("prompted", "drawn", "boxed")
 
 
 def pack_mask(mask: Mask) -> bytes:
@@ -50,8 +57,8 @@ def unpack_labels(data: bytes, shape: tuple[int, int]) -> npt.NDArray[np.uint32]
 
 def pack_result(result: FrameResult) -> tuple[dict[str, Any], bytes]:
     """A result as numbers by name and the bytes of its pixels, with how clear each of them is."""
-    numbers = {name: float(getattr(result, name)) for name in ("confidence", "iou", "objectness", "seconds")}
-    truths = {name: bool(getattr(result, name)) for name in ("prompted", "drawn", "boxed")}
+    numbers = {name: float(getattr(result, name)) for name in _NUMBERS}
+    truths = {name: bool(getattr(result, name)) for name in _TRUTHS}
     rows, columns = result.pixels.part
     return {**numbers, **truths}, _packed(rows, columns, result.pixels.clearness.tobytes())
 
@@ -59,7 +66,11 @@ def pack_result(result: FrameResult) -> tuple[dict[str, Any], bytes]:
 def unpack_result(
     frame: int, object_id: int, values: dict[str, Any], data: bytes, shape: tuple[int, int]
 ) -> FrameResult:
-    """The result; :class:`SessionFileError` if the bytes are none of that shape."""
+    """The result; :class:`SessionFileError` if the bytes are none of that shape, or a value is none of a result."""
+    numbers = all(type(values[name]) is float and math.isfinite(values[name]) for name in _NUMBERS)
+    truths = all(type(values[name]) is bool for name in _TRUTHS)
+    if type(object_id) is not int or object_id < 1 or not (numbers and truths):
+        raise SessionFileError(f"what was found of object {shortened(object_id)} on frame {frame} says what cannot be")
     rows, columns, packed = _unpacked(data, shape, bits=8)
     clearness = np.zeros(shape, np.uint8)
     clearness[rows, columns] = np.frombuffer(packed, np.uint8).reshape(
@@ -79,6 +90,8 @@ def _unpacked(data: bytes, shape: tuple[int, int], *, bits: int) -> tuple[slice,
         top, left, height, width = _PART.unpack_from(data)
         if top + height > shape[0] or left + width > shape[1]:
             raise SessionFileError(f"a mask of {height} x {width} pixels reaches beyond its frame of {shape}")
+        if shape[0] * shape[1] > max(_ALWAYS_FITS, free_memory() // 4):
+            raise SessionFileError(f"a mask of {shape[0]} x {shape[1]} pixels does not fit into main memory")
         n_bytes = -(-height * width * bits // 8)
         unpacker = zlib.decompressobj()
         pixels = unpacker.decompress(data[_PART.size :], n_bytes + 1)

@@ -21,7 +21,9 @@ from safetensors.numpy import load, save
 
 from ..errors import JsonError, TaskFileError, UserError, shortened
 from ..geometry.thumbnail import SIDE, Thumbnail
+from ..images.contrast import Contrast
 from ..images.opened import LabelledObject
+from ..json_files import MOST_BYTES as MOST_JSON_BYTES
 from ..json_files import parse_json
 from ..types import AnyArray
 from ..whole_file import replace_file
@@ -61,6 +63,8 @@ def read_task(path: Path) -> Task:
         If there is none, it is damaged, of a later version, or says what cannot be.
     """
     try:
+        if path.exists() and not path.is_file():
+            raise TaskFileError(f"{path} is no file: a task is neither a folder nor a pipe")
         size = path.stat().st_size
         if size > MOST_BYTES:
             raise TaskFileError(f"{path.name} has {size >> 20} MB, and at most {MOST_BYTES >> 20} are read")
@@ -92,9 +96,19 @@ def pack_task(task: Task) -> bytes:
         "gamma": task.gamma,
         "objects": [_told_of(known, tensors) for known in task.objects],
     }
+    return pack_told(told, tensors)
+
+
+def pack_told(told: Any, tensors: Mapping[str, AnyArray]) -> bytes:
+    """The bytes of a file of a JSON value and tensors, with the digest that tells a damaged one."""
     text = json.dumps(told)
     metadata = {"task": text, "digest": _digest(text, tensors)}
     return bytes(save({name: np.asarray(value, order="C") for name, value in tensors.items()}, metadata=metadata))
+
+
+def told_in(data: bytes) -> Any:
+    """The JSON value in the bytes of a file, whatever it says; raises as :func:`read_task`."""
+    return _parsed(_metadata(data))
 
 
 def unpack_task(data: bytes, name: str) -> Task:
@@ -122,7 +136,7 @@ def _metadata(data: bytes) -> dict[str, Any]:
         (length,) = struct.unpack_from("<Q", data)
     except struct.error as error:
         raise TaskFileError("it is too short") from error
-    if length > len(data) - 8:
+    if length > min(len(data) - 8, MOST_JSON_BYTES):
         raise TaskFileError("it is cut short, or no task file")
     try:
         header = parse_json(data[8 : 8 + length].decode("utf-8"))
@@ -132,9 +146,13 @@ def _metadata(data: bytes) -> dict[str, Any]:
     return metadata if isinstance(metadata, dict) else {}
 
 
-def _told(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
+def _parsed(metadata: Mapping[str, Any]) -> Any:
     text = metadata.get("task")
-    told = parse_json(text) if isinstance(text, str) else None
+    return parse_json(text) if isinstance(text, str) else None
+
+
+def _told(metadata: Mapping[str, Any], name: str) -> dict[str, Any]:
+    told = _parsed(metadata)
     if not isinstance(told, dict) or told.get("format") != _FORMAT:
         raise TaskFileError(f"{name} is no task file of napari-medsam2: weights of a model are chosen as the model")
     version = told.get("version")
@@ -194,6 +212,7 @@ def _task_of(told: Mapping[str, Any], tensors: Mapping[str, AnyArray], name: str
     if told["limits"] is not None:
         low, high = (tuple(float(value) for value in values) for values in told["limits"])
         limits = (low, high)
+        Contrast(low, high, float(told["gamma"]))  # refuses what is none
     return Task(
         name=name,
         model=TaughtBy(**{key: str(told["model"][key]) for key in ("name", "source", "checksum")}),

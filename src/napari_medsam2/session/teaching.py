@@ -9,14 +9,17 @@ import torch
 from torch import Tensor
 
 from .. import __version__
-from ..errors import TaskFileError
+from ..errors import TaskFileError, UserError
 from ..geometry.thumbnail import thumbnail
+from ..geometry.window import Window
 from ..images.contrast import Contrast, colours_of
 from ..images.frames import FrameSource
 from ..memory_entry import MemoryEntry, Origin
 from ..models.device import Model
+from ..models.shortage import is_shortage
 from ..network.interface import Adaptation, Memory
-from ..prompts import Prompt
+from ..prompts import FramePrompts, Prompt
+from ..segment.task import FrameTask
 from ..segment.window_predictor import WindowPredictor
 from .object_state import ObjectState
 from .state import SessionState
@@ -181,6 +184,9 @@ def take_task(
     for number in (into or {}).values():
         if number in state.objects and state.objects[number].is_taught:
             raise TaskFileError(f"object {number} goes on from a task file already")
+    memories = {told.number: _entries(told, task, predictor) for told in task.objects}
+    for told in task.objects:
+        _check_fit(task, memories[told.number], state, predictor)
     state.note_change()
     taken = {number for number, known in state.objects.items() if known.prompts or known.kept or known.is_taught}
     numbers = []
@@ -195,10 +201,30 @@ def take_task(
         known.taught = Taught(task, told.number)
         if told.called.name or told.called.colour:
             known.called = told.called
-        for place, memory in enumerate(told.memories):
-            known.bank.add(_entry(memory, task, place, predictor))
+        for entry in memories[told.number]:
+            known.bank.add(entry)
     state.revision += 1
     return tuple(numbers)
+
+
+@torch.inference_mode()
+def _check_fit(task: Task, entries: Sequence[MemoryEntry], state: SessionState, predictor: WindowPredictor) -> None:
+    """Have the network hear the memories once, on the first frame: a checksum of weights says nothing of tensors."""
+    bank = state.new_bank()
+    for entry in entries:
+        bank.add(entry)
+    try:
+        predictor.predict(FrameTask(FramePrompts(1, 0), bank), Window.whole(predictor.shape(0)))
+    except (RuntimeError, LookupError, TypeError, ValueError) as error:
+        if is_shortage(error) or isinstance(error, UserError):
+            raise
+        raise TaskFileError(
+            f"the memories in the task {task.name} are none of {task.model.name}, though it says so: make the task anew"
+        ) from error
+
+
+def _entries(told: TaughtObject, task: Task, predictor: WindowPredictor) -> list[MemoryEntry]:
+    return [_entry(memory, task, place, predictor) for place, memory in enumerate(told.memories)]
 
 
 def _entry(memory: TaughtMemory, task: Task, place: int, predictor: WindowPredictor) -> MemoryEntry:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...errors import OptionError, first_few, shortened
+from ...errors import OptionError, UserError, first_few, shortened
+from ...models.places import expanded
 from .. import segment
 
 #: A larger table is a mistake: it would be a million jobs.
@@ -23,6 +24,8 @@ _NOT_OF_A_JOB = ("help", "on_interrupt")
 PROMPTS = ("point", "box", "mask", "prompts", "task", "session")
 #: In a cell, several of what may be given again.
 SEVERAL = ";"
+#: What argparse complains of may quote a whole cell.
+_LONGEST_COMPLAINT = 400
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 
 
@@ -30,7 +33,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises what it complains of."""
 
     def error(self, message: str) -> NoReturn:
-        raise OptionError(message)
+        raise OptionError(message if len(message) <= _LONGEST_COMPLAINT else f"{message[:_LONGEST_COMPLAINT]}...")
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,11 @@ def read_table(path: Path) -> list[Row]:
     OptionError
         If it is no such table, names the line and the column.
     """
-    lines = list(csv.reader(io.StringIO(_text(path), newline=""), _dialect(_text(path))))
+    text = _text(path)
+    try:
+        lines = list(csv.reader(io.StringIO(text, newline=""), _dialect(text)))
+    except csv.Error as error:
+        raise OptionError(f"{path.name} is no table of jobs: {error}") from error
     filled = [
         (number, [cell.strip() for cell in line]) for number, line in enumerate(lines, 1) if any(map(str.strip, line))
     ]
@@ -104,9 +111,9 @@ def row_of(said: Mapping[str, str], place: str, folder: Path) -> Row:
             words += _words(known[name], cell, place)
     try:
         parsed = vars(segment_parser().parse_args([*words, "--", said["input"]]))
-    except OptionError as error:
+        return Row(place, anchored({name: parsed[name] for name in said}, folder))
+    except UserError as error:
         raise OptionError(f"{place}: {error}") from error
-    return Row(place, anchored({name: parsed[name] for name in said}, folder))
 
 
 def anchored(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -116,24 +123,28 @@ def anchored(options: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 
 def _anchored(name: str, value: Any, folder: Path) -> Any:
     if isinstance(value, Path):
-        return folder / value.expanduser()
+        return folder / expanded(value)
     if isinstance(value, list):
         return [_anchored(name, part, folder) for part in value]
     if name == "mask" and isinstance(value, str) and ":" in value:
         frame, _, file = value.partition(":")
-        return f"{frame}:{folder / Path(file).expanduser()}"
-    if name == "model" and isinstance(value, str) and (folder / Path(value).expanduser()).is_file():
-        return str(folder / Path(value).expanduser())
+        return f"{frame}:{folder / expanded(file)}"
+    if name == "model" and isinstance(value, str) and (folder / expanded(value)).is_file():
+        return str(folder / expanded(value))
     return value
 
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > MOST_BYTES:
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)  # a pipe or a device has no size that can be asked for
+        if len(data) > MOST_BYTES:
             raise OptionError(
-                f"{path.name} has {path.stat().st_size >> 20} MB; a table of jobs has a line for each of them"
+                f"{path.name} has more than {MOST_BYTES >> 20} MB; a table of jobs has a line for each of them"
             )
-        return path.read_text(encoding="utf-8-sig")
+        if b"\0" in data:
+            raise OptionError(f"{path.name} is no table of jobs: there are zero bytes in it")
+        return data.decode("utf-8-sig")
     except UnicodeError as error:
         raise OptionError(f"{path.name} is no table of jobs: it is not text in UTF-8") from error
     except OSError as error:
