@@ -98,6 +98,10 @@ class MaskPrompt:
         mask: npt.NDArray[Any] = np.asarray(self.mask)
         if mask.ndim != 2:
             raise PromptError(f"a mask must have two axes (y, x); got shape {mask.shape}")
+        if mask.dtype.kind not in "buif":
+            raise PromptError(f"a mask holds truth values or numbers; got {mask.dtype}")
+        if mask.dtype.kind == "f" and np.isnan(mask).any():
+            raise PromptError("a mask is drawn where it is not 0; this one has pixels that are no number (nan)")
         mask = np.array(mask != 0)
         mask.setflags(write=False)
         object.__setattr__(self, "mask", mask)

@@ -16,6 +16,7 @@ from hypothesis.extra import numpy as arrays
 from attacks import FEW, MANY, attack, outcome, own_folder
 from napari_medsam2.cli.main import main
 from napari_medsam2.cli.prompt_files import read_prompt_file
+from napari_medsam2.errors import UserError
 from napari_medsam2.images.formats import as_frames
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
@@ -106,3 +107,43 @@ def test_odd_arguments_are_a_sentence_and_exit_code_2(words: list[str], blobs: l
 
 def _listed(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*"))
+
+
+@pytest.mark.parametrize(
+    "mask",
+    [
+        np.full((64, 64), np.nan),
+        np.full((64, 64), "drawn"),
+        np.ones((64, 64), complex),
+        np.zeros((64, 64), "M8[s]"),
+        np.zeros((64, 64), [("a", "i4")]),
+        np.ones((64, 64, 5)),
+    ],
+)
+def test_arrays_that_are_no_masks_are_refused(mask: np.ndarray) -> None:
+    session, masks = stack_session(3)
+    with pytest.raises(UserError):
+        session.add(MaskPrompt(0, mask))
+    session.add(click(0, masks))
+    assert [prompt.frame for prompt in session.prompts] == [0]
+
+
+def test_a_frame_that_its_own_array_cannot_give_is_a_sentence() -> None:
+    class Broken(np.lib.mixins.NDArrayOperatorsMixin):
+        shape, dtype, ndim = (3, 20, 24), np.dtype(np.uint8), 3
+
+        def __getitem__(self, key: Any) -> Any:
+            raise KeyError("chunk 7")
+
+    def read() -> None:
+        frames = as_frames(Broken())
+        np.asarray(frames[1])
+
+    assert outcome(read) is not None
+
+
+def test_an_output_without_a_name_is_refused_before_the_run(tmp_path: Path, capsys: Any) -> None:
+    (tmp_path / "scan.npy").write_bytes(b"")
+    with pytest.raises(SystemExit, match="2"):
+        main(["segment", str(tmp_path / "scan.npy"), "-o", "", "--point", "0,1,1"])
+    assert "got an empty name" in capsys.readouterr().err
