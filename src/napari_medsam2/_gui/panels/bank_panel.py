@@ -16,7 +16,7 @@ from .panel import Panel
 from .pickers import Choice, button, line, row, tick
 
 #: From this width on the buttons stand beside the pictures, in a column of this width.
-_WIDE, _SIDE, _ANY = 500, 440, 16777215
+_WIDE, _SIDE, _ANY = 700, 440, 16777215
 _FILES = f"Task files (*{SUFFIX})"
 
 
