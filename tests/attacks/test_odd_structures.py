@@ -22,8 +22,9 @@ from safetensors.numpy import load
 
 from attacks import FEW, MANY, attack, outcome, own_folder
 from napari_medsam2.cli.batch.jobs import make_jobs
-from napari_medsam2.cli.batch.records import fingerprint
+from napari_medsam2.cli.batch.records import Record, fingerprint, read_record
 from napari_medsam2.cli.batch.rows import columns, read_table
+from napari_medsam2.cli.batch.summary import Line, in_words, save_summary
 from napari_medsam2.cli.host import Host, hosted_by
 from napari_medsam2.cli.main import main
 from napari_medsam2.images.formats import as_frames
@@ -245,3 +246,16 @@ def test_an_odd_table_of_jobs_is_jobs_or_refused(names: list[str], cells: list[l
                 fingerprint(job, folder)
 
         outcome(read)
+
+
+@attack(20 * FEW)
+@given(changes=CHANGES)
+def test_an_odd_record_of_a_batch_is_known_or_nothing(changes: list[tuple[float, Any]]) -> None:
+    summary = {"frames": 3, "found": 2, "confidence": 0.9, "lowest": None, "doubt": 0.1, "why": "", "remarks": ["a"]}
+    told = changed(dict(vars(Record("a", True, "b", {**summary, "seconds": 1.5, "check_first": "x"}))), changes)
+    with own_folder() as folder:
+        (folder / "record.json").write_text(json.dumps(told))
+        if (record := read_record(folder / "record.json")) is not None:
+            line = Line("a.tif", "a", "done before", record.summary)
+            assert in_words([line, line])
+            save_summary(folder / "summary.csv", [line, line])

@@ -141,12 +141,13 @@ def _of_object(row: Sequence[Finding], mode: Mode) -> Iterable[Suspect]:
     weights = _WEIGHTS[mode]
     safe = [finding.frame for finding in row if finding.prompted]
     at_home = any(finding.on_border for finding in row if finding.prompted)
+    found = [place for place, finding in enumerate(row) if finding.area]
     usual = median([finding.area for finding in row if finding.area] or [1])
     for place, finding in enumerate(row):
         if finding.prompted:
             continue
         if mode == "stack":
-            degrees = _beside(row, place)
+            degrees = _beside(row, place, bool(found) and found[0] < place < found[-1])
             degrees[Doubt.FAR] = _distance(finding.frame, safe, row[-1].frame + 1) if finding.area else 0.0
             degrees[Doubt.BORDER] = float(finding.on_border and not at_home)
         else:
@@ -159,15 +160,13 @@ def _of_object(row: Sequence[Finding], mode: Mode) -> Iterable[Suspect]:
         yield Suspect(finding.frame, finding.object_id, score, tuple(told))
 
 
-def _beside(row: Sequence[Finding], place: int) -> dict[Doubt, float]:
-    """Doubts, 0..1, that the frames on both sides of one raise."""
+def _beside(row: Sequence[Finding], place: int, between: bool) -> dict[Doubt, float]:
+    """Doubts, 0..1, that the frames on both sides of one raise; ``between``: it was found before and after."""
     here = row[place]
     sides = [row[other] for other in (place - 1, place + 1) if 0 <= other < len(row)]
     there = [side.area for side in sides if side.area]
-    found_before = any(finding.area for finding in row[:place])
-    found_after = any(finding.area for finding in row[place + 1 :])
     if not here.area:
-        return {Doubt.MISSING: float(found_before and found_after), Doubt.END: float(bool(there))}
+        return {Doubt.MISSING: float(between), Doubt.END: float(bool(there))}
     jump = min((_jump(here.area, area, "stack") for area in there), default=0.0)
     return {Doubt.JUMP: jump, Doubt.END: float(len(there) < len(sides))}
 

@@ -26,6 +26,9 @@ FOLDER = ".napari-medsam2-batch"
 #: Options that change nothing about the labels.
 _NO_MATTER = ("device",)
 
+#: What a summary says in numbers, if at all.
+_NUMBERS = ("confidence", "lowest", "doubt", "seconds")
+
 State = Literal["due", "done", "changed", "foreign"]
 
 
@@ -62,11 +65,17 @@ def read_record(path: Path) -> Record | None:
     """What is known; ``None`` if it is nothing, or nothing that can be read."""
     try:
         content = read_json(path, DatasetError)
-        return (
-            Record(**content) if isinstance(content["made_of"], str) and isinstance(content["summary"], dict) else None
-        )
-    except (*EXPECTED_ERRORS, TypeError, KeyError):
+        record = Record(**content)
+    except (*EXPECTED_ERRORS, TypeError):
         return None
+    summary = record.summary
+    texts = all(isinstance(text, str) for text in (record.made_of, record.results, record.version))
+    if not texts or not isinstance(record.finished, bool) or not isinstance(summary, dict):
+        return None
+    numbers = all(isinstance(summary.get(name), int | float | None) for name in _NUMBERS)
+    remarks = summary.get("remarks", [])
+    said = isinstance(remarks, list) and all(isinstance(remark, str) for remark in remarks)
+    return record if numbers and said else None
 
 
 def record_path(job: Job, output: Path) -> Path:
