@@ -9,7 +9,6 @@ from fakes import PLAIN, blob_model
 from napari_medsam2 import BoxPrompt, MaskPrompt, PointPrompt, Session
 from napari_medsam2.geometry import canvas
 from napari_medsam2.geometry.overlap import dice
-from napari_medsam2.segment import views
 
 SHAPE = (900, 1203)
 
@@ -24,7 +23,7 @@ def discs(frames=3, radius=100):
 
 def as_giant(patch):
     """Have frames of this size be giant ones."""
-    patch.setattr(views, "LARGEST", 200 * 200)
+    patch.setattr(canvas, "LARGEST", 200 * 200)
     patch.setattr(canvas, "_LONGEST", 256)
 
 

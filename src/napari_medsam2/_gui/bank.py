@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from operator import is_
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from qtpy.QtCore import QObject, QTimer, Signal
+from qtpy.QtCore import QObject, Signal
 
 from ..engine.events import Failed, Finished, Restored, RunState
 from ..engine.memory_events import BanksCompared, BankTold, TaskSaved, ViewTold
@@ -25,8 +24,6 @@ from .dock_store import DockStore
 from .engine_client import EngineClient
 from .layers.workspace import Workspace
 
-#: Between two paintings of new memories the window rests so many times as long as one takes, but no longer than this.
-REST, MOST_S = 60, 4.0
 #: What is said after an edit.
 _DONE = {
     RequestKind.PIN: "Pinned: it is a template now. Find the object again (Shift+S) to have it heard.",
@@ -64,11 +61,6 @@ class BankView(QObject):
         self._waits_since: int | None = None  # for that; of images that were left nothing comes any more
         self._rows: tuple[BankRow, ...] = ()
         self._rows_of: Any = None
-        self._shown_at = self._paint_s = 0.0  # when memories were shown last, and how long the window was at it
-        self._late, self._painted = QTimer(self), QTimer(self)
-        for timer, slot in ((self._late, self._show_late), (self._painted, self._on_painted)):
-            timer.setSingleShot(True)
-            timer.timeout.connect(slot)
         store.changed.connect(self._on_changed)
         client.memory_told.connect(self._on_told)
         client.restored.connect(self._on_restored)
@@ -198,8 +190,8 @@ class BankView(QObject):
     def _on_told(self, event: object) -> None:
         if isinstance(event, BankTold):
             self._take(event)
-            self._show_gently()
-            return
+            if self._store.chosen.running:
+                return  # shown with what the run found, which comes with it: the window is put together once for both
         elif isinstance(event, ViewTold):
             self._waits_since, self._view = None, event.view
             self._ask_view()
@@ -212,20 +204,6 @@ class BankView(QObject):
         elif isinstance(event, Failed):
             self._waits_since, self._comparing = None, self._comparing and event.kind is not RequestKind.COMPARE
         self.changed.emit()
-
-    def _show_gently(self) -> None:
-        """Show what came at once, unless the last time took so long that this would slow a run down: then later."""
-        if not self._late.isActive():
-            left = REST * self._paint_s - (time.perf_counter() - self._shown_at)
-            self._late.start(max(0, round(1000 * min(left, MOST_S))))
-
-    def _show_late(self) -> None:
-        self._shown_at = time.perf_counter()
-        self.changed.emit()
-        self._painted.start(0)  # fires after what was posted before, such as the painting of the window
-
-    def _on_painted(self) -> None:
-        self._paint_s = time.perf_counter() - self._shown_at
 
     def _take(self, event: BankTold) -> None:
         if event.object_id != self._watched[2]:

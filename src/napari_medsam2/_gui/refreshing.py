@@ -9,7 +9,7 @@ from qtpy.QtCore import QObject, QTimer
 
 #: While a run goes on the window is redrawn at most this often, and at other times. Each time takes the processor from
 #: the network: where a program draws it, and no graphics card, the whole window is put together anew for each change.
-RUN_REFRESH_MS, REFRESH_MS = 150, 40
+RUN_REFRESH_MS, REFRESH_MS = 80, 40
 #: Where that takes long, it is done the less often, so that a run has so many times as long in between; but not less
 #: often than once in so long.
 REST, MOST_REFRESH_MS = 20, 1000

@@ -27,6 +27,11 @@ _ROOM = 2.5
 _AT_A_TIME = 1 << 21
 
 
+def is_giant(frame: tuple[int, int]) -> bool:
+    """True if a frame of shape ``(H, W)`` is worked on as a canvas."""
+    return frame[0] * frame[1] > LARGEST
+
+
 @dataclass(frozen=True)
 class Canvas:
     """Rows and columns of a frame, ``step`` pixels of it on each side taken as one.

@@ -31,25 +31,29 @@ class Thumbnail:
 
 
 def thumbnail(image: npt.NDArray[np.float32], mask: Mask, side: int = SIDE) -> Thumbnail:
-    """A small picture of a frame, float ``(H, W, 3)`` in 0..1, and of what is the object on it, bool ``(H, W)``.
+    """A small picture of a frame, float ``(H, W, 3)`` in 0..1, and of what is the object on it, bool.
+
+    The mask may have more pixels than the image, or fewer: both are all of the frame.
 
     Each pixel is the mean of some of those that it stands for: of large frames not all are looked at. It is the
     object's where any of these is.
     """
-    height, width = mask.shape
+    height, width = image.shape[:2]
     scale = min(1.0, side / max(height, width))
     h, w = max(1, round(height * scale)), max(1, round(width * scale))
-    small = np.zeros((h, w, 3), np.float32)
+    planes = image[..., :1] if image.strides[-1] == 0 else image  # grey: one plane seen three times
+    small = np.zeros((h, w, planes.shape[-1]), np.float32)
     samples = 1 if scale == 1 else 2
     for place in range(samples):
         rows = ((np.arange(h) + (place + 0.5) / samples) * height / h).astype(int)
         for beside in range(samples):
             columns = ((np.arange(w) + (beside + 0.5) / samples) * width / w).astype(int)
-            small += image[rows[:, None], columns]
+            small += planes[rows[:, None], columns]
     inside = np.zeros((h, w), bool)
     y, x = np.nonzero(mask)
-    inside[y * h // height, x * w // width] = True
-    return Thumbnail(np.rint(small * (255 / samples**2)).astype(np.uint8), outline_of(inside))
+    inside[y * h // mask.shape[0], x * w // mask.shape[1]] = True
+    picture = np.broadcast_to(np.rint(small * (255 / samples**2)).astype(np.uint8), (h, w, 3))
+    return Thumbnail(np.ascontiguousarray(picture), outline_of(inside))
 
 
 def outline_of(mask: Mask) -> Mask:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..geometry.boxes import box_of_mask
-from ..geometry.canvas import LARGEST, Canvas
+from ..geometry.canvas import Canvas, is_giant
 from ..geometry.compact_mask import CompactMask
 from ..geometry.window import Window
 from ..prompts import BoxPrompt, FramePrompts, MaskPrompt, PointPrompt, Prompt
@@ -56,7 +56,7 @@ def view_of(predictor: WindowPredictor, finder: Finder, task: FrameTask) -> View
     A giant frame is seen as a whole, coarsely, or in a stack where an object is known to be, with what is around.
     """
     shape, view = predictor.shape(task.frame), View(predictor, finder, task)
-    if shape[0] * shape[1] <= LARGEST:
+    if not is_giant(shape):
         return view
     window = finder.window_of(task) if isinstance(finder, StackFinder) else None
     return view.on(Canvas.whole(shape) if window is None else Canvas.around(window, shape), task)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..bounded_cache import BoundedCache
-from ..geometry.canvas import Canvas
+from ..geometry.canvas import Canvas, is_giant
 from ..geometry.window import DRAWN_LOGIT, Window, contains, crop, crop_mask, to_window
 from ..images.contrast import ContrastLike, Estimate, PerFrameContrast
 from ..images.contrast_words import remarks_on_flow, remarks_on_stack
@@ -115,9 +115,13 @@ class WindowPredictor:
 
     def on(self, canvas: Canvas) -> WindowPredictor:
         """The same, with frames seen on a canvas: windows, prompts and masks are in its coordinates."""
-        other = copy(self)
-        other.canvas = canvas
+        (other := copy(self)).canvas = canvas
         return other
+
+    def overview(self, frame: int) -> npt.NDArray[np.float32]:
+        """The whole frame in 0..1, float32 ``(h, w, 3)``; a giant one coarsely."""
+        shape = self.frames.shape(frame)
+        return self.on(Canvas.whole(shape)).prepared(frame) if is_giant(shape) else self.prepared(frame)
 
     def shape(self, frame: int) -> tuple[int, int]:
         """``(H, W)`` of a frame as it is seen."""

@@ -13,7 +13,6 @@ from .state import SessionState
 
 if TYPE_CHECKING:
     from ..segment.segmenter import FrameSegmenter
-    from .steps import Span
 
 
 @dataclass(frozen=True)
@@ -109,6 +108,8 @@ class OtherBank:
 
     def run(self) -> Iterator[FrameResult]:
         """Find all objects on all frames; yields what the other bank finds."""
+        from .steps import Span
+
         return self._propagator.propagate(Span(None, "both", 0, len(self._twin.frames)), anew=False)
 
     def comparison(self) -> Comparison:
