@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import random
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +116,16 @@ def test_a_file_that_would_run_code_is_not_opened(tmp_path: Path, monkeypatch: p
         with pytest.raises(CheckpointError, match=f"{name} was not opened: it holds more than weights"):
             load_checkpoint(tmp_path / name)
     assert not (tmp_path / "ran.txt").exists()
+
+
+def test_a_file_that_unpacks_to_far_more_than_it_is_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: dict[str, Tensor]
+) -> None:
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("it was unpacked"))
+    with zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as parts:
+        parts.writestr("archive/data.pkl", bytes(20_000_000))
+    with pytest.raises(CheckpointError, match=r"0\.0\d+ MB that unpacks to 20 MB holds no weights"):
+        load_checkpoint(tmp_path / "bomb.pt")
 
 
 @pytest.mark.parametrize("keep", [0, 3, 20, 5000, -100])

@@ -31,6 +31,8 @@ _MICRO = "trunk.stage2.0.0.weight"
 # Where training code keeps the weights among other things, and what wrappers put before every name.
 _CONTAINERS = ("model", "state_dict", "model_state_dict")
 _WRAPPERS = ("module.", "_orig_mod.", "model.")
+# How many times as much as a file it may unpack to.
+_MOST_UNPACKED = 8
 # What torch and pickle raise for a file that is cut short, no checkpoint at all, or made for another reader.
 _UNREADABLE = (
     ArithmeticError,
@@ -289,6 +291,7 @@ def _load_torch(path: Path, *, mapped: bool) -> object:
         raise CheckpointError(f"{path} is no checkpoint: it is {_instead(head)}")
     if head.startswith(b"PK") and not _is_zip(path):
         raise CheckpointError(f"{path} cannot be read, it is cut short: its end is missing")
+    _check_unpacked(path, head)
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Detected pickle protocol", category=UserWarning)
@@ -301,6 +304,22 @@ def _load_torch(path: Path, *, mapped: bool) -> object:
     except _UNREADABLE as error:
         raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
     return content
+
+
+def _check_unpacked(path: Path, head: bytes) -> None:
+    """Weights hardly shrink, and torch packs none of them: what unpacks to far more than the file is made to harm."""
+    if not head.startswith(b"PK"):
+        return
+    try:
+        with zipfile.ZipFile(path) as parts:
+            unpacked = sum(part.file_size for part in parts.infolist())
+    except _UNREADABLE as error:
+        raise CheckpointError(f"{path} cannot be read, it may be cut short: {_first_line(error)}") from error
+    if unpacked > _MOST_UNPACKED * path.stat().st_size:
+        raise CheckpointError(
+            f"{path} was not opened: a file of {path.stat().st_size / 1e6:.3g} MB that unpacks to "
+            f"{unpacked / 1e6:.3g} MB holds no weights"
+        )
 
 
 def _instead(head: bytes) -> str:

@@ -125,6 +125,12 @@ def test_an_npy_that_is_no_image_is_refused(tmp_path: Path) -> None:
             open_images(tmp_path / f"{name}.npy")[0]
 
 
+def test_an_array_under_the_suffix_of_several_is_read_by_what_is_in_it(tmp_path: Path) -> None:
+    with (tmp_path / "a.npz").open("wb") as file:
+        np.save(file, IMAGES)
+    np.testing.assert_array_equal(list(read_images(tmp_path / "a.npz")), IMAGES)
+
+
 def test_axes_of_an_npy_are_chosen_by_their_numbers(tmp_path: Path) -> None:
     data = np.arange(2 * 3 * 8 * 9).reshape(2, 3, 8, 9)
     np.save(tmp_path / "a.npy", data)

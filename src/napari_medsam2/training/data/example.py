@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -30,12 +31,21 @@ def write_example(folder: Path, *, count: int = _COUNT, seed: int = 0) -> None:
     if (folder / "images").exists() or (folder / "labels").exists():
         raise TrainingError(f"{folder} has images or labels already; name another folder for the example")
     rng = np.random.default_rng(seed)
-    for kind in ("images", "labels"):
-        prepare_folder(folder / kind)
-    for number in range(count):
-        image, labels = draw_cells(rng)
-        tifffile.imwrite(folder / "images" / f"cells_{number:02d}.tif", image, compression="zlib")
-        tifffile.imwrite(folder / "labels" / f"cells_{number:02d}.tif", labels, compression="zlib")
+    prepare_folder(folder)
+    try:
+        with tempfile.TemporaryDirectory(dir=folder, prefix=".example-") as name:
+            made = Path(name)
+            for kind in ("images", "labels"):
+                (made / kind).mkdir()
+            for number in range(count):
+                for kind, pixels in zip(("images", "labels"), draw_cells(rng), strict=True):
+                    tifffile.imwrite(made / kind / f"cells_{number:02d}.tif", pixels, compression="zlib")
+            for kind in ("images", "labels"):
+                (made / kind).rename(folder / kind)
+    except OSError as error:
+        raise TrainingError(
+            f"the example could not be written to {folder}, and nothing of it is there: {error.strerror or error}"
+        ) from error
 
 
 def draw_cells(rng: np.random.Generator, side: int = _SIDE) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
