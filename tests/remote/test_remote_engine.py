@@ -161,6 +161,7 @@ def test_pause_and_cancel_take_effect_between_two_frames(lab, remote) -> None:
     lab.gate.release()
     heard.wait_for(ResultReady)
     engine.cancel()
+    until(lambda: session._engine.status.state is RunState.STOPPING)  # it is there: the rest would be found before
     lab.gate.release(5)
     assert heard.wait_for(Finished).reason is FinishReason.CANCELLED
     assert engine.status.state is RunState.IDLE or heard.wait_for(StatusChanged)
