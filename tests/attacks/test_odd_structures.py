@@ -248,6 +248,7 @@ def test_an_odd_table_of_jobs_is_jobs_or_refused(names: list[str], cells: list[l
         outcome(read)
 
 
+@pytest.mark.slow  # hypothesis may make lists that hold themselves, which no JSON can
 @attack(20 * FEW)
 @given(changes=CHANGES)
 def test_an_odd_record_of_a_batch_is_known_or_nothing(changes: list[tuple[float, Any]]) -> None:
