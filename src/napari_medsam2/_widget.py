@@ -9,13 +9,14 @@ from typing import Any, get_args
 
 import napari
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, Qt
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QVBoxLayout
 
 from ._gui.bank_dock import open_bank, tell_banks
 from ._gui.binding import hold_constants
 from ._gui.commands import open_review
 from ._gui.controller import Controller
+from ._gui.docking import Docked
 from ._gui.guide import LONGEST, next_step
 from ._gui.layers.tools import Tool
 from ._gui.panels.bindings import Bindings
@@ -47,7 +48,7 @@ from .models.registry import MODELS, ModelEntry
 from .session.saved import SavedImage
 
 
-class MedSamDock(QWidget):
+class MedSamDock(Docked):
     """Plugins > MedSAM-2.
 
     Parameters
@@ -66,7 +67,7 @@ class MedSamDock(QWidget):
         self._viewer = viewer
         self.controller = controller or Controller(viewer)
         self.destroyed.connect(self.controller.stop_engine)
-        self._docked = self._closed = False
+        self._closed = False
         self.hint = Hint(LONGEST)
         self.help = HelpButton()
         self.recovery = RecoveryPanel()
@@ -216,15 +217,11 @@ class MedSamDock(QWidget):
                 picker.release()
             self.controller.close(timeout)
 
-    def event(self, event: QEvent | None) -> bool:
-        # napari takes the widget out of its dock when that is closed; hiding it or floating it is not closing.
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                self._docked = True
-                tell_banks(self._viewer, self.controller)
-            elif self._docked:
-                self.close_dock()
-        return super().event(event)
+    def on_docked(self, first: bool) -> None:
+        tell_banks(self._viewer, self.controller)
+
+    def on_undocked(self) -> None:
+        self.close_dock()
 
     def _on_changed(self) -> None:
         state = self.controller.state

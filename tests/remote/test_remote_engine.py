@@ -144,7 +144,6 @@ def undisturbed() -> dict:
     return shown(heard)
 
 
-@pytest.mark.slow  # a cancel may come after the last frame on a busy machine
 def test_pause_and_cancel_take_effect_between_two_frames(lab, remote) -> None:
     engine, heard = remote
     begin(engine, heard)
@@ -162,7 +161,8 @@ def test_pause_and_cancel_take_effect_between_two_frames(lab, remote) -> None:
     lab.gate.release()
     heard.wait_for(ResultReady)
     engine.cancel()
-    until(lambda: session._engine.status.state is RunState.STOPPING)  # it is there: the rest would be found before
+    # It has arrived, or the rest would be found first; with a permit left, the run has ended by now.
+    until(lambda: session._engine.status.state in (RunState.STOPPING, RunState.IDLE))
     lab.gate.release(5)
     assert heard.wait_for(Finished).reason is FinishReason.CANCELLED
     assert engine.status.state is RunState.IDLE or heard.wait_for(StatusChanged)

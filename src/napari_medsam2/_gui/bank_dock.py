@@ -6,15 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QHideEvent, QShowEvent
-from qtpy.QtWidgets import QTabWidget, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QTabWidget, QVBoxLayout
 
 from .bank_state import BankState
 from .binding import hold_constants
 from .commands import open_dock
 from .controller import Controller
-from .docking import close_others, go_below_image
+from .docking import Docked, close_others, go_below_image
 from .layers.composing import Channel, channels_of, compose
 from .panels.bank_panel import BankPanel
 from .panels.shades import ThemeFollower
@@ -48,7 +48,7 @@ def _banks(viewer: napari.viewer.Viewer) -> list[Any]:
     return [] if window is None else [w for w in window.dock_widgets.values() if isinstance(w, MemoryBankDock)]
 
 
-class MemoryBankDock(QWidget):
+class MemoryBankDock(Docked):
     """Plugins > MedSAM-2 memory bank.
 
     Parameters
@@ -63,7 +63,6 @@ class MemoryBankDock(QWidget):
         self._viewer: napari.viewer.Viewer = getattr(napari_viewer, "__wrapped__", napari_viewer)
         self._controller: Controller | None = None
         self._channels: tuple[Channel, ...] = ()
-        self._docked = False
         self.bank, self.view = BankPanel(), ViewPanel()
         self.tabs = QTabWidget()
         self.tabs.addTab(self.bank, "Remembered")
@@ -139,7 +138,7 @@ class MemoryBankDock(QWidget):
         self._on_tab()
 
     def _find_dock(self) -> None:
-        dock = open_dock() if self._controller is None and self._docked else None
+        dock = open_dock() if self._controller is None and self.is_docked else None
         if dock is not None:
             self.attach(dock.controller)
 
@@ -152,14 +151,10 @@ class MemoryBankDock(QWidget):
         super().hideEvent(event)
         self._on_tab()
 
-    def event(self, event: QEvent | None) -> bool:
-        # napari takes the widget out of its dock when that is closed; hiding it or floating it is not closing.
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                if not self._docked:
-                    QTimer.singleShot(0, self._take_place)  # napari finds a place for it first
-                self._docked = True
-            elif self._docked:
-                self.theme.release()
-                self.attach(None)
-        return super().event(event)
+    def on_docked(self, first: bool) -> None:
+        if first:
+            QTimer.singleShot(0, self._take_place)  # napari finds a place for it first
+
+    def on_undocked(self) -> None:
+        self.theme.release()
+        self.attach(None)

@@ -6,7 +6,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QDockWidget, QMainWindow, QWidget
 
 _Area, _Corner = Qt.DockWidgetArea, Qt.Corner
@@ -15,6 +15,30 @@ _CORNERS = {
     _Corner.BottomLeftCorner: _Area.LeftDockWidgetArea,
     _Corner.BottomRightCorner: _Area.RightDockWidgetArea,
 }
+
+
+class Docked(QWidget):
+    """A widget that is told when napari puts it into a dock, and when that is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_docked = False
+
+    def on_docked(self, first: bool) -> None:
+        """It is in a dock, for the first time or once more."""
+
+    def on_undocked(self) -> None:
+        """Its dock was closed."""
+
+    def event(self, event: QEvent | None) -> bool:
+        # napari takes the widget out of its dock when that is closed; hiding it or floating it is not closing.
+        if event is not None and event.type() == QEvent.Type.ParentChange:
+            if self.parent() is not None:
+                first, self.is_docked = not self.is_docked, True
+                self.on_docked(first)
+            elif self.is_docked:
+                self.on_undocked()
+        return super().event(event)
 
 
 def share_place(widget: QWidget, other: QWidget) -> None:

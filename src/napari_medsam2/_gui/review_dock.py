@@ -7,11 +7,11 @@ from typing import Any
 
 import napari
 from napari.layers import Layer
-from qtpy.QtCore import QEvent, Qt, QTimer
-from qtpy.QtWidgets import QLabel, QVBoxLayout, QWidget
+from qtpy.QtCore import Qt, QTimer
+from qtpy.QtWidgets import QLabel, QVBoxLayout
 
 from ..distribution import plugin_name
-from .docking import close_all, close_others, share_place
+from .docking import Docked, close_all, close_others, share_place
 from .panels.apart_panel import ApartPanel
 from .panels.lesson_panel import LessonPanel
 from .panels.message_bar import MessageBar
@@ -21,7 +21,7 @@ from .panels.shades import ThemeFollower
 from .panels.steps import Step
 
 
-class ReviewDock(QWidget):
+class ReviewDock(Docked):
     """Plugins > MedSAM-2 review.
 
     Parameters
@@ -53,7 +53,7 @@ class ReviewDock(QWidget):
         self.message = MessageBar()  # that of the dock is behind this tab
         column.addWidget(self.message)
         self.theme = ThemeFollower(viewer, self)
-        self._docked = self._closed = False
+        self._closed = False
         do = self.controller
         do.store.changed.connect(self._on_changed)
         self.scores.compare_requested.connect(do.scoring.compare)
@@ -74,16 +74,12 @@ class ReviewDock(QWidget):
         do.images.layer_made.connect(self._on_layer_made)
         self._on_changed()
 
-    def event(self, event: QEvent | None) -> bool:
-        # napari takes the widget out of its dock when that is closed; hiding it or floating it is not closing.
-        if event is not None and event.type() == QEvent.Type.ParentChange:
-            if self.parent() is not None:
-                if not self._docked:
-                    QTimer.singleShot(0, self._take_place)  # napari finds a place for it first
-                self._docked = True
-            elif self._docked:
-                self.close_review()
-        return super().event(event)
+    def on_docked(self, first: bool) -> None:
+        if first:
+            QTimer.singleShot(0, self._take_place)  # napari finds a place for it first
+
+    def on_undocked(self) -> None:
+        self.close_review()
 
     def _take_place(self) -> None:
         if not self._closed:
