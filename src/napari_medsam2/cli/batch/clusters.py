@@ -82,7 +82,9 @@ def workers_of(arguments: argparse.Namespace) -> Iterator[Client]:
     from distributed import Client
 
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what happens to a job is said once, in words
-    with dask.config.set({"distributed.scheduler.allowed-failures": _DEATHS}):
+    # A worker takes the next job when it has none: a long one that waits behind another would be the last of all.
+    told = {"distributed.scheduler.allowed-failures": _DEATHS, "distributed.scheduler.worker-saturation": 1.0}
+    with dask.config.set(told):
         if arguments.scheduler is not None:
             with _connected(arguments.scheduler) as client:
                 yield client

@@ -64,9 +64,10 @@ def outcomes(client: Client, orders: Sequence[Order], on_frames: Callable[[int],
     names = {order.name for order in orders}
     client.subscribe_topic(TOPIC, hear)
     _wait_for_a_worker(client)
-    run = uuid.uuid4().hex[:8]
+    # Of one group, so that the scheduler keeps the jobs and hands one to whichever worker is free.
+    group = f"segment-{uuid.uuid4().hex[:8]}"
     futures = {
-        client.submit(do_job, order, key=f"{order.name}-{run}", retries=RETRIES, pure=False): order.name
+        client.submit(do_job, order, key=(group, order.name), retries=RETRIES, pure=False): order.name
         for order in orders
     }
     try:
