@@ -24,10 +24,18 @@ class BoundedCache(Generic[Key, Value]):
         Budget; a value larger than all of it is not kept. 0 keeps nothing.
     size_of
         Bytes that a value takes; by default its ``nbytes``, as arrays have it.
+    on_drop
+        Called with a key and its value when they go because there is no room, and not when everything is forgotten.
     """
 
-    def __init__(self, max_bytes: int, size_of: Callable[[Value], int] = _nbytes) -> None:
+    def __init__(
+        self,
+        max_bytes: int,
+        size_of: Callable[[Value], int] = _nbytes,
+        on_drop: Callable[[Key, Value], None] | None = None,
+    ) -> None:
         self.max_bytes = max_bytes
+        self._on_drop = on_drop
         self._size_of = size_of
         self._kept: OrderedDict[Key, Value] = OrderedDict()
         self._bytes = 0
@@ -56,14 +64,16 @@ class BoundedCache(Generic[Key, Value]):
             if size <= self.max_bytes and key not in self._kept:
                 self._kept[key] = value
                 self._bytes += size
-                self._keep_budget()
+            dropped = self._keep_budget()
+        self._tell(dropped)
         return value
 
     def shrink(self) -> None:
         """Keep at most half as much as now from now on; if nothing is kept, the budget is halved."""
         with self._lock:
             self.max_bytes = (self._bytes or self.max_bytes) // 2
-            self._keep_budget()
+            dropped = self._keep_budget()
+        self._tell(dropped)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -71,6 +81,15 @@ class BoundedCache(Generic[Key, Value]):
             self._kept.clear()
             self._bytes = 0
 
-    def _keep_budget(self) -> None:
+    def _keep_budget(self) -> list[tuple[Key, Value]]:
+        dropped = []
         while self._bytes > self.max_bytes:
-            self._bytes -= self._size_of(self._kept.popitem(last=False)[1])
+            dropped.append(self._kept.popitem(last=False))
+            self._bytes -= self._size_of(dropped[-1][1])
+        return dropped
+
+    def _tell(self, dropped: list[tuple[Key, Value]]) -> None:
+        """Without the lock: it may take its time."""
+        if self._on_drop is not None:
+            for key, value in dropped:
+                self._on_drop(key, value)

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from ..session.session import Session
 
 _PACKAGE = __name__.rpartition(".engine.")[0]
+#: Image features that are kept on the disk for whoever corrects or goes on with another object.
+_SCRATCH_BYTES = 8 << 30
 
 
 def load_chosen_model(name_or_path: str, *, device: str, on_notice: OnNotice) -> Model:
@@ -35,4 +37,4 @@ def open_recorded(model: Model, data: Any, options: dict[str, Any]) -> Session:
     options = dict(options)
     reading = {name: options.pop(name) for name in ("axis", "rgb") if name in options}
     frames = data if isinstance(data, FrameSource) else as_frames(data, **reading)
-    return RecordedSession(model, frames, **options)
+    return RecordedSession(model, frames, **{"scratch_bytes": _SCRATCH_BYTES, **options})

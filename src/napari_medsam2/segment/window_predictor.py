@@ -19,19 +19,21 @@ from torch import Tensor
 
 from ..bounded_cache import BoundedCache
 from ..geometry.canvas import Canvas, is_giant
-from ..geometry.window import DRAWN_LOGIT, Window, contains, crop, crop_mask, to_window
+from ..geometry.window import DRAWN_LOGIT, Window, crop, crop_mask
 from ..images.contrast import ContrastLike, Estimate, PerFrameContrast
 from ..images.contrast_words import remarks_on_flow, remarks_on_stack
 from ..images.frames import FrameSource
 from ..memory_entry import Pick
 from ..models.device import Model
 from ..models.shortage import give_back_unused
-from ..network.interface import Adaptation, ImageFeatures, Memory, Prediction, PromptTensors, Recall
+from ..network.interface import Adaptation, ImageFeatures, Memory, Prediction, Recall
 from ..network.resample import resize
 from ..types import Mask
 from .adaptation import Adaptations, Drawn
 from .options import SegmentOptions
 from .prepared import prepared_on
+from .prompt_tensors import prompt_tensors
+from .scratch import FeatureCache
 from .task import FrameTask
 
 #: Prepared frames that are kept: the current one and its neighbour, in either direction.
@@ -82,8 +84,8 @@ class WindowPredictor:
         Where pixels come from, and how they become 0..1.
     options
         See :class:`.options.SegmentOptions`.
-    cache_bytes
-        Budget for image features.
+    cache_bytes, scratch_bytes
+        Budgets for image features: of memory, and past it of the disk.
     """
 
     def __init__(
@@ -93,15 +95,15 @@ class WindowPredictor:
         contrast: ContrastLike,
         options: SegmentOptions,
         cache_bytes: int,
+        scratch_bytes: int = 0,
     ) -> None:
         self.model = model
         self.frames = frames
         self.contrast = contrast
         self.options = options
         self.canvas: Canvas | None = None
-        self.cache: BoundedCache[tuple[int, Canvas | None, Window, int, int | None], ImageFeatures] = BoundedCache(
-            cache_bytes
-        )
+        # An accelerator makes them anew in less time than they take to the disk and back.
+        self.cache = FeatureCache(cache_bytes, scratch_bytes if model.device.type == "cpu" else 0)
         self._cache_bytes = cache_bytes
         self._estimates: dict[int, Estimate] = {}  # of images of a flow, where not all of their pixels count
         #: Side of the network's input, in pixels.
@@ -260,7 +262,7 @@ class WindowPredictor:
         neighbour_mask, neighbour_image = self._neighbour(task, window, shape, size)
         return self.model.network.segment(
             features,
-            self._prompt_tensors(task, window, shape, size) if task.prompts else None,
+            prompt_tensors(task, window, shape, size, self.model.device) if task.prompts else None,
             recalls,
             mode=self.options.mode,
             neighbour_mask=neighbour_mask,
@@ -318,28 +320,6 @@ class WindowPredictor:
         image = crop(self.prepared(neighbour.frame), window, size)
         device = self.model.device
         return crop_mask(shown, window, size).to(device), image.to(device)
-
-    def _prompt_tensors(self, task: FrameTask, window: Window, shape: tuple[int, int], size: int) -> PromptTensors:
-        """Prompts in network pixels; clicks outside the window say nothing about what the network sees."""
-        prompts, correcting = task.prompts, task.correcting
-        height, width = shape
-        points = [p for p in prompts.points if contains(window, p.y, p.x)]
-        boxes = [
-            ((max(p.y0, -0.5), max(p.x0, -0.5)), (min(p.y1, height - 0.5), min(p.x1, width - 0.5)))
-            for p in prompts.boxes
-        ]
-        xy = to_window(np.array([(p.y, p.x) for p in points], float).reshape(-1, 2), window, size)
-        corners = to_window(np.array(boxes, float).reshape(-1, 2, 2), window, size)
-        device = self.model.device
-        return PromptTensors(
-            points=torch.as_tensor(xy, dtype=torch.float32, device=device),
-            point_labels=torch.tensor([int(p.positive) for p in points], dtype=torch.int64, device=device),
-            boxes=torch.as_tensor(corners.reshape(-1, 4), dtype=torch.float32, device=device),
-            mask=None if prompts.mask is None else crop_mask(prompts.mask, window, size).to(device),
-            correcting=crop_mask(correcting, window, size).to(device)
-            if correcting is not None and task.corrects
-            else None,
-        )
 
 
 def _mean(first: Prediction, finer: Prediction) -> Prediction:

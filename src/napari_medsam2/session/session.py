@@ -60,7 +60,10 @@ class Session(SessionObjects, SessionMemories, SessionReview):
         frames. ``None`` leaves it to the model: SAM 2 and its descendants see whole frames, and windows or tiles only
         where an object would be too small to be drawn.
     cache_bytes
-        Budget for image features.
+        Budget of memory for image features.
+    scratch_bytes
+        Budget of the disk for those that the memory has no room for; see :mod:`napari_medsam2.segment.scratch`. They
+        are of use where frames are done again, after a correction or for another object.
     passes
         2 segments those frames of a flow again that were seen before the memory bank was full.
     seed
@@ -85,6 +88,7 @@ class Session(SessionObjects, SessionMemories, SessionReview):
         contrast: ContrastLike | None = None,
         region: bool | None = None,
         cache_bytes: int = 256 << 20,
+        scratch_bytes: int = 0,
         passes: int = 1,
         seed: int | None = None,
         options: SessionOptions | None = None,
@@ -111,7 +115,7 @@ class Session(SessionObjects, SessionMemories, SessionReview):
             adapt=options.adapt if strategy.at_trained_scale else False,
         )
         contrast = contrast or usual_contrast(self.frames, mode)
-        self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes))
+        self.segmenter = FrameSegmenter(WindowPredictor(model, self.frames, contrast, how, cache_bytes, scratch_bytes))
         new_bank = options.make_bank or partial(make_bank, bank_for(bank, mode), mode, model.network, seed)
         self._state = SessionState(mode, self.frames, new_bank, options.undo_depth)
         self._propagator = Propagator(self._state, self.segmenter, passes=self.passes, patience=options.patience)
