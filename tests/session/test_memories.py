@@ -55,6 +55,44 @@ def test_an_evicted_memory_stays_out_until_its_frame_gets_a_prompt():
     session.accept(3)
     list(session.propagate())
     assert remembered(session)[3]
+    session.evict(3)
+    list(session.propagate(anew=True))
+    assert 3 not in remembered(session), "that it was accepted before does not bring it back"
+    assert session.accept(3) == (1,)
+    session.add(PointPrompt(4, 19, 24))
+    list(session.propagate())
+    assert remembered(session)[3]
+
+
+def test_an_evicted_memory_stays_out_through_a_merge_and_in_another_session_of_these_images():
+    session = found_flow()
+    session.add(PointPrompt(1, 19, 24, True, 2))
+    list(session.propagate())
+    session.evict(3)
+    session.evict(4, 2)
+    session.merge(1, [2])
+    assert session.evicted() == {3, 4}
+    list(session.propagate(anew=True))
+    assert not {3, 4} & remembered(session).keys()
+    other = found_flow()
+    other.keep_out(session.evicted())
+    list(other.propagate(anew=True))
+    assert not {3, 4} & remembered(other).keys() and 2 in remembered(other)
+
+
+def test_the_other_bank_is_compared_with_what_was_pinned_and_evicted_by_hand():
+    session = found_flow()
+    session.pin(2)
+    session.evict(3)
+    list(session.propagate())
+    network = session.model.network
+    network.calls.segmented.clear()
+    other = session.other_bank()
+    list(other.run())
+    heard = {recall.memory for recall in network.calls.segmented[-1].recalls}
+    assert {e.payload for e in session.memory().entries if e.held} <= heard
+    kept = {frame.frame: frame.kept_by_other for frame in other.comparison().frames}
+    assert kept[2] and not kept[3]
 
 
 def test_without_the_last_template_nothing_would_say_what_to_look_for():

@@ -306,6 +306,9 @@ class Engine(WholeEdits, MemoryEdits):
         if before is not None:
             for number, called in before.called.items():
                 session.call(number, called)
+            for number in sorted({prompt.object_id for prompt in prompts}):
+                if evicted := before.evicted(number):
+                    session.keep_out(evicted, number)
             session.take_results(before.results.values())
         self._session = session
         self._take_up_tasks(session, before, request)

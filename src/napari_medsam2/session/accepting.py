@@ -25,16 +25,17 @@ def accept(state: SessionState, frame: int, objects: Collection[int] | None) -> 
     labels = paint_labels(state.frames.shape(frame), np.int64, found.values()).labels
     masks = {}
     for number in chosen:
-        known, mask = state.objects[number], labels == number
-        final = known.prompts_on(frame).mask is not None
-        if not final and (mask.any() or known.is_shown_beside(frame)):
+        known, drawn = state.objects[number], state.objects[number].prompts_on(frame).mask
+        mask = labels == number if drawn is None else drawn
+        is_new = drawn is None or frame in known.evicted  # said again of one that was evicted, it is remembered again
+        if is_new and (mask.any() or known.is_shown_beside(frame)):
             masks[number] = mask
     if masks:
         state.note_change()
         for number, mask in masks.items():
             known = state.edit(number)
             kept = known.kept[frame]
-            given = known.prompts_on(frame).plus(MaskPrompt(frame, mask, number, accepted=True))
+            given = known.prompts_on(frame).without_masks().plus(MaskPrompt(frame, mask, number, accepted=True))
             known.prompts[frame] = given
             known.bank.remove(frame)  # remembered as it is now, by the next run
             known.kept[frame] = Kept(as_drawn(kept.result, mask), kept.run, kept.recalled, kept.window, None)

@@ -64,7 +64,7 @@ class OtherBank:
     """A run of all of a session's objects with another memory bank.
 
     Image features are shared with the session, and so is the network. The session's prompts, templates and task files
-    count as they are when it begins; memories that were pinned or evicted by hand are not heeded.
+    count as they are when it begins; memories that were pinned by hand are templates, and evicted ones stay out.
 
     Parameters
     ----------
@@ -92,9 +92,9 @@ class OtherBank:
         with state.lock:
             for number, known in state.objects.items():
                 twin = self._twin.edit(number)
-                twin.prompts, twin.taught = dict(known.prompts), known.taught
+                twin.prompts, twin.taught, twin.evicted = dict(known.prompts), known.taught, known.evicted
                 for entry in known.bank.entries:
-                    if entry.from_elsewhere:
+                    if entry.from_elsewhere or entry.held:
                         twin.bank.add(entry)
                 twin.correcting = {t: found for t, found in known.correcting.items() if t in known.prompts}
         from .propagation import Propagator  # with torch, which those who only read a comparison need not have

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -169,6 +169,22 @@ class SessionMemories:
             known.bank.remove(frame)
             if not entry.from_elsewhere:
                 known.evicted |= {frame}
+
+    def evicted(self, object_id: int = 1) -> frozenset[int]:
+        """Frames that were taken out of an object's memory, and stay out."""
+        with self._state.lock:
+            known = self._state.objects.get(object_id)
+            return frozenset() if known is None else known.evicted
+
+    def keep_out(self, frames: Iterable[int], object_id: int = 1) -> None:
+        """Do not remember these frames of an object that has prompts here: what was evicted in another session of these
+        images, as before a change of the model, is not heard in this one either."""
+        with self._state.lock:
+            if object_id in self._state.objects:
+                known = self._state.edit(object_id)
+                known.evicted |= frozenset(frames)
+                for frame in known.evicted:
+                    known.bank.remove(frame)
 
     def _remembered(self, frame: int, object_id: int) -> tuple[ObjectState, MemoryEntry]:
         known = self._state.objects.get(object_id)

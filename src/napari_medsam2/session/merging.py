@@ -54,6 +54,7 @@ def merged(one: ObjectState, other: ObjectState, bank: MemoryBank) -> ObjectStat
         bank.add(entry)
     for t in sorted({*one.kept, *other.kept, *one.prompts, *other.prompts}):
         source = next((a for a, b in ((one, other), (other, one)) if _says_nothing(b, t)), None)
+        both.evicted |= {t} & (one.evicted | other.evicted if source is None else source.evicted)
         if source is None:
             _unite(both, one, other, t)
         else:

@@ -120,6 +120,11 @@ class RecordedSession(Session):
         super().evict(frame, object_id)
         self._note("evict", frame=int(frame), object_id=int(object_id))
 
+    def keep_out(self, frames: Iterable[int], object_id: int = 1) -> None:
+        kept_out = sorted(map(int, frames))
+        super().keep_out(kept_out, object_id)
+        self._note("keep_out", frames=kept_out, object_id=int(object_id))
+
     def take_task(self, task: Task | str | Path, *, into: Mapping[int, int] | None = None) -> tuple[int, ...]:
         told = task if isinstance(task, Task) else read_task(Path(task))
         numbers = super().take_task(told, into=into)

@@ -264,6 +264,7 @@ _CALLS: dict[str, Callable[[_Player, dict[str, Any], Entry], object]] = {
     "pin": lambda player, values, entry: player._opened.pin(values["frame"], values["object_id"]),
     "unpin": lambda player, values, entry: player._opened.unpin(values["frame"], values["object_id"]),
     "evict": lambda player, values, entry: player._opened.evict(values["frame"], values["object_id"]),
+    "keep_out": lambda player, values, entry: player._opened.keep_out(values["frames"], values["object_id"]),
     "accept": _Player._accept,
     "take_results": _Player._take_results,
     "segment": _Player._segment,

@@ -74,6 +74,7 @@ def _part(
             made.kept[t] = Kept(result, kept.run, kept.recalled, result.window, None)
             made.correcting[t] = result
             made.stale |= {t} & known.stale
+    made.evicted = known.evicted - made.prompts.keys()
     return made
 
 
