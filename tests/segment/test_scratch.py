@@ -20,7 +20,8 @@ from napari_medsam2.segment.scratch import FeatureCache, ScratchFile, scratch_fo
 def features(number: int, side: int = 8) -> ImageFeatures:
     generator = torch.Generator().manual_seed(number)
     wide = torch.randn(1, 3, side, side, generator=generator)
-    return ImageFeatures((wide, wide[:, :1].bfloat16()), torch.randn(5, generator=generator))
+    point = torch.as_strided(wide, (1, 3, 1, 1), (9, 1, 2, 4))
+    return ImageFeatures((wide, wide.mT[:, :2], wide[:, :1].bfloat16(), point), torch.randn(5, generator=generator))
 
 
 def same(one: ImageFeatures, other: ImageFeatures) -> bool:
@@ -41,7 +42,7 @@ def test_what_memory_has_no_room_for_comes_back_from_the_disk_bit_by_bit(tmp_pat
 @pytest.mark.parametrize("seed", range(5))
 def test_a_file_that_goes_round_gives_what_was_put_in_or_nothing(tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)
-    file = ScratchFile(rng.randint(3000, 9000), tmp_path)
+    file = ScratchFile(rng.randint(5000, 15000), tmp_path)
     sides = {number: rng.randint(3, 15) for number in range(200)}
     for number, side in sides.items():
         file.put(number, features(number, side))

@@ -163,7 +163,7 @@ def _tensors(features: ImageFeatures) -> tuple[Tensor, ...]:
 
 
 def _bytes_of(tensor: Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().view(torch.uint8).numpy().reshape(-1).data
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def _without_values(features: ImageFeatures) -> ImageFeatures:
