@@ -10,11 +10,11 @@ from napari_medsam2.engine.events import (
     Failed,
     Finished,
     FinishReason,
-    FramesDone,
     Restored,
     ResultReady,
     RunState,
     RunStatus,
+    Standing,
     StatusChanged,
 )
 from napari_medsam2.engine.requests import RequestKind
@@ -45,7 +45,7 @@ def test_progress_pause_and_cancel(viewer, prompted, qtbot):
     dock, engine, send = prompted
     dock.footer.main.click()
     engine.propagate.assert_called_once_with(direction="both", anew=False)
-    deliver(qtbot, send, FramesDone(1, 0, 3), StatusChanged(RunStatus(RunState.RUNNING, 7, 10, 12.0)))
+    deliver(qtbot, send, Standing(1, 0, 3), StatusChanged(RunStatus(RunState.RUNNING, 7, 10, 12.0)))
     assert dock.footer.progress.format() == "3 of 5 images, 10 s left" and dock.footer.main.text().startswith("Pause")
     dock.footer.main.click()
     engine.pause.assert_called_once()
@@ -60,8 +60,12 @@ def test_progress_pause_and_cancel(viewer, prompted, qtbot):
 def test_undo_brings_layers_and_labels_back(viewer, prompted, qtbot):
     dock, engine, send = prompted
     deliver(qtbot, send, ResultReady(1, 0, result(2), RequestKind.PREVIEW))
+    assert not dock.review.undo.isEnabled() and not dock.review.redo.isEnabled(), "nothing to undo is known yet"
+    deliver(qtbot, send, Standing(1, 0, 1, undo=True))
     dock.review.undo.click()
     engine.undo.assert_called_once()
+    deliver(qtbot, send, Standing(2, 0, 0, redo=True))
+    assert not dock.review.undo.isEnabled() and dock.review.redo.isEnabled()
     calls = engine.replace_prompts.call_count
     deliver(qtbot, send, Restored(2, 0, True, (), {}, RequestKind.UNDO))
     assert len(viewer.layers["scan boxes"].data) == 0 and viewer.layers["scan segmentation"].data.sum() == 0

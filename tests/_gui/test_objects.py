@@ -85,6 +85,7 @@ def one(dock, qtbot):
 
 
 def undo(dock, qtbot, until):
+    wait_for(qtbot, dock.review.undo.isEnabled)
     dock.review.undo.click()
     wait_for(qtbot, until)
 

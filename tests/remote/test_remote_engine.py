@@ -17,7 +17,6 @@ from napari_medsam2.engine.events import (
     Failed,
     Finished,
     FinishReason,
-    FramesDone,
     ImagesRemarked,
     ModelLoaded,
     Noted,
@@ -25,6 +24,7 @@ from napari_medsam2.engine.events import (
     Restored,
     ResultReady,
     RunState,
+    Standing,
     StatusChanged,
 )
 from napari_medsam2.engine.requests import RequestKind
@@ -102,7 +102,7 @@ def test_it_tells_the_same_as_an_engine_here(remote) -> None:
     here = Listener()
     with closing(Engine(here, load_model=lambda name, **_: blob_model())) as local:
         do_much(local, here)
-    for kind in (FramesDone, ImagesRemarked, Noted):  # how often these come depends on time, not what they say at last
+    for kind in (Standing, ImagesRemarked, Noted):  # how often these come depends on time, not what they say at last
         latest = [[plain(event) for event in each.of(kind)][-1:] for each in (heard, here)]
         if kind is not Noted:
             assert latest[0] == latest[1]
@@ -114,7 +114,7 @@ def test_it_tells_the_same_as_an_engine_here(remote) -> None:
     changes = [[event.change for event in each.of(Restored)] for each in (heard, here)]
     assert [changes[0].index(n) for n in changes[0]] == [changes[1].index(n) for n in changes[1]]
     told = [
-        [plain(event) for event in each.told if not isinstance(event, (FramesDone, ImagesRemarked, Noted))]
+        [plain(event) for event in each.told if not isinstance(event, (Standing, ImagesRemarked, Noted))]
         for each in (heard, here)
     ]
     for there, mine in zip(*told, strict=True):

@@ -209,8 +209,28 @@ def test_what_a_session_found_is_taken_up_by_another_one_and_not_looked_for_agai
     for group in saved.prompts:
         again.replace_prompts(group.object_id, group.frame, group.given)
     again.take_results(saved.results, up_to_date=True)
-    assert [r.frame for r in again.propagate()] == [2], "what was prompted, to be remembered"
+    assert again.n_up_to_date == 8 and list(again.propagate()) == [], "all of it is as the prompts are"
     assert all(np.array_equal(again.labels(t), session.labels(t)) for t in range(8))
+    assert sorted(r.frame for r in again.propagate(anew=True)) == list(range(8)), "unless all is asked for anew"
+
+
+@pytest.mark.parametrize("by", ["run", "preview"])
+def test_what_goes_on_from_another_session_is_told_its_prompts_first(by):
+    """The memory of a prompted frame does not come with its mask: whatever needs it makes it first."""
+    session, masks = stack_session(8)
+    session.add(click(2, masks))
+    session.add(MaskPrompt(1, np.zeros_like(masks[1])))
+    list(session.propagate(stop=5))
+    again, _ = stack_session(8)
+    again.add(click(2, masks))
+    again.add(MaskPrompt(1, np.zeros_like(masks[1])))  # erased there, of which nothing is remembered
+    again.take_results(session.results.values(), up_to_date=True)
+    assert again.n_up_to_date == 5 and not again.memory().entries
+    if by == "run":
+        assert [r.frame for r in again.propagate()] == [2, 5, 6, 7]
+    else:
+        assert again.segment(7).area > 0
+    assert 2 in again.memory() and again.n_up_to_date == (8 if by == "run" else 5)
 
 
 @pytest.fixture(scope="module")

@@ -216,6 +216,10 @@ class DockState:
         Of the engine.
     done
         Frames that are up to date, of all objects.
+    can_undo, can_redo
+        Whether the session has something to undo, and to redo.
+    own_strokes
+        The same of strokes in Labels layers of the user's.
     columns, frame
         The confidence strip of the current object, and the frame in view.
     output, keep
@@ -286,6 +290,9 @@ class DockState:
     direction: Direction = "both"
     status: RunStatus = field(default_factory=RunStatus)
     done: int = 0
+    can_undo: bool = False
+    can_redo: bool = False
+    own_strokes: tuple[bool, bool] = (False, False)
     columns: tuple[Column, ...] = ()
     frame: int = 0
     output: Labels | None = None
@@ -331,4 +338,5 @@ _OF_THE_IMAGE = (
     *("columns", "recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
     *("rows", "next_object", "in_parts", "keeps_at_end"),
     *("scores", "scoring", "apart", "lesson", "has_prompts", "has_results", "done"),
+    *("can_undo", "can_redo"),
 )

@@ -18,7 +18,6 @@ from ..engine.events import (
     Failed,
     Finished,
     FinishReason,
-    FramesDone,
     ImagesRemarked,
     ModelLoaded,
     Noted,
@@ -27,6 +26,7 @@ from ..engine.events import (
     Restored,
     ResultReady,
     RunState,
+    Standing,
     StatusChanged,
 )
 from ..engine.memory_events import BanksCompared, BankTold, TaskSaved, ViewTold
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 MOST_PREVIEWS = 4
 
 #: Events about the images that are open.
-OF_IMAGES = (FramesDone, PromptsChanged, ResultReady, Restored, ObjectsCalled, Finished, ImagesRemarked, Noted)
+OF_IMAGES = (Standing, PromptsChanged, ResultReady, Restored, ObjectsCalled, Finished, ImagesRemarked, Noted)
 OF_MEMORY = (BankTold, ViewTold, BanksCompared, TaskSaved)
 
 
@@ -223,8 +223,8 @@ class EngineClient(QObject):
             self._later()
         elif isinstance(event, OF_MEMORY):
             self.memory_told.emit(event)
-        elif isinstance(event, FramesDone):
-            self._store.put(done=event.done)
+        elif isinstance(event, Standing):
+            self._store.put(done=event.done, can_undo=event.undo, can_redo=event.redo)
             self._later()
         elif isinstance(event, ResultReady) and work is not None:
             self._on_result(work, event)
@@ -267,7 +267,7 @@ class EngineClient(QObject):
         result = event.result
         if event.kind is RequestKind.COMPARE:
             return  # found with another memory, to be compared
-        if event.kind is not RequestKind.CHANGE_PROMPTS:
+        if event.kind is RequestKind.PROPAGATE:  # of others it was noted what is to be done again
             work.past.stale.discard((result.frame, result.object_id))
         if not result.prompted or result.frame in work.book.frames(result.object_id):  # else just deleted
             work.results.add(result)

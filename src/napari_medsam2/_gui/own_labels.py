@@ -14,8 +14,13 @@ from .layers.label_strokes import LabelStrokes
 
 def watch_labels(viewer: ViewerModel, store: DockStore, client: EngineClient) -> LabelStrokes:
     """Remember strokes in Labels layers that results are not written to, among the changes of prompts."""
+
+    def tell() -> None:
+        if store.chosen.own_strokes != strokes.waiting:
+            store.set(own_strokes=strokes.waiting)
+
     strokes = LabelStrokes(
-        viewer, partial(_is_output, store), partial(_is_prompts, store), partial(_read_again, store, client)
+        viewer, partial(_is_output, store), partial(_is_prompts, store), partial(_read_again, store, client), tell
     )
     client.prompts_changed.connect(strokes.note_deed)
     return strokes

@@ -26,13 +26,13 @@ from .events import (
     SequenceOpened,
     failure_of,
 )
-from .frame_count import FrameCount
 from .memory_edits import MemoryEdits
 from .notes import along, tell_noted
 from .opening import load_chosen_model, open_recorded
 from .remarks import Remarks
 from .requests import Request, RequestKind
 from .run import Run
+from .standing import StandingWatch
 from .whole_edits import WholeEdits
 from .worker import Worker
 
@@ -91,7 +91,7 @@ class Engine(WholeEdits, MemoryEdits):
         self._images: _Images | None = None
         self._worker = Worker(on_event, on_failure=self._on_failure, on_end=self._let_go, on_served=on_served)
         self._remarks = Remarks(self._worker.emit)
-        self._frames = FrameCount(self._worker.emit)
+        self._standing = StandingWatch(self._worker.emit)
         self._bank = BankWatch(self._worker.emit)
         self._worker.start()
 
@@ -249,7 +249,7 @@ class Engine(WholeEdits, MemoryEdits):
             steps = along(self._worker.emit, session, steps, request.generation)
             steps = self._remarks.along(session, steps, request.number, request.generation)
             steps = self._bank.along(session, steps, request.number, request.generation)
-            steps = self._frames.along(session, steps, request.number, request.generation)
+            steps = self._standing.along(session, steps, request.number, request.generation)
             self._worker.begin_run(Run(request, steps, lambda: session.steps_left))
 
         return self._worker.submit(RequestKind.PROPAGATE, call)
@@ -318,7 +318,7 @@ class Engine(WholeEdits, MemoryEdits):
             SequenceOpened(request.number, images.generation, len(frames), frames.describe(), session.taught)
         )
         self._remarks.begin(session, request.number, images.generation)
-        self._frames.tell(session, request.number, images.generation)
+        self._standing.tell(session, request.number, images.generation)
 
     def _take_up_tasks(self, session: Session, before: Session | None, request: Request) -> None:
         """Go on from the task files of a session, as far as they were made with the model of this one."""
@@ -331,7 +331,7 @@ class Engine(WholeEdits, MemoryEdits):
 
     def _tell_noted(self, request: Request) -> None:
         tell_noted(self._worker.emit, self._opened(), request.generation)
-        self._frames.tell(self._opened(), request.number, request.generation)
+        self._standing.tell(self._opened(), request.number, request.generation)
         self._bank.tell(self._opened(), request.number, request.generation)
 
     def _opened(self) -> Session:

@@ -223,12 +223,22 @@ class Restored:
 
 
 @dataclass(frozen=True)
-class FramesDone:
-    """How many frames are as the prompts are now, of all objects; it comes again whenever that differs."""
+class Standing:
+    """How the session stands; it comes again whenever that differs.
+
+    Attributes
+    ----------
+    done
+        How many frames are as the prompts are now, of all objects.
+    undo, redo
+        Whether there is something to undo, and to redo.
+    """
 
     request: int
     generation: int
     done: int
+    undo: bool = False
+    redo: bool = False
 
 
 @dataclass(frozen=True)
@@ -306,7 +316,7 @@ Event = (
     | ObjectsCalled
     | ResultReady
     | Restored
-    | FramesDone
+    | Standing
     | Finished
     | Noted
     | BankTold

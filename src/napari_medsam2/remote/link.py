@@ -20,7 +20,6 @@ from ..engine.events import (
     Failed,
     Finished,
     FinishReason,
-    FramesDone,
     ModelLoaded,
     Noted,
     Restored,
@@ -28,6 +27,7 @@ from ..engine.events import (
     RunState,
     RunStatus,
     SequenceOpened,
+    Standing,
     StatusChanged,
 )
 from ..engine.requests import RequestKind
@@ -85,7 +85,7 @@ class Link:
         self._n_replayed, self._progress_at = 0, 0.0
         self._changes_again: deque[int] = deque()  # of what is done again, in order
         self._run = Asked(0, 0, "propagate")
-        self._frames_done: FramesDone | None = None
+        self._standing: Standing | None = None
         self._changes: dict[int, int] = {}  # our numbers of changes, by those of the session there
 
     # ---- what is asked ---------------------------------------------------------------------------------------------
@@ -143,7 +143,7 @@ class Link:
         talk = Talk(self._client, ticket, self._images, ears)
         self._replays, self._hands_over = exact, not exact
         self._replayed, self._n_replayed = {}, 0
-        self._frames_done = None
+        self._standing = None
         self._changes, self._changes_again = {}, deque(script.changes if exact else ())
         if not replays:
             if script.model is not None:
@@ -223,8 +223,8 @@ class Link:
         event = self._here(event)
         if isinstance(event, StatusChanged):
             self._status = event.status
-        if isinstance(event, FramesDone):
-            self._frames_done = event
+        if isinstance(event, Standing):
+            self._standing = event
         if self._replays:
             self._note_replayed(event)
         elif not self._hands_over:
@@ -277,8 +277,8 @@ class Link:
         self._replayed = {}
         if self._script.has_model:
             self._tell_back()
-        if self._frames_done is not None:
-            self._emit(self._frames_done)
+        if self._standing is not None:
+            self._emit(self._standing)
 
     def _on_served(self, number: int) -> None:
         while self.pending and self.pending[0].number <= number:

@@ -69,7 +69,8 @@ class SessionMemories:
             return {t: found.descriptor for t, found in kept.items() if found.descriptor is not None}
 
     def templates_to_be(self, object_id: int = 1) -> tuple[int, ...]:
-        """Frames that were accepted and are not remembered yet: the next run that does more begins with them."""
+        """Frames that were accepted, or prompted in another session, and are not remembered yet: the next run that does
+        more begins with them."""
         with self._state.lock:
             known = self._state.objects.get(object_id)
             return () if known is None else tuple(known.templates_to_be)

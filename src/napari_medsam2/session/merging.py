@@ -127,6 +127,7 @@ def _take_over(both: ObjectState, source: ObjectState, frame: int) -> None:
         result = kept.result.but(object_id=both.object_id)
         both.kept[frame] = replace(kept, result=result, first=None, taken=None)
     both.stale |= {frame} & source.stale
+    both.unremembered |= {frame} & source.unremembered
     both.remember_as(source, frame)
 
 

@@ -17,6 +17,8 @@ from ..types import Mode
 from .planning import affected_frames, origins_of, stack_steps
 from .taught import Taught
 
+#: The run of results that another session found; those of this one have higher numbers.
+ELSEWHERE = 1
 #: Unprompted frames whose probability is kept, to track on from: one for each direction, and one to spare.
 _RECENT = 3
 
@@ -77,6 +79,8 @@ class ObjectState:
         What frames were when they had no prompt, where they were segmented then: clicks there correct it.
     recent
         The latest frames that were segmented without a prompt.
+    unremembered
+        Frames with a prompt whose result another session found: the memory has still to be made of them.
     evicted
         Frames that were taken out of the memory by hand: they stay out until their prompts change.
     taught
@@ -91,6 +95,7 @@ class ObjectState:
     stale: set[int] = field(default_factory=set)
     correcting: dict[int, FrameResult] = field(default_factory=dict)
     recent: tuple[int, ...] = ()
+    unremembered: set[int] = field(default_factory=set)
     evicted: frozenset[int] = frozenset()
     taught: Taught | None = None
 
@@ -103,6 +108,7 @@ class ObjectState:
             kept=dict(self.kept),
             stale=set(self.stale),
             correcting=dict(self.correcting),
+            unremembered=set(self.unremembered),
         )
 
     def prompts_on(self, frame: int) -> FramePrompts:
@@ -162,9 +168,10 @@ class ObjectState:
 
     @property
     def templates_to_be(self) -> list[int]:
-        """Accepted frames that are not remembered yet: the next run that does more begins with them."""
-        accepted = {t for t, given in self.prompts.items() if given.accepted and not given.erases}
-        return [t for t in sorted(accepted - self.evicted) if t not in self.bank]
+        """Frames that were accepted, or prompted in another session, and are not remembered yet: the next run that does
+        more begins with them."""
+        due = {t for t, given in self.prompts.items() if given.accepted or t in self.unremembered}
+        return [t for t in sorted(due - self.evicted) if t not in self.bank and not self.prompts[t].erases]
 
     @property
     def done_frames(self) -> set[int]:
@@ -192,6 +199,7 @@ class ObjectState:
         """Take in a result. Probabilities stay on prompted frames and the latest others, to track on from."""
         self.kept[frame] = kept
         self.stale.discard(frame)
+        self.unremembered.discard(frame)
         if kept.result.prompted:
             return
         self.correcting[frame] = kept.result

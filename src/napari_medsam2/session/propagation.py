@@ -15,6 +15,7 @@ from ..errors import PromptError
 from ..results import FrameResult
 from ..segment.segmenter import FrameSegmenter
 from .frame_tasks import beyond_the_end, frame_task, take_in
+from .object_state import ELSEWHERE
 from .planning import Step
 from .rivals import Rivals, answer_beside_rivals, fingerprint, first_answer
 from .state import SessionState
@@ -46,7 +47,7 @@ class Propagator:
         self.passes = passes
         self.patience = patience
         self.steps_left = 0
-        self._runs = 0
+        self._runs = ELSEWHERE
         self._open: OpenRun | None = None
         self._busy = threading.Lock()
         self._rivals = Rivals(state)

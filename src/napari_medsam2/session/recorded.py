@@ -55,9 +55,10 @@ class RecordedSession(Session):
 
     @property
     def stale(self) -> frozenset[tuple[int, int]]:
-        """Results ``(frame, object)`` that the prompts of since then can change: the next run does them again."""
+        """Results ``(frame, object)`` that the next run does again: previews, and those of changed prompts."""
         with self._state.lock:
-            return frozenset((t, number) for number, known in self._state.objects.items() for t in known.stale)
+            objects = self._state.objects.items()
+            return frozenset((t, number) for number, known in objects for t in known.kept.keys() - known.done_frames)
 
     def add(self, prompt: Prompt) -> None:
         super().add(prompt)

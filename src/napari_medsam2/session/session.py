@@ -185,11 +185,22 @@ class Session(SessionObjects, SessionMemories, SessionReview):
         with self._state.lock:
             return self._state.redo()
 
+    @property
+    def can_undo(self) -> bool:
+        """True if there is something to undo."""
+        return self._state.history.latest is not None
+
+    @property
+    def can_redo(self) -> bool:
+        """True if there is something to redo."""
+        return self._state.history.latest_undone is not None
+
     def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> None:
         """Take over the results of another session of these frames, as after a change of the model.
 
-        They stay until their frames are segmented again, and nothing is remembered from them. With ``up_to_date`` those
-        without a prompt are as if found here. What was done in this session so far can no longer be undone.
+        They stay until their frames are segmented again: by the next run, unless they are ``up_to_date``. Nothing is
+        remembered from them, so the next run that does more, or a preview, begins with the frames that have a prompt.
+        What was done in this session so far can no longer be undone.
 
         Raises
         ------

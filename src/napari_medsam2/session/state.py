@@ -16,7 +16,7 @@ from ..prompts import FramePrompts
 from ..results import FrameResult
 from ..types import Mode
 from .history import History
-from .object_state import Kept, ObjectState
+from .object_state import ELSEWHERE, Kept, ObjectState
 
 
 class SessionState:
@@ -143,7 +143,7 @@ class SessionState:
     def take_results(self, results: Sequence[FrameResult], *, up_to_date: bool) -> None:
         """Take in results that were not found here. What was done so far can no longer be undone.
 
-        They are stale; with ``up_to_date`` only those of frames with a prompt.
+        They are stale, unless they are ``up_to_date``: then those of frames with a prompt have still to be remembered.
 
         :class:`SessionError` if one of them is not of these frames.
         """
@@ -152,10 +152,13 @@ class SessionState:
                 raise SessionError(f"a result of frame {result.frame}, {result.shape}, is not of these images")
         for result in results:
             known = self.edit(result.object_id)
-            fresh = up_to_date and not result.prompted
-            known.kept[result.frame] = Kept(result, int(fresh), 0, None, None)  # without a window nothing follows it
-            if not fresh:
+            # Without a window nothing follows it.
+            known.kept[result.frame] = Kept(result, ELSEWHERE if up_to_date else 0, 0, None, None)
+            if not up_to_date:
                 known.stale.add(result.frame)
+            elif result.prompted:
+                known.stale.discard(result.frame)
+                known.unremembered.add(result.frame)
             if not result.prompted:
                 known.correcting[result.frame] = result
         self.history.forget()

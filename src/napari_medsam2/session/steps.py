@@ -134,7 +134,8 @@ class Steps:
         known = self.promptable(object_id)
         if frame not in known.prompts or known.waits(frame):
             firm = [t for t in known.prompted if not known.waits(t)]
-            missing = [t for t in firm if not known.up_to_date(t)]
+            due = known.unremembered.intersection(known.templates_to_be)
+            missing = [t for t in firm if not known.up_to_date(t) or t in due]
             if missing:
                 return Step(object_id, missing[0])
             if self._state.mode == "flow":

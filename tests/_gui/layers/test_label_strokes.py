@@ -19,7 +19,9 @@ def test_strokes_in_a_layer_of_the_user_s_and_prompts_are_undone_in_their_order(
     do = dock.controller
     notes = viewer.add_labels(np.zeros(IMAGES.shape, np.uint8), name="my notes")
     other = np.roll(SQUARE, 20, axis=1)
+    assert not dock.review.undo.isEnabled()
     stroke(notes, 2, SQUARE, 5)
+    assert dock.review.undo.isEnabled() and not dock.review.redo.isEnabled()
     viewer.layers["scan points"].add((3, 20, 22))
     stroke(notes, 3, other, 6)
     do.undo()
@@ -30,6 +32,7 @@ def test_strokes_in_a_layer_of_the_user_s_and_prompts_are_undone_in_their_order(
     assert (notes.data == 5).any()
     do.undo()
     assert not notes.data.any() and engine.undo.call_count == 1
+    assert not dock.review.undo.isEnabled() and dock.review.redo.isEnabled()
     do.redo()
     assert (notes.data == 5).any() and not (notes.data == 6).any()
     engine.redo.assert_not_called()

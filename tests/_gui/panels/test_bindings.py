@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox, QLabel, QProgressBar, QWidget
 from napari_medsam2._gui.dock_state import DockState
 from napari_medsam2._gui.panels.bindings import Bindings
 from napari_medsam2._gui.panels.strip import ConfidenceStrip
-from napari_medsam2.engine.events import FramesDone, ResultReady, RunState, RunStatus, StatusChanged
+from napari_medsam2.engine.events import ResultReady, RunState, RunStatus, Standing, StatusChanged
 from napari_medsam2.engine.requests import RequestKind
 
 
@@ -63,19 +63,19 @@ def touched(monkeypatch):
 
 def test_a_step_of_a_run_touches_the_progress_and_nothing_else(prompted, qtbot, touched):
     dock, _, send = prompted
-    deliver(qtbot, send, FramesDone(1, 0, 1), StatusChanged(RunStatus(RunState.RUNNING, 1, 5, 40.0)))
+    deliver(qtbot, send, Standing(1, 0, 1), StatusChanged(RunStatus(RunState.RUNNING, 1, 5, 40.0)))
     touched.clear()
-    deliver(qtbot, send, FramesDone(1, 0, 2), StatusChanged(RunStatus(RunState.RUNNING, 2, 5, 30.0)))
+    deliver(qtbot, send, Standing(1, 0, 2), StatusChanged(RunStatus(RunState.RUNNING, 2, 5, 30.0)))
     assert touched == [(dock.footer.progress, "setValue")]
     assert dock.footer.progress.format() == f"2 of 5 {dock.controller.state.noun}s, 30 s left"
 
 
 def test_a_result_touches_the_strip_beside_that_and_refills_no_list(prompted, qtbot, touched):
     _, _, send = prompted
-    deliver(qtbot, send, ResultReady(1, 0, result(0), RequestKind.PROPAGATE), FramesDone(1, 0, 1))
+    deliver(qtbot, send, ResultReady(1, 0, result(0), RequestKind.PROPAGATE), Standing(1, 0, 1))
     deliver(qtbot, send, StatusChanged(RunStatus(RunState.RUNNING, 1, 5, 40.0)))
     touched.clear()
-    step = FramesDone(1, 0, 2), StatusChanged(RunStatus(RunState.RUNNING, 2, 5, 30.0))
+    step = Standing(1, 0, 2), StatusChanged(RunStatus(RunState.RUNNING, 2, 5, 30.0))
     deliver(qtbot, send, ResultReady(1, 0, result(3), RequestKind.PROPAGATE), *step)
     assert sorted(name for _, name in touched) == ["setValue", "set_columns"]
 

@@ -25,6 +25,8 @@ class LabelStrokes:
         Says whether prompts are read from a layer: a stroke there changes prompts, which is no deed beside it.
     undone
         Called with a layer in which a stroke was undone or done again.
+    changed
+        Called when what :attr:`waiting` tells may differ.
     """
 
     def __init__(
@@ -33,12 +35,14 @@ class LabelStrokes:
         is_output: Callable[[Labels], bool],
         is_prompts: Callable[[Labels], bool],
         undone: Callable[[Labels], None],
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
         self._viewer = viewer
         self._is_output = is_output
         self._is_prompts = is_prompts
         self._prompting = False  # the latest deed is a stroke whose prompts were not read yet
         self._told = undone
+        self._changed = changed
         self._done: list[Labels | None] = []  # None: something else
         self._undone: list[Labels | None] = []
         self._replaying = False
@@ -53,6 +57,13 @@ class LabelStrokes:
         self._viewer.layers.events.removed.disconnect(self._on_removed)
         for layer in self._viewer.layers:
             self._unwatch(layer)
+
+    @property
+    def waiting(self) -> tuple[bool, bool]:
+        """Whether there are strokes to take back, and to do again."""
+        layers = self._viewer.layers
+        undo, redo = (any(x is not None and x in layers for x in deeds) for deeds in (self._done, self._undone))
+        return undo, redo
 
     def note_deed(self) -> None:
         """Take note that something was done that is not a stroke in a layer of the user's."""
@@ -83,12 +94,14 @@ class LabelStrokes:
             self._told(layer)
         finally:
             self._replaying = False
+            self._changed()
         return True
 
     def _note(self, layer: Labels | None) -> None:
         if not self._replaying:
             self._done = [*self._done, layer][-_DEPTH:]
             self._undone.clear()
+            self._changed()
 
     def _on_paint(self, event: Event) -> None:
         if not self._is_output(event.source):
@@ -100,6 +113,7 @@ class LabelStrokes:
 
     def _on_removed(self, event: Event) -> None:
         self._unwatch(event.value)
+        self._changed()
 
     def _watch(self, layer: object) -> None:
         if isinstance(layer, Labels):

@@ -19,7 +19,7 @@ class Past:
     journal
         All that was done, in order.
     stale
-        Results ``(frame, object)`` that the prompts of since then can change: the next run does them again.
+        Results ``(frame, object)`` that the next run does again: previews, and what prompts of since then can change.
     taken_up
         True if the others are up to date, although no session is open that found them.
     tasks

@@ -55,8 +55,8 @@ class ReviewPanel(Panel):
     def _bind(self) -> None:
         show = self.bindings.add
         show(lambda state: state.noun, self._show_noun)
-        for part in (self.undo, self.redo):
-            show(lambda state: bool(state.image), part.setEnabled)
+        show(lambda state: state.can_undo or state.own_strokes[0] or state.drawing, self.undo.setEnabled)
+        show(lambda state: state.can_redo or state.own_strokes[1], self.redo.setEnabled)
         show(lambda state: state.has_results, self.check.setEnabled)
         show(_can_be_accepted, self.accept.setEnabled)
         show(lambda state: state.mode == "flow" and len(state.columns) > 1, self.next.setVisible)

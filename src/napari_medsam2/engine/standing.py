@@ -1,13 +1,14 @@
-"""Tells how many frames are up to date, whenever that differs."""
+"""Tells how many frames are up to date, and whether anything can be undone, whenever that differs."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..results import FrameResult
-from .events import Event, FramesDone
+from .events import Event, Standing
 
 if TYPE_CHECKING:
     from ..session.session import Session
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _SHARE = 0.02
 
 
-class FrameCount:
+class StandingWatch:
     """What was told of the session that is open.
 
     Parameters
@@ -27,7 +28,7 @@ class FrameCount:
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self._emit = emit
-        self._told: tuple[int, int] | None = None
+        self._told: Standing | None = None
         self._counted_at = 0.0
         self._cost = 0.0
 
@@ -46,11 +47,11 @@ class FrameCount:
             self.tell(session, request, generation)
 
     def tell(self, session: Session, request: int, generation: int) -> None:
-        """Count now, and tell what differs."""
+        """Look now, and tell what differs."""
         began = time.perf_counter()
-        done = session.n_up_to_date
+        now = Standing(request, generation, session.n_up_to_date, session.can_undo, session.can_redo)
         self._counted_at = time.perf_counter()
         self._cost = self._counted_at - began
-        if self._told != (generation, done):
-            self._told = (generation, done)
-            self._emit(FramesDone(request, generation, done))
+        if self._told is None or replace(self._told, request=request) != now:
+            self._told = now
+            self._emit(now)
