@@ -149,9 +149,15 @@ def shortened(value: object, most: int = 80) -> str:
     return text if len(text) <= most else f"{text[:most]}..."
 
 
+def on_one_line(text: str, most: int = 300) -> str:
+    """Text without line breaks; words longer than any name that people read are cut in the middle."""
+    words = (word if len(word) <= most else f"{word[: most // 2]}...{word[-most // 4 :]}" for word in text.split())
+    return " ".join(words)
+
+
 def in_words(error: BaseException) -> str:
-    """One sentence about an expected error, without line breaks."""
-    text = " ".join(str(error).split())
+    """One sentence about an expected error."""
+    text = on_one_line(str(error))
     if isinstance(error, MemoryError):
         return f"out of memory{f': {text}' if text else ''}; a smaller model or image may fit"
     return text or type(error).__name__

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from .. import __version__
 from ..distribution import two_at_once
-from ..errors import EXPECTED_ERRORS
+from ..errors import EXPECTED_ERRORS, on_one_line
 from . import bench, evaluate, models, segment, serve
 from .batch import command as batch
 from .console import INTERRUPTED, in_one_sentence, say, tell
@@ -29,7 +29,7 @@ class _Parser(argparse.ArgumentParser):
     """Complains in one sentence."""
 
     def error(self, message: str) -> NoReturn:
-        say(f"{message}; {self.prog} --help lists what can be given")
+        say(f"{on_one_line(message)}; {self.prog} --help lists what can be given")
         raise SystemExit(BAD_INPUT)
 
 

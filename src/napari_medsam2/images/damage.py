@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 import threading
 import tokenize
@@ -18,6 +19,8 @@ from ..errors import DatasetError, FrameError
 
 #: Characters of what a library says that are repeated.
 _LONGEST_REASON = 300
+#: Numbers of system errors that stand for damage: none is what libraries raise, and damage sends them to odd places.
+_OF_DAMAGE = (None, errno.EINVAL)
 #: What the libraries raise on files that are truncated, damaged, or not what their name says. The list is long because
 #: they trust what is in a file: they divide by its sizes, look its numbers up in tables, assert what should hold, and
 #: parse the header of an npy as Python.
@@ -68,6 +71,8 @@ def reading(path: Path, part: str = "") -> Iterator[None]:
     except PermissionError as error:
         raise FrameError(f"cannot read {where}: you have no permission to read it") from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno not in _OF_DAMAGE:  # the system's, and not the file's fault
+            raise FrameError(f"cannot read {where}: {error.strerror}") from error
         raise FrameError(
             f"cannot read {where}: it is truncated, damaged or of another format ({reason_of(error)})"
         ) from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-from ...errors import OptionError, UserError, first_few, shortened
+from ...errors import OptionError, UserError, first_few, on_one_line, shortened
 from ...models.places import expanded
 from .. import segment
 
@@ -24,8 +24,6 @@ _NOT_OF_A_JOB = ("help", "on_interrupt")
 PROMPTS = ("point", "box", "mask", "prompts", "task", "session")
 #: In a cell, several of what may be given again.
 SEVERAL = ";"
-#: What argparse complains of may quote a whole cell.
-_LONGEST_COMPLAINT = 400
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
 
 
@@ -33,7 +31,7 @@ class _Parser(argparse.ArgumentParser):
     """Raises what it complains of."""
 
     def error(self, message: str) -> NoReturn:
-        raise OptionError(message if len(message) <= _LONGEST_COMPLAINT else f"{message[:_LONGEST_COMPLAINT]}...")
+        raise OptionError(on_one_line(message))  # it may quote a whole cell
 
 
 @dataclass(frozen=True)
