@@ -94,6 +94,10 @@ class MemoryBank(ABC):
         twin._entries = {frame: replace(entry, payload=None) for frame, entry in self._entries.items()}
         return twin
 
+    def put_back(self, entry: MemoryEntry) -> None:
+        """Take an entry as it is, whatever the bank thinks of it: one of a bank that is looked at somewhere else."""
+        self._entries[entry.frame] = entry
+
     def remove(self, frame: int) -> None:
         """Forget a frame, pinned or not; nothing happens if it was not remembered."""
         self._entries.pop(frame, None)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 
 import numpy as np
 import pytest
 
-from napari_medsam2.engine.events import Restored, ResultReady
+from napari_medsam2.engine.events import Event, Restored, ResultReady
+from napari_medsam2.engine.memory_events import BankTold
 from napari_medsam2.engine.requests import RequestKind
 from napari_medsam2.errors import WireError
+from napari_medsam2.geometry.thumbnail import Thumbnail
 from napari_medsam2.geometry.window import Window
 from napari_medsam2.images.header import ImageHeader
+from napari_medsam2.memory_bank import SelfSorting
+from napari_medsam2.memory_entry import MemoryEntry, Origin
 from napari_medsam2.prompts import MaskPrompt
 from napari_medsam2.results import FrameResult
 from napari_medsam2.session.journal import digest_of
@@ -29,6 +34,8 @@ from napari_medsam2.wire.chunks import (
 )
 from napari_medsam2.wire.codec import decode, encode
 from napari_medsam2.wire.lines import Told
+from napari_medsam2.wire.task_parts import PART_BYTES as PART_BYTES_OF_TASKS
+from napari_medsam2.wire.task_parts import TaskParts
 
 SHAPE = (20, 30)
 
@@ -60,7 +67,7 @@ def test_results_and_masks_keep_each_bit() -> None:
 
 
 def test_what_has_no_place_in_json_is_refused() -> None:
-    for value in (math.nan, math.inf, object(), lambda: None, {1, 2}.__iter__(), np.zeros(3)):
+    for value in (math.nan, math.inf, object(), lambda: None, {1, 2}.__iter__(), np.array([1, math.nan])):
         with pytest.raises(WireError):
             encode(value)
 
@@ -78,6 +85,80 @@ def test_what_has_no_place_in_json_is_refused() -> None:
 def test_values_of_other_kinds_are_refused(hint, data) -> None:
     with pytest.raises(WireError):
         decode(hint, data, shape_of)
+
+
+def bank_told(**changes) -> BankTold:
+    """What is told of the memory of one object on a flow."""
+    bank = SelfSorting(capacity=5)
+    for frame, pinned in ((0, True), (2, False), (-1, True)):
+        origin = Origin("cells", "monday.tif", None) if frame < 0 else None
+        descriptor = np.eye(4)[frame] if frame else np.full(4, 0.5)
+        bank.put_back(MemoryEntry(frame, 0.3, descriptor, pinned, payload=object(), held=frame == 2, origin=origin))
+    picture = Thumbnail(np.arange(5 * 6 * 3, dtype=np.uint8).reshape(5, 6, 3), np.eye(5, 6, dtype=bool))
+    told = {"pictures": {2: picture}, "descriptors": {3: np.ones(4, np.float32)}, "prompted": frozenset({0})}
+    return BankTold(1, 1, 7, bank, **{**told, **changes})
+
+
+def test_a_memory_bank_says_the_same_of_each_frame_on_the_other_side_and_what_the_network_made_stays() -> None:
+    event = bank_told()
+    back = decode(Event, sent(event), shape_of)
+    now = np.array([0.5, 0.5, 0.1, 0.7])
+    picks = [[(p.entry.frame, p.weight) for p in b.pick(3, now, n_frames=9)] for b in (event.bank, back.bank)]
+    assert picks[0] == picks[1] and len(picks[0]) == 3 and back.bank.capacity == 5
+    assert [(e.pinned, e.held, e.payload) for e in back.bank.entries] == [
+        (True, False, None), (False, True, None), (True, False, None)
+    ]  # fmt: skip
+    assert np.array_equal(back.pictures[2].image, event.pictures[2].image) and back.prompted == {0}
+    assert np.array_equal(back.pictures[2].outline, event.pictures[2].outline)
+
+
+def _edited(change) -> dict:
+    told = sent(bank_told())
+    change(told)
+    return told
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda told: told["bank"]["rules"].update(capacity=0),
+        lambda told: told["bank"]["rules"].update(temperature="hot"),
+        lambda told: told["bank"]["entries"][0].update(payload={"is": "Window"}),
+        lambda told: told["bank"]["entries"][0].update(confidence=2.0),
+        lambda told: told["bank"]["entries"][0]["descriptor"].update(shape=[2, 2]),
+        lambda told: told["bank"]["entries"][0]["descriptor"].update(shape=[1 << 30, 1 << 30]),
+        lambda told: told["bank"]["entries"][0]["descriptor"].update(type="|O8"),
+        lambda told: told["bank"]["entries"][0]["descriptor"].update(data="AAAA"),
+        lambda told: told["bank"].update({"is": "MemoryBank"}),
+        lambda told: told["pictures"][0].__setitem__(0, 99),
+        lambda told: told["pictures"][0][1]["outline"].update(shape=[6, 5]),
+        lambda told: told["descriptors"][0][1].update(shape=[2, 2]),
+    ],
+)
+def test_memories_that_do_not_fit_together_are_refused(change) -> None:
+    def shape_of_few(frame: int) -> tuple[int, int]:
+        if frame > 9:
+            raise WireError("there is no such frame")
+        return SHAPE
+
+    with pytest.raises(WireError):
+        decode(Event, _edited(change), shape_of_few)
+
+
+def test_parts_of_a_task_come_in_order_within_bounds_or_not_at_all() -> None:
+    parts = TaskParts()
+    part = {"name": "cells", "place": 0, "of": 2, "data": base64.b64encode(b"x" * 10).decode()}
+    assert parts.add(part) is None
+    for wrong in (
+        {**part, "place": 0, "of": 10_000}, {**part, "place": 1, "of": 3}, {**part, "place": -1}, {**part, "data": "?"},
+        {**part, "more": 1}, {**part, "data": base64.b64encode(bytes(PART_BYTES_OF_TASKS + 1)).decode()},
+        {**part, "place": 1}, [],
+    ):  # fmt: skip
+        with pytest.raises(WireError):
+            parts.add(wrong)
+    parts.add(part)
+    with pytest.raises(WireError, match="task file"):
+        parts.add({**part, "place": 1})
 
 
 def test_results_that_are_known_are_not_sent_again_and_come_back_all_the_same() -> None:

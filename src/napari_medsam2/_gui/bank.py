@@ -83,7 +83,6 @@ class BankView(QObject):
             noun=told.noun,
             mode=told.mode,
             has_image=shown,
-            remote=not self._is_here,
             rows=rows,
             capacity=0 if bank is None else bank.most_templates,
             bank=bank_for(told.bank, told.mode),
@@ -98,10 +97,6 @@ class BankView(QObject):
             comparison=self._comparison,
             view=self._view if self._view is not None and self._view.frame == frame else None,
         )
-
-    @property
-    def _is_here(self) -> bool:
-        return self._client.engine.shows_memory
 
     def _rows_on(self, frame: int) -> tuple[BankRow, ...]:
         """The memories with what each is heard on a frame; made anew only where something differs."""
@@ -154,7 +149,7 @@ class BankView(QObject):
         """Have the engine tell of the object in hand, or of none."""
         work = self._store.work
         wanted = (self._client.engine, work, self._store.chosen.current if self._looking and work is not None else None)
-        if wanted == self._watched or not self._is_here:
+        if wanted == self._watched:
             return
         self._watched = wanted
         self._forget()
@@ -169,7 +164,7 @@ class BankView(QObject):
     def _ask_view(self) -> None:
         """Have the engine show what the model sees of the frame in view, once it has shown the last one."""
         work = self._store.work
-        if not self._seeing or work is None or not self._client.opened or not self._is_here:
+        if not self._seeing or work is None or not self._client.opened:
             return
         frame, number = work.sequence.frame_in_view(), self._store.chosen.current
         generation = self._client.engine.generation
@@ -248,7 +243,7 @@ class BankView(QObject):
     def compare(self) -> None:
         """Find all once more with the other bank, beside what there is, which stays as it is."""
         work = self._client.ready()
-        if work is None or not self._is_here:
+        if work is None:
             return
         if not work.book.objects:
             self._store.say("There is no prompt yet: draw a box around one object, or click on it, on any frame.")
@@ -262,21 +257,16 @@ class BankView(QObject):
 
     def save_task(self, path: str | Path, *, with_found: bool = False) -> None:
         """Write the templates of all objects to a task file."""
-        if self._client.ready() is not None and self._has_tasks():
+        if self._client.ready() is not None:
             self._store.say(note=f"Saving {Path(path).name} ...")
             self._client.engine.save_task(str(path), with_found=with_found)
 
     def take_task(self, path: str | Path) -> None:
         """Look for the objects of a task file on these images."""
-        if self._client.ready() is not None and self._has_tasks():
+        if self._client.ready() is not None:
             self._store.say(note=f"Opening {Path(path).name} ...")
             self._client.engine.take_task(str(path))
             self._client.prompts_changed.emit()
-
-    def _has_tasks(self) -> bool:
-        if not self._is_here:
-            self._store.say("The model runs on a server: task files are made and taken where it runs on this computer.")
-        return self._is_here
 
     def _on_restored(self, event: Restored) -> None:
         if event.kind in _DONE:

@@ -53,8 +53,6 @@ class BankState:
         What people call a frame, and "stack" or "flow".
     has_image
         False if there is nothing to remember.
-    remote
-        True if the engine is on a server, which does not send its memory.
     rows
         In the order in which they came.
     capacity
@@ -84,7 +82,6 @@ class BankState:
     noun: str = "slice"
     mode: str = "stack"
     has_image: bool = False
-    remote: bool = False
     rows: tuple[BankRow, ...] = ()
     capacity: int = 0
     bank: str = "fifo"

@@ -17,8 +17,6 @@ def bank_summary(state: BankState) -> str:
     """What is remembered, and what the weights are about."""
     if not state.has_image:
         return "There is no image yet: open one in the MedSAM-2 dock."
-    if state.remote:
-        return "The model runs on a server, and so does its memory: it cannot be looked at from here."
     if not state.rows:
         return f"Nothing is remembered of {state.title} yet: draw a prompt, then find it on all {state.noun}s."
     templates = sum(row.pinned for row in state.rows)

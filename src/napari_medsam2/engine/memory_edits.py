@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 class MemoryEdits:
     """Part of the :class:`.engine.Engine`; during a run they take effect at the next frame boundary."""
 
-    #: What is remembered can be looked at.
-    shows_memory = True
-
     _worker: Worker
     _bank: BankWatch
     _session: Session | None
@@ -70,15 +67,24 @@ class MemoryEdits:
 
         return self._worker.submit(RequestKind.TAKE_TASK, call)
 
-    def save_task(self, path: str | Path, objects: Sequence[int] | None = None, *, with_found: bool = False) -> int:
-        """Write a task file; :class:`TaskSaved` follows. See :meth:`napari_medsam2.Session.save_task`."""
+    def save_task(
+        self, path: str | Path | None, objects: Sequence[int] | None = None, *, with_found: bool = False
+    ) -> int:
+        """Write a task file; :class:`TaskSaved` follows. See :meth:`napari_medsam2.Session.save_task`.
+
+        ``None`` writes no file: whoever hears of the task has its own.
+        """
 
         def call(request: Request) -> None:
+            session = self._opened()
             try:
-                task = self._opened().save_task(path, objects, with_found=with_found)
+                if path is None:
+                    task = session.task(objects, with_found=with_found)
+                else:
+                    task = session.save_task(path, objects, with_found=with_found)
             finally:
                 self._tell_noted(request)
-            self._worker.emit(TaskSaved(request.number, request.generation, str(path), task))
+            self._worker.emit(TaskSaved(request.number, request.generation, str(path or ""), task))
 
         return self._worker.submit(RequestKind.SAVE_TASK, call)
 

@@ -6,21 +6,25 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..engine.events import Event, RunState, RunStatus, StatusChanged, failure_of
+from ..engine.memory_events import TaskSaved
 from ..engine.requests import RequestKind
-from ..errors import NotReadyError
+from ..errors import TaskFileError
 from ..images.opened import LabelledObject
 from ..prompts import Prompt
 from ..results import FrameResult
+from ..session.task_file import write_task
 from ..session.taught import Task
 from ..types import Direction, Mode
 from ..wire.calls import KINDS
 from .client import ServerClient
 from .link import Link
 from .script import Asked
+from .tasks import GivenTask
 
 #: Results that go in one request.
 _RESULTS_AT_ONCE = 2000
@@ -52,7 +56,8 @@ class RemoteEngine:
     def __init__(self, on_event: Callable[[Event], None], address: str, key: str = "") -> None:
         self.address = address
         self._on_event = on_event
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._saving: dict[int, str | Path | None] = {}  # where tasks are written, by requests
         self._number = self._generation = 0
         self._on_the_way = 0  # asked for, and not taken up by the loop
         self._status = RunStatus()
@@ -66,9 +71,6 @@ class RemoteEngine:
         )
         self._thread.start()
         self._began.wait()
-
-    #: Memories are not sent over the network.
-    shows_memory = False
 
     # ---- what may be asked, from any thread ------------------------------------------------------------------------
 
@@ -210,33 +212,34 @@ class RemoteEngine:
         return self._ask("evict", frame=frame, object_id=object_id)
 
     def watch_bank(self, object_id: int | None) -> int:
-        """Nobody tells of memory from afar; nothing follows."""
-        return self._number
+        """Tell of an object's memory from now on; ``None``: of none."""
+        return self._ask("watch_bank", object_id=object_id)
 
     def look(self, frame: int, object_id: int = 1) -> int:
-        """Nor of what the model sees; nothing follows."""
-        return self._number
+        """What the model sees of a frame."""
+        return self._ask("look", frame=frame, object_id=object_id)
 
     def compare_banks(self) -> int:
-        """Refused in words."""
-        return self._refuse(RequestKind.COMPARE)
+        """Find all once more with the other memory bank; takes the place of a run."""
+        return self._ask("compare_banks")
 
     def take_task(self, task: Task | str | Path) -> int:
-        """Refused in words."""
-        return self._refuse(RequestKind.TAKE_TASK)
+        """Look for the objects of a task file of this computer, too."""
+        return self._ask("take_task", task=GivenTask(task))
 
     def retake_task(self, task: Task, into: Mapping[int, int]) -> int:
-        """Refused in words: what is found without it is asked for by prompts."""
-        return self._refuse(RequestKind.TAKE_TASK)
+        """Go on from a task file in a session that was opened anew."""
+        return self._ask("retake_task", task=GivenTask(task), into=dict(into))
 
-    def save_task(self, path: str | Path, objects: Sequence[int] | None = None, *, with_found: bool = False) -> int:
-        """Refused in words."""
-        return self._refuse(RequestKind.SAVE_TASK)
-
-    def _refuse(self, kind: RequestKind) -> int:
-        error = NotReadyError("memories stay on the server: run the model on this computer for this")
-        self._emit(failure_of(error, self._number, self._generation, kind, None))
-        return self._number
+    def save_task(
+        self, path: str | Path | None, objects: Sequence[int] | None = None, *, with_found: bool = False
+    ) -> int:
+        """Write a task file on this computer."""
+        chosen = None if objects is None else tuple(objects)
+        with self._lock:
+            number = self._ask("save_task", path=None, objects=chosen, with_found=with_found)
+            self._saving[number] = path
+        return number
 
     # ---- asking ----------------------------------------------------------------------------------------------------
 
@@ -291,4 +294,17 @@ class RemoteEngine:
             return
         if isinstance(event, StatusChanged):
             self._status = event.status
+        if isinstance(event, TaskSaved):
+            event = self._written(event)
         self._on_event(event)
+
+    def _written(self, event: TaskSaved) -> Event:
+        """A task that came, once it is written where that was asked for; or why it could not be."""
+        with self._lock:
+            path = self._saving.pop(event.request, None)
+        if path is None:
+            return event
+        try:
+            return replace(event, path=str(path), task=write_task(Path(path), event.task))
+        except TaskFileError as error:
+            return failure_of(error, event.request, event.generation, RequestKind.SAVE_TASK, None)

@@ -86,6 +86,7 @@ class Link:
         self._changes_again: deque[int] = deque()  # of what is done again, in order
         self._run = Asked(0, 0, "propagate")
         self._standing: Standing | None = None
+        self._watch: Asked | None = None  # whose memory somebody looks at
         self._changes: dict[int, int] = {}  # our numbers of changes, by those of the session there
 
     # ---- what is asked ---------------------------------------------------------------------------------------------
@@ -96,6 +97,7 @@ class Link:
             self._paused = asked.name == "pause"
         else:
             self._paused = self._paused and not asked.kind.ends_pause
+            self._watch = asked if asked.name == "watch_bank" else self._watch
             self.pending.append(asked)
             self._script.note_asked(asked)
         if asked.kind is RequestKind.CANCEL and self._replays and self._script.running:
@@ -158,6 +160,11 @@ class Link:
                 talk.put(asked)
             talk.put(Asked(0, 0, MARK))
         talk.put(Asked(0, 0, BEGIN))
+        if self._watch is not None and self._watch not in self.pending:
+            talk.put(replace(self._watch, number=0))
+        if script.comparing is not None:
+            self.pending.appendleft(script.comparing)
+            script.comparing = None
         for asked in self.pending:
             talk.put(asked)
         if self._paused:

@@ -23,6 +23,8 @@ from ..engine.requests import RequestKind
 from ..images.opened import LabelledObject
 from ..prompts import Prompt, in_replay_order
 from ..results import FrameResult
+from ..session.taught import Taught, by_task
+from .tasks import GivenTask
 
 #: What took longer than this is not done again unless a run was under way: its outcome is handed over instead.
 LONGEST_S = 60.0
@@ -64,11 +66,13 @@ class Script:
         self._opened: Asked | None = None
         self._items: list[tuple[Asked, After]] = []
         self._steps = 0
-        self._ended = False
+        self._ended = self._superseded = False
         self._seconds = 0.0
         self.running = False
+        self.comparing: Asked | None = None  # a comparison that is not over; it is asked for again, not done again
         self._prompts: tuple[Prompt, ...] = ()
         self._called: Mapping[int, LabelledObject] = {}
+        self._taught: Mapping[int, Taught] = {}
         self._stale: frozenset[tuple[int, int]] = frozenset()
         self._results: dict[tuple[int, int], FrameResult] = {}
         self.changes: list[int] = []  # numbers of those that were restored, in order
@@ -125,11 +129,16 @@ class Script:
             self.running = self.running or event.status.state is RunState.RUNNING
         elif isinstance(event, Finished):
             self.running = False
-            self._ended = self._ended or event.reason in _ENDS
+            if event.kind is RequestKind.COMPARE:
+                self.comparing = None
+            else:
+                self._ended = self._ended or event.reason in _ENDS
+                self._superseded = event.reason is FinishReason.SUPERSEDED
         elif isinstance(event, PromptsChanged):
             self._prompts = event.prompts
         elif isinstance(event, Restored):
             self._prompts, self._called, self._results = event.prompts, event.called, dict(event.results)
+            self._taught = event.tasks
             self.changes.append(event.change)
         elif isinstance(event, ObjectsCalled):
             self._called = event.called
@@ -137,7 +146,15 @@ class Script:
             self._stale = event.stale
 
     def note_served(self, asked: Asked) -> None:
-        """A request was done."""
+        """A request was done. What only looks is not done again, and of a comparison that it ended the run before."""
+        if asked.kind is RequestKind.LOOK:
+            return
+        if asked.kind is RequestKind.COMPARE:
+            self.comparing = asked
+            if not self._superseded:
+                return
+            asked = Asked(0, asked.generation, "cancel", {}, RequestKind.CANCEL)
+        self._superseded = False
         after: After = "end" if self._ended else self._steps or None
         self._steps, self._ended = 0, False
         if asked.kind is not None and asked.kind.changes_images:
@@ -146,7 +163,8 @@ class Script:
             self._items.clear()
             self._results.clear()
             self.changes.clear()
-            self._prompts, self._called, self._stale = (), {}, frozenset()
+            self._prompts, self._called, self._stale, self._taught = (), {}, frozenset(), {}
+            self.comparing = None
             self._seconds, self.running = 0.0, False
         elif self._opened is not None:
             self._items.append((asked, after))
@@ -192,7 +210,9 @@ class Script:
         for group in in_replay_order(self._prompts):
             kind = RequestKind.CHANGE_PROMPTS
             ask("replace_prompts", kind, object_id=group.object_id, frame=group.frame, prompts=group.given)
-        objects = {prompt.object_id for prompt in self._prompts}
+        for task, into in by_task(self._taught):
+            ask("retake_task", RequestKind.TAKE_TASK, task=GivenTask(task), into=into)
+        objects = {prompt.object_id for prompt in self._prompts} | self._taught.keys()
         places = {(prompt.frame, prompt.object_id) for prompt in self._prompts}
         results = {
             key: found

@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..engine.events import Event
+from ..engine.memory_events import TaskSaved
 from ..engine.requests import RequestKind
 from ..errors import EXPECTED_ERRORS, RemoteError, WireError
 from ..prompts import MaskPrompt
+from ..session.taught import Task
 from ..wire.calls import BEGIN, MARK, pack_call, pack_opening
 from ..wire.codec import ShapeOf, decode, no_frames
-from ..wire.lines import END, EVENTS, REPLAYED, WANT, Told, read_line
+from ..wire.lines import END, EVENTS, REPLAYED, TASK, WANT, Told, read_line
+from ..wire.task_parts import TASK_PART, TaskParts
 from .client import ServerClient, SessionGone, SessionTicket
 from .images import LocalImages, read_images
 from .script import After, Asked
+from .tasks import GivenTask, with_tasks
 from .uploads import Uploads
 
 #: Requests that go at once.
 _BATCH = 64
+#: Parts of tasks that go at once.
+_MOST_PARTS = 4
 #: Signs of life that are given in a lease.
 _BEATS_A_LEASE = 4
 #: Lines after which the server is told that they came.
@@ -67,7 +73,8 @@ class Talk:
         self._queue: deque[tuple[Asked, After]] = deque()
         self._unsure: deque[tuple[dict[str, Any], Asked]] = deque()  # sent, and not known to have come
         self._place = self._seen = self._told_seen = 0
-        self._told = Told()
+        self._told, self._parts = Told(), TaskParts()
+        self._tasks: dict[str, Task] = {}  # those that were sent, by their digests
         self._uploads: Uploads | None = None
         self._news, self._other_images = asyncio.Event(), asyncio.Event()
         self._marks: dict[int, int] = {}  # what belongs together, by identity
@@ -121,11 +128,16 @@ class Talk:
         if kind == EVENTS:
             events = told.get("events")
             for event in events if isinstance(events, list) else ():
-                self._ears.event(self._told.unpack(event, self._shape_of(event)))
+                self._ears.event(with_tasks(self._told.unpack(event, self._shape_of(event)), self._tasks))
             if "served" in told:
                 self._ears.served(decode(int, told["served"]))
         elif kind == REPLAYED:
             self._ears.replayed()
+        elif kind == TASK:
+            request, generation = decode(int, told.get("n")), decode(int, told.get("g"))
+            task = self._parts.add({key: each for key, each in told.items() if key not in ("n", "g")})
+            if task is not None:
+                self._ears.event(TaskSaved(request, generation, "", task))
         elif kind == WANT and self._uploads is not None and told.get("g") == self._uploads.generation:
             frame = decode(int, told.get("t"))
             self._shape_of({"generation": self._uploads.generation})(frame)  # refuses one that there is not
@@ -143,7 +155,7 @@ class Talk:
     async def _send(self) -> None:
         while True:
             if self._unsure:
-                received = await self._client.send([told for told, _ in self._unsure])
+                received = await self._client.send(_some([told for told, _ in self._unsure]))
                 while self._unsure and self._unsure[0][0]["i"] <= received:
                     self._note_sent(self._unsure.popleft()[1])
             elif self._queue:
@@ -158,8 +170,8 @@ class Talk:
             asked, after = self._queue[0]
             if self._unsure and _is_large(asked):
                 return
-            self._queue.popleft()
             await self._pack(asked, after)
+            self._queue.popleft()  # not before: a connection that is lost while it is packed ends this here
             if _is_large(asked):
                 return
 
@@ -170,15 +182,29 @@ class Talk:
             if name == "open":
                 told = await self._pack_images(asked)
             elif name not in (BEGIN, MARK):
-                told = await asyncio.to_thread(pack_call, name, self._marked(asked.arguments))
+                arguments = await self._send_task(asked) if "task" in asked.arguments else asked.arguments
+                told = await asyncio.to_thread(pack_call, name, self._marked(arguments))
         except EXPECTED_ERRORS as error:
             self._ears.dropped(asked, error)
             if name != "open":
                 return
             name, told = "close_sequence", {}  # so that nothing is asked of the images before
+        self._line_up(replace(asked, name=name), told, after)
+
+    def _line_up(self, asked: Asked, told: Mapping[str, Any], after: After = None) -> None:
         self._place += 1
-        sent = {"i": self._place, "n": asked.number, "g": asked.generation, "do": name, "with": told}
+        sent = {"i": self._place, "n": asked.number, "g": asked.generation, "do": asked.name, "with": told}
         self._unsure.append(({**sent, "after": after} if after is not None else sent, asked))
+
+    async def _send_task(self, asked: Asked) -> Mapping[str, Any]:
+        """Send a task in parts; the arguments with what it is called by."""
+        given = asked.arguments["task"]
+        assert isinstance(given, GivenTask)
+        task, parts = await asyncio.to_thread(given.read)
+        self._tasks[task.digest] = task
+        for part in parts:
+            self._line_up(Asked(0, asked.generation, TASK_PART), part)
+        return {**asked.arguments, "task": task.digest}
 
     async def _pack_images(self, asked: Asked) -> dict[str, Any]:
         generation = asked.generation
@@ -229,7 +255,15 @@ class Talk:
                 each.result()  # raises what ended it
 
 
+def _some(told: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Those of the requests that go at once: with a few parts of tasks at most."""
+    parts = [k for k, each in enumerate(told) if each["do"] == TASK_PART]
+    return told[: parts[_MOST_PARTS]] if len(parts) > _MOST_PARTS else told
+
+
 def _is_large(asked: Asked) -> bool:
-    """True for what goes alone: results, and masks."""
+    """True for what goes alone: results, masks and tasks."""
+    if "task" in asked.arguments:
+        return True
     prompts = (*asked.arguments.get("prompts", ()), asked.arguments.get("prompt"))
     return asked.kind is RequestKind.TAKE_RESULTS or any(isinstance(prompt, MaskPrompt) for prompt in prompts)

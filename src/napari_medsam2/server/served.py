@@ -11,17 +11,29 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..engine.engine import Engine
-from ..engine.events import Event, Failed, Finished, FinishReason, Noted, ResultReady, RunState, failure_of
+from ..engine.events import (
+    Event,
+    Failed,
+    Finished,
+    FinishReason,
+    Noted,
+    ResultReady,
+    RunState,
+    failure_of,
+)
+from ..engine.memory_events import TaskSaved
 from ..engine.requests import Request, RequestKind
 from ..errors import UserError, WireError
 from ..wire.calls import KINDS, MARK, Opening, unpack_call, unpack_opening
 from ..wire.chunks import PART_BYTES, ImageLimits, row_bytes
 from ..wire.codec import encode, no_frames
-from ..wire.lines import EVENTS, REPLAYED, WANT, Told
+from ..wire.lines import EVENTS, REPLAYED, TASK, WANT, Told
+from ..wire.task_parts import TASK_PART
 from .feed import Asked, Feed
 from .frames import SentFrames
 from .models import SharedModels
 from .outbox import Outbox
+from .tasks import ReceivedTasks, told_parts
 
 if TYPE_CHECKING:
     from ..models.device import Model
@@ -72,7 +84,7 @@ class ServedSession:
         self._generations = [0]
         self._images: _Images | None = None
         self._holds = {"away"}  # why a run waits
-        self._told = Told()
+        self._told, self._tasks = Told(), ReceivedTasks()
         self._group: list[Any] = []  # events that go in one line
         self._keeps_group = False
         self.outbox = Outbox(self._on_line)
@@ -168,6 +180,9 @@ class ServedSession:
         if asked.name == MARK:
             self.outbox.put(REPLAYED)
             return False
+        if asked.name == TASK_PART:
+            self._tasks.add(asked.arguments)
+            return False
         kind = KINDS.get(asked.name, RequestKind.CANCEL)
         try:
             call = self._call_of(asked)
@@ -199,6 +214,8 @@ class ServedSession:
         arguments = unpack_call(asked.name, asked.arguments, shape_of)
         if asked.name == "load_model":
             arguments["device"] = "auto"  # where networks run here is not for the window to say
+        if "task" in arguments:
+            arguments["task"] = self._tasks.take(arguments["task"])
         if arguments.get("together") is not None:
             arguments["together"] = self._same(arguments["together"])
         return lambda: getattr(self._engine, asked.name)(**arguments)
@@ -242,7 +259,8 @@ class ServedSession:
             told["request"] = self._numbers[event.request]
         if hasattr(event, "generation"):
             told["generation"] = self._generations[event.generation]
-        self._say(replace(event, **told) if told else event)  # type: ignore[arg-type]
+        event = replace(event, **told) if told else event  # type: ignore[arg-type]
+        self._say_task(event) if isinstance(event, TaskSaved) else self._say(event)
         if isinstance(event, Failed) and not event.expected:
             _log.error("session %s: %s", self.number, event.report)
         if isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE:
@@ -267,6 +285,17 @@ class ServedSession:
             self._tell()
         if self.outbox.nbytes > _MOST_UNSEEN:
             self._hold("unseen", True)
+
+    def _say_task(self, event: TaskSaved) -> None:
+        """Tell a task, a part in a line, after what was noted of it."""
+        try:
+            parts = told_parts(event)
+        except UserError as error:
+            self._say(failure_of(error, event.request, event.generation, RequestKind.SAVE_TASK, None))
+            return
+        self._tell()
+        for part in parts:
+            self.outbox.put(TASK, **part)
 
     def _tell(self, **told: int) -> None:
         self.outbox.put(EVENTS, events=self._group, **told)

@@ -241,14 +241,17 @@ class SessionMemories:
             If the frames are a stack, there is no template yet, or the file cannot be written.
         """
         path = Path(path)
+        return write_task(path, self.task(objects, name=name_of(path), with_found=with_found))
+
+    def task(self, objects: Sequence[int] | None = None, *, name: str = "task", with_found: bool = False) -> Task:
+        """What :meth:`save_task` writes, under a name; raises as that does."""
         with self._state.lock:
             waiting = [(t, n) for n, known in self._state.objects.items() for t in known.templates_to_be]
         for frame, number in waiting:
             if objects is None or number in objects:
                 self.segment(frame, number)
-        predictor, name = self.segmenter.predictor, name_of(path)
-        task = make_task(self._state, predictor, objects, self.bank, name=name, with_found=with_found)
-        return write_task(path, task)
+        predictor = self.segmenter.predictor
+        return make_task(self._state, predictor, objects, self.bank, name=name, with_found=with_found)
 
     def take_task(self, task: Task | str | Path, *, into: Mapping[int, int] | None = None) -> tuple[int, ...]:
         """Look for the objects of a task file on these images, too: their templates and memories are remembered.

@@ -15,6 +15,7 @@ from ..images.contrast import Contrast
 from ..images.header import ImageHeader
 from ..memory_bank import BankName
 from ..results import FrameResult
+from ..session.taught import Task
 from ..types import Direction, Mode
 from .chunks import ImageLimits, headers_as_json, headers_of
 from .codec import ShapeOf, decode, encode, no_frames
@@ -40,6 +41,12 @@ KINDS: Mapping[str, RequestKind | None] = {
     "pin": RequestKind.PIN,
     "unpin": RequestKind.UNPIN,
     "evict": RequestKind.EVICT,
+    "watch_bank": RequestKind.LOOK,
+    "look": RequestKind.LOOK,
+    "compare_banks": RequestKind.COMPARE,
+    "take_task": RequestKind.TAKE_TASK,
+    "retake_task": RequestKind.TAKE_TASK,
+    "save_task": RequestKind.SAVE_TASK,
     "pause": None,
     "resume": None,
 }
@@ -122,6 +129,10 @@ def unpack_call(name: str, told: Any, shape_of: ShapeOf = no_frames) -> dict[str
     if name not in KINDS or not isinstance(told, dict):
         raise WireError(f"nobody can ask for {shortened(name)} with {shortened(told)}")
     hints, parameters = _hints(name)
+    if "task" in hints:  # the digest of one that was sent: nobody names files of the other side
+        hints = {**hints, "task": str}
+    if "path" in hints:
+        hints = {**hints, "path": type(None)}
     given: dict[str, Any] = {}
     for key, value in told.items():
         hint = hints.get(key) or hints.get("**")
@@ -142,7 +153,7 @@ def _told(key: str, value: Any) -> Any:
 def _hints(name: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
     """The types of a method's arguments by name ("**": of all others), and those that must be given."""
     method = getattr(Engine, name)
-    scope = {"Direction": Direction, "Mode": Mode, "FrameResult": FrameResult}
+    scope = {"Direction": Direction, "Mode": Mode, "FrameResult": FrameResult, "Task": Task}
     types = get_type_hints(method, localns=scope)
     hints: dict[str, Any] = {}
     needed: list[str] = []

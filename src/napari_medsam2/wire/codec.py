@@ -20,18 +20,26 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import numpy as np
 
 from ..engine import events
+from ..engine.memory_events import TaskSaved
 from ..errors import UserError, WireError, shortened
 from ..geometry.compact_mask import CompactMask
+from ..geometry.thumbnail import Thumbnail
 from ..geometry.window import Window
 from ..images.contrast import Contrast
 from ..images.opened import LabelledObject
+from ..memory_bank import MemoryBank
+from ..memory_entry import MemoryEntry, Origin
 from ..models.notices import Notice
 from ..prompts import BoxPrompt, MaskPrompt, PointPrompt
 from ..results import FrameResult
+from ..session.comparison import ComparedFrame, Comparison
 from ..session.journal import Entry
 from ..session.learning import Learning
+from ..session.model_view import ModelView
 from ..session.packing import pack_mask, unpack_mask
-from ..session.taught import Taught
+from ..session.taught import Task, Taught
+from .arrays import array_as_json, array_of
+from .memories import bank_as_json, bank_of, check_memories
 
 #: Shape ``(H, W)`` of a frame by its number; raises a :class:`WireError` if there is no such frame.
 ShapeOf = Callable[[int], tuple[int, int]]
@@ -39,8 +47,10 @@ ShapeOf = Callable[[int], tuple[int, int]]
 #: Under this name the class of a value stands in its JSON.
 _CLASS = "is"
 _PLAIN = (PointPrompt, BoxPrompt, Contrast, LabelledObject, Notice, Entry, Learning, Window, events.RunStatus)
-_EVENTS = tuple(kind for kind in get_args(events.Event) if kind not in _PLAIN)
-_KNOWN: Mapping[str, type[Any]] = {kind.__name__: kind for kind in (*_PLAIN, *_EVENTS, MaskPrompt, FrameResult)}
+_MEMORIES = (Thumbnail, Origin, MemoryEntry, ModelView, Comparison, ComparedFrame)
+_EVENTS = tuple(kind for kind in get_args(events.Event) if kind not in (*_PLAIN, TaskSaved))
+_CLASSES = (*_PLAIN, *_MEMORIES, *_EVENTS, MaskPrompt, FrameResult, Taught)
+_KNOWN: Mapping[str, type[Any]] = {kind.__name__: kind for kind in _CLASSES}
 #: Numbers of a result by name, and what it says yes or no to.
 _NUMBERS = ("confidence", "iou", "objectness", "seconds")
 _TRUTHS = ("prompted", "drawn", "boxed")
@@ -69,6 +79,12 @@ def encode(value: Any) -> Any:
     if isinstance(value, MaskPrompt):
         told = {"frame": int(value.frame), "object_id": int(value.object_id), "mask": _text(pack_mask(value.mask))}
         return {_CLASS: "MaskPrompt", **told, "accepted": value.accepted}
+    if isinstance(value, MemoryBank):
+        return bank_as_json(value, encode)
+    if isinstance(value, np.ndarray):
+        return array_as_json(value)
+    if isinstance(value, Taught):
+        return {_CLASS: "Taught", "task": value.task.digest, "number": value.number}
     if is_dataclass(value) and type(value) in _KNOWN.values():
         told = {field.name: encode(getattr(value, field.name)) for field in fields(value)}
         return {_CLASS: type(value).__name__, **told}
@@ -101,7 +117,11 @@ def decode(hint: Any, data: Any, shape_of: ShapeOf = no_frames) -> Any:
         return _expect(type(data) is int and abs(data) < _LARGEST, data, hint, data)
     if hint is float:
         return float(_expect(type(data) in (int, float) and abs(data) < 1e308, data, hint, data))
+    if hint is MemoryBank:
+        return bank_of(data, lambda inside, told: decode(inside, told, shape_of))
     origin = get_origin(hint)
+    if origin is np.ndarray:
+        return array_of(hint, data)
     if origin is Literal:
         return _expect(data in get_args(hint), data, hint, data)
     if origin in (Union, types.UnionType):
@@ -130,8 +150,12 @@ def decode_class(data: Any, shape_of: ShapeOf) -> Any:
             mask = unpack_mask(bytes_of(told["mask"]), shape_of(frame))
             accepted = decode(bool, told.get("accepted", False))
             return MaskPrompt(frame, mask, decode(int, told["object_id"]), accepted)
+        if kind is Taught:
+            return Taught(Task.named(decode(str, told["task"])), decode(int, told["number"]))
         hints = _hints_of(name)
-        return kind(**{key: decode(hints[key], value, shape_of) for key, value in told.items()})
+        value = kind(**{key: decode(hints[key], each, shape_of) for key, each in told.items()})
+        check_memories(value, shape_of)
+        return value
     except WireError:
         raise
     except (KeyError, TypeError) as error:
@@ -193,7 +217,8 @@ def _hashable(key: Any) -> Any:
 
 @cache
 def _hints_of(name: str) -> Mapping[str, Any]:
-    return get_type_hints(_KNOWN[name], localns={"Entry": Entry, "Learning": Learning, "Taught": Taught})
+    kinds = (Entry, Learning, Taught, ModelView, Comparison)
+    return get_type_hints(_KNOWN[name], localns={kind.__name__: kind for kind in kinds})
 
 
 def _result_as_json(result: FrameResult) -> dict[str, Any]:

@@ -1,8 +1,9 @@
 """What a server streams: lines of JSON, numbered, so that none is lost and none comes twice.
 
 Kinds of lines: ``events`` of the engine, all that came of a step or of a request, with the number of the request once
-it is done (``served``); ``want``: pixels of a frame are needed; ``replayed``: what a lost session had done is done
-again; ``end``: the session is over. Lines without a number are ``beat``: the server is there.
+it is done (``served``); ``want``: pixels of a frame are needed; ``task``: a part of a task file; ``replayed``: what a
+lost session had done is done again; ``end``: the session is over. Lines without a number are ``beat``: the server is
+there.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from .codec import ShapeOf, decode, encode
 #: Of this version are requests and events; both sides have to speak the same.
 PROTOCOL = 1
 
-EVENTS, WANT, REPLAYED, END, BEAT = "events", "want", "replayed", "end", "beat"
+EVENTS, WANT, TASK, REPLAYED, END, BEAT = "events", "want", "task", "replayed", "end", "beat"
 
 Key = tuple[int, int]
 

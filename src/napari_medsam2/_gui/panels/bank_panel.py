@@ -91,14 +91,14 @@ class BankPanel(Panel):
         show(lambda state: f"Use this {state.noun} as template", self.template.setText)
         show(lambda state: state.has_image, self.template.setEnabled)
         show(lambda state: tuple(BANKS).index(state.chosen), self.bank.setCurrentIndex, of_hand=True)
-        show(lambda state: state.has_image and not state.remote, self.bank.setEnabled)
+        show(lambda state: state.has_image, self.bank.setEnabled)
         show(compare_words, self.compare.setText)
         show(lambda state: bool(state.rows) and not state.running and not state.comparing, self.compare.setEnabled)
         show(comparison_words, self.comparison.setText)
         show(lambda state: state.comparison is not None, self.comparison.setVisible)
         for part in (self.save, self.with_found):
             show(lambda state: state.mode == "flow" and bool(state.rows), part.setEnabled)
-        show(lambda state: state.mode == "flow" and state.has_image and not state.remote, self.take.setEnabled)
+        show(lambda state: state.mode == "flow" and state.has_image, self.take.setEnabled)
 
     def _on_save(self) -> None:
         path, _ = QFileDialog.getSaveFileName(self, "Save task", f"task{SUFFIX}", _FILES)
