@@ -20,7 +20,8 @@ PACKAGE = Path(napari_medsam2.__file__).parent
 ROOMS_OF_MODELS = ("server", "network", "training")
 RUN_A_MODEL = {
     *("segment.adaptation", "segment.augmentation", "segment.close_up", "segment.finder", "segment.following"),
-    *("segment.segmenter", "segment.views", "segment.whole_frame", "segment.window_predictor"),
+    *("segment.prompt_tensors", "segment.readings", "segment.scratch", "segment.segmenter", "segment.views"),
+    *("segment.whole_frame", "segment.window_predictor"),
     *("session.propagation", "session.recorded", "session.replay", "session.rivals", "session.session"),
     *("session.memories", "session.steps", "session.teaching"),
 }

@@ -49,6 +49,9 @@ class FrameResult:
         True if a box says how far the object reaches, and no drawn mask.
     pixels
         The mask as it is kept, with how clearly each pixel is the object.
+    other
+        On a frame whose one box or click can be read otherwise (part or whole, ring or disc): a click ``(y, x,
+        positive)`` that chooses the second-best reading. ``None``: there is none.
     """
 
     frame: int
@@ -63,6 +66,7 @@ class FrameResult:
     drawn: bool
     boxed: bool
     pixels: CompactMask
+    other: tuple[int, int, bool] | None = None
 
     def __init__(
         self,

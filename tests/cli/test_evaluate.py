@@ -75,14 +75,13 @@ def test_evaluate_with_several_templates(dataset: Path, capsys: Any) -> None:
     words = ("--mode", "flow", "--templates", "2", "--leave-out", "3", "--json", out)
     assert run("evaluate", dataset, *words) == 0
     told = capsys.readouterr().out
-    assert "prompt box, 2 templates, the first 3 images not scored" in told and " 0,1 " in told
+    assert "prompt box, 2 templates, the first 3 not scored" in told and " 0,1 " in told
     (row,) = json.loads(out.read_text())["rows"]
     assert (row["templates"], row["frames"], len(row["frame_dice"])) == ([0, 1], 3, 6)
     for words, error in (
-        (("--templates", "2"), "discs is a stack"),
         (("--templates", "0"), "1 or more; got 0"),
         (("--leave-out", "-1"), "0 or more; got -1"),
-        (("--templates", "2", "--frame", "1"), "--frame prompts one image"),
+        (("--templates", "2", "--frame", "1"), "--frame prompts one frame"),
     ):
         assert run("evaluate", dataset, *words) == 2
         assert error in capsys.readouterr().err

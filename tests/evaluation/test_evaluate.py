@@ -135,12 +135,16 @@ def test_several_templates_are_prompted_and_what_is_left_out_is_not_scored() -> 
     assert (one.templates, one.frames) == ((1,), 4), "scored on the same images"
 
 
+def test_further_prompts_in_a_stack_are_scored_on_the_same_slices() -> None:
+    rows = [next(evaluate(blob_model(), stack(), Protocol(templates=n, leave_out=3))) for n in (1, 3)]
+    assert [len(row.templates) for row in rows] == [1, 3] and rows[0].frame == rows[1].frame
+    assert [row.frames for row in rows] == [5, 5]
+
+
 def test_templates_that_leave_nothing_to_score_are_refused() -> None:
     for protocol in (Protocol(templates=6), Protocol(leave_out=6)):
         with pytest.raises(DatasetError, match="on 6 images: none is left to score beside 6"):
             next(evaluate(blob_model(), red_discs(6), protocol))
-    with pytest.raises(DatasetError, match="discs is a stack"):
-        next(evaluate(blob_model(), stack(), Protocol(templates=2)))
 
 
 def test_a_correction_in_a_flow_is_heard_on_all_images() -> None:

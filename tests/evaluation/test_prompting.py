@@ -10,7 +10,7 @@ from fakes import disc
 from labelled import stack
 
 from napari_medsam2.errors import DatasetError
-from napari_medsam2.evaluation.prompting import make_prompts, prompt_frame, worst_click
+from napari_medsam2.evaluation.prompting import make_prompts, prompt_frame, prompting_order, worst_click
 from napari_medsam2.geometry.parts import largest_parts
 from napari_medsam2.images.datasets import Dataset
 from napari_medsam2.images.formats import as_frames
@@ -31,6 +31,15 @@ def test_the_largest_slice_of_a_stack_and_the_first_image_of_a_flow_are_prompted
         prompt_frame(dataset, 1, frame=4)
     with pytest.raises(DatasetError, match="no object 2 to score; it has 1"):
         prompt_frame(dataset, 2)
+
+
+def test_further_prompts_in_a_stack_halve_the_longest_run_without_one() -> None:
+    masks = np.zeros((12, 8, 8), np.uint8)
+    masks[2:11, :3, :3] = 1
+    masks[4, :4, :4] = 1
+    order = prompting_order(Dataset("d", "stack", as_frames(masks), masks, {1: "x"}), 1)
+    assert order[:3] == [4, 7, 9] and sorted(order) == list(range(2, 11))
+    assert prompting_order(Dataset("d", "flow", as_frames(masks), masks, {1: "x"}), 1) == list(range(2, 11))
 
 
 def test_a_click_lies_as_deep_inside_as_possible_and_a_box_fits_exactly() -> None:

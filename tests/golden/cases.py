@@ -11,8 +11,9 @@ from torch import Tensor
 from golden.recipe import ellipse, frame, layouts, weight
 from napari_medsam2.network.interface import Memory, Recall
 from napari_medsam2.network.sam2.config import LAYOUTS, Behaviour, Sam2Config
+from napari_medsam2.network.sam2.decoded import Decoded
 from napari_medsam2.network.sam2.memory import MemoryTokens
-from napari_medsam2.network.sam2.network import Decoded, Sam2
+from napari_medsam2.network.sam2.network import Sam2
 from napari_medsam2.network.sam2.position import sine_code
 from napari_medsam2.network.sam2.precision import into_bfloat16
 

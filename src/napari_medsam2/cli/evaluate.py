@@ -50,14 +50,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="in flows: prompt the first N images that have the object, score the others (default: 1)",
+        help="prompt N frames, score the others: in flows the first that have the object, in stacks where it is "
+        "largest and then in the middle of the longest run without a prompt (default: 1)",
     )
     parser.add_argument(
         "--leave-out",
         type=int,
         default=0,
         metavar="K",
-        help="in flows: do not score the first K images that have the object, so that --templates 1 to K compare",
+        help="do not score the first K frames in the order of --templates, so that --templates 1 to K compare",
     )
     parser.add_argument(
         "--corrections",
@@ -130,11 +131,11 @@ def _check(arguments: argparse.Namespace) -> None:
     if arguments.parts < 1:
         raise OptionError(f"--parts is a number of separate parts, 1 or more; got {arguments.parts}")
     if arguments.templates < 1:
-        raise OptionError(f"--templates is a number of images, 1 or more; got {arguments.templates}")
+        raise OptionError(f"--templates is a number of frames, 1 or more; got {arguments.templates}")
     if arguments.templates > 1 and arguments.frame is not None:
-        raise OptionError("--frame prompts one image, --templates the first ones: leave one of the two away")
+        raise OptionError("--frame prompts one frame, --templates several: leave one of the two away")
     if arguments.leave_out < 0:
-        raise OptionError(f"--leave-out is a number of images, 0 or more; got {arguments.leave_out}")
+        raise OptionError(f"--leave-out is a number of frames, 0 or more; got {arguments.leave_out}")
     if arguments.seed < 0:
         raise OptionError(f"--seed is a whole number, 0 or more; got {arguments.seed}")
     if not 0 <= arguments.loose <= 1:
@@ -190,7 +191,7 @@ def _in_words(protocol: Protocol) -> str:
     """What is prompted, and what differs from the defaults."""
     told = protocol.prompt + (f", corrections {protocol.corrections}" if protocol.corrections else "")
     told += f", {protocol.templates} templates" if protocol.templates > 1 else ""
-    told += f", the first {protocol.leave_out} images not scored" if protocol.leave_out else ""
+    told += f", the first {protocol.leave_out} not scored" if protocol.leave_out else ""
     told += f", parts {protocol.parts}" if protocol.parts != MAX_PARTS else ""
     told += f", loose {protocol.loose:g}" if protocol.loose else ""
     told += ", not adapted" if protocol.adapt is False else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -35,26 +36,41 @@ def prompt_frame(dataset: Dataset, object_id: int, frame: int | None = None) -> 
 
 
 def template_frames(dataset: Dataset, object_id: int, protocol: Protocol) -> tuple[int, ...]:
-    """The frames to prompt, as the protocol says: one, or in a flow the first images that have the object.
+    """The frames to prompt, as the protocol says: the first ones of :func:`prompting_order`, or the one it names.
 
     Raises
     ------
     DatasetError
-        If the object is not where it is to be prompted, no image would be left to score, or a stack is to have several
-        templates.
+        If the object is not where it is to be prompted, or no frame that has it would be left to score.
     """
     first = prompt_frame(dataset, object_id, protocol.frame)
     if protocol.templates == 1 and not protocol.leave_out:
         return (first,)
-    if dataset.mode == "stack":
-        raise DatasetError(f"{dataset.name} is a stack: several templates, and images that are left out, are for flows")
-    there = frames_with(dataset, object_id)
+    order = prompting_order(dataset, object_id)
     most = max(protocol.templates, protocol.leave_out)
-    if most >= len(there):
+    if most >= len(order):
+        frames = "slices" if dataset.mode == "stack" else "images"
         raise DatasetError(
-            f"object {object_id} of {dataset.name} is on {len(there)} images: none is left to score beside {most}"
+            f"object {object_id} of {dataset.name} is on {len(order)} {frames}: none is left to score beside {most}"
         )
-    return (first,) if protocol.templates == 1 else tuple(there[: protocol.templates])
+    return (first,) if protocol.templates == 1 else tuple(order[: protocol.templates])
+
+
+def prompting_order(dataset: Dataset, object_id: int) -> list[int]:
+    """The frames that have an object, in the order in which several prompts are given.
+
+    In a flow the order of the images. In a stack the slice where the object is largest comes first, then the one in
+    the middle of the longest run of slices without a prompt: that is where a user finds the first one to have worn off.
+    """
+    there = frames_with(dataset, object_id)
+    if dataset.mode == "flow":
+        return there
+    order = [there.index(prompt_frame(dataset, object_id))]
+    while len(order) < len(there):
+        edges = [-1, *sorted(order), len(there)]
+        low, high = max(pairwise(edges), key=lambda run: run[1] - run[0])
+        order.append((low + high) // 2)
+    return [there[place] for place in order]
 
 
 def frames_with(dataset: Dataset, object_id: int) -> list[int]:

@@ -31,10 +31,10 @@ class Protocol:
     objects
         Ids to measure; ``None`` measures all.
     templates
-        In a flow, how many images are prompted: the first ones that have the object.
+        How many frames are prompted: the first ones of :func:`.prompting.prompting_order`.
     leave_out
-        In a flow, how many of the first images that have the object are not scored, prompted or not. With the same
-        number, runs with more and with fewer templates are scored on the same images.
+        How many of the first frames in that order are not scored, prompted or not. With the same number, runs with
+        more and with fewer templates are scored on the same frames.
     passes
         Passes over a flow.
     corrections

@@ -12,7 +12,7 @@ from ..geometry.overlap import dice, iou, volumetric_dice, volumetric_iou
 from ..images.datasets import Dataset
 from ..types import Mask
 from .metrics import expected_calibration_error, hd95, pearson_correlation
-from .prompting import frames_with
+from .prompting import prompting_order
 from .protocol import Protocol
 from .review import Checked, as_plain
 
@@ -129,7 +129,7 @@ def score_object(
         What segmented them.
     """
     n_frames = len(dataset.frames)
-    apart = {*prompted.templates, *frames_with(dataset, object_id)[: protocol.leave_out]}
+    apart = {*prompted.templates, *prompting_order(dataset, object_id)[: protocol.leave_out]}
     others = [t for t in range(n_frames) if t not in apart]
     truths = {t: dataset.truth(t, object_id) for t in range(n_frames)}
     masks: dict[int, Mask] = {t: shown[t].labels == object_id for t in range(n_frames)}

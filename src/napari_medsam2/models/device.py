@@ -133,12 +133,21 @@ def choose_device(name: str = "auto") -> torch.device:
 
 
 def set_precision(network: SegmentationNetwork, precision: str, device: torch.device) -> None:
-    """Have a SAM 2 that holds its weights compute in one of :data:`PRECISIONS`; others stay as they are."""
+    """Have a network that holds its weights compute in one of :data:`PRECISIONS`.
+
+    Of the bundled one only MobileSAM's encoder does, on CPUs alone.
+    """
     import torch
 
+    from ..network.micro.network import MicroNetwork
     from ..network.sam2.network import Sam2
     from ..network.sam2.precision import into_bfloat16
 
+    if isinstance(network, MicroNetwork):
+        able = device.type == "cpu" and precision == "auto" and _cpu_computes_in_bfloat16()
+        if network.prior is not None:
+            network.prior.autocast = torch.bfloat16 if able else None
+        return
     if not isinstance(network, Sam2):
         return
     half = use_bfloat16(precision, device)

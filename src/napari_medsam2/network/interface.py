@@ -63,6 +63,9 @@ class PromptTensors:
     correcting
         The mask that the clicks correct, which this frame had without them, float32 ``[1, 1, S, S]`` in 0..1, or
         ``None``.
+    choosing
+        Clicks that choose among the :attr:`Prediction.readings` of the prompt and say nothing else, as
+        :func:`.readings.choose` takes them; ``None`` for none.
     """
 
     points: Tensor
@@ -70,6 +73,13 @@ class PromptTensors:
     boxes: Tensor
     mask: Tensor | None = None
     correcting: Tensor | None = None
+    choosing: Tensor | None = None
+
+    @property
+    def is_one(self) -> bool:
+        """True if there is one box, or one positive click, and nothing else: that may be ambiguous."""
+        alone = self.mask is None and self.correcting is None and len(self.boxes) + len(self.points) == 1
+        return alone and bool(self.point_labels.all())
 
 
 @dataclass(frozen=True)
@@ -92,6 +102,9 @@ class Prediction:
         Logit above which a pixel belongs to the mask that is shown.
     threshold_in_boxes
         The same inside of boxes, if it is another one there.
+    readings
+        What an ambiguous prompt may mean, mask logits ``[1, 1, h', w']`` of the thing that it is on: first what the
+        answer was made of, then others; empty where the prompt is clear, or the network offers no others.
     """
 
     logits: Tensor
@@ -101,6 +114,7 @@ class Prediction:
     conditioned: Tensor | None = None
     threshold: float = 0.0
     threshold_in_boxes: float | None = None
+    readings: tuple[Tensor, ...] = ()
 
     @property
     def confidence(self) -> float:

@@ -41,6 +41,9 @@ class Found:
         Side of the tiles that the frame was looked at in; ``None``: in none.
     settled
         Clicks that correct settled the mask: it is remembered as it is shown.
+    readings
+        What an ambiguous prompt may mean, bool ``(H, W)`` each, that which the answer was made of first; see
+        :attr:`napari_medsam2.network.interface.Prediction.readings`.
     """
 
     prediction: WindowPrediction
@@ -50,6 +53,7 @@ class Found:
     whole: WindowPrediction | None = None
     tile: int | None = None
     settled: bool = False
+    readings: tuple[Mask, ...] = ()
 
     @property
     def summary(self) -> WindowPrediction:
@@ -91,7 +95,8 @@ class Finder(ABC):
         else:
             apart = self._apart(task, mask)
         take_back(logits, mask, apart)
-        return Found(prediction, logits, mask, apart)
+        readings = tuple(np.asarray(paste(one, window, logits.shape) > 0) for one in answer.readings)
+        return Found(prediction, logits, mask, apart, readings=readings)
 
     def clicked_box(self, task: FrameTask, whole: Callable[[], Found]) -> Box | None:
         """The box around what the first positive click is on, also on a frame far larger than the network's input.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +12,9 @@ from ..errors import SessionError
 from ..memory_entry import MemoryEntry
 from ..models.notices import Notice, Remedy
 from ..models.shortage import is_of_main_memory, is_shortage
-from ..prompts import FramePrompts, Prompt
 from ..types import Mask
 from .finder import Found, without
+from .readings import find_as_meant
 from .task import FrameTask, Segmented
 from .views import View, closer_view, make_finder, result_of, view_of
 from .window_predictor import WindowPredictor
@@ -95,19 +94,7 @@ class FrameSegmenter:
         return Segmented(result, entry, probability, found.summary.recalled, found.summary.descriptor)
 
     def _find(self, view: View) -> Found:
-        """What is found; in a flow negative clicks correct what the other prompts of the frame give without them.
-
-        There they would change what the others mean, and take away far more than they are on.
-        """
-        task, finder = view.task, view.finder
-        prompts = task.prompts
-        unwanted = prompts.negative and prompts.says_where and prompts.mask is None and not task.corrects
-        if self.predictor.options.mode == "stack" or not unwanted:
-            return finder.find(task)
-        shown: tuple[Prompt, ...] = (*prompts.boxes, *prompts.positive)
-        meant = finder.find(replace(task, prompts=FramePrompts(task.object_id, task.frame, shown)))
-        clicks = FramePrompts(task.object_id, task.frame, prompts.points)
-        return finder.find(replace(task, prompts=clicks, correcting=meant.mask))
+        return find_as_meant(view.finder, view.task, self.predictor.options.mode)
 
     def _tell_of_savings(self, device: torch.device) -> None:
         if not self._told_of_savings:

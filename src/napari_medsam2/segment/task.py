@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..geometry.window import Window
 from ..memory_bank import MemoryBank
 from ..memory_entry import MemoryEntry
-from ..prompts import FramePrompts, Prompt
+from ..prompts import FramePrompts, PointPrompt, Prompt
 from ..results import FrameResult
 from ..types import Mask
 
@@ -61,6 +61,8 @@ class FrameTask:
         That mask was found from other frames' prompts.
     taken
         What other objects took of it; ``None`` where that is nothing.
+    choosing
+        Clicks that choose what the prompt means, where it is ambiguous, and say nothing else.
     """
 
     prompts: FramePrompts
@@ -70,6 +72,7 @@ class FrameTask:
     correcting: Mask | None = None
     followed: bool = False
     taken: Mask | None = None
+    choosing: tuple[PointPrompt, ...] = ()
 
     @property
     def frame(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,6 +17,7 @@ from .close_up import CloseUpFinder
 from .finder import Finder, Found
 from .following import FollowingFinder, StackFinder
 from .options import Strategy
+from .readings import click_for_other
 from .task import FrameTask, Neighbour
 from .whole_frame import SearchFinder, TileFinder, WholeFrameFinder
 from .window_predictor import WindowPredictor
@@ -102,6 +104,7 @@ def result_of(
         "window": view.window_of(found.summary.window),
         "drawn": drawn is not None,
         "boxed": drawn is None and bool(prompts.boxes),
+        "other": None if view.canvas is not None else click_for_other(found, task.prompts),
     }
     mask = found.mask if present else np.zeros_like(found.mask)
     if drawn is not None:
@@ -132,10 +135,11 @@ def task_on(task: FrameTask, canvas: Canvas) -> FrameTask:
         neighbour=neighbour,
         correcting=None if task.correcting is None else canvas.mask_on(task.correcting),
         taken=None if task.taken is None else canvas.mask_on(task.taken),
+        choosing=tuple(p for p in _given_on(task.choosing, canvas) if isinstance(p, PointPrompt)),
     )
 
 
-def _given_on(prompts: FramePrompts, canvas: Canvas) -> list[Prompt]:
+def _given_on(prompts: Iterable[Prompt], canvas: Canvas) -> list[Prompt]:
     given: list[Prompt] = []
     for prompt in prompts:
         if isinstance(prompt, PointPrompt):

@@ -151,9 +151,7 @@ class SearchFinder(TileFinder):
         if not task.prompts and closer.prediction.answer.confidence < found.prediction.answer.confidence:
             return found
         summary = replace(closer.prediction, features=found.prediction.features)
-        return replace(
-            found, logits=closer.logits, mask=closer.mask, apart=closer.apart, whole=summary, settled=closer.settled
-        )
+        return replace(closer, prediction=found.prediction, whole=summary)
 
     def _closer_window(self, task: FrameTask, found: Found, shape: tuple[int, int]) -> Window | None:
         """The window around all that was prompted and found; ``None`` where that is nothing."""

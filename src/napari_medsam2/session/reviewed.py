@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..prompts import PointPrompt
 from .accepting import accept
 from .label_image import LabelImage
 from .review import Finding, Suspect, suspects
@@ -22,6 +23,21 @@ class SessionReview:
     def label_image(self, frame: int, dtype: npt.DTypeLike = np.uint16) -> LabelImage:
         """Labels of a frame, and the confidence of each object in the light of the others."""
         raise NotImplementedError
+
+    def other_reading(self, frame: int, object_id: int = 1) -> PointPrompt | None:
+        """The click that chooses the second-best reading of an ambiguous prompt; add it, and segment the frame again.
+
+        A box or a click may mean part or whole, ring or disc. The best guess is what :meth:`result` has. Any click that
+        it disagrees with, and another reading agrees with, chooses that one; this is such a click. Undo, or the click
+        taken away, bring the first reading back. ``None`` comes back where the prompts of the frame are clear, or are
+        not segmented yet.
+        """
+        with self._state.lock:
+            known = self._state.objects.get(object_id)
+            if known is None or not known.up_to_date(frame):
+                return None
+            other = known.kept[frame].result.other
+        return None if other is None else PointPrompt(frame, float(other[0]), float(other[1]), other[2], object_id)
 
     def accept(self, frame: int, objects: Sequence[int] | None = None) -> tuple[int, ...]:
         """Say that what was found on a frame is right: it is final, and a template for all that is segmented later.

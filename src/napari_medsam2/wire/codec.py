@@ -232,6 +232,7 @@ def _result_as_json(result: FrameResult) -> dict[str, Any]:
         "window": encode(result.window),
         **{name: float(getattr(result, name)) for name in _NUMBERS},
         **{name: bool(getattr(result, name)) for name in _TRUTHS},
+        "other": encode(result.other),
     }
 
 
@@ -249,6 +250,7 @@ def _result_of(told: Mapping[str, Any], shape_of: ShapeOf) -> FrameResult:
         frame=frame,
         object_id=object_id,
         window=decode(Window | None, window),
+        other=decode(tuple[int, int, bool] | None, told["other"]),
         **numbers,
         **truths,
     )

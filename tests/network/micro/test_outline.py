@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,12 +51,18 @@ def outliner(sam: Any) -> Outliner:
     return Outliner(sam, torch.zeros(1, 8, 32, 32), 128)
 
 
+def around(sam: Any, given: PromptTensors, like: Tensor | None = None) -> list[Tensor]:
+    """Outlines, where the network's own answer is nothing, or the one that the prompts are to be like."""
+    like = torch.full((1, 1, 64, 64), -1.0) if like is None else like
+    return outliner(sam).around(given, like, torch.full((1, 1, 64, 64), -1.0))
+
+
 def prompts(**given: Tensor) -> PromptTensors:
     return PromptTensors(**{**no_prompts(), **given})
 
 
 def test_a_box_is_asked_for_twice_and_the_second_time_with_the_first_answer(sam: Offering) -> None:
-    outline = outliner(sam).around(prompts(boxes=torch.tensor([[19.5, 39.5, 59.5, 79.5]])), torch.zeros(1, 1, 64, 64))
+    outline = around(sam, prompts(boxes=torch.tensor([[19.5, 39.5, 59.5, 79.5]])))[0]
     (corners, labels, with_mask), (_, _, again_with_mask) = sam.asked
     assert labels == [2, 3] and not with_mask and again_with_mask
     assert corners.tolist() == [[79.5, 159.5], [239.5, 319.5]]  # outer edges, four times as fine
@@ -69,7 +76,7 @@ def test_several_boxes_mean_their_union_and_clicks_go_with_the_box_that_they_are
         points=torch.tensor([[20.0, 20.0], [90.0, 90.0], [60.0, 60.0]]),
         point_labels=torch.tensor([0, 1, 1]),
     )
-    outline = outliner(sam).around(given, torch.zeros(1, 1, 64, 64))
+    (outline,) = around(sam, given)
     assert [labels for _, labels, _ in sam.asked] == [[2, 3, 0], [2, 3, 0], [2, 3, 1], [2, 3, 1]]
     assert outline[0, 0, 20, 20] > 0 and outline[0, 0, 90, 90] > 0 > outline[0, 0, 60, 60]
 
@@ -79,14 +86,25 @@ def test_a_click_means_what_the_own_answer_is_most_like(sam: Offering, radius: f
     like = 20 * disc(64, 32, 32, radius) - 10
     like[:8] = 10  # another part, which the click is not on
     given = prompts(points=torch.tensor([[64.0, 64.0]]), point_labels=torch.tensor([1]))
-    outline = outliner(sam).around(given, like[None, None])
+    outline = around(sam, given, like[None, None])[0]
     assert abs(int((outline > 0).sum()) - int(disc(128, 64, 64, expected).sum())) <= 30
+
+
+def test_what_else_a_click_may_mean_is_kept_and_further_clicks_choose(sam: Offering) -> None:
+    given = prompts(points=torch.tensor([[64.0, 64.0]]), point_labels=torch.tensor([1]))
+    like = (20 * disc(64, 32, 32, 3.0) - 10)[None, None]
+    areas = [int((outline > 0).sum()) for outline in around(sam, given, like)]
+    assert len(areas) == 4 and areas[0] == sorted(areas)[1], "the best guess, and the other three"
+    for x, positive, expected in ((64 + 17, 1, 3), (64 + 5, 0, 0), (64 + 40, 1, 1)):
+        choosing = torch.tensor([[float(x), 64.0, positive]])
+        first = around(sam, replace(given, choosing=choosing), like)[0]
+        assert int((first > 0).sum()) == sorted(areas)[expected], "clicks that no reading agrees with choose none"
 
 
 def test_negative_clicks_go_with_every_positive_one(sam: Offering) -> None:
     points = torch.tensor([[30.0, 30.0], [90.0, 90.0], [60.0, 60.0]])
     given = prompts(points=points, point_labels=torch.tensor([1, 1, 0]))
-    outliner(sam).around(given, torch.zeros(1, 1, 64, 64))
+    around(sam, given)
     assert [labels for _, labels, _ in sam.asked] == [[1, 0], [1, 0]]
 
 
@@ -134,8 +152,8 @@ def test_stacks_are_embedded_for_outlines_only_where_there_are_prompts(micro: Mi
     image = painted()
     assert micro.fine_size == 512
     assert not micro.encode(image, "stack")[0].embedding.shape[1]
-    assert micro.encode(image, "stack", image)[0].embedding.shape == (1, 256, 32, 32)
-    assert micro.encode(image, "flow", image)[0].embedding.shape == (1, 256, 32, 32)
+    assert micro.encode(image, "stack", image)[0].embedding.shape == (1, 256, 24, 24)
+    assert micro.encode(image, "flow", image)[0].embedding.shape == (1, 256, 24, 24)
     assert micro.encode(image, "flow")[0].embedding.shape == (1, 256, 24, 24), "half the work where nothing is outlined"
 
 

@@ -188,10 +188,13 @@ class MicroNetwork(SegmentationNetwork):
         answer = self.decode(own, maps, memory, weights, mode, adaptation)
         if prompts is not None:
             answer = self.look_again(own, maps, answer, memory, weights, mode)
-        outline = None if prompts is None else self._outline(own, prompts, maps, answer[0], mode)
-        if outline is not None:
-            # In a stack what is remembered is to stay as tight as the slices that follow are drawn: half is the own.
-            answer = ((outline + answer[0]) / 2 if mode == "stack" else outline, *answer[1:])
+        outlines = [] if prompts is None else self._outlines(own, prompts, maps, answer[0], mode)
+        outline = outlines[0] if outlines else None
+        if outline is not None and prompts is not None:
+            # In a stack what is remembered is to stay as tight as the slices that follow are drawn: half is the own,
+            # but where clicks chose another reading.
+            halved = mode == "stack" and prompts.choosing is None
+            answer = ((outline + answer[0]) / 2 if halved else outline, *answer[1:])
         if prompts is not None and mode == "flow":
             answer = self._look_for_more(own, prompts, answer, memory, weights)
             if outline is not None and len(prompts.boxes):
@@ -200,7 +203,8 @@ class MicroNetwork(SegmentationNetwork):
         quality, there = float(iou.sigmoid()), float(objectness.sigmoid())
         if outline is not None and prompts is not None:
             threshold = self.box_threshold / 2 if mode == "stack" and prompts.correcting is None else 0.0
-            return Prediction(logits.float(), quality, there, threshold=threshold)
+            readings = tuple(outlines) if len(outlines) > 1 else ()
+            return Prediction(logits.float(), quality, there, threshold=threshold, readings=readings)
         if mode == "flow" and (prompts is None or prompts.correcting is not None):
             again = found_again(self.memory, own, _enlarged(logits).sigmoid(), [r.memory.tokens for r in spatial])
             quality = quality if again is None else (quality * again) ** 0.5
@@ -242,30 +246,32 @@ class MicroNetwork(SegmentationNetwork):
         weights = one if weights is None else torch.cat([weights, one], 1)
         return self.decode(features, maps, memory, weights, mode)
 
-    def _outline(
+    def _outlines(
         self, features: MicroFeatures, prompts: PromptTensors, maps: Tensor, like: Tensor, mode: Mode
-    ) -> Tensor | None:
-        """Logits as ``like``, the own answer, of what is prompted as MobileSAM outlines it; ``None`` if it isn't asked.
+    ) -> list[Tensor]:
+        """Logits as ``like``, the own answer, of what is prompted as MobileSAM outlines it, and of what else it may be.
+
+        None if it isn't asked.
 
         It is not for clicks in a stack, where the network's own answer tells better how far the object goes, unless
         they correct a mask; nor for those that do in a flow, where the mask may be of many things.
         """
         if self.prior is None or not features.embedding.shape[1]:
-            return None
+            return []
         outliner = Outliner(self.prior.sam, features.embedding, 2 * features.s2.shape[-1])
         if prompts.correcting is not None:
             if mode == "flow" or not len(prompts.points):
-                return None
-            return resize(outliner.corrected(prompts, prompts.correcting), (like.shape[-2], like.shape[-1]))
+                return []
+            return [resize(outliner.corrected(prompts, prompts.correcting), (like.shape[-2], like.shape[-1]))]
         if not len(prompts.boxes) and (mode == "stack" or not bool(prompts.point_labels.any())):
-            return None
+            return []
+        own = like
         if not len(prompts.boxes):
             # What a click means is better known by the own features alone, and by all that looks like it.
             blind = replace(features, prior=features.prior[:, :0])
             first = self.look_again(blind, maps, self.decode(blind, maps, None, None, mode), None, None, mode)
             like = self._look_for_more(blind, prompts, first, None, None)[0]
-        outline = outliner.around(prompts, like)
-        return resize(outline, (like.shape[-2], like.shape[-1]))
+        return [resize(outline, (like.shape[-2], like.shape[-1])) for outline in outliner.around(prompts, like, own)]
 
     def _look_for_more(
         self,

@@ -8,6 +8,8 @@ divided by the fourth root of its variance.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -22,6 +24,8 @@ from ..resample import resize
 SAM_SIZE = 512
 #: The same where there are no prompts and nothing is outlined: that takes half the time, and is nearly as good.
 SAM_SIZE_UNPROMPTED = 384
+#: The same for the windows of stacks, where one thing fills most of what is seen.
+SAM_SIZE_STACK = 384
 SAM_CHANNELS = sum(TinyVitConfig().dims) + TinyVitConfig().neck
 
 
@@ -57,7 +61,14 @@ class PriorEncoder(nn.Module):
     ----------
     components
         Principal components that are kept of each network.
+
+    Attributes
+    ----------
+    autocast
+        MobileSAM's encoder works in this precision; ``None``: in that of its weights.
     """
+
+    autocast: torch.dtype | None = None
 
     def __init__(self, components: int) -> None:
         super().__init__()
@@ -84,12 +95,15 @@ class PriorEncoder(nn.Module):
 
     @torch.no_grad()
     def embedding(self, image: Tensor) -> Tensor:
-        """MobileSAM's embedding of images ``[B, 3, S, S]`` in 0..1, ``[B, 256, SAM_SIZE/16, SAM_SIZE/16]``."""
-        return self._seen(image, SAM_SIZE)[1]
+        """MobileSAM's embedding of windows ``[B, 3, S, S]`` in 0..1, ``[B, 256, h, h]``, h a 16th of SAM_SIZE_STACK."""
+        return self._seen(image, SAM_SIZE_STACK)[1]
 
     def _seen(self, image: Tensor, size: int) -> tuple[list[Tensor], Tensor]:
-        """MobileSAM's maps and embedding of images ``[B, 3, S, S]``, shown with ``size`` pixels a side."""
-        return self.sam.encode(resize(image, (size, size), antialias=True))
+        """MobileSAM's maps and embedding of images ``[B, 3, S, S]``, shown with ``size`` pixels a side; in float32."""
+        shown = resize(image, (size, size), antialias=True)
+        with nullcontext() if self.autocast is None else torch.autocast(image.device.type, dtype=self.autocast):
+            maps, embedding = self.sam.encode(shown)
+        return [one.float() for one in maps], embedding.float()
 
 
 def stacked(maps: list[Tensor], side: int) -> Tensor:

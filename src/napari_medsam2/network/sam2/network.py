@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +15,7 @@ from ..interface import ImageFeatures, Memory, Prediction, PromptTensors, Recall
 from ..resample import resize
 from .attention import MLP
 from .config import Sam2Config
+from .decoded import Decoded, as_chosen
 from .hiera import ImageEncoder
 from .mask_decoder import Candidates, MaskDecoder, best_of, stable_or_best, take
 from .memory import MemoryAttention, MemoryEncoder, MemoryTokens
@@ -29,31 +29,6 @@ _STD = (0.229, 0.224, 0.225)
 _NO_OBJECT = -1024.0
 # Masks become logits as 20 m - 10, for the user's masks and for the memory encoder alike.
 _MASK_SCALE, _MASK_SHIFT = 20.0, -10.0
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """The mask that was chosen, and what was predicted along with it.
-
-    Attributes
-    ----------
-    logits
-        Mask logits ``[B, 1, S / 4, S / 4]``; far below zero where the object is not on the frame.
-    iou
-        Predicted IoU of the chosen mask, 0..1, ``[B, 1]``.
-    score
-        Object logit ``[B, 1]``: above 0 the object is on the frame.
-    pointer
-        Object pointer ``[B, C]``.
-    candidates
-        All masks that the choice was made from.
-    """
-
-    logits: Tensor
-    iou: Tensor
-    score: Tensor
-    pointer: Tensor
-    candidates: Candidates
 
 
 class Sam2(SegmentationNetwork):
@@ -121,6 +96,9 @@ class Sam2(SegmentationNetwork):
                 self.decode(conditioned, tuple(fine), *told, _corrected_logits(prompts))
                 for told in prompt_tokens(prompts, coarse.device)
             ]
+            readings: tuple[Tensor, ...] = ()
+            if prompts is not None and prompts.is_one:
+                runs[0], readings = as_chosen(runs[0], prompts.choosing, self.image_size, self.obj_ptr_proj)
         logits = torch.cat([run.logits for run in runs]).amax(dim=0, keepdim=True)
         seen = [run for run in runs if run.score > 0] or runs  # the boxes that found something speak for all
         pointers = torch.cat([run.pointer for run in seen])
@@ -130,6 +108,7 @@ class Sam2(SegmentationNetwork):
             objectness=float(torch.cat([run.score for run in runs]).amax().sigmoid()),
             pointer=pointers.mean(dim=0, keepdim=True) if self.config.behaviour.pointers else None,
             conditioned=conditioned if self.config.behaviour.conditioned_memory else None,
+            readings=readings,
         )
 
     @torch.no_grad()
@@ -224,6 +203,7 @@ class Sam2(SegmentationNetwork):
             score=found.score,
             pointer=torch.where(present, self.obj_ptr_proj(take(found.tokens, pointing)[:, 0]), self.no_obj_ptr),
             candidates=found,
+            shown=shown,
         )
 
     def remember(self, coarse: Tensor, mask: Tensor, present: Tensor) -> Tensor:

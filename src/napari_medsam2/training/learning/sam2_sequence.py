@@ -14,7 +14,8 @@ from ...memory_bank import Fifo, MemoryBank, SelfSorting
 from ...memory_entry import MemoryEntry
 from ...network.interface import ImageFeatures, Memory, Recall
 from ...network.losses import dice_loss
-from ...network.sam2.network import Decoded, Sam2
+from ...network.sam2.decoded import Decoded
+from ...network.sam2.network import Sam2
 from ...network.sam2.prompt_encoder import prompt_tokens
 from ..data.batches import Batch
 from .losses import mask_bce, true_iou
