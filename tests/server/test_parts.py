@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import queue
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fakes import blob_model
 from lab import until
 
 from napari_medsam2.errors import FrameError
@@ -14,9 +16,11 @@ from napari_medsam2.images.header import ImageHeader
 from napari_medsam2.server.access import Rate
 from napari_medsam2.server.feed import Asked, Feed
 from napari_medsam2.server.frames import SentFrames
+from napari_medsam2.server.models import SharedModels
+from napari_medsam2.server.served import ServedSession
 from napari_medsam2.server.turns import Turns
 from napari_medsam2.wire.calls import BEGIN, MARK
-from napari_medsam2.wire.chunks import checksum_of, pack_part
+from napari_medsam2.wire.chunks import ImageLimits, checksum_of, pack_part
 
 FRAMES = np.random.default_rng(0).integers(0, 4000, (6, 40, 30)).astype(np.uint16)
 HEADERS = [ImageHeader.of(frame.shape, frame.dtype) for frame in FRAMES]
@@ -120,6 +124,7 @@ def test_what_is_done_again_waits_for_its_step_and_what_is_new_for_all_of_it() -
     assert done == ["open"]
     feed.put(asked(9, "reset"))
     feed.note_served()
+    feed.note_run(True)
     feed.note_served()
     assert done == ["open", "propagate"]
     feed.note_step()
@@ -127,13 +132,54 @@ def test_what_is_done_again_waits_for_its_step_and_what_is_new_for_all_of_it() -
     feed.note_step()
     feed.note_served()
     assert done[-1] == "undo"
-    feed.note_end()
+    feed.note_run(False)
     feed.note_served()
-    assert done[-1] == "redo"
-    feed.note_step()
-    assert done[-2:] == [MARK, "reset"]
+    assert done[-3:] == ["redo", MARK, "reset"], "nobody waits for steps that nothing does"
     feed.put(asked(10, "cancel"))
     assert done[-1] == "cancel" and feed.n_waiting == 0
+
+
+def test_what_is_done_again_goes_on_while_more_is_taken(tmp_path) -> None:
+    weights = tmp_path / "blobs.pt"
+    weights.touch()
+    models = SharedModels("cpu", (str(weights),), lambda *_, **__: blob_model())
+    session = ServedSession(models, ImageLimits(), 1 << 20, waits=True)
+    load = {"do": "load_model", "with": {"name_or_path": "blobs"}, "g": 0}
+
+    def requests():
+        told = [load, load, {"do": MARK, "g": 0}, {"do": BEGIN, "g": 0}, {"do": "cancel", "g": 0}]
+        for place, each in enumerate(told, 1):
+            yield {**each, "i": place, "n": place}
+            if each["do"] == BEGIN:  # the engine hands the second one on while this batch is in hand
+                until(lambda: b'"served":2' in session.outbox.after(0)[1])
+
+    assert in_thread(lambda: session.take(requests())).get(timeout=60) == 5
+    until(lambda: b'"served":5' in session.outbox.after(0)[1])
+    session.end("the test is over")
+
+
+def test_nobody_who_leaves_or_has_another_model_waits_for_one_that_is_loaded(tmp_path) -> None:
+    files = [tmp_path / "quick.pt", tmp_path / "slow.pt"]
+    gate, begun = threading.Event(), threading.Event()
+
+    def load(name: str, **_):
+        if "slow" in name:
+            begun.set()
+            assert gate.wait(60)
+        return SimpleNamespace(name=name, device="cpu")
+
+    for file in files:
+        file.touch()
+    models = SharedModels("cpu", tuple(map(str, files)), load)
+    told: list[object] = []
+    models.get("first", "quick", told.append)
+    slow = in_thread(lambda: models.get("second", "slow", told.append))
+    assert begun.wait(60)
+    assert models.get("third", "quick", told.append).name == str(files[0])
+    models.leave("third")
+    models.leave("first")
+    gate.set()
+    assert slow.get(timeout=60).name == str(files[1]) and set(models.loaded) == {"quick", "slow"}
 
 
 def test_a_bucket_fills_with_time() -> None:

@@ -225,7 +225,7 @@ class ServerClient:
             raise SessionGone(words)
         if status in (408, 429, 503):
             raise Busy(words, _seconds(answer.headers.get("retry-after", "1")))
-        if status == 422:
+        if status in (413, 422):
             raise WireError(words)
         raise RemoteError(words)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -26,6 +27,7 @@ from .link import Link
 from .script import Asked
 from .tasks import GivenTask
 
+_log = logging.getLogger(__name__)
 #: Results that go in one request.
 _RESULTS_AT_ONCE = 2000
 
@@ -281,7 +283,8 @@ class RemoteEngine:
     def _take(self, asked: Asked) -> None:
         assert self._link is not None
         self._link.ask(asked)
-        self._on_the_way -= 1
+        with self._lock:
+            self._on_the_way -= 1
 
     def _on_dropped(self, asked: Asked, problem: Exception) -> None:
         if asked.kind is not None:
@@ -296,7 +299,10 @@ class RemoteEngine:
             self._status = event.status
         if isinstance(event, TaskSaved):
             event = self._written(event)
-        self._on_event(event)
+        try:
+            self._on_event(event)
+        except Exception:
+            _log.exception("the receiver of engine events failed on %s", type(event).__name__)
 
     def _written(self, event: TaskSaved) -> Event:
         """A task that came, once it is written where that was asked for; or why it could not be."""

@@ -32,20 +32,17 @@ from ..engine.events import (
 )
 from ..engine.requests import RequestKind
 from ..errors import RemoteError, WireError
-from ..results import FrameResult
-from ..session.journal import digest_of
 from ..wire.calls import BEGIN, MARK
 from .client import Busy, Refused, ServerClient, SessionGone
 from .images import LocalImages
+from .replay import Replay
 from .script import Asked, Script
 from .talk import Ears, Talk
 
 #: Between two tries to reach a server that was lost, at first and at most; and how long nothing is said of it.
 _FIRST_WAIT_S, _LONGEST_WAIT_S, _QUIET_S = 0.25, 10.0, 1.5
-#: How far it is is told so often.
-_PROGRESS_S = 0.25
 
-
+_RUNS = (RequestKind.PROPAGATE, RequestKind.COMPARE)
 _changes = itertools.count(-1, -1)
 
 
@@ -81,8 +78,7 @@ class Link:
         self._told_lost, self._problem = False, ""
         self._wait_s = _FIRST_WAIT_S
         self._replays, self._hands_over = False, False  # and nothing that comes of it is told
-        self._replayed: dict[tuple[int, int], FrameResult] = {}
-        self._n_replayed, self._progress_at = 0, 0.0
+        self._replay = Replay()
         self._changes_again: deque[int] = deque()  # of what is done again, in order
         self._run = Asked(0, 0, "propagate")
         self._standing: Standing | None = None
@@ -93,6 +89,11 @@ class Link:
 
     def ask(self, asked: Asked) -> None:
         """Do this after all that was asked before."""
+        catches_up = self._talk is not None and (self._replays or self._hands_over)
+        is_void = asked.kind is not None and asked.kind.changes_images  # what is done again, nobody waits for any more
+        if asked.kind is RequestKind.CANCEL and self._script.running and (self._talk is None or self._replays):
+            self._end_run()
+            is_void = True
         if asked.kind is None:
             self._paused = asked.name == "pause"
         else:
@@ -100,7 +101,7 @@ class Link:
             self._watch = asked if asked.name == "watch_bank" else self._watch
             self.pending.append(asked)
             self._script.note_asked(asked)
-        if asked.kind is RequestKind.CANCEL and self._replays and self._script.running:
+        if catches_up and is_void:
             self._again.set()
         if self._talk is not None:
             self._talk.put(asked)
@@ -112,18 +113,27 @@ class Link:
         """Keep the connection while it is needed; ends only when it is cancelled."""
         while True:
             if self._talk is None and not self.pending and (self._paused or not self._script.running):
+                self._rest()
                 self._needed.clear()
                 await self._needed.wait()
             try:
                 if self._talk is None:
                     self._talk = await self._begin()
                 await self._talk.go_on(self._until_again())
-            except _Again:
-                await self._give_up_replaying()
-            except SessionGone:
-                self._talk = None
-            except (RemoteError, WireError) as problem:
-                await self._wait_after(problem)
+            except (_Again, RemoteError, WireError) as problem:
+                if self._again.is_set():
+                    await self._begin_anew()
+                elif isinstance(problem, SessionGone):
+                    self._talk = None
+                elif not isinstance(problem, _Again):
+                    await self._wait_after(problem)
+
+    def _rest(self) -> None:
+        """Nothing is asked for, and there is no session that could say so."""
+        state = RunState.PAUSED if self._script.running else RunState.IDLE
+        if self._status.state is not state:
+            self._status = replace(self._status, state=state, detail="")
+            self._emit(StatusChanged(self._status))
 
     async def leave(self) -> None:
         """Tell the server that we go, if it hears us."""
@@ -137,15 +147,16 @@ class Link:
     async def _begin(self) -> Talk:
         """A new session, which has to do again first what was done."""
         script = self._script
+        ticket = await self._client.create(replay=True)
+        if script.running and any(asked.kind is RequestKind.CANCEL for asked in self.pending):
+            self._end_run()
         left = any(asked.kind is not None and asked.kind.changes_images for asked in self.pending)
         exact = script.is_exact
         replays = script.has_model and script.opened is not None and not left
-        ticket = await self._client.create(replay=True)
         ears = Ears(self._on_event, self._on_served, self._on_replayed, self._on_talk_dropped, self._on_alive)
         talk = Talk(self._client, ticket, self._images, ears)
         self._replays, self._hands_over = exact, not exact
-        self._replayed, self._n_replayed = {}, 0
-        self._standing = None
+        self._replay, self._standing = Replay(), None
         self._changes, self._changes_again = {}, deque(script.changes if exact else ())
         if not replays:
             if script.model is not None:
@@ -175,17 +186,26 @@ class Link:
         await self._again.wait()
         raise _Again
 
-    async def _give_up_replaying(self) -> None:
-        """The user cancelled a run that is done again: go on with the results that there are."""
-        self._again.clear()
+    async def _begin_anew(self) -> None:
+        """What is done again is void: another session goes on from what there is."""
         self._talk = None
+        self._again.clear()
         with contextlib.suppress(RemoteError, WireError):
             await self._client.delete()
-        if self._script.running:
-            self._script.end_run()
-            self._status = RunStatus(finish_reason=FinishReason.CANCELLED)
-            self._emit(StatusChanged(self._status))
-            self._emit(Finished(self._run.number, self._run.generation, FinishReason.CANCELLED, self._script.steps))
+
+    def _end_run(self) -> None:
+        """The user cancelled a run that goes on nowhere now: its results stay, and it is not done again."""
+        cancelled = (*_RUNS, RequestKind.PREVIEW)
+        before = [asked.kind is RequestKind.CANCEL for asked in self.pending]
+        upto = before.index(True) if True in before else len(before)
+        self.pending = deque(asked for n, asked in enumerate(self.pending) if n > upto or asked.kind not in cancelled)
+        run, steps = self._run, self._script.steps
+        self._script.end_run()
+        compares = run.kind is RequestKind.COMPARE
+        self._status = RunStatus(finish_reason=None if compares else FinishReason.CANCELLED)
+        self._emit(StatusChanged(self._status))
+        kind = RequestKind.COMPARE if compares else RequestKind.PROPAGATE
+        self._emit(Finished(run.number, run.generation, FinishReason.CANCELLED, steps, kind))
 
     async def _wait_after(self, problem: Exception) -> None:
         """The server is lost, or was never found."""
@@ -227,9 +247,14 @@ class Link:
         self._emit(StatusChanged(self._status))
 
     def _on_event(self, event: Event) -> None:
+        if self._again.is_set():
+            return  # of a session that is left
         event = self._here(event)
         if isinstance(event, StatusChanged):
             self._status = event.status
+            if event.status.state is RunState.RUNNING and not (self._replays or self._script.running):
+                begun = (asked for asked in self.pending if asked.kind in _RUNS)
+                self._run = next(begun, self._run)
         if isinstance(event, Standing):
             self._standing = event
         if self._replays:
@@ -237,9 +262,9 @@ class Link:
         elif not self._hands_over:
             self._script.note_event(event)
             if isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE:
-                self._run = replace(self._run, number=event.request, generation=event.generation)
+                self._run = Asked(event.request, event.generation, "propagate")
             self._emit(event)
-        elif isinstance(event, Noted) or (isinstance(event, Failed) and event.kind is RequestKind.OPEN_IMAGES):
+        elif isinstance(event, Noted | Failed):
             self._emit(event)
 
     def _here(self, event: Event) -> Event:
@@ -260,34 +285,35 @@ class Link:
         return self._changes[change]
 
     def _note_replayed(self, event: Event) -> None:
-        if isinstance(event, Restored):
-            self._replayed = dict(event.results)
-        if not isinstance(event, ResultReady):
-            return
-        self._replayed[event.result.frame, event.result.object_id] = event.result
-        self._n_replayed += event.kind is RequestKind.PROPAGATE
-        if (now := time.monotonic()) - self._progress_at > _PROGRESS_S:
-            self._progress_at = now
-            detail = f"catching up on {self._client.host}: {self._n_replayed} of {self._script.steps}"
+        if isinstance(event, Failed) and event.kind in (RequestKind.LOAD_MODEL, RequestKind.OPEN_IMAGES):
+            self._emit(event)  # it could be done before
+        if self._replay.note(event):
+            detail = f"catching up on {self._client.host}: {self._replay.n_steps} of {self._script.steps}"
             self._emit(StatusChanged(replace(self._status, state=RunState.LOADING, detail=detail)))
 
     def _on_replayed(self) -> None:
         """The server is where the one before was; where it found something else, that is what there is now."""
-        for key, result in self._replayed.items():
-            known = self._script.result(key)
-            if known is not None and digest_of(known) != digest_of(result) and self._script.opened is not None:
-                generation = self._script.opened.generation
-                event = ResultReady(self._run.number, generation, result, RequestKind.PROPAGATE)
-                self._script.replace_result(result)
-                self._emit(event)
+        if self._again.is_set():
+            return
+        replay, self._replay = self._replay, Replay()
         self._replays = self._hands_over = False
-        self._replayed = {}
+        if self._script.opened is not None:
+            for result in replay.others(self._script):
+                self._script.replace_result(result)
+                generation = self._script.opened.generation
+                self._emit(ResultReady(self._run.number, generation, result, RequestKind.PROPAGATE))
+        if self._script.running and self._run.number not in [each.number for each in self.pending]:
+            for ended in replay.ended:
+                self._script.note_event(ended)
+                self._emit(ended)
         if self._script.has_model:
             self._tell_back()
         if self._standing is not None:
             self._emit(self._standing)
 
     def _on_served(self, number: int) -> None:
+        if self._again.is_set():
+            return
         while self.pending and self.pending[0].number <= number:
             asked = self.pending.popleft()
             if asked.number == number:

@@ -67,6 +67,7 @@ class Script:
         self._items: list[tuple[Asked, After]] = []
         self._steps = 0
         self._ended = self._superseded = False
+        self._stopped = False  # by a request that is not known to have been served
         self._seconds = 0.0
         self.running = False
         self.comparing: Asked | None = None  # a comparison that is not over; it is asked for again, not done again
@@ -134,6 +135,7 @@ class Script:
             else:
                 self._ended = self._ended or event.reason in _ENDS
                 self._superseded = event.reason is FinishReason.SUPERSEDED
+                self._stopped = event.reason not in _ENDS
         elif isinstance(event, PromptsChanged):
             self._prompts = event.prompts
         elif isinstance(event, Restored):
@@ -156,7 +158,7 @@ class Script:
             asked = Asked(0, asked.generation, "cancel", {}, RequestKind.CANCEL)
         self._superseded = False
         after: After = "end" if self._ended else self._steps or None
-        self._steps, self._ended = 0, False
+        self._steps, self._ended, self._stopped = 0, False, False
         if asked.kind is not None and asked.kind.changes_images:
             self._model_at_opening = self._model
             self._opened = asked if asked.kind is RequestKind.OPEN_IMAGES else None
@@ -173,7 +175,7 @@ class Script:
 
     def end_run(self) -> None:
         """The user gave up a run that was to be done again."""
-        self.running, self._seconds = False, LONGEST_S * 2
+        self.running, self._seconds, self.comparing = False, LONGEST_S * 2, None
 
     # ---- doing it again ----------------------------------------------------------------------------------------------
 
@@ -186,11 +188,13 @@ class Script:
         if self._opened is not None:
             yield self._opened, None
             yield from self._items
+            if self._stopped:
+                yield Asked(0, self._opened.generation, "cancel", {}, RequestKind.CANCEL), self._steps or None
 
     @property
     def after_all(self) -> After:
         """How far the run was after the last request."""
-        return "end" if self._ended else self._steps or None
+        return None if self._stopped else "end" if self._ended else self._steps or None
 
     def handed_over(self) -> list[Asked]:
         """What makes a new session go on with what there is: prompts, names and results, without how they came."""
@@ -220,11 +224,12 @@ class Script:
             if key in places or (key[1] in objects and not found.prompted)
         }
         for fresh in (True, False):
-            if some := tuple(found for key, found in results.items() if (key not in self._stale) is fresh):
+            some = tuple(found for key, found in results.items() if (key not in self._stale) is fresh)
+            if some or not fresh:  # not even without results can what is handed over be undone
                 ask("take_results", RequestKind.TAKE_RESULTS, results=some, up_to_date=fresh)
         self.changes.clear()
         self._items.clear()
         self._items.extend((asked, None) for asked in made if asked.name not in ("load_model", "open"))
         self._model_at_opening = self._model
-        self._steps, self._ended, self._seconds = 0, False, 0.0
+        self._steps, self._ended, self._stopped, self._seconds = 0, False, False, 0.0
         return made

@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..engine.events import Event
+from ..engine.events import Event, SequenceOpened
 from ..engine.memory_events import TaskSaved
 from ..engine.requests import RequestKind
 from ..errors import EXPECTED_ERRORS, RemoteError, WireError
@@ -127,8 +127,11 @@ class Talk:
     def _hear(self, kind: str, told: Mapping[str, Any]) -> None:
         if kind == EVENTS:
             events = told.get("events")
-            for event in events if isinstance(events, list) else ():
-                self._ears.event(with_tasks(self._told.unpack(event, self._shape_of(event)), self._tasks))
+            for told_event in events if isinstance(events, list) else ():
+                event = self._told.unpack(told_event, self._shape_of(told_event))
+                if isinstance(event, SequenceOpened) and self._uploads is not None:
+                    self._uploads.begin(event.generation)
+                self._ears.event(with_tasks(event, self._tasks))
             if "served" in told:
                 self._ears.served(decode(int, told["served"]))
         elif kind == REPLAYED:
@@ -165,46 +168,51 @@ class Talk:
                 await self._news.wait()
 
     async def _pack_some(self) -> None:
-        """Take some of what is asked, so that it can be sent; what is large goes alone."""
+        """Take some of what is asked, so that it can be sent; what is large goes alone.
+
+        It stays in the queue until it is packed: the connection may be lost meanwhile.
+        """
         while self._queue and len(self._unsure) < _BATCH:
             asked, after = self._queue[0]
             if self._unsure and _is_large(asked):
                 return
-            await self._pack(asked, after)
-            self._queue.popleft()  # not before: a connection that is lost while it is packed ends this here
+            lined = await self._pack(asked, after)
+            self._queue.popleft()
+            for one, sent in lined:
+                self._place += 1
+                self._unsure.append(({"i": self._place, **sent}, one))
             if _is_large(asked):
                 return
 
-    async def _pack(self, asked: Asked, after: After) -> None:
-        told: dict[str, Any] = {}
+    async def _pack(self, asked: Asked, after: After) -> list[tuple[Asked, dict[str, Any]]]:
+        """A request as it is sent, after the parts of its task; nothing for one that cannot be."""
+        told: Mapping[str, Any] = {}
+        parts: list[dict[str, Any]] = []
         name = asked.name
         try:
             if name == "open":
                 told = await self._pack_images(asked)
             elif name not in (BEGIN, MARK):
-                arguments = await self._send_task(asked) if "task" in asked.arguments else asked.arguments
+                arguments = asked.arguments
+                if "task" in arguments:
+                    arguments, parts = await self._pack_task(arguments)
                 told = await asyncio.to_thread(pack_call, name, self._marked(arguments))
         except EXPECTED_ERRORS as error:
             self._ears.dropped(asked, error)
             if name != "open":
-                return
+                return []
             name, told = "close_sequence", {}  # so that nothing is asked of the images before
-        self._line_up(replace(asked, name=name), told, after)
+        part = Asked(0, asked.generation, TASK_PART)
+        lined = [(part, each, None) for each in parts] + [(replace(asked, name=name), told, after)]
+        return [(one, _as_sent(one, arguments, when)) for one, arguments, when in lined]
 
-    def _line_up(self, asked: Asked, told: Mapping[str, Any], after: After = None) -> None:
-        self._place += 1
-        sent = {"i": self._place, "n": asked.number, "g": asked.generation, "do": asked.name, "with": told}
-        self._unsure.append(({**sent, "after": after} if after is not None else sent, asked))
-
-    async def _send_task(self, asked: Asked) -> Mapping[str, Any]:
-        """Send a task in parts; the arguments with what it is called by."""
-        given = asked.arguments["task"]
+    async def _pack_task(self, arguments: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
+        """Arguments with what a task is called by, and the parts in which it is sent."""
+        given = arguments["task"]
         assert isinstance(given, GivenTask)
         task, parts = await asyncio.to_thread(given.read)
         self._tasks[task.digest] = task
-        for part in parts:
-            self._line_up(Asked(0, asked.generation, TASK_PART), part)
-        return {**asked.arguments, "task": task.digest}
+        return {**arguments, "task": task.digest}, list(parts)
 
     async def _pack_images(self, asked: Asked) -> dict[str, Any]:
         generation = asked.generation
@@ -253,6 +261,11 @@ class Talk:
                     each.cancel()
             for each in done:
                 each.result()  # raises what ended it
+
+
+def _as_sent(asked: Asked, arguments: Mapping[str, Any], after: After) -> dict[str, Any]:
+    told = {"n": asked.number, "g": asked.generation, "do": asked.name, "with": arguments}
+    return told if after is None else {**told, "after": after}
 
 
 def _some(told: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -33,6 +33,7 @@ class Uploads:
         self._most_bytes = most_bytes
         self._wanted: deque[int] = deque()
         self._sent: set[int] = set()
+        self._begun = False
         self._near: int | None = None
         self._distance = 0  # from there; all that is nearer is sent
         self._bytes = 0
@@ -44,6 +45,11 @@ class Uploads:
             self._wanted.append(frame)
         self._news.set()
 
+    def begin(self, generation: int) -> None:
+        """The server has opened images; until it did these, it only takes what it waits for."""
+        self._begun = self._begun or generation == self.generation
+        self._news.set()
+
     def come_near(self, frame: int) -> None:
         """A prompt is on this frame: the others follow, those near it first."""
         self._near, self._distance = frame, 0
@@ -51,7 +57,13 @@ class Uploads:
 
     async def run(self, client: ServerClient) -> None:
         """Send frames until the connection is lost."""
-        await asyncio.gather(*(self._send_frames(client) for _ in range(_AT_ONCE)))
+        senders = [asyncio.ensure_future(self._send_frames(client)) for _ in range(_AT_ONCE)]
+        try:
+            await asyncio.gather(*senders)
+        finally:  # of one that lost the connection the other knows nothing
+            for sender in senders:
+                sender.cancel()
+            await asyncio.gather(*senders, return_exceptions=True)
 
     async def _send_frames(self, client: ServerClient) -> None:
         while True:
@@ -71,7 +83,12 @@ class Uploads:
     def _next(self) -> int | None:
         if self._wanted:
             return self._wanted.popleft()
-        if self._near is None or self._bytes > self._most_bytes or len(self._sent) >= len(self._frames):
+        if (
+            not self._begun
+            or self._near is None
+            or self._bytes > self._most_bytes
+            or len(self._sent) >= len(self._frames)
+        ):
             return None
         while self._distance < len(self._frames):
             for frame in (self._near + self._distance, self._near - self._distance):

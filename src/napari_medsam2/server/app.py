@@ -19,7 +19,7 @@ from ..models.registry import MODELS
 from ..wire.chunks import OVERHEAD
 from ..wire.lines import BEAT, END, PROTOCOL, write_line
 from .access import Access
-from .bodies import body_of, json_of
+from .bodies import body_of, closing, json_of
 from .models import SharedModels
 from .page import page_of
 from .served import ServedSession
@@ -215,7 +215,11 @@ async def _put_part(
 ) -> None:
     """Send some rows of a frame: a Blosc2 chunk, in any order; the same one twice does no harm."""
     settings = parts_of_app(request).settings
-    body = await body_of(request, session.most_part_bytes(frame) + OVERHEAD, settings.body_s)
+    try:
+        most = session.most_part_bytes(generation, frame) + OVERHEAD
+    except WireError as error:
+        raise closing(_UNREADABLE, str(error)) from error
+    body = await body_of(request, most, settings.body_s)
     try:
         session.put_part(generation, frame, part, body, x_checksum)
     except WireError as error:

@@ -22,7 +22,7 @@ async def body_of(request: Request, most: int, seconds: float) -> bytes:
     """All of a body; an answer of 408 or 413 to what is longer, or comes too slowly or never ends."""
     said = request.headers.get("content-length", "0")
     if said.isdecimal() and int(said) > most:
-        raise _closing(TOO_LARGE, f"at most {most >> 10} kB are taken; {int(said) >> 10} were announced")
+        raise closing(TOO_LARGE, f"at most {most >> 10} kB are taken; {int(said) >> 10} were announced")
     parts: list[bytes] = []
     n_bytes, began = 0, time.monotonic()
     stream = request.stream()
@@ -33,9 +33,9 @@ async def body_of(request: Request, most: int, seconds: float) -> bytes:
         parts.append(part)
         n_bytes += len(part)
         if n_bytes > most:
-            raise _closing(TOO_LARGE, f"at most {most >> 10} kB are taken")
+            raise closing(TOO_LARGE, f"at most {most >> 10} kB are taken")
         if time.monotonic() - began > seconds + n_bytes / _SLOWEST:
-            raise _closing(TIMED_OUT, "the body came too slowly")
+            raise closing(TIMED_OUT, "the body came too slowly")
 
 
 async def json_of(request: Request, most: int, seconds: float) -> Any:
@@ -53,11 +53,11 @@ async def _next(stream: AsyncIterator[bytes], seconds: float) -> bytes | None:
     except StopAsyncIteration:
         return None
     except asyncio.TimeoutError as error:
-        raise _closing(TIMED_OUT, f"nothing came for {seconds:.0f} s") from error
+        raise closing(TIMED_OUT, f"nothing came for {seconds:.0f} s") from error
     except ClientDisconnect as error:
-        raise _closing(TIMED_OUT, "the client left") from error
+        raise closing(TIMED_OUT, "the client left") from error
 
 
-def _closing(status: int, words: str) -> HTTPException:
+def closing(status: int, words: str) -> HTTPException:
     """An answer after which the connection is closed: the rest of the body is not read."""
     return HTTPException(status, words, {"Connection": "close"})

@@ -66,7 +66,8 @@ class Feed:
         self._holds = self._one_by_one = waits
         self._busy = False
         self._steps = 0
-        self._ended = False
+        self._runs = False
+        self._closed = False
 
     @property
     def n_waiting(self) -> int:
@@ -94,26 +95,27 @@ class Feed:
             self._steps += 1
             self._go_on()
 
-    def note_end(self) -> None:
-        """A run ended by itself, or could not begin; on the engine's thread."""
+    def note_run(self, runs: bool) -> None:
+        """A run began, or ended for whatever reason; on the engine's thread."""
         with self._lock:
-            self._ended = True
+            self._runs = runs
             self._go_on()
 
-    def clear(self) -> None:
-        """Forget what waits."""
-        with self._lock:
-            self._waiting.clear()
+    def close(self) -> None:
+        """Hand nothing on any more; never waits."""
+        self._closed = True
 
     def _go_on(self) -> None:
-        while self._waiting and not (self._holds or self._busy) and self._is_open(self._waiting[0].after):
+        while (
+            self._waiting and not (self._closed or self._holds or self._busy) and self._is_open(self._waiting[0].after)
+        ):
             asked = self._waiting.popleft()
             if asked.after is not None:
-                self._steps, self._ended = 0, False
+                self._steps = 0
             self._one_by_one = self._one_by_one and asked.name != MARK
             self._busy = self._do(asked) and self._one_by_one
 
     def _is_open(self, after: int | Literal["end"] | None) -> bool:
-        if after is None or self._ended:
+        if after is None or not self._runs:  # nobody waits for steps that nothing does
             return True
         return after != "end" and self._steps >= after

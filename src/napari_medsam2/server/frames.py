@@ -41,7 +41,7 @@ class SentFrames(FrameSource):
         self, headers: Sequence[ImageHeader], most_bytes: int, want: Callable[[int], None], turns: Turns
     ) -> None:
         super().__init__(_DECODED_BYTES)
-        self._headers = tuple(headers)
+        self.headers = tuple(headers)
         self._most_bytes = most_bytes
         self._want = want
         self._turns = turns
@@ -53,10 +53,10 @@ class SentFrames(FrameSource):
         self._closed = False
 
     def __len__(self) -> int:
-        return len(self._headers)
+        return len(self.headers)
 
     def header(self, t: int) -> ImageHeader:
-        return self._headers[self._index(t)]
+        return self.headers[self._index(t)]
 
     @property
     def nbytes(self) -> int:
@@ -71,14 +71,16 @@ class SentFrames(FrameSource):
         WireError
             If there is no such part, or it is damaged, or differs from the one that is there.
         """
-        if not 0 <= t < len(self._headers):
-            raise WireError(f"there is no frame {t}; frames are 0 to {len(self._headers) - 1}")
-        header = self._headers[t]
+        if not 0 <= t < len(self.headers):
+            raise WireError(f"there is no frame {t}; frames are 0 to {len(self.headers) - 1}")
+        header = self.headers[t]
         parts = parts_of(header)
         if not 0 <= part < len(parts):
             raise WireError(f"frame {t} has parts 0 to {len(parts) - 1}; got {part}")
         check_part(packed, header, parts[part], checksum)
         with self._changed:
+            if self._closed:
+                return False
             there = self._parts.setdefault(t, {})
             if part in there:
                 if checksum_of(there[part]) != checksum.lower():
@@ -106,7 +108,7 @@ class SentFrames(FrameSource):
             self._changed.notify_all()
 
     def _read(self, t: int) -> AnyArray:
-        header = self._headers[t]
+        header = self.headers[t]
         rows = parts_of(header)
         for attempt in range(_TRIES):
             packed = self._wait_for(t, len(rows))

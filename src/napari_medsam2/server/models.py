@@ -40,6 +40,7 @@ class SharedModels:
         if missing := [str(path) for path in self._files.values() if not path.is_file()]:
             raise ModelError(f"there is no file {missing[0]} to offer as a model")
         self._load = load or _load
+        self._loading = threading.Lock()  # one at a time, for which nobody waits who leaves, or has another one
         self._lock = threading.Lock()
         self._loaded: dict[str, Model] = {}  # the one that was asked for last comes last
         self._users: dict[str, dict[object, OnNotice]] = {}
@@ -66,20 +67,31 @@ class SharedModels:
         """
         if name not in self.offered:
             raise ModelError(f"this server has no model {shortened(name)}; it has {', '.join(self.offered)}")
+        if (model := self._take(user, name, on_notice)) is not None:
+            return model
+        with self._loading:
+            if (model := self._take(user, name, on_notice)) is not None:
+                return model
+            with self._lock:
+                self._make_room()
+            file = self._files.get(name)
+            told = {"device": self._device, "on_notice": lambda notice: self._tell(name, notice)}
+            model = self._load(name if file is None else str(file), **told)
+            with self._lock:
+                self._loaded[name] = model
+            return model
+
+    def _take(self, user: object, name: str, on_notice: OnNotice) -> Model | None:
+        """Leave the model of before for this one, which the user is told of from now on; none if it is not loaded."""
         with self._lock:
             self._leave(user)
-            if name not in self._loaded:
-                self._make_room()
-                file = self._files.get(name)
-                told = {"device": self._device, "on_notice": lambda notice: self._tell(name, notice)}
-                self._users[name] = {user: on_notice}
-                self._loaded[name] = self._load(name if file is None else str(file), **told)
-            self._loaded[name] = self._loaded.pop(name)
             self._users.setdefault(name, {})[user] = on_notice
-            return self._loaded[name]
+            if (model := self._loaded.pop(name, None)) is not None:
+                self._loaded[name] = model
+            return model
 
     def leave(self, user: object) -> None:
-        """A session is over."""
+        """A session is over; waits for no model that is being loaded."""
         with self._lock:
             self._leave(user)
 
@@ -93,7 +105,9 @@ class SharedModels:
             del self._loaded[name]
 
     def _tell(self, name: str, notice: Notice) -> None:
-        for on_notice in list(self._users.get(name, {}).values()):
+        with self._lock:
+            told = list(self._users.get(name, {}).values())
+        for on_notice in told:
             on_notice(notice)
 
 

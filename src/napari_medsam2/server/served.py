@@ -11,16 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ..engine.engine import Engine
-from ..engine.events import (
-    Event,
-    Failed,
-    Finished,
-    FinishReason,
-    Noted,
-    ResultReady,
-    RunState,
-    failure_of,
-)
+from ..engine.events import Event, Failed, Finished, Noted, ResultReady, RunState, StatusChanged, failure_of
 from ..engine.memory_events import TaskSaved
 from ..engine.requests import Request, RequestKind
 from ..errors import UserError, WireError
@@ -78,7 +69,9 @@ class ServedSession:
         self.ended = ""
         self.seen_at = self.asked_at = time.monotonic()
         self._models, self._limits, self._image_bytes = models, limits, image_bytes
-        self._lock = threading.RLock()
+        # Taken in this order, the second with nothing else inside: the feed has its own between the two, and hands
+        # requests on from the engine's thread too.
+        self._taking, self._holding = threading.Lock(), threading.Lock()
         self._received = 0
         self._numbers = [0]  # of the window's requests, by that of the engine
         self._generations = [0]
@@ -114,7 +107,7 @@ class ServedSession:
         WireError
             If something is no request, or one is missing; those before it are taken.
         """
-        with self._lock:
+        with self._taking:
             for told in requests:
                 asked = Asked.of(told)
                 if asked.place > self._received + 1:
@@ -140,12 +133,12 @@ class ServedSession:
         self.asked_at = time.monotonic()
         return images.frames
 
-    def most_part_bytes(self, frame: int) -> int:
-        """How long a part of a frame can be, before it is compressed."""
-        images = self._images
-        if images is None or not 0 <= frame < len(images.opening.headers):
-            return 0
-        return max(PART_BYTES, row_bytes(images.opening.headers[frame]))
+    def most_part_bytes(self, generation: int, frame: int) -> int:
+        """How long a part of a frame can be, before it is compressed; :class:`WireError` if there is no such frame."""
+        headers = self._frames(generation).headers
+        if not 0 <= frame < len(headers):
+            raise WireError(f"there is no frame {frame}; frames are 0 to {len(headers) - 1}")
+        return max(PART_BYTES, row_bytes(headers[frame]))
 
     def attach(self) -> None:
         """The window listens: a run that waited for it goes on."""
@@ -162,11 +155,11 @@ class ServedSession:
 
     def end(self, why: str) -> None:
         """Let go of everything, after the frame that it is at."""
-        with self._lock:
+        with self._holding:
             if self.ended:
                 return
             self.ended = why
-        self._feed.clear()
+        self._feed.close()
         self._engine.close(0)
         if self._images is not None:
             self._images.frames.close()
@@ -199,10 +192,8 @@ class ServedSession:
         self._numbers.append(asked.number)
         if kind.changes_images:
             self._generations.append(asked.generation)
-        if kind.ends_pause:
-            self._holds.discard("user")
         call()
-        self._hold("user", "user" in self._holds)
+        self._hold("user", "user" in self._holds and not kind.ends_pause)
         return True
 
     def _call_of(self, asked: Asked) -> Callable[[], Any]:
@@ -236,7 +227,10 @@ class ServedSession:
         return self._mark[1]
 
     def _load(self, name: str, *, device: str, on_notice: Any) -> Model:
-        return self._models.get(self, name, on_notice)
+        model = self._models.get(self, name, on_notice)
+        if self.ended:  # it left while this one was loaded
+            self._models.leave(self)
+        return model
 
     def _open_session(self, model: Model, data: Any, options: dict[str, Any]) -> Session:
         from .turns import TurnSession
@@ -245,7 +239,7 @@ class ServedSession:
 
     def _hold(self, why: str, on: bool) -> None:
         """Have the run wait for a reason, or no longer for this one."""
-        with self._lock:
+        with self._holding:
             (self._holds.add if on else self._holds.discard)(why)
             (self._engine.pause if self._holds else self._engine.resume)()
 
@@ -265,8 +259,10 @@ class ServedSession:
             _log.error("session %s: %s", self.number, event.report)
         if isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE:
             self._feed.note_step()
-        if isinstance(event, Finished) and event.reason in (FinishReason.DONE, FinishReason.FAILED):
-            self._feed.note_end()
+        if isinstance(event, StatusChanged) and event.status.state is RunState.RUNNING:
+            self._feed.note_run(True)
+        if isinstance(event, Finished):
+            self._feed.note_run(False)
 
     def _say(self, event: Event) -> None:
         """Tell an event; what is noted down of a step or a request goes with all else that comes of it, or not at all.
@@ -307,8 +303,6 @@ class ServedSession:
         if request.kind is RequestKind.CLOSE_IMAGES and self._images is not None:
             self._images.frames.close()
         self._tell(served=self._numbers[request.number])
-        if request.kind is RequestKind.PROPAGATE and self._engine.status.state is RunState.IDLE:
-            self._feed.note_end()
         self._feed.note_served()
 
     def _on_line(self) -> None:
