@@ -153,7 +153,7 @@ def test_stacks_are_embedded_for_outlines_only_where_there_are_prompts(micro: Mi
     assert micro.fine_size == 512
     assert not micro.encode(image, "stack")[0].embedding.shape[1]
     assert micro.encode(image, "stack", image)[0].embedding.shape == (1, 256, 24, 24)
-    assert micro.encode(image, "flow", image)[0].embedding.shape == (1, 256, 24, 24)
+    assert micro.encode(image, "flow", image)[0].embedding.shape == (1, 256, 32, 32)
     assert micro.encode(image, "flow")[0].embedding.shape == (1, 256, 24, 24), "half the work where nothing is outlined"
 
 
