@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import tempfile
@@ -9,7 +10,6 @@ import threading
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -25,6 +25,10 @@ FOLDER_VARIABLE = "NAPARI_MEDSAM2_SCRATCH"
 #: At most this part of what is free on the disk is taken.
 _SHARE_OF_FREE = 4
 _IN_MEMORY = ("tmpfs", "ramfs")
+
+#: Shapes and types of features' tensors. Tensors without values would do, but their small blocks lie between the large ones
+#: that are given back, and keep those from the system: 0.9 MB for each of micro's features.
+_Layout = tuple[tuple[tuple[int, ...], torch.dtype], ...]
 
 
 class ScratchFile:
@@ -44,7 +48,7 @@ class ScratchFile:
         self._max_bytes, self._folder = max_bytes, folder
         self._lock = threading.Lock()
         self._file: IO[bytes] | None = None
-        self._places: OrderedDict[Hashable, tuple[int, int, ImageFeatures]] = OrderedDict()  # in the order of the file
+        self._places: OrderedDict[Hashable, tuple[int, int, _Layout]] = OrderedDict()  # in the order of the file
         self._end = 0
 
     def __len__(self) -> int:
@@ -69,7 +73,7 @@ class ScratchFile:
         with self._lock:
             if self._file is None or key not in self._places:
                 return None
-            start, size, like = self._places[key]
+            start, size, layout = self._places[key]
             data = bytearray(size)
             try:
                 self._file.seek(start)
@@ -79,7 +83,7 @@ class ScratchFile:
             if not complete:
                 self._give_up()
                 return None
-        return _unpacked(data, like)
+        return _unpacked(data, layout)
 
     def _begin(self, size: int) -> None:
         folder = scratch_folder() if self._folder is None else self._folder
@@ -99,7 +103,7 @@ class ScratchFile:
             rest = _bytes_of(tensor)
             while rest:
                 rest = rest[file.write(rest) :]
-        self._places[key] = (start, size, _without_values(features))
+        self._places[key] = (start, size, _layout_of(features))
         self._end = start + size
 
     def _forget(self, start: int, stop: int) -> None:
@@ -166,17 +170,16 @@ def _bytes_of(tensor: Tensor) -> memoryview:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
-def _without_values(features: ImageFeatures) -> ImageFeatures:
-    """Shapes and types alone, which take no memory."""
-    levels = tuple(torch.empty(level.shape, dtype=level.dtype, device="meta") for level in features.levels)
-    descriptor = torch.empty(features.descriptor.shape, dtype=features.descriptor.dtype, device="meta")
-    return replace(features, levels=levels, descriptor=descriptor)
+def _layout_of(features: ImageFeatures) -> _Layout:
+    return tuple((tuple(tensor.shape), tensor.dtype) for tensor in _tensors(features))
 
 
-def _unpacked(data: bytearray, like: ImageFeatures) -> ImageFeatures:
+def _unpacked(data: bytearray, layout: _Layout) -> ImageFeatures:
     tensors, start = [], 0
-    for each in _tensors(like):
-        stop = start + each.nbytes
-        tensors.append(torch.frombuffer(data[start:stop], dtype=each.dtype).reshape(each.shape))
+    for shape, dtype in layout:
+        stop = start + math.prod(shape) * dtype.itemsize
+        # Of a part of its own, so that it begins where a number may begin.
+        flat = torch.frombuffer(data[start:stop], dtype=dtype) if stop > start else torch.empty(0, dtype=dtype)
+        tensors.append(flat.reshape(shape))
         start = stop
-    return replace(like, levels=tuple(tensors[:-1]), descriptor=tensors[-1])
+    return ImageFeatures(tuple(tensors[:-1]), tensors[-1])
