@@ -26,8 +26,8 @@ FOLDER_VARIABLE = "NAPARI_MEDSAM2_SCRATCH"
 _SHARE_OF_FREE = 4
 _IN_MEMORY = ("tmpfs", "ramfs")
 
-#: Shapes and types of features' tensors. Tensors without values would do, but their small blocks lie between the large ones
-#: that are given back, and keep those from the system: 0.9 MB for each of micro's features.
+#: Shapes and types of features' tensors. Tensors without values would do, but their small blocks lie between the large
+#: ones that are given back, and keep those from the system: 0.9 MB for each of micro's features.
 _Layout = tuple[tuple[tuple[int, ...], torch.dtype], ...]
 
 
