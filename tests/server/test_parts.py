@@ -111,32 +111,47 @@ def asked(place: int, name: str, after=None) -> Asked:
 def test_what_is_done_again_waits_for_its_step_and_what_is_new_for_all_of_it() -> None:
     done: list[str] = []
 
-    def do(asked: Asked) -> bool:
+    def do(asked: Asked) -> int:
         done.append(asked.name)
-        return asked.name != MARK
+        return int(asked.name != MARK)
 
-    feed = Feed(do, waits=True)
-    told = [("open", None), ("propagate", None), ("undo", 2), ("redo", "end"), (MARK, 1)]
-    for place, (name, after) in enumerate(told):
-        feed.put(asked(place, name, after))
-    assert not done
-    feed.put(asked(8, BEGIN))
-    assert done == ["open"]
-    feed.put(asked(9, "reset"))
-    feed.note_served()
+    held: list[bool] = []
+    feed = Feed(do, waits=True, hold=held.append)
+    feed.put(asked(0, "open", None))
+    feed.put(asked(1, "propagate", None))
+    assert done == ["open"] and held == [True, False]
+    feed.note_served(0)
     feed.note_run(True)
-    feed.note_served()
+    feed.note_served(1)
+    assert held[-1], "whatever comes next may be for after its first step"
+    for place, (name, after) in enumerate([("undo", 2), ("redo", "end"), (MARK, 1), (BEGIN, None)], 2):
+        feed.put(asked(place, name, after))
+        assert not held[-1]
+    feed.put(asked(9, "reset"))
     assert done == ["open", "propagate"]
     feed.note_step()
     assert done[-1] == "propagate"
     feed.note_step()
-    feed.note_served()
+    feed.note_served(2)
     assert done[-1] == "undo"
     feed.note_run(False)
-    feed.note_served()
+    feed.note_served(3)
     assert done[-3:] == ["redo", MARK, "reset"], "nobody waits for steps that nothing does"
     feed.put(asked(10, "cancel"))
     assert done[-1] == "cancel" and feed.n_waiting == 0
+
+
+def test_no_more_waits_than_there_is_room_for() -> None:
+    feed = Feed(lambda asked: asked.n_bytes, most_bytes=10_000)
+    sent = [Asked.of({"i": n, "n": n, "g": 0, "do": "undo", "with": {"x": "y" * 3000}}) for n in range(1, 5)]
+    assert [feed.put(each) for each in sent[:3]] == [True, True, False]
+    assert feed.n_waiting == 0 and 6000 < feed.n_bytes < 10_000, "those in the engine take room too"
+    feed.note_served(2)
+    assert feed.n_bytes == 0 and feed.put(sent[2])
+    large = Asked.of({"i": 4, "n": 4, "g": 0, "do": "undo", "with": {"x": "y" * 50_000}})
+    assert not feed.put(large)
+    feed.note_served(3)
+    assert feed.put(large), "what is larger than that goes alone"
 
 
 def test_what_is_done_again_goes_on_while_more_is_taken(tmp_path) -> None:

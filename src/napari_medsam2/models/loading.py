@@ -59,8 +59,7 @@ def load_model(
     Raises
     ------
     ModelError
-        If there is no such model, file or precision, the device is absent, or the model does not fit on a device that
-        was asked for by name.
+        If there is no such model, file, precision or device, or the model does not fit on one asked for by name.
     CheckpointError
         If the file cannot be used.
     """

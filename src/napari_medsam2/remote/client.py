@@ -19,6 +19,8 @@ from .address import host_of, is_this_machine
 
 #: To connect, and to wait for an answer; a stream says more often than the latter that it is there.
 CONNECT_S, ANSWER_S = 5.0, 30.0
+#: A line holds all results of a session at most; an answer is short.
+MOST_LINE, _MOST_ANSWER = 1 << 29, 1 << 20
 #: So often a request that came too soon after others is made again.
 _PATIENCE = 5
 
@@ -175,9 +177,9 @@ class ServerClient:
             told = {"params": {"after": after}, "headers": self._token()}
             async with self._http.stream("GET", self._path("/events"), **told) as answer:  # type: ignore[arg-type]
                 if answer.status_code != 200:
-                    await answer.aread()
-                    self._check(answer)
-                async for line in answer.aiter_lines():
+                    self._check(answer, await self._read(answer))
+                    raise WireError(f"{self.host} answers {answer.status_code} where it was to tell what happens")
+                async for line in lines_of(answer.aiter_bytes(), MOST_LINE):
                     yield line
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise self._lost(error) from error
@@ -194,11 +196,12 @@ class ServerClient:
         headers = {**self._token(), **body.pop("headers", {})}
         for attempt in range(_PATIENCE):
             try:
-                answer = await self._http.request(method, path, headers=headers, **body)
+                async with self._http.stream(method, path, headers=headers, **body) as answer:
+                    text = await self._read(answer)
             except (httpx.HTTPError, httpx.InvalidURL) as error:
                 raise self._lost(error) from error
             try:
-                self._check(answer)
+                self._check(answer, text)
                 break
             except Busy as busy:  # of one session that asks too often; all else is for the caller to know
                 if answer.status_code != 429 or attempt == _PATIENCE - 1:
@@ -207,15 +210,24 @@ class ServerClient:
         if answer.status_code == 204:
             return {}
         with _readable(self.host):
-            return dict(parse_json(answer.text))
+            return dict(parse_json(text))
 
-    def _check(self, answer: httpx.Response) -> None:
+    async def _read(self, answer: httpx.Response) -> str:
+        """All of a short answer; of a longer one, that it is none of ours."""
+        found = b""
+        async for some in answer.aiter_bytes():
+            found += some
+            if len(found) > _MOST_ANSWER:
+                raise WireError(f"{self.host} does not stop answering: is it a server of napari-medsam2?")
+        return found.decode(errors="replace")
+
+    def _check(self, answer: httpx.Response, text: str) -> None:
         """Raise what an answer stands for that is no success."""
         status = answer.status_code
         if answer.is_success:
             return
         try:
-            detail = str(parse_json(answer.text)["detail"])
+            detail = str(parse_json(text)["detail"])
         except (ValueError, KeyError, TypeError):
             detail = f"it answers {status}; is it a server of napari-medsam2?"
         words = f"{self.host}: {detail}"
@@ -234,6 +246,24 @@ class ServerClient:
             return RemoteError(f"{self.host} does not answer")
         reason = " ".join(str(error).split()) or type(error).__name__
         return RemoteError(f"{self.host} cannot be reached ({reason})")
+
+
+async def lines_of(stream: AsyncIterator[bytes], most: int) -> AsyncIterator[str]:
+    """Lines of a stream; :class:`WireError` for one that is longer than so many bytes, or is no UTF-8."""
+    parts: list[bytes] = []
+    n_bytes = 0
+    async for some in stream:
+        *whole, rest = some.split(b"\n")
+        for last in whole:
+            line, parts, n_bytes = b"".join([*parts, last]), [], 0
+            try:
+                yield line.decode()
+            except UnicodeError as error:
+                raise WireError("a line of the server is damaged: it is no text") from error
+        parts.append(rest)
+        n_bytes += len(rest)
+        if n_bytes > most:
+            raise WireError(f"a line of the server is longer than {most >> 20} MB")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from ..wire.calls import BEGIN, MARK, pack_call, pack_opening
 from ..wire.codec import ShapeOf, decode, no_frames
 from ..wire.lines import END, EVENTS, REPLAYED, TASK, WANT, Told, read_line
 from ..wire.task_parts import TASK_PART, TaskParts
-from .client import ServerClient, SessionGone, SessionTicket
+from .client import Busy, ServerClient, SessionGone, SessionTicket
 from .images import LocalImages, read_images
 from .script import After, Asked
 from .tasks import GivenTask, with_tasks
@@ -30,8 +30,8 @@ _BATCH = 64
 _MOST_PARTS = 4
 #: Signs of life that are given in a lease.
 _BEATS_A_LEASE = 4
-#: Lines after which the server is told that they came.
-_TELL_AFTER = 500
+#: Lines, and their characters, after which the server is told that they came.
+_TELL_AFTER, _TELL_AFTER_BYTES = 500, 16 << 20
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,7 @@ class Talk:
     # ---- what comes --------------------------------------------------------------------------------------------------
 
     async def _receive(self) -> None:
+        n_untold = 0
         async for line in self._client.lines(self._seen):
             kind, number, told = read_line(line)
             self._ears.alive()
@@ -120,8 +121,9 @@ class Talk:
                 raise WireError(f"line {self._seen + 1} of {self._client.host} is missing")
             self._seen = number
             self._hear(kind, told)
-            if self._seen - self._told_seen > _TELL_AFTER:
-                self._told_seen = self._seen
+            n_untold += len(line)
+            if self._seen - self._told_seen > _TELL_AFTER or n_untold > _TELL_AFTER_BYTES:
+                self._told_seen, n_untold = self._seen, 0
                 await self._client.beat(self._seen)
 
     def _hear(self, kind: str, told: Mapping[str, Any]) -> None:
@@ -158,7 +160,11 @@ class Talk:
     async def _send(self) -> None:
         while True:
             if self._unsure:
-                received = await self._client.send(_some([told for told, _ in self._unsure]))
+                try:
+                    received = await self._client.send(_some([told for told, _ in self._unsure]))
+                except Busy as busy:  # so much waits there: what comes of it is heard meanwhile
+                    await asyncio.sleep(busy.wait_s)
+                    continue
                 while self._unsure and self._unsure[0][0]["i"] <= received:
                     self._note_sent(self._unsure.popleft()[1])
             elif self._queue:

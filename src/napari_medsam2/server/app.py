@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Header, HTTPException, Request
 from fastapi.responses import HTMLResponse, StreamingResponse
 from fastapi.security import HTTPBearer
+from starlette.status import HTTP_429_TOO_MANY_REQUESTS
 
 from .. import __version__
 from ..errors import WireError
@@ -22,7 +23,7 @@ from .access import Access
 from .bodies import body_of, closing, json_of
 from .models import SharedModels
 from .page import page_of
-from .served import ServedSession
+from .served import ServedSession, TooMuchWaits
 from .sessions import ServerFull, Sessions
 from .settings import ServerSettings
 
@@ -183,7 +184,8 @@ async def _delete(request: Request, session: Asked) -> None:
 async def _requests(request: Request, session: Asked) -> dict[str, int]:
     """Ask for something, in order; what came before is left out, so that it can be sent again.
 
-    Body: ``requests``, a list of ``{"i": place, "n": number, "g": generation, "do": method, "with": arguments}``.
+    Body: ``requests``, a list of ``{"i": place, "n": number, "g": generation, "do": method, "with": arguments}``. The
+    answer is the place of the last one that was taken; if too much waits, 429 and when to ask again.
     """
     told = await json_of(request, MOST_BYTES, parts_of_app(request).settings.body_s)
     asked = told.get("requests") if isinstance(told, dict) else None
@@ -191,6 +193,8 @@ async def _requests(request: Request, session: Asked) -> dict[str, int]:
         raise HTTPException(_UNREADABLE, "a list of requests is wanted, under that name")
     try:
         return {"received": await asyncio.to_thread(session.take, asked)}
+    except TooMuchWaits as error:
+        raise HTTPException(HTTP_429_TOO_MANY_REQUESTS, str(error), {"Retry-After": "1"}) from error
     except WireError as error:
         raise HTTPException(_UNREADABLE, str(error)) from error
 
@@ -201,7 +205,7 @@ async def _heartbeat(request: Request, session: Asked) -> dict[str, float]:
     seen = told.get("seen", 0) if isinstance(told, dict) else None
     if type(seen) is not int or seen < 0:
         raise HTTPException(_UNREADABLE, "the number of the last line that came is wanted, as seen")
-    session.note_seen(seen)
+    await asyncio.to_thread(session.note_seen, seen)
     return {"lease_s": parts_of_app(request).settings.lease_s}
 
 
@@ -257,7 +261,7 @@ async def _lines(request: Request, session: ServedSession, after: int) -> AsyncI
     session.wake = wake
     session.attach()
     try:
-        session.note_seen(after)
+        await asyncio.to_thread(session.note_seen, after)
         yield write_line(BEAT)
         while session.wake is wake and not await request.is_disconnected():
             news.clear()

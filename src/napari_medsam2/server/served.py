@@ -14,7 +14,8 @@ from ..engine.engine import Engine
 from ..engine.events import Event, Failed, Finished, Noted, ResultReady, RunState, StatusChanged, failure_of
 from ..engine.memory_events import TaskSaved
 from ..engine.requests import Request, RequestKind
-from ..errors import UserError, WireError
+from ..errors import RemoteError, UserError, WireError
+from ..prompts import MaskPrompt
 from ..wire.calls import KINDS, MARK, Opening, unpack_call, unpack_opening
 from ..wire.chunks import PART_BYTES, ImageLimits, row_bytes
 from ..wire.codec import encode, no_frames
@@ -35,6 +36,10 @@ _log = logging.getLogger(__name__)
 _MOST_UNSEEN = 64 << 20
 #: Image features that are kept for one session.
 _FEATURE_BYTES = 512 << 20
+
+
+class TooMuchWaits(RemoteError):
+    """A session has asked for more than can wait."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ class ServedSession:
         # requests on from the engine's thread too.
         self._taking, self._holding = threading.Lock(), threading.Lock()
         self._received = 0
-        self._numbers = [0]  # of the window's requests, by that of the engine
+        self._numbers, self._places = [0], [0]  # of the window's requests, by that of the engine
         self._generations = [0]
         self._images: _Images | None = None
         self._holds = {"away"}  # why a run waits
@@ -81,7 +86,12 @@ class ServedSession:
         self._group: list[Any] = []  # events that go in one line
         self._keeps_group = False
         self.outbox = Outbox(self._on_line)
-        self._feed = Feed(self._do, waits=waits)
+        self._feed = Feed(
+            self._do,
+            waits=waits,
+            hold=lambda on: self._hold("more", on),
+            is_heard=lambda: self.outbox.nbytes <= 2 * _MOST_UNSEEN,
+        )
         self._engine = Engine(
             self._on_event, load_model=self._load, open_session=self._open_session, on_served=self._on_served
         )
@@ -96,25 +106,31 @@ class ServedSession:
 
     @property
     def waits_for(self) -> frozenset[str]:
-        """Why a run would not go on: "user", "away" or "unseen"."""
+        """Why a run would not go on: "user", "away", "unseen", or "more" of what is done again is to come."""
         return frozenset(self._holds)
 
     def take(self, requests: list[Any]) -> int:
-        """Take requests in order, each once; returns the place of the last one.
+        """Take requests in order, each once; returns the place of the last one that there is room for.
 
         Raises
         ------
         WireError
             If something is no request, or one is missing; those before it are taken.
+        TooMuchWaits
+            If there is no room for the first one.
         """
         with self._taking:
+            before = self._received
             for told in requests:
                 asked = Asked.of(told)
                 if asked.place > self._received + 1:
                     raise WireError(f"request {self._received + 1} is missing; got {asked.place}")
                 if asked.place == self._received + 1:
+                    if not self._feed.put(asked):
+                        if self._received == before:
+                            raise TooMuchWaits("more is asked for than can wait: it is taken as soon as there is room")
+                        break
                     self._received = asked.place
-                    self._feed.put(asked)
             self.asked_at = time.monotonic()
             return self._received
 
@@ -151,7 +167,8 @@ class ServedSession:
     def note_seen(self, line: int) -> None:
         """The window has all lines up to this one."""
         self.outbox.forget(line)
-        self._hold("unseen", self.outbox.nbytes > _MOST_UNSEEN)
+        self._hold_unseen()
+        self._feed.note_heard()
 
     def end(self, why: str) -> None:
         """Let go of everything, after the frame that it is at."""
@@ -168,39 +185,42 @@ class ServedSession:
 
     # ---- requests ----------------------------------------------------------------------------------------------------
 
-    def _do(self, asked: Asked) -> bool:
-        """Hand a request to the engine, where it will be served; false for what is answered here."""
+    def _do(self, asked: Asked) -> int:
+        """Hand a request to the engine; the bytes that it takes until it is served, or 0 for what is answered here."""
         if asked.name == MARK:
             self.outbox.put(REPLAYED)
-            return False
+            return 0
         if asked.name == TASK_PART:
             self._tasks.add(asked.arguments)
-            return False
+            return 0
         kind = KINDS.get(asked.name, RequestKind.CANCEL)
         try:
-            call = self._call_of(asked)
+            call, n_pixels = self._call_of(asked)
         except UserError as error:
             failed = failure_of(error, asked.number, asked.generation, kind or RequestKind.CANCEL, None)
             is_done = {} if asked.name == "open" else {"served": asked.number}
             self.outbox.put(EVENTS, events=[encode(failed)], **is_done)
             if is_done:
-                return False
-            call = self._engine.close_sequence  # so that nothing is asked of the images before
+                return 0
+            call, n_pixels = self._close_images, 0  # so that nothing is asked of the images before
         if kind is None:
             self._hold("user", asked.name == "pause")
-            return False
+            return 0
         self._numbers.append(asked.number)
+        self._places.append(asked.place)
         if kind.changes_images:
             self._generations.append(asked.generation)
         call()
         self._hold("user", "user" in self._holds and not kind.ends_pause)
-        return True
+        return asked.n_bytes + n_pixels
 
-    def _call_of(self, asked: Asked) -> Callable[[], Any]:
-        """What a request does; :class:`WireError` if it cannot be read, :class:`UserError` if it cannot be done."""
+    def _call_of(self, asked: Asked) -> tuple[Callable[[], Any], int]:
+        """What a request does, and the pixels of its masks; :class:`UserError` if it cannot be read, or be done."""
         if asked.name == "open":
             opening = unpack_opening(asked.arguments, self._limits)
-            return lambda: self._open(asked.generation, opening)
+            return (lambda: self._open(asked.generation, opening)), 0
+        if asked.name == "close_sequence":
+            return self._close_images, 0
         shape_of = no_frames if self._images is None else self._images.opening.shape
         arguments = unpack_call(asked.name, asked.arguments, shape_of)
         if asked.name == "load_model":
@@ -209,7 +229,15 @@ class ServedSession:
             arguments["task"] = self._tasks.take(arguments["task"])
         if arguments.get("together") is not None:
             arguments["together"] = self._same(arguments["together"])
-        return lambda: getattr(self._engine, asked.name)(**arguments)
+        prompts = (*arguments.get("prompts", ()), arguments.get("prompt"))
+        n_pixels = sum(prompt.mask.size for prompt in prompts if isinstance(prompt, MaskPrompt))
+        return (lambda: getattr(self._engine, asked.name)(**arguments)), n_pixels
+
+    def _close_images(self) -> None:
+        """Nobody waits for pixels of them any more, or the engine would not come to close them."""
+        if self._images is not None:
+            self._images.frames.close()
+        self._engine.close_sequence()
 
     def _open(self, generation: int, opening: Opening) -> None:
         if self._images is not None:
@@ -241,6 +269,11 @@ class ServedSession:
         """Have the run wait for a reason, or no longer for this one."""
         with self._holding:
             (self._holds.add if on else self._holds.discard)(why)
+            (self._engine.pause if self._holds else self._engine.resume)()
+
+    def _hold_unseen(self) -> None:
+        with self._holding:
+            (self._holds.add if self.outbox.nbytes > _MOST_UNSEEN else self._holds.discard)("unseen")
             (self._engine.pause if self._holds else self._engine.resume)()
 
     # ---- what comes of them, on the engine's thread ------------------------------------------------------------------
@@ -279,8 +312,7 @@ class ServedSession:
         is_step = isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE
         if not self._keeps_group or is_step or isinstance(event, Finished):
             self._tell()
-        if self.outbox.nbytes > _MOST_UNSEEN:
-            self._hold("unseen", True)
+        self._hold_unseen()
 
     def _say_task(self, event: TaskSaved) -> None:
         """Tell a task, a part in a line, after what was noted of it."""
@@ -300,10 +332,8 @@ class ServedSession:
     def _on_served(self, request: Request) -> None:
         if self.ended:
             return
-        if request.kind is RequestKind.CLOSE_IMAGES and self._images is not None:
-            self._images.frames.close()
         self._tell(served=self._numbers[request.number])
-        self._feed.note_served()
+        self._feed.note_served(self._places[request.number])
 
     def _on_line(self) -> None:
         self.wake()
