@@ -59,6 +59,8 @@ class MedSamDock(Docked):
         Another controller, for tests.
     """
 
+    tab_title = "MedSAM-2"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer, controller: Controller | None = None) -> None:
         super().__init__()
         hold_constants()

@@ -48,6 +48,8 @@ def test_the_line_about_the_model_says_first_what_matters_of_it():
     assert model_line(replace(state, download=DownloadStatus("Tiny"))) == "Tiny: asking the server..."
     loading = replace(state, model="/data/mine.pt", model_phase=ModelPhase.LOADING, status=RunStatus(RunState.LOADING))
     assert loading_words(loading) == "Loading mine.pt" and "/data" not in next_step(loading)
+    learned = replace(state, model="/state/learned/2026-11-30-193316/weights.safetensors")
+    assert model_line(learned) == "Micro, learned 2026-11-30 19:33 on cpu, automatic contrast"
 
 
 def test_the_second_object_is_pointed_out_like_the_first():

@@ -122,7 +122,22 @@ def test_a_red_click_takes_away_the_whole_part_that_it_is_on_wherever_it_is_on_i
 def test_of_the_only_part_or_one_with_a_green_click_what_is_surer_than_at_the_red_click_stays() -> None:
     for prompts, mask in (((), squares((4, 40))), ((PointPrompt(0, 7, 46),), BEFORE)):
         away = clicked_away(logits_of(mask), mask, FramePrompts.of(*prompts, red(7, 42)))
-        assert away is not None and away[7, 42] and not away[7, 45] and not away[:, :30].any()
+        assert away is not None and away[7, 42] and not away[7, 47] and not away[:, :30].any()
+
+
+@pytest.mark.parametrize("green", [(), (PointPrompt(0, 8, 30),)])
+def test_a_red_click_takes_what_is_around_it_however_sure_the_network_is(green: tuple[PointPrompt, ...]) -> None:
+    """As large a disc as fits into the part, and nothing of what a green click is on."""
+    mask = np.zeros((40, 60), bool)
+    mask[2:18, 4:56] = True
+    surest = np.where(mask, -np.abs(np.arange(60) - 20.0) * 0.1 + 9, -8).astype(np.float32)
+    surest[9, 19:22] = 1  # of all only this is less sure
+    away = clicked_away(surest, mask, FramePrompts.of(BoxPrompt(0, 2, 4, 18, 56), *green, red(9, 20)))
+    assert away is not None
+    rows, columns = np.ogrid[:40, :60]
+    distance = np.hypot(rows - 9, columns - 20)
+    assert away[distance < (4 if green else 8)].all() and not away[distance > 8.5].any()
+    assert not any(away[int(click.y), int(click.x)] for click in green)
 
 
 def test_a_red_click_beside_the_object_takes_nothing_away() -> None:

@@ -57,6 +57,8 @@ class MemoryBankDock(Docked):
         The viewer that the dock is added to.
     """
 
+    tab_title = "MedSAM-2 memory bank"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         hold_constants()
@@ -115,7 +117,7 @@ class MemoryBankDock(Docked):
             do.choose_image(layer)
 
     def _show_state(self) -> None:
-        state: Any = BankState() if self._controller is None else self._controller.bank.state
+        state: Any = BankState(has_dock=False) if self._controller is None else self._controller.bank.state
         for part in (self.bank, self.view):
             part.bindings.apply(state)
 

@@ -51,8 +51,8 @@ class BankState:
         Of the object whose memory it is.
     noun, mode
         What people call a frame, and "stack" or "flow".
-    has_image
-        False if there is nothing to remember.
+    has_dock, has_image
+        Whether there is a dock, and an image in it.
     rows
         In the order in which they came.
     capacity
@@ -81,6 +81,7 @@ class BankState:
     colour: str = "#ffffff"
     noun: str = "slice"
     mode: str = "stack"
+    has_dock: bool = True
     has_image: bool = False
     rows: tuple[BankRow, ...] = ()
     capacity: int = 0

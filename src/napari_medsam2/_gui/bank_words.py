@@ -15,21 +15,29 @@ _SHORT = {"fifo": "first in, first out", "self-sorting": "self-sorting"}
 
 def bank_summary(state: BankState) -> str:
     """What is remembered, and what the weights are about."""
+    if not state.has_dock:
+        return "The MedSAM-2 dock was closed. What it found is in the layers; open it again to see what is remembered."
     if not state.has_image:
         return "There is no image yet: open one in the MedSAM-2 dock."
+    if not state.rows and state.waiting:
+        return f"{state.title}: {_waiting_words(state)} remembered from the next run on."
     if not state.rows:
         return f"Nothing is remembered of {state.title} yet: draw a prompt, then find it on all {state.noun}s."
     templates = sum(row.pinned for row in state.rows)
     room = f" of {state.capacity}" if state.capacity >= len(state.rows) else ""
     told = f"{state.title}: {len(state.rows)}{room} remembered, {templates} template{'' if templates == 1 else 's'}"
     if state.waiting:
-        which = ", ".join(map(str, state.waiting[:5])) + (", ..." if len(state.waiting) > 5 else "")
-        told += f", and {state.noun}{'' if len(state.waiting) == 1 else 's'} {which} from the next run on"
+        told += f", and {_waiting_words(state)} from the next run on"
     if state.stands_alone:
         return f"{told}. This {state.noun} has a prompt of its own, so no memory is asked here."
     if not state.known:
         return f"{told}. How much each counts here is known once this {state.noun} was looked at."
     return f"{told}. The bars say how much each counts for {state.noun} {state.frame}."
+
+
+def _waiting_words(state: BankState) -> str:
+    which = ", ".join(map(str, state.waiting[:5])) + (", ..." if len(state.waiting) > 5 else "")
+    return f"{state.noun}{'' if len(state.waiting) == 1 else 's'} {which}"
 
 
 def row_title(row: BankRow) -> str:
@@ -82,6 +90,8 @@ def comparison_words(state: BankState) -> str:
 def view_words(state: BankState) -> str:
     """What of the frame the model sees, and how its pixels became that."""
     view = state.view
+    if not state.has_dock:
+        return "Open the MedSAM-2 dock to see what the model sees."
     if view is None or not state.has_image:
         return "What the model sees of the frame in view is shown once the object has a prompt."
     side, window = view.image.shape[0], view.window

@@ -20,6 +20,9 @@ _CORNERS = {
 class Docked(QWidget):
     """A widget that is told when napari puts it into a dock, and when that is closed."""
 
+    #: On its tab, where it shares a place: with the name of the plugin behind it, it is cut off there.
+    tab_title = ""
+
     def __init__(self) -> None:
         super().__init__()
         self.is_docked = False
@@ -35,10 +38,15 @@ class Docked(QWidget):
         if event is not None and event.type() == QEvent.Type.ParentChange:
             if self.parent() is not None:
                 first, self.is_docked = not self.is_docked, True
+                QTimer.singleShot(0, self._name_tab)
                 self.on_docked(first)
             elif self.is_docked:
                 self.on_undocked()
         return super().event(event)
+
+    def _name_tab(self) -> None:
+        if (dock := _dock_around(self)) is not None:
+            dock.setWindowTitle(self.tab_title)
 
 
 def share_place(widget: QWidget, other: QWidget) -> None:

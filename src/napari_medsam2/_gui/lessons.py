@@ -24,6 +24,7 @@ from .dock_state import Lesson
 from .dock_store import DockStore
 from .layers.workspace import Workspace
 from .model_choice import ModelChoice
+from .words import LEARNED, LEARNED_AT
 
 #: Where a process of ours can train; another computer is none of these.
 DEVICES = ("auto", "cpu", "cuda", "mps")
@@ -76,7 +77,7 @@ class Lessons(QObject):
             store.say(f"Accept {LEAST_FRAMES} {store.chosen.noun}s or more first; so far there {_so_many(frames)}.")
             return
         self._work = work
-        folder = user_state_path("napari-medsam2") / "learned" / f"{time.strftime('%Y-%m-%d-%H%M%S')}"
+        folder = user_state_path("napari-medsam2") / LEARNED / time.strftime(LEARNED_AT)
         pixels, mode = work.sequence.frames(), store.chosen.mode
         taken = range(frames[0], frames[-1] + 1) if mode == "stack" else frames
         found = {t: [r for (frame, _), r in work.results.results.items() if frame == t] for t in frames}

@@ -30,6 +30,8 @@ class ReviewDock(Docked):
         The viewer; the dock that is open in it is the one that is shown, and one is opened if there is none.
     """
 
+    tab_title = "MedSAM-2 review"
+
     def __init__(self, napari_viewer: napari.viewer.Viewer) -> None:
         super().__init__()
         viewer: Any = getattr(napari_viewer, "__wrapped__", napari_viewer)

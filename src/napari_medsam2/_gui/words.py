@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from .dock_state import DockState, DownloadStatus, ModelPhase
 
 #: What people call a stack and a flow.
 MODE_WORDS = {"stack": "Slices or time", "flow": "Separate images"}
+#: The folder of what was learned from accepted frames, and what the folder of each lesson is called.
+LEARNED, LEARNED_AT = "learned", "%Y-%m-%d-%H%M%S"
+_LEARNED = re.compile(r"(\d{4}-\d\d-\d\d)-(\d\d)(\d\d)\d\d")
 #: From so many seconds a frame on, the dock says so.
 SLOW_S = 2.0
 _GPU_ADVICE = (
@@ -202,8 +206,12 @@ def download_words(status: DownloadStatus) -> str:
 
 
 def title_of(model: str) -> str:
-    """What people call a model or a file of one."""
-    return MODELS[model].title if model in MODELS else Path(model).name
+    """What people call a model or a file of one; what was learned from accepted frames by when that was."""
+    if model in MODELS:
+        return MODELS[model].title
+    path = Path(model)
+    learned = _LEARNED.fullmatch(path.parent.name) if path.parent.parent.name == LEARNED else None
+    return path.name if learned is None else "Micro, learned {} {}:{}".format(*learned.groups())
 
 
 def image_summary(state: DockState) -> str:

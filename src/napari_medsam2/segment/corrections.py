@@ -39,9 +39,10 @@ def union_of(*masks: Mask | None) -> Mask | None:
 def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: FramePrompts) -> Mask | None:
     """The pixels of a mask ``(H, W)`` that negative clicks take away; ``None`` if none is on the mask.
 
-    A connected part that a click is on goes as a whole, if no positive click is on it and some other part stays. Else
-    those pixels of it go whose logits are no higher than at the click; surer pixels stay as they were, and so do other
-    parts.
+    A connected part that a click is on goes as a whole, if no positive click is on it and some other part stays. Else a
+    disc around the click goes, as large as fits into the part and at most half the way to the next positive click, and
+    with it those pixels of the part whose logits are no higher than at the click. What is surer stays as it was, and so
+    do other parts.
     """
     unwanted = [(click.y, click.x) for click in prompts.negative]
     if not unwanted:
@@ -54,8 +55,16 @@ def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: FrameProm
             continue
         part = parts_at(mask, [(y, x)])
         is_other = not part[tuple(wanted.T)].any() and (mask & ~part).any()
-        away.append(part if is_other else part & (logits <= logits[y, x]))
+        away.append(part if is_other else part & ((logits <= logits[y, x]) | _around((y, x), part, wanted)))
     return union_of(*away)
+
+
+def _around(place: tuple[int, int], part: Mask, wanted: npt.NDArray[np.int_]) -> Mask:
+    """A disc around a pixel (y, x) of a part ``(H, W)`` that fits into it, and leaves the ``wanted`` pixels alone."""
+    rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
+    nearest = np.hypot(*(wanted - place).T).min(initial=np.inf)
+    radius = min(depth(part)[place], nearest / 2)
+    return np.asarray((rows - place[0]) ** 2 + (columns - place[1]) ** 2 < radius**2)
 
 
 def settled(mask: Mask, task: FrameTask) -> Mask | None:

@@ -10,6 +10,8 @@ from .pickers import Choice
 #: Of this computer; auto takes the fastest there is.
 DEVICES = ("auto", "cpu", "cuda", "mps")
 REMOTE = "Remote..."
+#: Letters that there is always room for: of a device, and of an address.
+_SHORTEST, _LONGEST = 6, 24
 _DEVICE = Qt.ItemDataRole.UserRole
 
 
@@ -31,6 +33,9 @@ class DeviceMenu(Choice):
         """Show a device, or a server by its address, as the chosen one."""
         self._list_server(device)
         self.setCurrentIndex(self.findData(device, _DEVICE))
+        # An address is no address without its end: where it has no room beside the model it gets a line of its own.
+        self.setMinimumContentsLength(min(max(_SHORTEST, len(self.currentText())), _LONGEST))
+        self.updateGeometry()
 
     def list_servers(self, addresses: tuple[str, ...]) -> None:
         """Have servers in the list that were used before."""

@@ -7,6 +7,7 @@ from qtpy.QtGui import QColor, QFont, QIcon, QPainter, QPalette, QPixmap
 from qtpy.QtWidgets import QStyledItemDelegate, QStyleOptionViewItem
 
 from ...models.registry import ModelEntry, groups, local_file, megabytes
+from ..words import title_of
 from .pickers import Choice
 
 FROM_FILE = "From file..."
@@ -51,7 +52,7 @@ class ModelMenu(Choice):
         index = self.findData(name, NAME)
         if index < 0:
             index = self.count() - 1
-            self.insertItem(index, name.replace("\\", "/").rsplit("/", 1)[-1], name)
+            self.insertItem(index, title_of(name), name)
             self._mark_item(index, True)
             self.setItemData(index, name, Qt.ItemDataRole.ToolTipRole)
         self.setCurrentIndex(index)

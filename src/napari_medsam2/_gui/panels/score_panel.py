@@ -49,6 +49,8 @@ class ScorePanel(Panel):
             beside.setVisible(False)
         if (above := self.table.horizontalHeader()) is not None:
             above.setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
+            for column in (0, 3):
+                above.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         self.column.addLayout(row(self.reference, self.compare, stretch=(1, 0)))
         self.column.addWidget(self.words)
         self.column.addLayout(row(self.objects, self.score))
