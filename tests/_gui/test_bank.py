@@ -261,7 +261,7 @@ def test_a_dock_that_is_closed_leaves_an_empty_panel_and_one_that_nobody_sees_co
     bank.parent().show()
     wait_for(qtbot, lambda: settled(dock) and frames(do) == [0])
     dock.close_dock()
-    assert "open one in the MedSAM-2 dock" in bank.bank.summary.text()
+    assert "dock was closed" in bank.bank.summary.text()
 
 
 @pytest.mark.parametrize("opened_by", ["menu", "button"])

@@ -17,6 +17,7 @@ from napari.layers import Image, Labels, Layer
 from npe2 import PluginManager
 from PIL import Image as Picture
 
+from napari_medsam2._gui.layers.colours import label_colours
 from napari_medsam2._gui.layers.layout import SIZES_KEY
 from napari_medsam2._gui.layers.opened_layers import images_of
 from napari_medsam2._gui.layers.output import new_labels_layer
@@ -128,6 +129,30 @@ def same_place(one: Labels, other: Labels) -> bool:
     assert [str(unit) for unit in one.units] == [str(unit) for unit in other.units]
     assert one.axis_labels == other.axis_labels
     return np.allclose(one.extent.world, other.extent.world, rtol=1e-5, atol=1e-5)
+
+
+def test_a_tif_of_ours_lies_and_looks_as_it_was_saved_when_napari_s_own_reader_opens_it(
+    make_napari_viewer, opened_dock, tmp_path: Path
+) -> None:
+    """A name of the user's own choice is napari's to open."""
+    viewer = make_napari_viewer()
+    image = opened(viewer, volume_nrrd(tmp_path))
+    dock = opened_dock(viewer)
+    labels = labelled(viewer, image)
+    labels.colormap = label_colours({2: "#123456"})
+    labels.features = {"index": [0, 2], "name": ["background", "cell"]}
+    viewer.layers.save(str(tmp_path / "mine.ome.tif"), selected=True, plugin=OURS)
+    (again,) = viewer.open(tmp_path / "mine.ome.tif", plugin="napari")
+    assert isinstance(again, Labels) and again.source.reader_plugin == "napari"
+    assert same_place(again, labels) and same_place(again, image)
+    np.testing.assert_allclose(again.colormap.map([0, 1, 2, 7]), labels.colormap.map([0, 1, 2, 7]), atol=1 / 255)
+    assert again.features.set_index("index")["name"][2] == "cell"
+    tifffile.imwrite(tmp_path / "theirs.tif", labels.data.astype(np.uint32), photometric="minisblack")
+    (theirs,) = viewer.open(tmp_path / "theirs.tif", plugin="napari")
+    assert np.allclose(theirs.scale, 1) and not np.allclose(
+        theirs.colormap.map([2]), again.colormap.map([2]), atol=0.01
+    )
+    dock.close_dock(timeout=10.0)
 
 
 @pytest.mark.parametrize("name", [f"scan_labels{suffix}" for suffix in (".ome.tif", ".nii.gz", ".nrrd", ".zarr")])

@@ -29,6 +29,7 @@ from .layers.workspace import Workspace
 from .lessons import Lessons
 from .model_choice import ModelChoice
 from .objects import ObjectEdits
+from .own_files import OwnFiles
 from .own_labels import watch_labels
 from .preferences import begin_as_preferred
 from .reviewing import Reviewing
@@ -70,6 +71,7 @@ class Controller(QObject):
         self.apart.layer_made.connect(self.images.layer_made)
         self.bank = BankView(self.store, self.client)
         self.label_strokes = watch_labels(viewer, self.store, self.client)
+        self.own_files = OwnFiles(viewer)
         self.autosave = Autosave(self.store, self.keeping)
         parts = (viewer, self.store, self.client, self.models, self.keeping, self.images, self.autosave)
         self.sessions = SessionOpening(*parts)
@@ -94,6 +96,7 @@ class Controller(QObject):
         self.models.close()
         self.client.close(timeout)
         self.label_strokes.close()
+        self.own_files.close()
         for part in (self.review, self.scoring, self.lessons, self.apart):
             part.close()
         self.images.close()

@@ -11,6 +11,9 @@ from ..prompts import FramePrompts
 from ..types import Mask
 from .task import FrameTask
 
+#: Of the only part of an object a red click takes no larger share around it than this, where the network is sure.
+_LARGEST_BITE = 0.25
+
 
 def take_back(logits: npt.NDArray[np.float32], mask: Mask, apart: Mask | None) -> None:
     """Take a part of logits and mask ``(H, W)`` back, in place."""
@@ -40,9 +43,9 @@ def clicked_away(logits: npt.NDArray[np.float32], mask: Mask, prompts: FrameProm
     """The pixels of a mask ``(H, W)`` that negative clicks take away; ``None`` if none is on the mask.
 
     A connected part that a click is on goes as a whole, if no positive click is on it and some other part stays. Else a
-    disc around the click goes, as large as fits into the part and at most half the way to the next positive click, and
-    with it those pixels of the part whose logits are no higher than at the click. What is surer stays as it was, and so
-    do other parts.
+    disc around the click goes, as large as fits into the part, at most half the way to the next positive click and a
+    quarter of the part, and with it those pixels of the part whose logits are no higher than at the click. What is
+    surer stays as it was, and so do other parts.
     """
     unwanted = [(click.y, click.x) for click in prompts.negative]
     if not unwanted:
@@ -63,7 +66,7 @@ def _around(place: tuple[int, int], part: Mask, wanted: npt.NDArray[np.int_]) ->
     """A disc around a pixel (y, x) of a part ``(H, W)`` that fits into it, and leaves the ``wanted`` pixels alone."""
     rows, columns = np.ogrid[: part.shape[0], : part.shape[1]]
     nearest = np.hypot(*(wanted - place).T).min(initial=np.inf)
-    radius = min(depth(part)[place], nearest / 2)
+    radius = min(depth(part)[place], nearest / 2, np.sqrt(_LARGEST_BITE * np.count_nonzero(part) / np.pi))
     return np.asarray((rows - place[0]) ** 2 + (columns - place[1]) ** 2 < radius**2)
 
 

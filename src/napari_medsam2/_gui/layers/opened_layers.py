@@ -60,6 +60,12 @@ def layers_of(images: OpenedImages) -> list[LayerData]:
     return layers
 
 
+def labels_look(images: OpenedImages) -> tuple[tuple[int, ...], dict[str, Any]]:
+    """The shape of the Labels layer of labels that were opened, and its options: where it lies, colours and names."""
+    part = _parts(images)[0]
+    return tuple(part.data.shape), {**placed(part.axes), **_colours_and_names(part)}
+
+
 def images_of(layer: Layer) -> OpenedImages:
     """What a layer shows, or lies on, as opened images: its axes as they lie in the viewer, and the files if known.
 
@@ -141,13 +147,15 @@ def _labels_layer(images: OpenedImages) -> LayerData:
     if colour:
         raise FrameError(f"{images.name} is in colour, and labels are numbers: each object has one")
     data = np.asarray(lazy) if lazy.nbytes <= _PAINTABLE else lazy
-    options |= {
-        "opacity": 0.55,
-        "colormap": label_colours({n: o.colour for n, o in images.objects.items() if o.colour}),
-    }
-    if any(known.name for known in images.objects.values()):
-        options["features"] = features_of(images.objects)
+    options |= {"opacity": 0.55, **_colours_and_names(images)}
     return _whole_numbers(data, images.name), options, "labels"
+
+
+def _colours_and_names(images: OpenedImages) -> dict[str, Any]:
+    look: dict[str, Any] = {"colormap": label_colours({n: o.colour for n, o in images.objects.items() if o.colour})}
+    if any(known.name for known in images.objects.values()):
+        look["features"] = features_of(images.objects)
+    return look
 
 
 def _whole_numbers(data: Any, name: str) -> Any:
