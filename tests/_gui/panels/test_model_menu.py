@@ -328,3 +328,16 @@ def test_words_for_a_download_and_for_speed():
     assert speed_warning(DockState(seconds_a_frame=0.3)) == ""
     assert speed_warning(DockState(seconds_a_frame=None)) == ""
     assert "about 12 s a slice." in speed_warning(DockState(seconds_a_frame=12.0))
+
+
+def test_the_address_of_a_server_and_the_name_of_the_model_are_not_cut_off(viewer, mocked, qtbot):
+    dock, _, _ = mocked
+    with qtbot.waitExposed(dock):
+        dock.resize(310, 900)
+        dock.show()
+    for step in (dock.steps[2], dock.model_line):
+        step.heading.click()
+    for device in ("auto", "https://gpu.lab.org:15270"):
+        dock.model.device.show_device(device)
+        for menu in (dock.model.device, dock.model.model):
+            qtbot.waitUntil(lambda menu=menu: menu.width() >= menu.fontMetrics().horizontalAdvance(menu.currentText()))

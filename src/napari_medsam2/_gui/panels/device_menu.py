@@ -10,13 +10,13 @@ from .pickers import Choice
 #: Of this computer; auto takes the fastest there is.
 DEVICES = ("auto", "cpu", "cuda", "mps")
 REMOTE = "Remote..."
-#: Letters that there is always room for: of a device, and of an address.
-_SHORTEST, _LONGEST = 6, 24
 _DEVICE = Qt.ItemDataRole.UserRole
 
 
 class DeviceMenu(Choice):
     """A list of devices by name and of servers by address; :data:`REMOTE` has an empty one."""
+
+    longest = 24  # an address is none without its end
 
     def __init__(self) -> None:
         super().__init__(tip="Where the network runs; auto takes the fastest there is, Remote... a server")
@@ -33,9 +33,6 @@ class DeviceMenu(Choice):
         """Show a device, or a server by its address, as the chosen one."""
         self._list_server(device)
         self.setCurrentIndex(self.findData(device, _DEVICE))
-        # An address is no address without its end: where it has no room beside the model it gets a line of its own.
-        self.setMinimumContentsLength(min(max(_SHORTEST, len(self.currentText())), _LONGEST))
-        self.updateGeometry()
 
     def list_servers(self, addresses: tuple[str, ...]) -> None:
         """Have servers in the list that were used before."""

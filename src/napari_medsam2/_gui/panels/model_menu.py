@@ -25,6 +25,8 @@ class ModelMenu(Choice):
     An item's :data:`NAME` is the name of its model, or the path of its file; :data:`FROM_FILE` has an empty one.
     """
 
+    longest = 16
+
     def __init__(self) -> None:
         super().__init__(tip=f"{HERE} is on this computer, {ELSEWHERE} is fetched from its authors after you said yes")
         self.setItemDelegate(_TwoColumns(self))

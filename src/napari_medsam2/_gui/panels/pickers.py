@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 
 from napari.components import ViewerModel
 from napari.layers import Layer
-from qtpy.QtCore import QSize, Qt, Signal
+from qtpy.QtCore import QMargins, QSize, Qt, Signal
 from qtpy.QtGui import QWheelEvent
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -31,14 +31,23 @@ from .shades import play
 class Choice(QComboBox):
     """A list to choose from that may shrink, and that a mouse wheel scrolls past instead of changing it."""
 
+    #: So many letters of what is chosen are not cut off: where they have no room, the list gets a line of its own.
+    longest = 0
+
     def __init__(self, *texts: str, tip: str = "") -> None:
         super().__init__()
+        self.currentTextChanged.connect(self.updateGeometry)
         self.addItems(texts)
         self.setToolTip(tip)
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setMinimumContentsLength(6)
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+
+    def minimumSizeHint(self) -> QSize:
+        hint, width = super().minimumSizeHint(), self.fontMetrics().horizontalAdvance
+        more = width(self.currentText()[: self.longest]) - width("X" * self.minimumContentsLength())
+        return hint.grownBy(QMargins(0, 0, max(0, more), 0))
 
     def wheelEvent(self, event: QWheelEvent | None) -> None:
         if event is not None:
