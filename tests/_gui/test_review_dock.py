@@ -6,6 +6,7 @@ import csv
 import json
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,6 +133,13 @@ def test_three_accepted_frames_are_learned_from_and_what_is_better_is_offered(re
     monkeypatch.setattr(dock.controller.models, "choose", lambda name, device: chosen.append(name))
     review.lesson.take.click()
     assert chosen[0].endswith("weights.safetensors") and not review.lesson.take.isVisibleTo(review)
+    assert Path(chosen[0]).is_file()
+    review.lesson.learn.click()
+    qtbot.waitUntil(lambda: not dock.controller.state.lesson.running, timeout=20000)
+    weights = dock.controller.state.lesson.weights
+    review.lesson.refuse.click()
+    assert len(chosen) == 1 and not review.lesson.refuse.isVisibleTo(review) and review.lesson.words.text() == ""
+    assert not weights.exists() and "forgotten" in dock.message.text(), "and what was taken before is there"
 
 
 def test_what_is_no_better_or_fails_changes_nothing_and_is_said(reviewed, qtbot, tmp_path):

@@ -123,6 +123,13 @@ class Lessons(QObject):
         self._store.set(lesson=Lesson())
         self._models.choose(str(weights), self._store.chosen.wanted_device)
 
+    def refuse(self) -> None:
+        """Forget what was learned, and go on as before."""
+        if (weights := self._store.chosen.lesson.weights) is not None:
+            shutil.rmtree(weights.parent, ignore_errors=True)
+            self._store.put(lesson=Lesson())
+            self._store.say(note="What it learned is forgotten; the network is as it was.")
+
     # ---- the process -------------------------------------------------------------------------------------------------
 
     def _on_ready(self, folder: Path, problem: str) -> None:

@@ -65,6 +65,7 @@ class ReviewDock(Docked):
         self.lesson.learn_requested.connect(do.lessons.begin)
         self.lesson.cancel_requested.connect(do.lessons.cancel)
         self.lesson.take_requested.connect(do.lessons.take)
+        self.lesson.refuse_requested.connect(do.lessons.refuse)
         self.apart.show_requested.connect(do.apart.show)
         self.apart.keep_requested.connect(do.apart.keep)
         self.apart.discard_requested.connect(do.apart.discard)

@@ -17,6 +17,7 @@ class LessonPanel(Panel):
     learn_requested = Signal()
     cancel_requested = Signal()
     take_requested = Signal()
+    refuse_requested = Signal()
     cost_requested = Signal(str)
 
     def __init__(self) -> None:
@@ -29,14 +30,16 @@ class LessonPanel(Panel):
         self.progress.setAccessibleName("Learning")
         self.words = line(dim=True)
         self.take = button("Go on with what it learned", "Labels stay until they are found again; undo ends here")
+        self.refuse = button("Forget it", "The network stays as it was")
         self.column.addLayout(row(self.cost, self.save, stretch=(1, 0)))
         self.column.addLayout(row(self.learn, self.cancel, stretch=(1, 0)))
         self.column.addWidget(self.progress)
         self.column.addWidget(self.words)
-        self.column.addWidget(self.take)
+        self.column.addLayout(row(self.take, self.refuse, stretch=(1, 0)))
         self.learn.clicked.connect(self.learn_requested)
         self.cancel.clicked.connect(self.cancel_requested)
         self.take.clicked.connect(self.take_requested)
+        self.refuse.clicked.connect(self.refuse_requested)
         self.save.clicked.connect(self._on_save)
         self._bind()
 
@@ -51,7 +54,8 @@ class LessonPanel(Panel):
         show(_progress_of, self._show_progress)
         show(lesson_words, self.words.setText)
         show(lambda state: bool(lesson_words(state)), self.words.setVisible)
-        show(lambda state: state.lesson.weights is not None and not state.lesson.running, self.take.setVisible)
+        for part in (self.take, self.refuse):
+            show(lambda state: state.lesson.weights is not None and not state.lesson.running, part.setVisible)
 
     def _show_progress(self, done: tuple[int, int]) -> None:
         self.progress.setMaximum(done[1])
