@@ -135,7 +135,7 @@ def choose_device(name: str = "auto") -> torch.device:
 def set_precision(network: SegmentationNetwork, precision: str, device: torch.device) -> None:
     """Have a network that holds its weights compute in one of :data:`PRECISIONS`.
 
-    Of the bundled one only MobileSAM's encoder does, on CPUs alone.
+    Of the bundled one only MobileSAM's encoder does, in stacks, on CPUs alone.
     """
     import torch
 

@@ -48,7 +48,7 @@ def load_model(
         of 32, and are slower and finer the larger it is.
     precision
         "float32", "bfloat16" (mixed: what needs float32 keeps it), or "auto": bfloat16 where the processor computes in
-        it (GPUs of NVIDIA, CPUs with AVX512-BF16 or AMX), else float32. Of micro only MobileSAM does, on such CPUs.
+        it (GPUs of NVIDIA, CPUs with AVX512-BF16 or AMX), else float32. Of micro only MobileSAM does, in stacks there.
     settings
         For a file of the user's own: the name of the published model whose input size and behaviour it gets.
     on_notice

@@ -12,11 +12,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..geometry.parts import largest_parts, most_interior
+from ..geometry.parts import depth, largest_parts, most_interior, parts_at
 from ..prompts import FramePrompts, PointPrompt, Prompt
 from ..types import Mask, Mode
 from .finder import Finder, Found
 from .task import FrameTask
+
+#: A click chooses a reading in the middle of what that has more or less, at this share of the greatest depth there;
+#: elsewhere it corrects a rim. It is the share for a red click that takes a thing away.
+MIDDLE = 0.7
 
 
 def ambiguous_part(prompts: FramePrompts, mode: Mode) -> tuple[FramePrompts, tuple[PointPrompt, ...]] | None:
@@ -64,12 +68,20 @@ def find_as_meant(finder: Finder, task: FrameTask, mode: Mode) -> Found:
 
 
 def _found_as_chosen(finder: Finder, task: FrameTask, meant: Found, clicks: Sequence[PointPrompt]) -> Found | None:
-    """What another reading of a task's one prompt finds, if that agrees with more clicks than what was ``meant``."""
+    """What another reading of a task's one prompt finds, if that agrees with more clicks than what was ``meant``.
+
+    The first click that it settles is to be in the middle of where the two differ.
+    """
     agreed = _agreeing(meant.mask, clicks)
     if max((_agreeing(reading, clicks) for reading in meant.readings[1:]), default=0) <= agreed:
         return None
     other = finder.find(replace(task, choosing=tuple(clicks)))
-    return other if _agreeing(other.mask, clicks) > agreed else None
+    if _agreeing(other.mask, clicks) <= agreed or not other.readings:
+        return None
+    click = clicks[agreed]
+    place = _pixel(click, meant.mask)
+    depths = depth(parts_at(_difference(meant, other.readings[0], click.positive), [place]))
+    return other if depths[place] > MIDDLE * depths.max() else None
 
 
 def click_for_other(found: Found, prompts: FramePrompts) -> tuple[int, int, bool] | None:
@@ -82,20 +94,27 @@ def click_for_other(found: Found, prompts: FramePrompts) -> tuple[int, int, bool
     shown, other = found.readings[:2]
     if found.apart is not None:
         other = other & ~found.apart
-    differs = ((other & ~shown & ~found.mask, True), (shown & ~other & found.mask, False))
-    parts = [(part, positive) for mask, positive in differs for part in largest_parts(mask, 1, corners=False)]
-    if not parts:
+    differs = [(_difference(found, other, positive), positive) for positive in (True, False)]
+    about = shown | other  # in a flow the answer has other things of the kind, too
+    seeds = [(seed, mask, sign) for mask, sign in differs for seed in largest_parts(mask & about, 1)]
+    if not seeds:
         return None
-    part, positive = max(parts, key=lambda one: np.count_nonzero(one[0]))
-    y, x = most_interior(part)
-    return int(y), int(x), positive
+    seed, mask, positive = max(seeds, key=lambda one: np.count_nonzero(one[0]))
+    y, x = most_interior(parts_at(mask, [most_interior(seed)]))
+    return y, x, positive
+
+
+def _difference(found: Found, reading: Mask, positive: bool) -> Mask:
+    """Where clicks of a sign choose a reading, bool ``(H, W)``: where it has more than what was found, or less."""
+    return reading & ~found.mask if positive else found.mask & ~reading
 
 
 def _agreeing(mask: Mask, clicks: Sequence[PointPrompt]) -> int:
     """How many clicks, from the first on, a mask ``(H, W)`` agrees with."""
-    limits = np.array(mask.shape) - 1
-    for count, click in enumerate(clicks):
-        y, x = np.rint((click.y, click.x)).astype(int).clip(0, limits)
-        if bool(mask[y, x]) != click.positive:
-            return count
-    return len(clicks)
+    return next((k for k, click in enumerate(clicks) if bool(mask[_pixel(click, mask)]) != click.positive), len(clicks))
+
+
+def _pixel(click: PointPrompt, mask: Mask) -> tuple[int, int]:
+    """The pixel (y, x) of a mask that a click is on."""
+    y, x = np.rint((click.y, click.x)).astype(int).clip(0, np.array(mask.shape) - 1).tolist()
+    return y, x

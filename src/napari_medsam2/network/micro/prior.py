@@ -65,7 +65,7 @@ class PriorEncoder(nn.Module):
     Attributes
     ----------
     autocast
-        MobileSAM's encoder works in this precision; ``None``: in that of its weights.
+        MobileSAM's encoder works in this precision in stacks; ``None``: in that of its weights, as in flows.
     """
 
     autocast: torch.dtype | None = None
@@ -96,14 +96,12 @@ class PriorEncoder(nn.Module):
     @torch.no_grad()
     def embedding(self, image: Tensor) -> Tensor:
         """MobileSAM's embedding of windows ``[B, 3, S, S]`` in 0..1, ``[B, 256, h, h]``, h a 16th of SAM_SIZE_STACK."""
-        return self._seen(image, SAM_SIZE_STACK)[1]
+        with nullcontext() if self.autocast is None else torch.autocast(image.device.type, dtype=self.autocast):
+            return self._seen(image, SAM_SIZE_STACK)[1].float()
 
     def _seen(self, image: Tensor, size: int) -> tuple[list[Tensor], Tensor]:
-        """MobileSAM's maps and embedding of images ``[B, 3, S, S]``, shown with ``size`` pixels a side; in float32."""
-        shown = resize(image, (size, size), antialias=True)
-        with nullcontext() if self.autocast is None else torch.autocast(image.device.type, dtype=self.autocast):
-            maps, embedding = self.sam.encode(shown)
-        return [one.float() for one in maps], embedding.float()
+        """MobileSAM's maps and embedding of images ``[B, 3, S, S]``, shown with ``size`` pixels a side."""
+        return self.sam.encode(resize(image, (size, size), antialias=True))
 
 
 def stacked(maps: list[Tensor], side: int) -> Tensor:
