@@ -17,7 +17,7 @@ import numpy as np
 
 WIDTH, HEIGHT = 1280, 800
 #: Boxes ``(frame, y0, x0, y1, x1)`` in the samples.
-BRAIN = ((11, 15, 12, 84, 116),)
+BRAIN = ((11, 5, 29, 93, 98),)
 COINS = ((0, 4, 2, 60, 61),)
 
 

@@ -94,7 +94,7 @@ def shown(dock) -> str:
 def test_every_model_is_under_its_heading_with_size_and_licence(mocked):
     menu = mocked[0].model.model
     items = [
-        (menu.itemText(i), menu.itemData(i, NAME), bool(menu.model().index(i, 0).flags())) for i in range(len(menu))
+        (menu.itemText(i), menu.itemData(i, NAME), bool(menu.model().index(i, 0).flags())) for i in range(menu.count())
     ]
     heading, under = "", {}
     for text, name, enabled in items:
