@@ -16,6 +16,7 @@ from ._gui.bank_dock import open_bank, tell_banks
 from ._gui.binding import hold_constants
 from ._gui.commands import open_review
 from ._gui.controller import Controller
+from ._gui.dock_state import ModelPhase
 from ._gui.docking import Docked
 from ._gui.guide import LONGEST, next_step
 from ._gui.layers.tools import Tool
@@ -185,6 +186,9 @@ class MedSamDock(Docked):
         self.bindings.add(model_line, self.model_line.heading.show_summary)
         # Once there is an image, what matters of it is in the heading; without one that is where to begin.
         self.bindings.add(lambda state: not state.image, self.steps[0].suggest)
+        # Where no model could be loaded, that is where another one, or a server, is chosen.
+        for step in (self.steps[2], self.model_line):
+            self.bindings.add(lambda state: state.model_phase is ModelPhase.MISSING, partial(_open_once, step))
         self.bindings.add(lambda state: state.running or state.drawing, partial(self.keys.set_bound, "stop"))
         self.bindings.add(lambda state: state.drawing, partial(self.keys.set_bound, "close"))
         self.bindings.add(tool_words, self.keys.set_help)
@@ -265,6 +269,12 @@ class MedSamDock(Docked):
 
     def _on_show_report(self) -> None:
         ReportDialog(report_of(self.controller.state, self.controller.store.log), self).show()
+
+
+def _open_once(step: Step, is_needed: bool) -> None:
+    """Open a step; whether it is folded again is for the user to say."""
+    if is_needed:
+        step.suggest(True)
 
 
 def _answering(do: Controller, panel: Panel, action: Callable[..., object]) -> Callable[..., None]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 from face import draw_box, settled
 from fakes import moving_disc
+from lab import Lab
 from napari.settings import get_plugin_settings
 
 from napari_medsam2._gui import model_choice
+from napari_medsam2._gui import preferences as preferences_module
 from napari_medsam2._gui.preferences import Preferences, preferences
 from napari_medsam2._widget import MedSamDock
 from napari_medsam2.models.registry import MODELS, models_folder, prefer_models_folder
@@ -53,6 +55,27 @@ def test_the_model_and_the_device_that_are_set_are_loaded(settings, opened, tmp_
     dock = opened()
     assert blobs == [{"name": str(weights), "device": "cpu"}]
     assert dock.model.device.currentText() == "cpu" and dock.controller.state.model == str(weights)
+
+
+def test_a_dock_begins_with_the_server_that_is_set(settings, viewer, qtbot, tmp_path):
+    lab = Lab(tmp_path)
+    viewer.add_image(moving_disc(4)[0], name="scan")
+    settings.weights, settings.device = "blobs", f"localhost:{lab.port}"
+    dock = MedSamDock(viewer)
+    qtbot.addWidget(dock)
+    assert dock.model.device.device == lab.address.replace("127.0.0.1", "localhost")
+    dock.controller.use_tool("box")
+    qtbot.waitUntil(lambda: "localhost" in dock.controller.state.device, timeout=20_000)
+    dock.close_dock(timeout=10.0)
+    lab.stop()
+
+
+def test_a_device_that_there_is_not_is_told(settings, opened, monkeypatch, blobs):
+    told: list[str] = []
+    monkeypatch.setattr(preferences_module, "show_warning", told.append)
+    settings.device = "no device"
+    assert opened().controller.state.wanted_device == "auto" and blobs[0]["device"] == "auto"
+    assert len(told) == 1 and "no address of a server" in told[0]
 
 
 def test_a_model_that_is_not_on_this_computer_is_told_and_not_fetched(settings, opened, monkeypatch, tmp_path, blobs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+import sys
 
 import numpy as np
 import pytest
@@ -40,6 +41,15 @@ def dock(qtbot, viewer):
 def use(qtbot, dock, lab, model: str = "blobs") -> None:
     dock.controller.use_server(KnownServer(lab.address, KEY), model, keep_key=True)
     qtbot.waitUntil(lambda: dock.controller.state.model_phase is ModelPhase.IN_USE, timeout=20_000)
+
+
+def test_where_no_model_can_run_the_way_to_a_server_is_in_sight(qtbot, dock, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+    dock.show()
+    assert not dock.model.device.isVisible()
+    dock.controller.use_tool("box")
+    qtbot.waitUntil(lambda: dock.controller.state.model_phase is ModelPhase.MISSING, timeout=20_000)
+    assert dock.model.device.isVisible() and "Remote..." in dock.controller.state.problem
 
 
 def found_on(dock, frame: int):

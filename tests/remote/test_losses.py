@@ -22,9 +22,6 @@ LINES, EVENTS = 12, 24
 ACTS = ("nothing", "cancel", "pause", "preview", "undo", "open", "propagate")
 
 
-RESTS = (RunState.IDLE, RunState.PAUSED)
-
-
 class Losing:
     """Breaks the connection at some lines, counted over all connections; the session is forgotten, or goes on."""
 
@@ -55,6 +52,7 @@ class Acting(Listener):
         self.act, self._at = act, at
         self.engine: RemoteEngine | None = None
         self._n = 0
+        self.acted = False
 
     def __call__(self, event) -> None:
         super().__call__(event)
@@ -62,6 +60,7 @@ class Acting(Listener):
         if self._n != self._at or self.engine is None:
             return
         self._n += 1
+        self.acted = True
         match self.act:
             case "cancel" | "undo" | "propagate" | "pause":
                 getattr(self.engine, self.act)()
@@ -113,7 +112,9 @@ def live_through(lab: Lab, monkeypatch, undisturbed: Listener, at: dict[int, str
         until(lambda: not engine.n_unfinished)
         losing.at, heard.engine = at, engine
         begin(engine)
-        until(lambda: engine.status.state in RESTS and not engine.n_unfinished)
+        # A run also pauses, for a moment, while the server hears that the connection is back.
+        rests = {RunState.IDLE: lambda: True, RunState.PAUSED: lambda: heard.acted}
+        until(lambda: not engine.n_unfinished and rests.get(engine.status.state, bool)())
         engine.resume()
         until(lambda: not engine.n_unfinished and engine.status.state is RunState.IDLE)
         reasons = [event.reason for event in heard.of(Finished)]

@@ -82,9 +82,9 @@ class ModelChoice(QObject):
     # ---- choosing ----------------------------------------------------------------------------------------------------
 
     def begin_with(self, name: str, device: str) -> None:
-        """Take what the user prefers, if it is on this computer; nothing is loaded yet."""
+        """Take what the user prefers, if it is on this computer or runs on a server; nothing is loaded yet."""
         self._store.put(wanted_device=device)
-        if is_here(name):
+        if is_here(name) or is_address(device):
             self._store.put(model=name)
         else:
             used = title_of(self._store.chosen.model)

@@ -24,8 +24,8 @@ PRECISIONS = ("auto", "float32", "bfloat16")
 
 #: What is said where a model is asked for and torch is not there.
 NO_TORCH = (
-    "no model can run here: PyTorch is not installed. napari-medsam2-client has models run on a server; to run them on "
-    "this computer, pip uninstall napari-medsam2-client and pip install napari-medsam2"
+    "no model can run here: PyTorch is not installed. In the dock choose Remote... among the devices in step 3, to "
+    "have models run on a server; to run them here, pip uninstall napari-medsam2-client and pip install napari-medsam2"
 )
 
 
