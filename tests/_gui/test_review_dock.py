@@ -120,7 +120,7 @@ def pupil(tmp_path, *told, code=0, said=""):
 def test_three_accepted_frames_are_learned_from_and_what_is_better_is_offered(reviewed, qtbot, tmp_path, monkeypatch):
     viewer, dock, review = reviewed
     accept(dock, viewer, qtbot, 0, 1, 4)
-    told = {"step": 8, "steps": 8, "before": 0.5, "after": 0.75}
+    told = {"step": 8, "steps": 8, "seconds_left": 40.0, "before": 0.5, "after": 0.75, "judged": 4}
     lines = [json.dumps({**told, "step": 3}), json.dumps({**told, "weights": "FOLDER/weights.safetensors"})]
     dock.controller.lessons._program = pupil(tmp_path, *lines)
     review.lesson.learn.click()
@@ -128,7 +128,7 @@ def test_three_accepted_frames_are_learned_from_and_what_is_better_is_offered(re
     lesson = read_lesson(tmp_path / "lesson.npz")
     assert lesson.accepted == (0, 1, 2, 4) and len(lesson.dataset.frames) == 5
     assert np.array_equal(lesson.dataset.masks[1] == 1, dock.controller.workspace.results.results[1, 1].mask)
-    assert "Dice 0.500 before, 0.750 now" in review.lesson.words.text()
+    assert "got better. Dice on 4" in review.lesson.words.text() and "0.500 before, 0.750" in review.lesson.words.text()
     chosen = []
     monkeypatch.setattr(dock.controller.models, "choose", lambda name, device: chosen.append(name))
     review.lesson.take.click()
@@ -151,7 +151,7 @@ def test_what_is_no_better_or_fails_changes_nothing_and_is_said(reviewed, qtbot,
     dock.controller.lessons._program = pupil(tmp_path, json.dumps({"before": 0.8, "after": 0.8, "weights": None}))
     review.lesson.learn.click()
     qtbot.waitUntil(lambda: not dock.controller.state.lesson.running, timeout=20000)
-    assert "did not get better" in review.lesson.words.text() and not review.lesson.take.isVisibleTo(review)
+    assert "No better, so nothing changes" in review.lesson.words.text() and not review.lesson.take.isVisibleTo(review)
     dock.controller.lessons._program = pupil(tmp_path, code=2, said="napari-medsam2: not enough memory")
     review.lesson.learn.click()
     qtbot.waitUntil(lambda: not dock.controller.state.lesson.running, timeout=20000)

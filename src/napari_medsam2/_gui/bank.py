@@ -69,17 +69,16 @@ class BankView(QObject):
 
     @property
     def state(self) -> BankState:
-        """What the panel shows, now."""
+        """What the panel shows, now; it comes with each picture of a run, so nothing is asked that takes time."""
         told, work = self._store.chosen, self._store.work
         shown = work is not None and work.sequence.is_shown()
         frame = work.sequence.frame_in_view() if work is not None and shown else 0
-        row = next((row for row in self._store.state.rows if row.number == told.current), None)
         bank = self._bank
         rows = self._rows_on(frame)
         alone = frame in self._prompted
         return BankState(
-            title=f"Object {told.current}" if row is None else row.title,
-            colour="#ffffff" if row is None else row.colour,
+            title=f"Object {told.current}" if work is None else work.roster.title_of(told.current),
+            colour="#ffffff" if work is None else work.roster.colour_of(told.current),
             noun=told.noun,
             mode=told.mode,
             has_image=shown,
@@ -111,7 +110,8 @@ class BankView(QObject):
             return ()
         descriptor = self._descriptors.get(frame)
         knows = frame not in self._prompted and (descriptor is not None or self._store.chosen.mode == "stack")
-        n_frames = max(len(self._store.state.columns), 1)
+        work = self._store.work
+        n_frames = 1 if work is None else work.sequence.layout.n_frames
         sources = [t for t in self._prompted if t != frame]
         reverse = self._store.chosen.mode == "stack" and min(sources, key=lambda t: abs(t - frame), default=0) > frame
         picks = bank.pick(frame, descriptor, n_frames=n_frames, reverse=reverse) if knows else []

@@ -130,10 +130,14 @@ class Lesson:
     running
         Whether it goes on.
     step, steps
-        Of training; 0 of 0 before it begins.
+        Of looking at the images and of training; 0 of 0 before it begins.
+    seconds_left
+        About how long it still takes; ``None`` before that is known.
     before, after
-        Dice on the accepted frames that were left out, with the weights in use and with the best ones so far; ``None``
-        while they are not known.
+        Dice on accepted frames, with the weights in use and with weights that did not learn from them; ``None`` while
+        they are not known.
+    judged
+        How many frames that was.
     weights
         Better weights, once it has ended; ``None`` if none were better.
     """
@@ -141,6 +145,8 @@ class Lesson:
     running: bool = False
     step: int = 0
     steps: int = 0
+    seconds_left: float | None = None
+    judged: int = 0
     before: float | None = None
     after: float | None = None
     weights: Path | None = None

@@ -30,6 +30,8 @@ from .words import LEARNED, LEARNED_AT
 DEVICES = ("auto", "cpu", "cuda", "mps")
 #: So many frames are needed: one is left out, and two to learn from.
 LEAST_FRAMES = 3
+#: What the process tells of its progress, and of what came of it.
+_TOLD = ("step", "steps", "seconds_left", "before", "after", "judged")
 
 
 class Lessons(QObject):
@@ -158,7 +160,7 @@ class Lessons(QObject):
                 told |= json.loads(line)
         if told:
             weights = told.pop("weights", None)
-            known = {name: told[name] for name in ("step", "steps", "before", "after") if name in told}
+            known = {name: told[name] for name in _TOLD if name in told}
             lesson = replace(self._store.chosen.lesson, **known, weights=None if weights is None else Path(weights))
             self._store.set(lesson=lesson)
 

@@ -100,16 +100,18 @@ def cost_words(state: DockState) -> str:
 
 def lesson_words(state: DockState) -> str:
     """How far learning is, or what came of it."""
-    lesson, left_out = state.lesson, f"on the {state.noun}s that were left out"
-    if lesson.running and lesson.before is None:
-        return "Scoring the network as it is..."
+    lesson = state.lesson
     if lesson.running:
-        return f"Step {lesson.step} of {lesson.steps}; Dice {left_out}: {lesson.before:.3f}, now {lesson.after:.3f}"
-    if lesson.before is None:
+        done = f"Learning, {lesson.step} of {lesson.steps}" if lesson.steps else "Preparing"
+        return ", ".join(filter(None, (done, time_left(lesson.seconds_left))))
+    if lesson.before is None or lesson.after is None:
         return ""
-    if lesson.weights is None:
-        return f"It did not get better {left_out} (Dice {lesson.before:.3f}), so nothing changes."
-    return f"Better {left_out}: Dice {lesson.before:.3f} before, {lesson.after:.3f} now."
+    count = f"{lesson.judged} {state.noun}{'' if lesson.judged == 1 else 's'}"
+    told = f"Dice on {count}, each left out once: {lesson.before:.3f} before, {lesson.after:.3f} after learning."
+    if lesson.weights is not None:
+        return f"It got better. {told}"
+    same = "No better" if lesson.after <= lesson.before else "That may be chance"
+    return f"{told} {same}, so nothing changes."
 
 
 def progress_words(state: DockState) -> str:

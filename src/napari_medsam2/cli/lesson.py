@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from .console import tell
-
-if TYPE_CHECKING:
-    from ..training.run.trainer import Trainer
 
 
 def add_lesson_options(parser: argparse.ArgumentParser) -> None:
@@ -19,8 +17,8 @@ def add_lesson_options(parser: argparse.ArgumentParser) -> None:
         "--lesson",
         type=Path,
         metavar="FILE.npz",
-        help="learn from accepted frames: a dataset whose json names them; a quarter is left out and scored (--steps, "
-        "--model and --device count)",
+        help="learn from accepted frames: a dataset whose json names them; each is left out once and scored "
+        "(--steps, --model and --device count)",
     )
     parser.add_argument("--report-json", action="store_true", help="with --lesson: progress as a line of JSON a step")
 
@@ -47,21 +45,20 @@ def run_lesson(arguments: argparse.Namespace) -> int:
         if arguments.report_json:
             tell(json.dumps(values))
 
-    def on_step(trainer: Trainer) -> None:
-        best = trainer.best
-        report(step=trainer.step, steps=steps, before=best and best.before, after=best and best.dice)
-
-    report(step=0, steps=steps, before=None, after=None)
     device = torch.device(choose_device(arguments.device))
     learned = learn(
-        arguments.folder, lesson, model=arguments.model or "micro", steps=steps, device=device, on_step=on_step
+        arguments.folder,
+        lesson,
+        model=arguments.model or "micro",
+        steps=steps,
+        device=device,
+        on_progress=lambda progress: report(**asdict(progress)),
     )
     weights = None if learned.weights is None else str(learned.weights.absolute())
-    report(step=steps, steps=steps, before=learned.before, after=learned.after, weights=weights)
+    report(before=learned.before, after=learned.after, judged=learned.judged, weights=weights)
     if not arguments.report_json:
-        told = (
-            f"Dice on {len(lesson.left_out)} frame(s) left out: before {learned.before:.3f}, after {learned.after:.3f}"
-        )
-        tell(told if weights else f"{told}; no better, so the weights are those of before")
+        scores = f"{learned.before:.3f} before, {learned.after:.3f} after"
+        told = f"Dice on {learned.judged} frame(s), each left out once: {scores}"
+        tell(told if weights else f"{told}; that may be chance or is no better, so nothing was written")
         tell(f"weights: {weights}" if weights else "")
     return 0

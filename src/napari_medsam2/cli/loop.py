@@ -28,7 +28,7 @@ def add_loop_options(parser: argparse.ArgumentParser) -> None:
         help="simulate a user who annotates a third of the frames, has the network learn from them, and annotates the "
         "next third; prints clicks and Dice with and without learning",
     )
-    parser.add_argument("--steps", type=int, help="of learning in --loop (default: 80)")
+    parser.add_argument("--steps", type=int, help="of each training in --loop (default: 40)")
 
 
 def run_loop(arguments: argparse.Namespace, datasets: Sequence[Dataset]) -> int:

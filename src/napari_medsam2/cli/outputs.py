@@ -95,6 +95,7 @@ class Outputs:
         *,
         kept: Mapping[int, AnyArray] | None = None,
         objects: Mapping[int, LabelledObject] | None = None,
+        things: Mapping[int, AnyArray] | None = None,
     ) -> None:
         """Write everything.
 
@@ -108,6 +109,8 @@ class Outputs:
             Label images that lie on top of them, by frame.
         objects
             What is known of the objects beside their numbers.
+        things
+            Label images in place of those of the one object there is, by frame: its things told apart.
 
         Raises
         ------
@@ -122,13 +125,19 @@ class Outputs:
 
         def painted(t: int) -> LabelImage:
             image = paint_labels(labelled.shape(t), labelled.dtype, on_frame.get(t, ()))
+            if things is not None:
+                return replace(image, labels=things.get(t, image.labels))
             on_top = None if kept is None else kept.get(t)
             return image if on_top is None else replace(image, labels=np.where(on_top != 0, on_top, image.labels))
 
         confidences = {t: painted(t).confidences for t in on_frame}
         sure = {(r.frame, r.object_id): Found(confidences[r.frame][r.object_id], r.prompted) for r in results}
+        of_things = dict(sure) if things is None else {}
+        for t, numbers in ({} if things is None else things).items():
+            (whole,) = (there for (frame, _), there in sure.items() if frame == t)
+            of_things |= {(t, number): whole for number in range(1, int(numbers.max(initial=0)) + 1)}
         labels = labelled.with_labels(
-            lambda t: painted(t).labels.astype(labelled.dtype, copy=False), found=sure, objects=dict(objects or {})
+            lambda t: painted(t).labels.astype(labelled.dtype, copy=False), found=of_things, objects=dict(objects or {})
         )
         self._save_labels(labels)
         try:

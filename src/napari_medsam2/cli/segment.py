@@ -7,6 +7,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from ..errors import FrameError, OptionError, PromptError, SessionError
 from ..images.contrast import Contrast
 from ..images.contrast_words import nothing_to_see
@@ -27,6 +29,7 @@ from .console import (
     tell,
 )
 from .host import current_host
+from .instances import add_instances_option, check_instances, things_of
 from .outputs import Outputs, add_output_options
 from .prompt_files import MaskedSequence, parse_box, parse_mask, parse_point, read_prompt_file
 from .session_files import add_session_options, refuse_other_options, refuse_session_options, run_session
@@ -93,6 +96,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_model_options(parser)
     add_bank_options(parser)
     add_task_options(parser)
+    add_instances_option(parser)
     parser.add_argument("--direction", choices=("both", "forward", "backward"), default="both", help="default: both")
     parser.add_argument("--start", type=int, default=None, help="first frame to segment (default: the first)")
     parser.add_argument("--stop", type=int, default=None, help="frame to stop before (default: after the last)")
@@ -177,7 +181,9 @@ def run(arguments: argparse.Namespace) -> int:
     check_task_options(arguments, task, mode)
     alone = len(frames) == len(images.files) == 1
     names = (images.files[0].name,) if alone else tuple(frames.name(t) for t in range(len(frames)))
-    labelled = Labelled(images, names, mode, label_dtype(_largest(prompts, task)))
+    numbers = _numbers(prompts, task)
+    radius = check_instances(arguments, mode, len(numbers))
+    labelled = Labelled(images, names, mode, np.uint16 if radius is not None else label_dtype(max(numbers)))
     read += [arguments.task] if task is not None else []
     outputs = Outputs.checked(arguments, labelled, [arguments.input, *read])
     if why := nothing_to_see(frames):
@@ -203,7 +209,8 @@ def run(arguments: argparse.Namespace) -> int:
     if isinstance(problem, KeyboardInterrupt) and arguments.on_interrupt == "drop":
         say("stopped; nothing was written")
         return INTERRUPTED
-    outputs.save(labelled, session.results)
+    found = session.results
+    outputs.save(labelled, found, things=None if radius is None else things_of(found, radius))
     save_task_option(arguments, session)
     done = f"{len({frame for frame, _ in session.results})} of {len(frames)} frames"
     if problem is None:
@@ -265,10 +272,9 @@ def _given_prompts(arguments: argparse.Namespace, sequence: MaskedSequence) -> t
     return prompts, [*(path for _, path in masks), *arguments.prompts, *drawn]
 
 
-def _largest(prompts: Sequence[Prompt], task: Task | None) -> int:
-    """The largest number that an object can get."""
-    numbers = [prompt.object_id for prompt in prompts]
-    return max([*numbers, *([known.number for known in task.objects] if task is not None else [])])
+def _numbers(prompts: Sequence[Prompt], task: Task | None) -> set[int]:
+    """The numbers that objects get."""
+    return {*(prompt.object_id for prompt in prompts), *([known.number for known in task.objects] if task else [])}
 
 
 def _open_session(arguments: argparse.Namespace, frames: FrameSource, mode: Mode, task: Task | None) -> Session:

@@ -64,6 +64,11 @@ class Roster:
         """True if what was found of an object on a frame is in separate parts, as far as that is known."""
         return self._overview.is_in_parts(frame, object_id)
 
+    def title_of(self, object_id: int) -> str:
+        """What people call an object."""
+        called = self.called.get(object_id)
+        return called.name if called is not None and called.name else f"Object {object_id}"
+
     def colour_of(self, object_id: int) -> str:
         """The colour ``#rrggbb`` of an object."""
         called = self.called.get(object_id)

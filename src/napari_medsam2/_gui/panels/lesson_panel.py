@@ -64,7 +64,7 @@ class LessonPanel(Panel):
     def _show_noun(self, noun: str) -> None:
         self.learn.setToolTip(
             f"Train the bundled model on the {noun}s that you accepted, corrected or drew (three or more); "
-            "a quarter of them is left out to see whether it helps"
+            "each is left out once to see whether it helps"
         )
 
     def _on_save(self) -> None:

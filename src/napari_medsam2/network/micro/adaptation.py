@@ -7,7 +7,7 @@ is little, and for this object alone: what the mask decoder does at its finest t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -58,19 +58,51 @@ def adapt_decoder(
     adaptation_set
         The views with their masks.
     """
+    given = adaptation_set
+    layers = fit_fine_layers(
+        decoder, features, coarse, given.view_masks, given.view_weights, mode=given.mode, steps=STEPS
+    )
+    return Adaptation({name: value.detach() for name, value in layers.named_parameters()})
+
+
+def fit_fine_layers(
+    decoder: MaskDecoder,
+    features: MicroFeatures,
+    coarse: CoarseAnswer,
+    masks: Tensor,
+    weights: Tensor,
+    *,
+    mode: Mode,
+    steps: int,
+    on_step: Callable[[], None] = lambda: None,
+) -> FineLayers:
+    """Copies of a decoder's finest layers that make masks ``[N, 1, S, S]`` of features and coarse answers.
+
+    Parameters
+    ----------
+    weights
+        Of the masks' pixels, of their shape.
+    mode
+        How fast it learns, see :data:`SCHEDULES`.
+    steps
+        Of Adam; each on some of the ``N``.
+    on_step
+        Called after each step.
+    """
     layers = FineLayers(decoder).requires_grad_()
-    schedule, views = SCHEDULES[adaptation_set.mode], adaptation_set.views
+    schedule = SCHEDULES[mode]
     optimiser = torch.optim.Adam(layers.parameters(), lr=schedule.rate)
     drawn = torch.Generator().manual_seed(0)
-    for _ in range(STEPS):
-        chosen = torch.randperm(len(views), generator=drawn)[: schedule.batch].to(views.device)
+    for _ in range(steps):
+        chosen = torch.randperm(len(masks), generator=drawn)[: schedule.batch].to(masks.device)
         logits, _ = decoder.fine(_chosen(features, chosen), _chosen(coarse, chosen), layers)
-        loss = adaptation_loss(logits, adaptation_set.view_masks[chosen], adaptation_set.view_weights[chosen])
+        loss = adaptation_loss(logits, masks[chosen], weights[chosen])
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(layers.parameters(), 1.0)
         optimiser.step()
-    return Adaptation({name: value.detach() for name, value in layers.named_parameters()})
+        on_step()
+    return layers
 
 
 def adapted_layers(decoder: MaskDecoder, adaptation: Adaptation) -> FineLayers:

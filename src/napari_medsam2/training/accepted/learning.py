@@ -1,7 +1,13 @@
-"""Trains a network on accepted frames, and keeps what it learned only if that is better on those that were left out."""
+"""Trains the bundled network on accepted frames, and says whether that finds frames better that it did not learn from.
+
+What learns is the decoder's finest layers, as where a session adapts to one drawn mask, but from all accepted frames
+and objects at once, each found by the others as templates: that is how the learned weights are used. Whether it helps
+is judged by cross-validation: each frame is scored once, with weights that did not learn from it.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,24 +15,37 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from ...errors import DatasetError, TrainingError
 from ...geometry.overlap import dice
-from ...models.device import Model
-from ...network.interface import SegmentationNetwork
-from ...prompts import MaskPrompt
-from ...session.options import SessionOptions
-from ...session.session import Session
-from ..config import TrainConfig, make_config
-from ..data.labelled import LabelledBatches
-from ..data.split import Part, subset
-from ..learning.learners import learner_for
-from ..learning.validation import Score, Scorer
-from ..run.files import WEIGHTS
-from ..run.setup import TrainingSetup, load_to_train, view_of
-from ..run.trainer import Trainer
+from ...models.loading import load_model
+from ...network.micro.adaptation import fit_fine_layers
+from ...network.micro.decoder import FineLayers, MaskDecoder
+from ...network.micro.network import MicroNetwork
+from ...network.resample import resize
+from ..folder import prepare_folder
+from ..run.files import WEIGHTS, export
+from .examples import ExampleMaker, Examples, n_examples
 from .lesson import Lesson
 
-#: Steps that are usual, and pixels in a batch of them: a few minutes on two cores.
-STEPS, PIXELS = 80, 131_072
+#: Steps of each training that are usual, and trainings that leave a part of the frames out, at most.
+STEPS, FOLDS = 40, 4
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far learning is.
+
+    Attributes
+    ----------
+    step, steps
+        Views encoded and steps of training done, and those there are in all.
+    seconds_left
+        About how long the others take; ``None`` before anything was done.
+    """
+
+    step: int
+    steps: int
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True)
@@ -36,74 +55,32 @@ class Learned:
     Attributes
     ----------
     before, after
-        Mean Dice of the objects on the frames that were left out, with the weights of before and with the best ones.
+        Mean Dice on the judged frames, with the weights of before and with weights that learned from other frames.
     weights
-        The better weights; ``None`` if none were better.
+        Those that learned from all frames; ``None`` if learning did not help.
+    judged
+        How many frames that was judged on.
     """
 
     before: float
     after: float
     weights: Path | None
+    judged: int = 0
 
 
-@dataclass(frozen=True, eq=False)
-class LeftOut(Scorer):
-    """Scores a network as it will be used: the frames that it learned from are templates, the others are found.
+class _Pace:
+    """Counts what is done; each view and each step takes about as long as another."""
 
-    Attributes
-    ----------
-    lesson
-        Says which is which.
-    name, region
-        Of the model.
-    adapt
-        Whether the session learns from masks by itself; see :class:`~napari_medsam2.session.options.SessionOptions`.
-    """
+    def __init__(self, steps: int, tell: Callable[[Progress], None]) -> None:
+        self._steps, self._tell = steps, tell
+        self._step, self._began = 0, time.monotonic()
+        tell(Progress(0, steps))
 
-    lesson: Lesson
-    name: str
-    region: bool | None
-    adapt: bool | None = None
-
-    def score(self, network: SegmentationNetwork, device: torch.device) -> Score:
-        """See :meth:`.validation.Scorer.score`."""
-        autocast = network.autocast
-        model = Model(self.name, network.eval(), device, self.region)
-        try:
-            return Score(mean_dice(taught(model, self.lesson, self.adapt), self.lesson), 1.0)
-        finally:
-            if model.has_left(device):
-                network.to(device)
-                network.autocast = autocast
-
-
-def taught(model: Model, lesson: Lesson, adapt: bool | None) -> Session:
-    """A session in which the frames that are learned from are templates, with what it finds on the others."""
-    options = SessionOptions(adapt=adapt)
-    session = Session(model, lesson.dataset.frames, mode=lesson.dataset.mode, options=options)
-    add_templates(session, lesson, lesson.learned)
-    first, last = min(lesson.left_out), max(lesson.left_out)
-    for _ in session.propagate(start=first, stop=last + 1):
-        pass
-    return session
-
-
-def add_templates(session: Session, lesson: Lesson, frames: tuple[int, ...]) -> None:
-    """Add the labels of some accepted frames as masks; that an object is not there, too."""
-    prompts = [MaskPrompt(t, lesson.dataset.truth(t, n), n, True) for n in lesson.dataset.objects for t in frames]
-    shown = {prompt.object_id for prompt in prompts if prompt.mask.any()}
-    for prompt in sorted(prompts, key=lambda prompt: not prompt.mask.any()):
-        if prompt.object_id in shown:
-            session.add(prompt)
-
-
-def mean_dice(session: Session, lesson: Lesson) -> float:
-    """Mean Dice of the objects on the frames that were left out, in what the session shows."""
-    found = []
-    for t in lesson.left_out:
-        labels = session.labels(t)
-        found += [dice(labels == number, lesson.dataset.truth(t, number)) for number in lesson.dataset.objects]
-    return float(np.mean(found))
+    def note(self) -> None:
+        """One more is done."""
+        self._step = min(self._step + 1, self._steps)
+        took = time.monotonic() - self._began
+        self._tell(Progress(self._step, self._steps, took / self._step * (self._steps - self._step)))
 
 
 def learn(
@@ -112,27 +89,23 @@ def learn(
     *,
     model: str = "micro",
     steps: int = STEPS,
-    pixels: int = PIXELS,
-    adapt: bool | None = None,
     device: torch.device,
-    on_step: Callable[[Trainer], None] = lambda trainer: None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
 ) -> Learned:
     """Train on what was accepted.
 
     Parameters
     ----------
     folder
-        Gets weights, curve and state, as any run of training.
+        Gets the weights.
     lesson
         What to learn from.
     model
-        Name or file of the weights to begin with.
-    steps, pixels
-        Of training, and in a batch of it.
-    adapt
-        See :class:`LeftOut`.
-    on_step
-        Told after each step, and once before the first; setting ``stop`` of the trainer ends it.
+        Name or file of the weights to begin with: those of the bundled network, or learned from them.
+    steps
+        Of each training.
+    on_progress
+        Told how far it is; what it raises ends the training.
 
     Raises
     ------
@@ -142,29 +115,80 @@ def learn(
         If the folder, the weights or the numbers are no good.
     """
     lesson.check()
-    asked = {
-        "data": (lesson.dataset.name,),
-        "mode": lesson.dataset.mode,
-        "model": model,
-        "steps": steps,
-        "pixels": pixels,
-    }
-    config = make_config({**asked, "holdout": 0.0, "validations": 2, "workers": 0, "warmup": max(1, steps // 10)})
-    begun = load_to_train(config, device)
-    setup = _setup(config, lesson, begun, adapt)
-    trainer = Trainer(folder, config, device, setup)
-    torch.set_flush_denormal(True)  # as for any training: gradients of attention are full of numbers that small
+    prepare_folder(folder)
+    begun = load_model(model, device=str(device), precision="float32")
+    network = begun.network
+    if not isinstance(network, MicroNetwork):
+        raise TrainingError(f"learning from accepted frames is for the bundled network, micro; {begun.name} is another")
+    folds = _folds(lesson)
+    pace = _Pace(n_examples(lesson.dataset, lesson.accepted) + steps * (len(folds) + 1), on_progress)
+    torch.set_flush_denormal(True)  # gradients are full of numbers that small
     try:
-        trainer.run(lambda step, figures: on_step(trainer))
+        examples = ExampleMaker(begun, lesson.dataset, pace.note).make(lesson.accepted)
+        if examples is None:
+            raise DatasetError("no object is on two of the accepted frames: accept more frames")
+        scores = [_scored(network, lesson, examples, fold, steps, pace.note) for fold in folds]
+        before, after = (np.concatenate(each) for each in zip(*scores, strict=True))
+        weights = None
+        if _helps(after - before):
+            layers = _fitted(network.decoder, lesson, examples, range(len(examples.frames)), steps, pace.note)
+            network.decoder.load_state_dict(layers.state_dict(), strict=False)
+            weights = folder / WEIGHTS
+            told = {"model": model, "data": [lesson.dataset.name], "step": steps, "dice_before": float(before.mean())}
+            export(network, weights, {**told, "dice": float(after.mean())})
     finally:
         torch.set_flush_denormal(False)
-    best = trainer.best
-    assert best is not None, "a run scores before its first step"
-    return Learned(best.before, best.dice, folder / WEIGHTS if best.step else None)
+    return Learned(float(before.mean()), float(after.mean()), weights, len(lesson.judged))
 
 
-def _setup(config: TrainConfig, lesson: Lesson, model: Model, adapt: bool | None) -> TrainingSetup:
-    make = LabelledBatches(config, view_of(model))
-    part = subset(lesson.dataset, lesson.learned)
-    make.load((Part(part, tuple(part.objects)),))
-    return TrainingSetup(learner_for(model.network, config), make, LeftOut(lesson, model.name, model.region, adapt))
+def _folds(lesson: Lesson) -> list[tuple[int, ...]]:
+    """The judged frames in some parts, each spread evenly."""
+    count = min(FOLDS, len(lesson.judged))
+    return [lesson.judged[k::count] for k in range(count)]
+
+
+def _helps(gains: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
+    """True if the mean gain is more than its standard error: what a few frames gain by chance is not offered."""
+    return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else bool(gains[0] > 0)
+
+
+def _fitted(
+    decoder: MaskDecoder,
+    lesson: Lesson,
+    examples: Examples,
+    which: range | list[int],
+    steps: int,
+    note: Callable[[], None],
+) -> FineLayers:
+    some = examples.only(which)
+    weights, mode = torch.ones_like(some.masks), lesson.dataset.mode
+    return fit_fine_layers(
+        decoder, some.features, some.coarse, some.masks, weights, mode=mode, steps=steps, on_step=note
+    )
+
+
+def _scored(
+    network: MicroNetwork,
+    lesson: Lesson,
+    examples: Examples,
+    fold: tuple[int, ...],
+    steps: int,
+    note: Callable[[], None],
+) -> tuple[list[float], list[float]]:
+    """Dice of each object on the frames of a fold, before and after learning from the other frames."""
+    left = [k for k, frame in enumerate(examples.frames) if frame in fold and examples.plain[k]]
+    others = [k for k, frame in enumerate(examples.frames) if frame not in fold]
+    if not others or not left:
+        return [], []
+    own = FineLayers(network.decoder)
+    learned = _fitted(network.decoder, lesson, examples, others, steps, note)
+    some = examples.only(left)
+    return _dice(network.decoder, some, own), _dice(network.decoder, some, learned)
+
+
+@torch.no_grad()
+def _dice(decoder: MaskDecoder, examples: Examples, layers: FineLayers) -> list[float]:
+    logits, _ = decoder.fine(examples.features, examples.coarse, layers)
+    found = resize(logits, (examples.masks.shape[-2], examples.masks.shape[-1])) > 0
+    pairs = zip(found[:, 0].cpu().numpy(), (examples.masks[:, 0] > 0.5).cpu().numpy(), strict=True)
+    return [dice(mask, truth) for mask, truth in pairs]

@@ -1,4 +1,4 @@
-"""What there is to learn from: frames that a user said are right, and those of them that say whether it helped."""
+"""What there is to learn from: frames that a user said are right, and those of them that say whether it helps."""
 
 from __future__ import annotations
 
@@ -19,8 +19,6 @@ from ...whole_file import replace_file
 
 #: Of fewer frames than this nothing is learned: one is left out to be scored, and two are needed to learn from.
 LEAST_FRAMES = 3
-#: The share of the frames that is left out.
-LEFT_OUT = 0.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,20 +40,12 @@ class Lesson:
     corrected: tuple[int, ...] = ()
 
     @property
-    def left_out(self) -> tuple[int, ...]:
-        """Those of them that are not learned from: spread evenly, and corrected ones where there are enough.
+    def judged(self) -> tuple[int, ...]:
+        """Those that say whether learning helps: the corrected ones where there are two or more, else all.
 
-        A frame that is as it was found has what the network of before found, and would say nothing for another one.
+        A frame that is as it was found has what the network of before found, and would speak for that one.
         """
-        count = max(1, round(LEFT_OUT * len(self.accepted)))
-        among = self.corrected if len(self.corrected) > count else self.accepted
-        return tuple(among[round((k + 1) * len(among) / (count + 1)) - 1] for k in range(count))
-
-    @property
-    def learned(self) -> tuple[int, ...]:
-        """Those that are learned from."""
-        left_out = set(self.left_out)
-        return tuple(t for t in self.accepted if t not in left_out)
+        return self.corrected if len(self.corrected) > 1 else self.accepted
 
     def check(self) -> None:
         """Say what cannot be learned from.
@@ -63,8 +53,8 @@ class Lesson:
         Raises
         ------
         DatasetError
-            If there are too few frames, no object is on two of those that are learned from, or two frames are the same
-            image with different labels.
+            If there are too few frames, no object is on two of them, or two frames are the same image with different
+            labels.
         """
         if len(self.accepted) < LEAST_FRAMES:
             raise DatasetError(
@@ -72,9 +62,9 @@ class Lesson:
                 "or more"
             )
         masks = self.dataset.masks
-        shown = [number for t in self.learned for number in np.unique(masks[t]).tolist() if number]
+        shown = [number for t in self.accepted for number in np.unique(masks[t]).tolist() if number]
         if not any(shown.count(number) > 1 for number in set(shown)):
-            raise DatasetError("no object is on two of the accepted frames that are learned from: accept more frames")
+            raise DatasetError("no object is on two of the accepted frames: accept more frames")
         seen: dict[bytes, int] = {}
         for t in self.accepted:
             pixels = hashlib.blake2b(self.dataset.frames[t].tobytes()).digest()

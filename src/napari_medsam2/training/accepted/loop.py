@@ -25,7 +25,7 @@ from ...prompts import MaskPrompt, PointPrompt
 from ...session.options import SessionOptions
 from ...session.session import Session
 from ...types import Mask
-from .learning import STEPS, Learned, add_templates, learn
+from .learning import STEPS, Learned, learn
 from .lesson import LEAST_FRAMES, Lesson
 
 #: From this Dice on a user says that an object is right.
@@ -127,8 +127,8 @@ def simulate(
     began = _annotate(session, dataset, first)
     began = replace(began, clicks=began.clicks + prompts)
     lesson = Lesson(_labelled(session, dataset, first), first, began.corrected)
-    told(f"{dataset.name}: learning from {len(lesson.learned)} of them")
-    learned = learn(folder, lesson, model=model.source or model.name, steps=steps, device=model.device, adapt=adapt)
+    told(f"{dataset.name}: learning from them")
+    learned = learn(folder, lesson, model=model.source or model.name, steps=steps, device=model.device)
     told(f"{dataset.name}: annotating {len(second)} more without it: Dice {learned.before:.3f} to {learned.after:.3f}")
     without = _go_on(model, dataset, lesson, second, adapt)
     with_learning = without
@@ -178,6 +178,15 @@ def _go_on(model: Model, dataset: Dataset, lesson: Lesson, frames: Sequence[int]
     session = _session(model, dataset, adapt)
     add_templates(session, lesson, lesson.accepted)
     return _annotate(session, dataset, frames)
+
+
+def add_templates(session: Session, lesson: Lesson, frames: tuple[int, ...]) -> None:
+    """Add the labels of some accepted frames as masks; that an object is not there, too."""
+    prompts = [MaskPrompt(t, lesson.dataset.truth(t, n), n, True) for n in lesson.dataset.objects for t in frames]
+    shown = {prompt.object_id for prompt in prompts if prompt.mask.any()}
+    for prompt in sorted(prompts, key=lambda prompt: not prompt.mask.any()):
+        if prompt.object_id in shown:
+            session.add(prompt)
 
 
 def _annotate(session: Session, dataset: Dataset, frames: Sequence[int]) -> Annotated:

@@ -227,16 +227,16 @@ def _follow(truths: list[Mask], rng: np.random.Generator, bridged: bool) -> list
     shape = truths[0].shape[0], truths[0].shape[1]
     box = box_of_mask(truths[0])
     assert box is not None  # sequences start on a frame with the object
-    windows = [_shaken(window_around(box, shape, options.scale, options), rng)]
+    windows = [shaken(window_around(box, shape, options.scale, options), rng)]
     for t, (before, now) in enumerate(pairwise(truths)):
         window = follow(windows[-1], now if bridged and t == 0 else before, options)
         if touches_border(now, window, options):
             window = grown(window, shape, options)
-        windows.append(_shaken(window, rng))
+        windows.append(shaken(window, rng))
     return windows
 
 
-def _shaken(window: Window, rng: np.random.Generator) -> Window:
+def shaken(window: Window, rng: np.random.Generator) -> Window:
     """A window off by a little: its side by about 8 percent, its middle by about 3 percent of its side."""
     side = window.size_y * float(np.exp(rng.normal(0, 0.08)))
     off_y, off_x = rng.normal(0, 0.03, 2) * window.size_y
