@@ -240,13 +240,57 @@ def test_channels_of_one_layer_or_of_several_become_the_colours_that_are_segment
     assert bank.view.make.isVisible() and bank.view.channels[1].currentText() == "Green: membranes"
     press(qtbot, bank.view.make)
     made = do.state.image_layer
-    assert made.rgb and made.name == "nuclei + membranes" and made.scale.tolist() == [1, 2, 2]
+    assert made.rgb and made.data.dtype == np.uint8
+    assert made.name == "nuclei + membranes" and made.scale.tolist() == [1, 2, 2]
     pixels = np.asarray(made.data[0])
     assert pixels[14, 15].tolist() == [255, 13, 0] and pixels[48 - 1 - 14, 15].tolist() == [13, 255, 0]
     stack = viewer.add_image(np.stack([planes, planes[::-1]]), name="two", axis_labels=("c", "z", "y", "x"))
     assert [channel.name for channel in channels_of(stack, viewer.layers)] == ["channel 0", "channel 1"]
     composed = compose([*channels_of(stack, viewer.layers), None])
     assert composed.data.shape == (3, 48, 64, 3) and compose([None, None, None]) is None
+
+
+@pytest.mark.usefixtures("blobs")
+@pytest.mark.parametrize("along_an_axis", [False, True])
+def test_a_session_on_composed_colours_is_done_again_from_the_files_of_their_channels(
+    opened_dock, beside, qtbot, tmp_path, along_an_axis, capsys
+):
+    dock = opened_dock()
+    viewer, do = dock._viewer, dock.controller
+    planes = np.stack([frame[..., 0] for frame in flow_frames([RED] * 3)])
+    both = np.stack([planes, planes[:, ::-1]], axis=1)  # z, c, y, x
+    if along_an_axis:
+        tifffile.imwrite(tmp_path / "both.tif", both, imagej=True, metadata={"axes": "ZCYX"})
+        paths = [tmp_path / "both.tif"]
+    else:
+        paths = [tmp_path / "nuclei.tif", tmp_path / "membranes.tif"]
+        for place, path in enumerate(paths):
+            tifffile.imwrite(path, both[:, place], imagej=True, metadata={"axes": "ZYX"})
+    for path in paths:
+        do.open_paths([path])
+    layers = list(viewer.layers)[: 1 if along_an_axis else 2]
+    for layer in layers:
+        layer.contrast_limits = (3, 180)
+    do.choose_image(layers[0])
+    bank = beside(dock)
+    bank.tabs.setCurrentIndex(1)
+    press(qtbot, bank.view.make)
+    wait_for(qtbot, lambda: do.state.image_layer is not None and do.state.image_layer.rgb)
+    do.choose_mode("flow")
+    wait_for_model(dock)
+    do.use_tool("point")
+    viewer.layers.selection.active.add((0, 14, 15))
+    do.propagate()
+    wait_for(qtbot, lambda: settled(dock) and do.state.done == 3)
+    session = tmp_path / "colours.medsam2"
+    do.save_session(session)
+    wait_for(qtbot, lambda: "Saved" in do.state.note)
+    out = tmp_path / "again.tif"
+    assert main(["segment", "--session", str(session), "-o", str(out)]) == 0, capsys.readouterr().err
+    assert "not, to the bit" not in capsys.readouterr().err
+    paths[0].rename(tmp_path / "elsewhere.tif")
+    assert main(["segment", "--session", str(session), "-o", str(out)]) == 2
+    assert "put them back" in capsys.readouterr().err
 
 
 def test_a_dock_that_is_closed_leaves_an_empty_panel_and_one_that_nobody_sees_costs_nothing(

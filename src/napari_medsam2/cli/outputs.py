@@ -118,26 +118,22 @@ class Outputs:
             If something could not be written; labels that could not are written to a folder of the system's.
         """
         results = [result for _, result in sorted(found.items())]
-
         on_frame: dict[int, list[FrameResult]] = {}
         for result in results:
             on_frame.setdefault(result.frame, []).append(result)
 
         def painted(t: int) -> LabelImage:
             image = paint_labels(labelled.shape(t), labelled.dtype, on_frame.get(t, ()))
-            if things is not None:
-                return replace(image, labels=things.get(t, image.labels))
+            image = image if things is None else replace(image, labels=things.get(t, image.labels))
             on_top = None if kept is None else kept.get(t)
             return image if on_top is None else replace(image, labels=np.where(on_top != 0, on_top, image.labels))
 
         confidences = {t: painted(t).confidences for t in on_frame}
         sure = {(r.frame, r.object_id): Found(confidences[r.frame][r.object_id], r.prompted) for r in results}
-        of_things = dict(sure) if things is None else {}
-        for t, numbers in ({} if things is None else things).items():
-            (whole,) = (there for (frame, _), there in sure.items() if frame == t)
-            of_things |= {(t, number): whole for number in range(1, int(numbers.max(initial=0)) + 1)}
         labels = labelled.with_labels(
-            lambda t: painted(t).labels.astype(labelled.dtype, copy=False), found=of_things, objects=dict(objects or {})
+            lambda t: painted(t).labels.astype(labelled.dtype, copy=False),
+            found=sure if things is None else _of_things(sure, things),
+            objects=dict(objects or {}),
         )
         self._save_labels(labels)
         try:
@@ -145,10 +141,7 @@ class Outputs:
                 _make_folder_of(self.table)
                 save_table(self.table, labels)
             if self.json is not None:
-                summaries = [_summary(r, labelled.names, sure[r.frame, r.object_id].confidence) for r in results]
-                findings = [Finding.of(r, sure[r.frame, r.object_id].confidence) for r in results]
-                to_check = [_suspicion(suspect, labelled.names) for suspect in suspects(findings, labelled.mode)]
-                save_json(self.json, {"results": summaries, "to_check": to_check})
+                save_json(self.json, _as_json(results, sure, labelled))
         except OutputError as error:
             raise OutputError(f"{error}. The labels are in {self.labels}") from error
         others = [path for path in (self.table, self.json) if path is not None]
@@ -165,6 +158,14 @@ class Outputs:
             if elsewhere is None:
                 raise
             raise OutputError(f"{in_words(error)}. The labels were saved as {elsewhere} instead") from error
+
+
+def _of_things(sure: Mapping[tuple[int, int], Found], things: Mapping[int, AnyArray]) -> dict[tuple[int, int], Found]:
+    """What is known of each thing: of the one object that it was told apart from."""
+    known = {t: there for (t, _), there in sure.items()}
+    return {
+        (t, number): known[t] for t, numbers in things.items() for number in range(1, int(numbers.max(initial=0)) + 1)
+    }
 
 
 def _save_elsewhere(labels: LabelSet) -> Path | None:
@@ -186,6 +187,18 @@ def _make_folder_of(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(f"cannot make the folder {path.parent}: {error.strerror or error}") from error
+
+
+def _as_json(
+    results: Sequence[FrameResult], sure: Mapping[tuple[int, int], Found], labelled: Labelled
+) -> dict[str, Any]:
+    """What was found of each object on each frame, and what to check first."""
+    confidences = [(result, sure[result.frame, result.object_id].confidence) for result in results]
+    findings = [Finding.of(result, confidence) for result, confidence in confidences]
+    return {
+        "results": [_summary(result, labelled.names, confidence) for result, confidence in confidences],
+        "to_check": [_suspicion(suspect, labelled.names) for suspect in suspects(findings, labelled.mode)],
+    }
 
 
 def _summary(result: FrameResult, names: Sequence[str], confidence: float) -> dict[str, Any]:

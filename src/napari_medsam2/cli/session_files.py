@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..errors import FrameError, OptionError, SessionFileError
+from ..errors import FrameError, OptionError, SessionFileError, UserError
+from ..images.composed import ComposedChannel, compose_again
 from ..images.formats import read_files, read_images
+from ..images.frames import FrameSource
 from ..images.opened import OpenedImages
 from ..images.selection import Selection, select
 from ..images.writers.labels import Labelled, label_dtype
@@ -78,7 +82,7 @@ def run_session(arguments: argparse.Namespace) -> int:
     images = source.images
     for sentence in images.left_out:
         say(sentence)
-    frames = images.frames
+    frames = source.frames
     shown = {(found.frame, found.object_id): found for found in saved.results}
     numbers = [number for _, number in shown] + [int(labels.max()) for labels in saved.kept.values()]
     if not numbers:
@@ -89,7 +93,7 @@ def run_session(arguments: argparse.Namespace) -> int:
     outputs = Outputs.checked(arguments, labelled, [source.path, arguments.session])
     results = shown
     if shown and not arguments.stored:
-        results = _done_again(arguments, saved, images, shown)
+        results = _done_again(arguments, saved, frames, shown)
     outputs.save(labelled, results, kept=saved.kept, objects=saved.objects)
     n_objects = len({number for _, number in results})
     kept = f", {len(saved.kept)} frame(s) with labels that were kept" if saved.kept else ""
@@ -100,7 +104,7 @@ def run_session(arguments: argparse.Namespace) -> int:
 def _done_again(
     arguments: argparse.Namespace,
     saved: SavedSession,
-    images: OpenedImages,
+    frames: FrameSource,
     shown: dict[tuple[int, int], FrameResult],
 ) -> dict[tuple[int, int], FrameResult]:
     """What comes of the journal; where it is not what the window showed, this is said."""
@@ -117,7 +121,7 @@ def _done_again(
         again = replay(
             saved.journal,
             shown,
-            images.frames,
+            frames,
             lambda name: _load(name, arguments.device),
             tasks=saved.tasks,
             on_step=lambda result: bar.update(),
@@ -140,10 +144,11 @@ def _load(name: str, device: str) -> Model:
 
 @dataclass(frozen=True)
 class _Source:
-    """The images of a session, and where they are now."""
+    """The images of a session, and where they are now; of composed ones the first channel, and frames in colours."""
 
     path: Path
     images: OpenedImages
+    frames: FrameSource
 
     @classmethod
     def of(cls, arguments: argparse.Namespace, saved: SavedSession) -> _Source:
@@ -158,6 +163,8 @@ class _Source:
         was = Path(saved.image.path)
         if arguments.input is not None:
             path = arguments.input
+        elif not saved.image.path and saved.image.selection.get("composed"):
+            return cls._composed(arguments, saved)
         elif not saved.image.path:
             raise SessionFileError(
                 f"{arguments.session.name} was made with images that were in no file ({saved.image.name}): name them, "
@@ -172,26 +179,62 @@ class _Source:
             )
         images = _opened(path, saved)
         if content_of(images.frames) != saved.image.content:
-            _heed_change(arguments, saved, images, path)
-        return cls(path, images)
+            _heed_change(arguments, saved, images.frames, path)
+        return cls(path, images, images.frames)
+
+    @classmethod
+    def _composed(cls, arguments: argparse.Namespace, saved: SavedSession) -> _Source:
+        """Images in colours that were composed in the window, of the same channels."""
+
+        def read(channel: ComposedChannel) -> OpenedImages:
+            path = _place_of(Path(channel.path), arguments.session)
+            return _read(path, channel.selection, channel.files if path == Path(channel.path) else ())
+
+        try:
+            path, images, frames = compose_again(saved.image.selection["composed"], read)
+        except (TypeError, ValueError) as error:
+            if isinstance(error, UserError):
+                raise
+            raise SessionFileError(f"of what {saved.image.name} was composed is not readable ({error})") from error
+        if content_of(frames) != saved.image.content:
+            _heed_change(arguments, saved, frames, path)
+        return cls(path, images, frames)
+
+
+def _place_of(was: Path, session: Path) -> Path:
+    """Where a file or folder is now: where it was, else beside the session file.
+
+    Raises
+    ------
+    SessionFileError
+        If it is in neither place.
+    """
+    beside = session.parent / was.name
+    path = was if was.exists() or not beside.exists() else beside
+    if not path.exists():
+        raise SessionFileError(f"{session.name} was made with images of {was}, which are not there: put them back")
+    return path
 
 
 def _opened(path: Path, saved: SavedSession) -> OpenedImages:
     """The frames that were segmented, as they were chosen then."""
+    files = saved.image.selection.get("files") if path == Path(saved.image.path) else None
+    return _read(path, saved.image.selection, files or ())
+
+
+def _read(path: Path, selection: Mapping[str, Any], files: Sequence[str]) -> OpenedImages:
     try:
-        chosen = Selection.of(saved.image.selection)
+        chosen = Selection.of(selection)
     except (TypeError, ValueError) as error:
         raise SessionFileError(f"which images were segmented is not readable ({error})") from error
-    files = saved.image.selection.get("files")
     with slow_bar(f"opening {path.name}", unit="file") as progress:
-        if files and path == Path(saved.image.path):
+        if files:
             return select(read_files([path / str(name) for name in files], progress=progress), chosen)
         return select(read_images(path, series=chosen.series, progress=progress), chosen)
 
 
-def _heed_change(arguments: argparse.Namespace, saved: SavedSession, images: OpenedImages, path: Path) -> None:
+def _heed_change(arguments: argparse.Namespace, saved: SavedSession, frames: FrameSource, path: Path) -> None:
     """Refuse other images than those of the session, unless the user knows and they can be segmented like these."""
-    frames = images.frames
     shapes = tuple(frames.shape(t) for t in range(len(frames)))
     if shapes != saved.image.shapes:
         raise FrameError(

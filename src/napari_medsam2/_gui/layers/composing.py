@@ -10,9 +10,13 @@ import dask.array as da
 import numpy as np
 from napari.layers import Image, Layer
 
+from ...images.composed import as_shown
+
 #: An axis is one of channels if it has this many places at most, and its name or the layer's shape says so.
 _MOST_CHANNELS = 8
 _NAMES = ("c", "channel", "channels")
+#: Layer metadata of what it was composed of.
+COMPOSED_KEY = "napari_medsam2_composed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +34,14 @@ class Channel:
         data = self.layer.data[0] if self.layer.multiscale else self.layer.data
         lazy = data if isinstance(data, da.Array) else da.from_array(np.asarray(data) if _is_list(data) else data)
         return lazy if self.axis is None else da.take(lazy, self.place, axis=self.axis)
+
+
+@dataclass(frozen=True, eq=False)
+class ComposedOf:
+    """What a composed layer was made of: red, green and blue, and the values that were black and full in each."""
+
+    channels: tuple[Channel | None, ...]
+    limits: tuple[tuple[float, float] | None, ...]
 
 
 def channels_of(image: Image, layers: Iterable[Layer]) -> tuple[Channel, ...]:
@@ -57,9 +69,11 @@ def compose(chosen: Sequence[Channel | None]) -> Image | None:
     if not known:
         return None
     first = known[0]
-    planes = [da.zeros(first.pixels.shape, np.uint8) if c is None else _as_bytes(c) for c in chosen]
+    planes = [da.zeros(first.pixels.shape, dtype=np.uint8) if c is None else _as_bytes(c) for c in chosen]
     keeps = [a for a in range(first.layer.ndim) if a != first.axis]
     names = " + ".join(channel.name for channel in known)
+    limits = tuple(None if channel is None else _limits(channel) for channel in chosen)
+    made_of = ComposedOf(tuple(chosen), limits)
     return Image(
         da.stack(planes, axis=-1),
         rgb=True,
@@ -68,14 +82,17 @@ def compose(chosen: Sequence[Channel | None]) -> Image | None:
         translate=np.asarray(first.layer.translate)[keeps],
         axis_labels=tuple(first.layer.axis_labels[a] for a in keeps),
         units=tuple(first.layer.units[a] for a in keeps),
+        metadata={COMPOSED_KEY: made_of},
     )
 
 
-def _as_bytes(channel: Channel) -> Any:
+def _limits(channel: Channel) -> tuple[float, float]:
     low, high = (float(limit) for limit in channel.layer.contrast_limits)
-    span = high - low if high > low else 1.0
-    scaled = ((channel.pixels.astype(np.float32) - low) * (255 / span)).clip(0, 255)
-    return scaled.round().astype(np.uint8)
+    return low, high
+
+
+def _as_bytes(channel: Channel) -> Any:
+    return as_shown(channel.pixels, *_limits(channel))
 
 
 def _channel_axis(image: Image) -> int | None:

@@ -11,11 +11,13 @@ from typing import Any
 from napari.layers import Image, Layer
 
 from ...errors import EXPECTED_ERRORS
+from ...images.composed import ComposedChannel
 from ...images.formats import read_files, read_images
 from ...images.frames import FrameSource
 from ...images.opened import OpenedImages
 from ...images.selection import Selection, select
 from ...session.image_identity import content_of
+from .composing import COMPOSED_KEY, ComposedOf
 from .layout import OPENED_KEY, Layout
 from .opened_layers import images_of
 
@@ -32,15 +34,19 @@ class ImageOrigin:
         Names of the files in that folder that were opened as one image; empty where all of them were.
     chosen
         Which frames.
+    composed
+        What they were composed of, as plain values; ``None`` if they were not, or of what is in no file.
     """
 
     path: str
     files: tuple[str, ...]
     chosen: Selection
+    composed: list[Any] | None = None
 
     def told(self) -> dict[str, Any]:
         """What a session file has of it beside the path."""
-        return self.chosen.told() | ({"files": list(self.files)} if self.files else {})
+        told = self.chosen.told() | ({"files": list(self.files)} if self.files else {})
+        return told | ({"composed": self.composed} if self.composed is not None else {})
 
     def read(self) -> OpenedImages:
         """Read it, apart from napari; raises as :func:`~napari_medsam2.images.formats.read_images`."""
@@ -66,7 +72,30 @@ def origin_of(image: Image, layout: Layout) -> ImageOrigin:
         layout.level,
         alike=isinstance(known.data, FrameSource),
     )
-    return ImageOrigin(path, files, chosen)
+    return ImageOrigin(path, files, chosen, _composed_of(image, layout))
+
+
+def _composed_of(image: Image, layout: Layout) -> list[Any] | None:
+    """Where the channels of a composed layer come from; ``None`` where one of them is in no file."""
+    made_of = image.metadata.get(COMPOSED_KEY)
+    if not isinstance(made_of, ComposedOf):
+        return None
+    told: list[Any] = []
+    for channel, limits in zip(made_of.channels, made_of.limits, strict=True):
+        if channel is None or limits is None:
+            told.append(None)
+            continue
+        shape = channel.layer.data[0].shape if channel.layer.multiscale else channel.layer.data.shape
+        there = [axis for axis in range(len(shape)) if axis != channel.axis]  # by the axes of the composed layer
+        fixed = tuple((there[axis], place) for axis, place in layout.fixed)
+        if channel.axis is not None:
+            fixed = (*fixed, (channel.axis, channel.place))
+        along = None if layout.axis is None else there[layout.axis]
+        origin = origin_of(channel.layer, Layout(tuple(shape), along, fixed))
+        if not origin.path:
+            return None
+        told.append(ComposedChannel(origin.path, origin.files, origin.chosen.told(), *limits).told())
+    return told
 
 
 def read_alike(origin: ImageOrigin, content: str) -> ImageOrigin:
