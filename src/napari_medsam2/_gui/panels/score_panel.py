@@ -106,7 +106,7 @@ class ScorePanel(Panel):
             where = "all" if score.frame is None else str(score.frame)
             for column, text in enumerate((where, *map(_number, (score.dice, score.iou, score.hd95)))):
                 item = QTableWidgetItem(text)
-                item.setTextAlignment(int(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter))
+                item.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
                 self.table.setItem(place, column, item)
 
     def _on_cell(self, place: int, column: int) -> None:
