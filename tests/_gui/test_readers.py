@@ -10,6 +10,8 @@ import tifffile
 from dicom_files import dicom_header, saved, write_slice
 from face import running, wait_for_model
 from fakes import disc
+from label_sets import labels_of
+from napari.layers import Layer
 from napari.utils import progress
 from PIL import Image
 
@@ -17,6 +19,8 @@ from napari_medsam2._gui.layers import shown_planes
 from napari_medsam2._gui.readers import get_reader, open_layers
 from napari_medsam2.engine.events import FinishReason
 from napari_medsam2.errors import FrameError
+from napari_medsam2.images.opened import LabelledObject
+from napari_medsam2.images.writers.saving import save_labels
 
 SIZES = [(40, 44), (64, 60), (50, 80)]
 CENTRES = [(20, 20), (50, 45), (15, 70)]
@@ -177,3 +181,13 @@ def test_files_that_are_opened_as_a_stack_are_one_image_and_slices_are_in_order(
     pictures = [str(path) for path in sorted(folder.glob("*.png"))][::-1]
     ((data, _, _),) = get_reader(pictures)(pictures)
     assert len(data) == 3 and np.asarray(data[0])[15, 70].tolist() == [220, 40, 40]
+
+
+def test_numbers_as_those_of_atlases_are_shown_though_napari_has_no_colours_for_them(tmp_path: Path) -> None:
+    numbers = np.kron(np.array([[0, 1], [70_000, 312_782_574]], np.uint32), np.ones((8, 8), np.uint32))
+    objects = {int(n): LabelledObject("", "#ff8000") for n in np.unique(numbers)[1:]}
+    save_labels(tmp_path / "a_labels.nii.gz", labels_of(numbers[None], objects=objects))
+    ((data, options, kind),) = open_layers(tmp_path / "a_labels.nii.gz")
+    layer = Layer.create(data, options, kind)
+    np.testing.assert_array_equal(layer.data, numbers)
+    np.testing.assert_allclose(layer.colormap.map(1)[:3], (1, 128 / 255, 0), atol=1e-6)

@@ -217,6 +217,12 @@ def test_a_scout_of_another_size_is_left_out(tmp_path: Path) -> None:
     assert "1 slice of 30 x 20 pixels" in left_out(tmp_path)
 
 
+def test_spacings_that_headers_round_are_the_same(tmp_path: Path) -> None:
+    for z, plane in enumerate(SLICES):
+        write_slice(tmp_path / f"{z}.dcm", plane, z=float(z), number=z, spacing=(0.48825 + 1e-6 * z, 0.48825))
+    np.testing.assert_array_equal(pixels_of(tmp_path), SLICES)
+
+
 def test_two_orientations_in_a_series_are_two_images(tmp_path: Path) -> None:
     write_series(tmp_path)
     for x in range(4):

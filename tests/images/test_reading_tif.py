@@ -103,11 +103,12 @@ def test_a_preview_page_before_the_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("compression", [None, "zlib"])
-def test_thumbnails_between_the_pages(compression: str | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "shown"), [(1, "minisblack"), (4, "mask")])
+def test_thumbnails_and_masks_between_the_pages(kind: int, shown: str, compression: str | None, tmp_path: Path) -> None:
     with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
         for page in STACK:
             tif.write(page, metadata=None, compression=compression, **GREY)
-            tif.write(page[::2, ::2].copy(), metadata=None, compression=compression, subfiletype=1, **GREY)
+            tif.write(page[::2, ::2] if kind == 1 else page > 3, subfiletype=kind, metadata=None, photometric=shown)
     check(tmp_path / "a.tif", STACK)
 
 

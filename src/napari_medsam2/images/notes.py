@@ -19,6 +19,7 @@ import numpy.typing as npt
 from ..errors import JsonError
 from ..json_files import parse_json
 from ..types import Mode
+from .lazy import AxesView
 from .opened import Axis, LabelledObject, OpenedImages, hex_colour
 from .units import unit_of
 
@@ -38,6 +39,10 @@ class Notes:
         What the frames are called; empty where they are numbered.
     axes
         In the order of the stored pixels.
+    order
+        Names of the axes in the order of the image, where that is another one.
+    lengths
+        Pixels along each of the axes.
     affine
         As that of :class:`..opened.OpenedImages`.
     mode
@@ -47,11 +52,20 @@ class Notes:
     objects: Mapping[int, LabelledObject] = field(default_factory=dict)
     frames: tuple[str, ...] = ()
     axes: tuple[Axis, ...] = ()
+    order: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()
     affine: npt.NDArray[np.float64] | None = None
     mode: Mode | None = None
 
 
-def notes_of(images: OpenedImages, names: Sequence[str], mode: Mode, axes: Sequence[Axis]) -> dict[str, str]:
+def notes_of(
+    images: OpenedImages,
+    names: Sequence[str],
+    mode: Mode,
+    axes: Sequence[Axis],
+    order: Sequence[str],
+    lengths: Sequence[int],
+) -> dict[str, str]:
     """The notes on labels, each as JSON in ASCII.
 
     Parameters
@@ -64,10 +78,16 @@ def notes_of(images: OpenedImages, names: Sequence[str], mode: Mode, axes: Seque
         Whether they follow each other.
     axes
         In the order that they are stored in.
+    order
+        Their names in the order of the image; empty where that is the same.
+    lengths
+        Pixels along each of them.
     """
     notes: dict[str, Any] = {
         "mode": mode,
         "axes": [[axis.name, axis.spacing, axis.unit, axis.origin] for axis in axes],
+        "order": list(order),
+        "lengths": list(lengths),
         "objects": {str(n): {"name": known.name, "colour": known.colour} for n, known in images.objects.items()},
         "frames": [] if are_numbers(names) else list(names),
         "affine": None if images.affine is None else images.affine.tolist(),
@@ -92,6 +112,8 @@ def read_notes(texts: Mapping[str, str]) -> Notes:
         _objects(found.get("objects")),
         tuple(str(name) for name in _list(found.get("frames"))),
         tuple(axis for axis in map(_axis, _list(found.get("axes"))) if axis is not None),
+        tuple(str(name) for name in _list(found.get("order"))),
+        tuple(n for n in _list(found.get("lengths")) if isinstance(n, int)),
         _affine(found.get("affine")),
         found["mode"] if found.get("mode") in ("stack", "flow") else None,
     )
@@ -124,7 +146,7 @@ def notes_in_text(text: str) -> Notes | None:
 
 
 def with_notes(images: OpenedImages, notes: Notes) -> OpenedImages:
-    """What was opened, with what was noted: they are labels.
+    """What was opened, with what was noted: they are labels, and their axes are in the order of their image.
 
     Axes that the header tells otherwise, as after an edit, are those of the header.
     """
@@ -133,7 +155,13 @@ def with_notes(images: OpenedImages, notes: Notes) -> OpenedImages:
         noted["t"] = noted["image"]
     axes = tuple(_noted(axis, noted.get(axis.name)) for axis in images.axes)
     affine = images.affine if notes.affine is None else notes.affine
-    return replace(images, axes=axes, affine=affine, mode=notes.mode, labels=True, objects=notes.objects)
+    told = replace(images, axes=axes, affine=affine, mode=notes.mode, labels=True, objects=notes.objects)
+    names = [axis.name for axis in axes]
+    if sorted(names) != sorted(notes.order):
+        return told
+    places = [names.index(name) for name in notes.order]
+    data, *levels = (AxesView(array, places) for array in (images.data, *images.levels))
+    return replace(told, data=data, levels=tuple(levels), axes=tuple(axes[place] for place in places))
 
 
 def _noted(told: Axis, noted: Axis | None) -> Axis:

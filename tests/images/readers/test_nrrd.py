@@ -101,6 +101,9 @@ def test_kinds_of_axes_are_told_apart(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_images(tmp_path / "time.nrrd", at={"t": 2}, axis="z")[1], clip[..., 1, 2].T)
     save(tmp_path / "list.nrrd", clip, kinds=[*SPACE["kinds"], "list"], **last)
     assert [axis.name for axis in read_images(tmp_path / "list.nrrd").axes] == ["c", "z", "y", "x"]
+    nrrd.write(str(tmp_path / "labelled.nrrd"), colours[..., 0], {"labels": ["c", "x", "y"]})
+    with pytest.raises(FrameError, match="3 channels, which are no frames"):
+        open_images(tmp_path / "labelled.nrrd")
 
 
 def test_layers_of_a_segmentation_of_slicer_are_channels_with_the_names_of_their_segments(tmp_path: Path) -> None:

@@ -109,13 +109,15 @@ def test_series_of_bioformats2raw(version: str, tmp_path: Path) -> None:
 def test_fields_of_a_plate_are_chosen_by_their_place(version: str, tmp_path: Path) -> None:
     path = tmp_path / "plate.zarr"
     plate = zarr.open_group(str(path), mode="w", zarr_format=3 if version == "0.5" else 2)
-    set_metadata(plate, {"plate": {"wells": [{"path": "A/1"}, {"path": "B/2"}]}}, version)
+    set_metadata(plate, {"plate": {"wells": [{"path": place} for place in ("A/1", "B/2", "C/3")]}}, version)
     for place in ("A/1", "B/2"):
         set_metadata(plate.create_group(place), {"well": {"images": [{"path": "0"}]}}, version)
         write_ome_zarr(path / place / "0", DATA[0, 0] + ord(place[0]), "zyx", version=version)
     with pytest.raises(SeriesError, match="2 images: A/1/0, B/2/0; choose one"):
         read_images(path)
-    np.testing.assert_array_equal(all_of(read_images(path, series="B/2/0").data), DATA[0, 0] + ord("B"))
+    chosen = read_images(path, series="B/2/0")
+    np.testing.assert_array_equal(all_of(chosen.data), DATA[0, 0] + ord("B"))
+    assert chosen.left_out[0] == "wells that the plate names and that are not there: C/3"
     np.testing.assert_array_equal(all_of(read_images(path / "A" / "1").data), DATA[0, 0] + ord("A"))
 
 
@@ -146,8 +148,7 @@ def test_one_level_alone_has_its_own_scale(tmp_path: Path) -> None:
 
 def test_arrays_without_metadata_of_ome(tmp_path: Path) -> None:
     group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
-    group.create_array("raw", data=DATA[0], dimension_names=["c", "z", "y", "x"] if zarr.__version__ >= "3" else None)
-    assert [axis.name for axis in read_images(tmp_path / "a.zarr").axes] == ["c", "z", "y", "x"]
+    group.create_array("raw", data=DATA[0])
     group.create_array("colour", data=np.zeros((8, 9, 3), np.uint8))
     with pytest.raises(SeriesError, match="2 images: colour, raw"):
         read_images(tmp_path / "a.zarr")
@@ -157,6 +158,34 @@ def test_arrays_without_metadata_of_ome(tmp_path: Path) -> None:
     with pytest.raises(FrameError, match="with at= or --at 1=0"):
         open_images(tmp_path / "four.zarr")
     np.testing.assert_array_equal(open_images(tmp_path / "four.zarr", at={"1": 4})[2], DATA[0, 2, 4])
+
+
+@pytest.mark.parametrize("told", ["dimension_names", "_ARRAY_DIMENSIONS"])
+@pytest.mark.parametrize(
+    ("names", "known"),
+    [
+        ("channel y x", {"c": 5, "y": 6, "x": 7}),
+        ("Time Y X", {"t": 5, "y": 6, "x": 7}),
+        ("x y channels", {"c": 7, "y": 6, "x": 5}),
+        ("row band column", {"c": 6, "": 7}),
+    ],
+)
+def test_names_of_the_axes_of_plain_arrays(names: str, known: dict[str, int], told: str, tmp_path: Path) -> None:
+    """Channels are no frames, whatever they are called and wherever they stand."""
+    data = np.arange(5 * 6 * 7, dtype=np.uint8).reshape(5, 6, 7)
+    if told == "dimension_names":
+        zarr.create_array(str(tmp_path / "a.zarr"), data=data, dimension_names=names.split(), zarr_format=3)
+    else:
+        array = zarr.create_array(str(tmp_path / "a.zarr"), data=data, zarr_format=2)
+        array.attrs[told] = names.split()
+    images = read_images(tmp_path / "a.zarr")
+    assert dict(zip([axis.name for axis in images.axes], images.lengths, strict=True)) == known
+    assert images.axes[-1].name == ("x" if "x" in known else "")
+    if "c" in known:
+        with pytest.raises(FrameError, match="channels, which are no frames"):
+            open_images(tmp_path / "a.zarr")
+    if names == "x y channels":
+        np.testing.assert_array_equal(open_images(tmp_path / "a.zarr", channel=2)[0], data[..., 2].T)
 
 
 def test_a_zarr_in_one_file(tmp_path: Path) -> None:

@@ -89,7 +89,8 @@ def test_a_round_trip_keeps_labels_and_their_place(
     assert all(opened.lengths[place] == 1 for place in beyond)
     pixels = all_of(opened.data).squeeze(tuple(beyond))
     order = [axis.name for axis in opened.axes if axis.name in kept]
-    np.testing.assert_array_equal(pixels, labels.array(order))
+    np.testing.assert_array_equal(pixels, labels.array(labels.places(order)))
+    assert order == [labels.axes[place].name for place in labels.image_order], "else they lie across their image"
     assert pixels.dtype == labels.dtype
     for axis in labels.axes:
         assert found[axis.name].unit == axis.unit
@@ -235,16 +236,22 @@ def test_images_that_differ_in_size_are_no_volume(suffix: str, tmp_path: Path) -
     )
 
 
-def test_a_stack_that_is_saved_as_a_folder_lies_on_its_image_and_so_does_each_of_its_files(tmp_path: Path) -> None:
+@pytest.mark.parametrize("names", ["yx", "zyx", "yzx", "tzyx", "ztyx"])
+def test_what_is_saved_as_a_folder_lies_on_its_image_and_so_does_each_of_its_files(names: str, tmp_path: Path) -> None:
     affine = np.array([[0, 0, 0.5, 3], [0, 0.25, 0, -4], [2, 0, 0, 7], [0, 0, 0, 1.0]])
-    axes = (Axis("z", 2, "mm", 7), Axis("y", 0.25, "mm", -4), Axis("x", 0.5, "mm", 3))
-    images = OpenedImages("scan", DATA[0, 0], axes, affine=affine)
-    labels, drawn = drawn_on(images)
+    known = {"t": Axis("t", 3, "s"), "z": Axis("z", 2, "mm", 7), "y": Axis("y", 0.25, "mm", -4)}
+    known["x"] = Axis("x", 0.5, "mm", 3)
+    axes = tuple(known[name] for name in names)
+    sizes = {"t": 2, "z": 4, "y": 8, "x": 10}
+    pixels = np.random.default_rng(0).integers(0, 3, [sizes[name] for name in names], np.uint16)
+    labels = labels_of(pixels * 150, axes, affine=affine, objects=OBJECTS, mode="stack")
     save_labels(tmp_path / "scan_labels", labels)
     again = read_images(tmp_path / "scan_labels", as_labels=True)
-    np.testing.assert_array_equal(np.stack(list(again.frames)), drawn)
-    assert again.labels and again.axes == axes and again.mode == "stack" and again.objects == OBJECTS
+    np.testing.assert_array_equal(all_of(again.data), labels.array(labels.image_order))
+    assert again.axes == tuple(axes[place] for place in labels.image_order)
+    assert again.labels and again.mode == "stack" and again.objects == OBJECTS
     np.testing.assert_allclose(again.affine, affine)
-    alone = read_images(tmp_path / "scan_labels" / "frame_002.tif", as_labels=True)
-    assert alone.axes == axes[1:]
-    np.testing.assert_allclose(alone.affine[:3, 3], (3, -4, 11))
+    if names.startswith("z"):
+        alone = read_images(tmp_path / "scan_labels" / f"frame_{labels.n_frames - 1:03d}.tif", as_labels=True)
+        assert alone.axes == axes[-2:]
+        np.testing.assert_allclose(alone.affine[:3, 3], (3, -4, 7 + 2 * 3))

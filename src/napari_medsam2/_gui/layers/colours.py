@@ -17,6 +17,10 @@ SYMBOLS = {True: "disc", False: "x"}
 PALETTE = ("#3fa7ff", "#ffb000", "#c77dff", "#ffe14d", "#00d5c8", "#ff7ab8", "#b8a07a", "#8ea2ff", "#ff8652", "#a6e3ff")
 
 
+#: Without numba napari has colours of their own for no larger numbers, and raises where it is given one.
+_LARGEST_COLOURED = 2**16
+
+
 def object_colour(object_id: int) -> str:
     """The colour of an object, as hexadecimal red, green and blue."""
     return PALETTE[(object_id - 1) % len(PALETTE)]
@@ -26,8 +30,7 @@ def label_colours(own: Mapping[int, str] | None = None) -> DirectLabelColormap:
     """The colours of a Labels layer: objects have those of the dock, or ``own`` ones, by their numbers."""
     colours: dict[int | None, Any] = {None: "#bbbbbb", 0: "transparent"}
     colours.update({number: object_colour(number) for number in range(1, 1024)})
-    for number, colour in (own or {}).items():
-        colours[number] = colour
+    colours.update({number: colour for number, colour in (own or {}).items() if number <= _LARGEST_COLOURED})
     return DirectLabelColormap(color_dict=colours)
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from ...errors import FrameError, first_few
 from ...types import AnyArray
 from ..frames import DEFAULT_CACHE_BYTES, FrameSource
 from ..header import ImageHeader
+from ..lazy import PlaneArray
 from ..listing import IMAGE_SUFFIXES, TIF_LIKE, VOLUME_SUFFIXES, list_images, without_labels
+from ..notes import with_notes
 from ..opened import Axis, OpenedImages
 from .options import ReadOptions
 from .single import image_header, read_image
@@ -37,9 +42,24 @@ def open_folder(path: Path, options: ReadOptions) -> OpenedImages:
         left_out += (f"the files belong to one image by {header}, which is not read: here each is a frame by itself",)
     opened = open_files(images, name=path.resolve().name, options=options, left_out=left_out)
     notes = notes_of_tif(first) if first is not None and first == images[0] else None
-    if notes is None or notes.mode != "stack" or len(notes.axes) != len(opened.axes):
+    if notes is None or notes.mode != "stack" or math.prod(notes.lengths[:-2]) != len(images):
         return opened
-    return replace(opened, axes=notes.axes, affine=notes.affine, mode=notes.mode, labels=True, objects=notes.objects)
+    if not len(notes.axes) == len(notes.lengths) >= 2:
+        return opened
+    return with_notes(replace(opened, data=_one_block(opened.frames, notes.lengths), axes=notes.axes), notes)
+
+
+def _one_block(frames: FrameSource, lengths: tuple[int, ...]) -> PlaneArray:
+    """Labels that were written a file for each frame, with all axes of their image."""
+
+    def read(index: tuple[int, ...]) -> AnyArray:
+        number = int(np.ravel_multi_index(index, lengths[:-2])) if index else 0
+        plane = frames[number]
+        if plane.shape != lengths[-2:]:
+            raise FrameError(f"{frames.name(number)} has {plane.shape} pixels, and the first file says {lengths[-2:]}")
+        return plane
+
+    return PlaneArray(lengths[:-2], lengths[-2:], frames.header(0).dtype, read)
 
 
 def _readable(images: Sequence[Path], options: ReadOptions) -> tuple[list[Path], tuple[str, ...]]:

@@ -33,6 +33,8 @@ _COLOURS = {"rgb-color": 3, "3-color": 3, "rgba-color": 4, "4-color": 4}
 _SPATIAL = ("domain", "space")
 #: Kinds that do not say whether an axis is one of space.
 _UNTOLD = ("", "???", "none")
+#: Kinds of axes that are told by nothing but their labels.
+_LABELLED = {"c": "list", "channel": "list", "channels": "list", "t": "time", "time": "time"}
 _COMPRESSED = ("gzip", "gz", "bzip2", "bz2")
 #: The field with what we note of labels.
 NOTES_FIELD = "napari-medsam2"
@@ -228,11 +230,13 @@ def _names(path: Path, header: Mapping[str, Any], directions: Matrix | None) -> 
     """What each axis is called; the first three of space are x, y and z."""
     sizes = [int(n) for n in header["sizes"]]
     kinds = [str(kind).lower() for kind in header.get("kinds", ())] or [""] * len(sizes)
+    labels = [str(label).lower() for label in header.get("labels", ())] or [""] * len(sizes)
     if len(kinds) != len(sizes):
         raise FrameError(f"{path.name} has {len(sizes)} axes and {len(kinds)} kinds of axes")
     names: list[str] = []
     left = iter(("x", "y", "z", "t"))
-    for place, (kind, size) in enumerate(zip(kinds, sizes, strict=True)):
+    for place, (told, size) in enumerate(zip(kinds, sizes, strict=True)):
+        kind = _LABELLED.get(labels[place], told) if told in _UNTOLD and place < len(labels) else told
         placed = directions is not None and bool(np.isfinite(directions[place]).all())
         if kind == "complex":
             raise FrameError(f"{path.name} holds complex numbers: save their magnitude or their phase, and open that")

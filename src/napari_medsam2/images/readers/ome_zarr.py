@@ -32,6 +32,8 @@ _OLD_AXES = "tczyx"
 #: Where we note what OME-Zarr has no place for.
 NOTES_KEY = "napari-medsam2"
 _TYPES = {"channel": CHANNEL, "time": "t"}
+#: What programs call axes of plain arrays.
+_NAMES = {**_TYPES, "channels": CHANNEL, "band": CHANNEL}
 
 
 def open_zarr(path: Path, options: ReadOptions) -> OpenedImages:
@@ -59,7 +61,7 @@ def open_zarr(path: Path, options: ReadOptions) -> OpenedImages:
         channels = _channels(attributes, names, finest.shape)
         unstored = unstored_chunks(place, finest.array)
         ask_for_chunks(path, finest.array)
-    order = sorted(range(len(names)), key=lambda place: ("y", "x").index(names[place]) if names[place] in "yx" else -1)
+    order = _plane_last(names)
     views = [AxesView(_Pixels(path, level.array), order) for level in levels]
     images = OpenedImages(
         name or stem_of(path),
@@ -143,15 +145,23 @@ def _plain_array(path: Path, array: Any, left_out: Sequence[str]) -> OpenedImage
     told = getattr(getattr(array, "metadata", None), "dimension_names", None)
     told = told or dict(array.attrs).get("_ARRAY_DIMENSIONS") or ()
     names = [str(name or "").lower() for name in told] if len(told) == len(shape) else [""] * len(shape)
+    names = [_NAMES.get(name, name) for name in names]
     names = [name if name in ("t", "c", "z", "y", "x") and names.count(name) == 1 else "" for name in names]
-    if names[-2:] != ["y", "x"]:
-        names = [""] * len(shape)
-    colour = not any(names) and len(shape) >= 3 and shape[-1] in (3, 4)
+    if not {"y", "x"} <= set(names):
+        names = [name if name == CHANNEL else "" for name in names]
+    colour = len(shape) >= 3 and shape[-1] in (3, 4) and (not any(names) or names[-1] == CHANNEL)
     unstored = unstored_chunks(path, array)
     ask_for_chunks(path, array)
-    axes = tuple(Axis(name) for name in names[: len(shape) - colour])
-    pixels = _Pixels(path, array)
+    order = _plane_last(names[: len(shape) - colour])
+    pixels = AxesView(_Pixels(path, array), [*order, *range(len(order), len(shape))])
+    axes = tuple(Axis(names[place]) for place in order)
     return OpenedImages(stem_of(path), pixels, axes, colour, left_out=(*left_out, *unstored), files=(path,))
+
+
+def _plane_last(names: Sequence[str]) -> list[int]:
+    """Places of axes, those of y and x last; a channel is never one of the last two."""
+    last = {"y": 1, "x": 2} if {"y", "x"} <= set(names) else {CHANNEL: -1}
+    return sorted(range(len(names)), key=lambda place: last.get(names[place], 0))
 
 
 # ---- metadata of OME -------------------------------------------------------------------------------------------------

@@ -164,7 +164,10 @@ def _mode(names: Sequence[str], lengths: Sequence[int]) -> Mode | None:
 
 
 def _chosen(path: Path, series: list[Any], wanted: int | str | None) -> Any:
-    """The series that is meant: the only image, or the one named. Thumbnails and pictures of a label do not count."""
+    """The series that is meant: the only image, or the one named.
+
+    Thumbnails, masks of transparency and pictures of a slide's label do not count.
+    """
     if not series:
         raise FrameError(f"{path.name} has no image in it")
     named = [one for one in series if one.name and one.name == str(wanted)]
@@ -175,7 +178,7 @@ def _chosen(path: Path, series: list[Any], wanted: int | str | None) -> Any:
     images = [
         (number, one)
         for number, one in enumerate(series)
-        if not one.keyframe.is_reduced and one.name.lower() not in _BESIDE_THE_IMAGE
+        if not one.keyframe.is_reduced and not one.keyframe.is_mask and one.name.lower() not in _BESIDE_THE_IMAGE
     ] or list(enumerate(series))
     if wanted is None and len(images) == 1:
         return images[0][1]

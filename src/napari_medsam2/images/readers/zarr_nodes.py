@@ -83,7 +83,8 @@ def image_node(path: Path, root: Any, series: int | str | None) -> tuple[Any, st
     place = str(images[chosen].key)
     others = [str(info.key) for number, info in enumerate(images) if number != chosen]
     named = first_few(others, _LISTED)
-    left_out = (f"other images in {path.name}: {named}; choose with series= or --series",) if others else ()
+    left_out = _wells_not_there(root, attributes)
+    left_out += (f"other images in {path.name}: {named}; choose with series= or --series",) if others else ()
     node = _child(path, root, place)
     if is_array(node):
         return node, "", left_out
@@ -126,7 +127,7 @@ def _label_names(node: Any) -> list[str]:
 def _images(path: Path, root: Any, attributes: Mapping[str, Any]) -> list[SeriesInfo]:
     """What a group that is no image holds: series of bioformats2raw, fields of a plate or a well, labels, arrays."""
     if isinstance(attributes.get("plate"), Mapping):
-        wells = [str(well["path"]) for well in attributes["plate"].get("wells", ())]
+        wells = [place for well in attributes["plate"].get("wells", ()) if (place := str(well["path"])) in root]
         return [SeriesInfo(place, place, kind="field of a well") for well in wells for place in _fields(root, well)]
     if isinstance(attributes.get("well"), Mapping):
         places = [str(image["path"]) for image in attributes["well"].get("images", ())]
@@ -144,6 +145,13 @@ def _images(path: Path, root: Any, attributes: Mapping[str, Any]) -> list[Series
         if isinstance(multiscales, list) and multiscales and isinstance(multiscales[0], Mapping):
             images.append(SeriesInfo(place, str(multiscales[0].get("name") or place), kind="image"))
     return images + [SeriesInfo(name, name, size=_size(root[name]), kind="array") for name in arrays]
+
+
+def _wells_not_there(root: Any, attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """In words, wells that a plate names and that were not imaged, or not copied."""
+    plate = attributes.get("plate")
+    gone = [str(well["path"]) for well in plate.get("wells", ()) if str(well["path"]) not in root] if plate else []
+    return (f"wells that the plate names and that are not there: {first_few(gone, _LISTED)}",) if gone else ()
 
 
 def _fields(root: Any, well: str) -> list[str]:

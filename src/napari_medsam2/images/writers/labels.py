@@ -14,10 +14,10 @@ import numpy.typing as npt
 from ...errors import OutputError
 from ...types import AnyArray, Mode
 from ..frames import FrameSource
-from ..notes import are_numbers
+from ..notes import are_numbers, notes_of
 from ..opened import Axis, LabelledObject, OpenedImages
 
-#: The order that files store axes in, where they are free to choose.
+#: The order that OME-Zarr stores axes in, and the letters that OME has for them.
 STORED_ORDER = "tczyx"
 
 
@@ -89,7 +89,7 @@ class Labelled:
     def axes(self) -> tuple[Axis, ...]:
         """The axes of the images; those untold are called t, z (in a flow: image), y, x as they are stored."""
         told = [axis.name for axis in self.images.axes]
-        stored = list(getattr(self.images.data, "order", range(len(told))))[: len(told)]  # in the file
+        stored = self._stored
         spare = ("t", "z" if self.mode == "stack" else "image", "y", "x")[-len(told) :]
         names = ("",) * (len(told) - len(spare)) + spare
         own = [names[sorted(stored).index(place)] for place in stored]
@@ -97,6 +97,19 @@ class Labelled:
             axis if axis.name or name in told else replace(axis, name=name)
             for axis, name in zip(self.images.axes, own, strict=True)
         )
+
+    @cached_property
+    def _stored(self) -> list[int]:
+        """For each axis of the images its place in the file."""
+        n = len(self.images.axes)
+        return list(getattr(self.images.data, "order", range(n)))[:n]
+
+    @cached_property
+    def image_order(self) -> list[int]:
+        """The axes of the images in the order of their file, y and x last, whichever of them the frames are along."""
+        last = {"y": 1, "x": 2}
+        ranks = [(last.get(axis.name, 0), place) for axis, place in zip(self.axes, self._stored, strict=True)]
+        return sorted(range(len(ranks)), key=ranks.__getitem__)
 
     @property
     def nbytes(self) -> int:
@@ -142,10 +155,15 @@ class LabelSet(Labelled):
         """The label images of all frames, one after the other."""
         return (self.labels(t) for t in range(self.n_frames))
 
-    def array(self, order: Sequence[str]) -> AnyArray:
-        """All labels in one array whose axes are those of the images, in the order that their names have in ``order``.
+    def notes(self, places: Sequence[int]) -> dict[str, str]:
+        """What formats have no place for, of labels whose axes are stored in this order."""
+        axes = [self.axes[place] for place in places]
+        order = [self.axes[place].name for place in self.image_order] if list(places) != self.image_order else []
+        noted = replace(self.images, objects=self.objects)
+        return notes_of(noted, self.names, self.mode, axes, order, [self.lengths[place] for place in places])
 
-        Axes whose names ``order`` does not have come first, as they are.
+    def array(self, order: Sequence[int]) -> AnyArray:
+        """All labels in one array whose axes are those of the images, in the order of their places in ``order``.
 
         Raises
         ------
@@ -160,7 +178,7 @@ class LabelSet(Labelled):
             raise OutputError(f"the labels need {self.nbytes / 1e9:.1f} GB of memory, which is not there") from error
         for t, plane in enumerate(self.planes()):
             whole[t] = plane
-        return whole.reshape(self.lengths).transpose(self.places(order))
+        return whole.reshape(self.lengths).transpose(order)
 
     def places(self, order: Sequence[str]) -> list[int]:
         """The axes of the images in the order that their names have in ``order``; those it does not have come first."""

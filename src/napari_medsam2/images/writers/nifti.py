@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 
 from ...errors import UserError
 from ..damage import reading
-from ..notes import as_text, notes_of
+from ..notes import as_text
 from ..readers.nifti import LABEL_INTENT, RAS_TO_LPS, SPACE_UNITS, TIME_UNITS, read_header
 from ..units import MILLIMETRES
 from .labels import LabelSet
@@ -42,8 +41,7 @@ def write_nifti(path: Path, labels: LabelSet) -> None:
     else:
         _copy_place(header, source)
         affine = None
-    axes = [labels.axes[place] for place in labels.places([axis.name for _, axis in volume_axes(labels)])]
-    notes = as_text(notes_of(replace(labels.images, objects=labels.objects), labels.names, labels.mode, axes))
+    notes = as_text(labels.notes(labels.places([axis.name for _, axis in volume_axes(labels)])))
     header.extensions.append(nibabel.nifti1.Nifti1Extension(_COMMENT, notes.encode()))
     image: Any = kind(data, affine, header)
     image.to_filename(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ import numpy as np
 from ...errors import UserError
 from ...types import AnyArray
 from ..damage import reading
-from ..notes import as_text, notes_of
+from ..notes import as_text
 from ..opened import Axis
 from ..readers.nrrd import NOTES_FIELD, NrrdLayout, layout_of, read_nrrd_header
 from ..units import MILLIMETRES
@@ -41,9 +40,8 @@ def write_nrrd(path: Path, labels: LabelSet) -> None:
         if "space directions" in header:
             header["space directions"] = np.vstack([header["space directions"], *[_NOWHERE] * (len(names) - 3)])
     header |= _segments(labels, data)
-    order = [labels.axes[place] for place in labels.places([axis.name for axis in axes.values()])]
-    noted = replace(labels.images, objects=labels.objects)
-    header[NOTES_FIELD] = as_text(notes_of(noted, labels.names, labels.mode, order)).partition("\n")[2]
+    places = labels.places([axis.name for axis in axes.values()])
+    header[NOTES_FIELD] = as_text(labels.notes(places)).partition("\n")[2]
     nrrd.write(str(path), data, {**header, "encoding": "gzip"}, index_order="F", compression_level=3)
     _leave_out_when(path)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import numpy as np
 from ...errors import OutputError, UserError
 from ...types import AnyArray
 from ..damage import reading
-from ..notes import notes_of
 from ..opened import Axis
 from ..readers.ome_zarr import NOTES_KEY, Level, Pyramid, pyramid_of
 from ..readers.zarr_nodes import ZARR_MARKS, attributes_of, open_node
@@ -93,6 +91,7 @@ def write_zarr(path: Path, labels: LabelSet) -> None:
         arrays = [_array(group, str(n), level.shape, labels, axes) for n, level in enumerate(levels)]
         _fill(arrays, [_places(axes, shape, level) for level in levels], _planes(labels, order), shape)
         _describe(group, labels, axes, levels, version, beside=beside)
+        group.attrs[NOTES_KEY] = labels.notes(order)
     except (RuntimeError, ValueError) as error:
         raise OutputError(f"cannot write {path.name}: {error}") from error
 
@@ -173,7 +172,7 @@ def _places(axes: Sequence[Axis], shape: Sequence[int], level: Level) -> list[An
 def _planes(labels: LabelSet, order: Sequence[int]) -> Iterator[AnyArray]:
     if list(order) == sorted(order):
         return labels.planes()
-    array = labels.array(STORED_ORDER)
+    array = labels.array(order)
     return iter(array.reshape(-1, *array.shape[-2:]))
 
 
@@ -240,8 +239,6 @@ def _describe(
     described |= {"properties": properties} if properties else {}
     described |= {"source": {"image": "../../"}} if beside else {}
     _put(group, {"multiscales": [multiscale], "image-label": described}, version)
-    noted = replace(labels.images, objects=labels.objects)
-    group.attrs[NOTES_KEY] = notes_of(noted, labels.names, labels.mode, axes)
 
 
 def _put(group: Any, told: Mapping[str, Any], version: str) -> None:

@@ -13,7 +13,7 @@ from uuid import NAMESPACE_URL, uuid5
 import numpy as np
 
 from ...types import AnyArray
-from ..notes import NOTES_NAMESPACE, notes_of
+from ..notes import NOTES_NAMESPACE
 from ..opened import Axis
 from ..units import MILLIMETRES, TIMES, unit_of
 from .labels import STORED_ORDER, Labelled, LabelSet
@@ -40,12 +40,11 @@ def write_tif(path: Path, labels: LabelSet) -> None:
     """Write all frames, one in memory at a time where files store them in the same order."""
     import tifffile
 
-    order = labels.places(STORED_ORDER)
+    order = labels.image_order
     shape = tuple(labels.lengths[place] for place in order)
     in_order = order == sorted(order)
     planes: Iterator[AnyArray] = (plane.astype(_STORED) for plane in labels.planes())
-    data: AnyArray | Iterator[AnyArray] = planes if in_order else labels.array(STORED_ORDER).astype(_STORED)
-    axes = [labels.axes[place] for place in order]
+    data: AnyArray | Iterator[AnyArray] = planes if in_order else labels.array(order).astype(_STORED)
     tifffile.imwrite(
         path,
         data,
@@ -55,7 +54,7 @@ def write_tif(path: Path, labels: LabelSet) -> None:
         ome=True,
         compression="zlib",
         photometric="minisblack",
-        metadata=_metadata(labels, axes, shape),
+        metadata=_metadata(labels, [labels.axes[place] for place in order], order, shape),
     )
 
 
@@ -64,34 +63,33 @@ def write_frame(path: Path, labels: LabelSet, t: int) -> None:
     import tifffile
 
     frame = labels.labels(t).astype(_STORED)
+    plane = [replace(axis, name=name) for axis, name in zip(labels.axes[-2:], "yx", strict=True)]  # as OME wants them
     tifffile.imwrite(
         path,
         frame,
         ome=True,
         compression="zlib",
         photometric="minisblack",
-        metadata=_metadata(_placed_at(labels, t), labels.axes[-2:], frame.shape),
+        metadata=_metadata(_placed_at(labels, t), plane, range(len(labels.axes)), frame.shape),
     )
 
 
 def _placed_at(labels: LabelSet, t: int) -> LabelSet:
     """Labels whose first frame lies where frame ``t`` does: what is noted with that frame, and with the whole of it."""
     images = labels.images
-    first = images.axes[0]
-    if len(images.axes) != 3 or labels.axes[0].name != "z":
-        return replace(labels, images=replace(images, affine=None))
-    axes = (replace(first, origin=first.origin + t * first.spacing), *images.axes[1:])
-    affine = None if images.affine is None else images.affine.copy()
-    if affine is not None:
-        affine[:3, 3] += t * affine[:3, 0]
-    return replace(labels, images=replace(images, axes=axes, affine=affine))
+    at = [int(n) for n in np.unravel_index(t, labels.lengths[:-2])] if len(images.axes) > 2 else []
+    axes, affine = list(images.axes), None if images.affine is None else images.affine.copy()
+    for place, (name, number) in enumerate(zip([axis.name for axis in labels.axes], at, strict=False)):
+        if name and name in STORED_ORDER:
+            axes[place] = replace(axes[place], origin=axes[place].origin + number * axes[place].spacing)
+        if affine is not None and name in ("z", "y", "x"):
+            affine[:3, 3] += number * affine[:3, "zyx".index(name)]
+    return replace(labels, names=(), images=replace(images, axes=tuple(axes), affine=affine))
 
 
-def _metadata(labels: LabelSet, axes: Sequence[Axis], shape: Sequence[int]) -> dict[str, Any]:
-    """The header of all frames, or of one."""
+def _metadata(labels: LabelSet, axes: Sequence[Axis], noted: Sequence[int], shape: Sequence[int]) -> dict[str, Any]:
+    """The header of all frames, or of one, by the axes that are stored and the places of those that are noted."""
     letters = _letters([axis.name for axis in axes])
-    whole = len(axes) == len(labels.axes)
-    noted = replace(labels.images, objects=labels.objects)
     told = {
         "axes": letters,
         "Name": "".join(c for c in labels.images.name if c.isprintable()) or "labels",
@@ -99,7 +97,7 @@ def _metadata(labels: LabelSet, axes: Sequence[Axis], shape: Sequence[int]) -> d
         **_places(axes, letters, shape),
         "MapAnnotation": {
             "Namespace": NOTES_NAMESPACE,
-            "Value": notes_of(noted, labels.names if whole else (), labels.mode, axes if whole else labels.axes),
+            "Value": labels.notes(noted),
         },
     }
     # By chance, as tifffile has it, the same labels would be another file each time.

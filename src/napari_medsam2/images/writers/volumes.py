@@ -40,7 +40,7 @@ def volume_axes(labelled: Labelled) -> list[tuple[str, Axis]]:
 def volume(labels: LabelSet) -> AnyArray:
     """All labels, (x, y, z), with t, or with t and c; axes that they do not have are of length 1."""
     axes = volume_axes(labels)
-    array = labels.array([axis.name for _, axis in axes])
+    array = labels.array(labels.places([axis.name for _, axis in axes]))
     names = [name for name, _ in axes]
     wanted = FASTEST_FIRST[: max(3, 1 + max(map(FASTEST_FIRST.index, names)))]
     missing = [place for place, name in enumerate(wanted) if name not in names]

@@ -13,8 +13,9 @@ from ...listing import natural_key
 from .planes import DicomImage, Plane
 from .repeats import Arranged, arrange
 
-#: Orientations whose cosines differ by less are the same: headers round them, and scanners drift a little.
-_SAME_DIRECTION = 1e-3
+#: Orientations whose cosines, and spacings whose lengths relative to each other, differ by less are the same: headers
+#: round them, and scanners drift a little.
+_SAME = 1e-3
 
 #: So few images beside at least so many times more are what others are planned with, or made of.
 _FEW, _TIMES_MORE = 3, 5
@@ -161,12 +162,11 @@ def _groups(planes: Sequence[Plane]) -> list[list[Plane]]:
     for plane in planes:
         image = plane.image
         alone = str(image.path) if plane.position is None and image.n_frames > 1 else ""
-        spacing = None if plane.spacing is None else tuple(round(length, 4) for length in plane.spacing)
         placed = plane.position is not None
-        key = (image.series, image.shape, spacing, placed, plane.stack, image.is_scout, alone)
+        key = (image.series, image.shape, plane.spacing is None, placed, plane.stack, image.is_scout, alone)
         kept = groups.setdefault(key, [])
         for group in kept:
-            if _same_direction(group[0], plane):
+            if _same_spacing(group[0], plane) and _same_direction(group[0], plane):
                 group.append(plane)
                 break
         else:
@@ -174,10 +174,14 @@ def _groups(planes: Sequence[Plane]) -> list[list[Plane]]:
     return [group for kept in groups.values() for group in kept]
 
 
+def _same_spacing(one: Plane, other: Plane) -> bool:
+    return bool(np.allclose(one.spacing or (), other.spacing or (), rtol=_SAME, atol=0))
+
+
 def _same_direction(one: Plane, other: Plane) -> bool:
     if one.directions is None or other.directions is None:
         return one.directions is other.directions
-    return bool(np.abs(one.directions - other.directions).max() <= _SAME_DIRECTION)
+    return bool(np.abs(one.directions - other.directions).max() <= _SAME)
 
 
 def _minor(stack: Stack, largest: int) -> bool:
