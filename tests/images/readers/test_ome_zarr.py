@@ -71,6 +71,9 @@ def test_scales_may_be_untold_or_on_both_places(tmp_path: Path) -> None:
     group.attrs["multiscales"] = [{**multiscale, "coordinateTransformations": outer}]
     axis = read_images(tmp_path / "b.zarr").axes[0]
     assert (axis.spacing, axis.origin) == (20, 15)
+    group.attrs["multiscales"] = [multiscale, {**multiscale, "name": "denoised"}, multiscale]
+    [words] = read_images(tmp_path / "b.zarr").left_out
+    assert words == "other pyramids that b.zarr names, of which the first is read: denoised, number 2"
 
 
 @pytest.mark.parametrize("axes", [None, list("tczyx")])

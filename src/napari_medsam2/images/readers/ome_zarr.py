@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import FrameError
+from ...errors import FrameError, first_few
 from ...types import AnyArray
 from ..damage import reading, require
 from ..lazy import AxesView
@@ -217,8 +217,11 @@ def _pyramid(
         scale, shift = _transformed(path, dataset.get("coordinateTransformations"), n)
         spacing, origin = (scale * outer_scale).tolist(), (shift * outer_scale + outer_shift).tolist()
         levels.append(Level(array, tuple(int(length) for length in array.shape), spacing, origin))
-    words = (f"levels that the image names and that are not there: {', '.join(missing)}",) if missing else ()
-    return *_axes(path, multiscale, n), levels, words
+    words = [f"levels that the image names and that are not there: {', '.join(missing)}"] if missing else []
+    if only is None and (others := [_mapping(one, path) for one in attributes["multiscales"][1:]]):
+        names = [str(other.get("name") or f"number {k}") for k, other in enumerate(others, 1)]
+        words.append(f"other pyramids that {path.name} names, of which the first is read: {first_few(names)}")
+    return *_axes(path, multiscale, n), levels, tuple(words)
 
 
 def _transformed(path: Path, transformations: Any, n: int) -> tuple[Any, Any]:
