@@ -88,6 +88,7 @@ def run(arguments: list[str], folder: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
 def test_the_commands_run(page: str, user_files: Path) -> None:
     for arguments in commands(page):

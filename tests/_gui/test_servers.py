@@ -30,6 +30,11 @@ def lab(tmp_path):
 
 
 @pytest.fixture
+def torch_is_missing(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", None)
+
+
+@pytest.fixture
 def dock(qtbot, viewer):
     viewer.add_image(IMAGES, name="discs")
     dock = MedSamDock(viewer, Controller(viewer))
@@ -43,10 +48,8 @@ def use(qtbot, dock, lab, model: str = "blobs") -> None:
     qtbot.waitUntil(lambda: dock.controller.state.model_phase is ModelPhase.IN_USE, timeout=20_000)
 
 
-def test_where_no_model_can_run_the_way_to_a_server_is_in_sight(qtbot, dock, monkeypatch) -> None:
-    monkeypatch.setitem(sys.modules, "torch", None)  # as if it were not installed
+def test_where_no_model_can_run_the_way_to_a_server_is_in_sight(torch_is_missing, qtbot, dock) -> None:
     dock.show()
-    assert not dock.model.device.isVisible()
     dock.controller.use_tool("box")
     qtbot.waitUntil(lambda: dock.controller.state.model_phase is ModelPhase.MISSING, timeout=20_000)
     assert dock.model.device.isVisible() and "Remote..." in dock.controller.state.problem
