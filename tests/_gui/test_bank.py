@@ -122,6 +122,11 @@ def test_memories_are_pinned_and_evicted_and_a_session_does_it_again(opened_dock
     press(qtbot, bank.bank.evict)
     wait_for(qtbot, lambda: settled(dock))
     assert 0 not in frames(do), "another one is pinned"
+    press(qtbot, bank.bank.template)
+    wait_for(qtbot, lambda: do.bank.state.waiting == (0,))
+    assert "and image 0 from the next run on" in bank.bank.summary.text(), "it was prompted before, too"
+    do.undo()
+    wait_for(qtbot, lambda: do.bank.state.waiting == ())
     do.save_session(tmp_path / "cells.medsam2")
     wait_for(qtbot, lambda: "Saved" in do.state.note)
     assert main(["segment", "--session", str(tmp_path / "cells.medsam2"), "-o", str(tmp_path / "again.tif")]) == 0
@@ -177,7 +182,7 @@ def test_what_does_not_fit_is_said_and_nothing_is_lost(opened_dock, beside, cell
     wait_for(qtbot, lambda: settled(dock) and frames(do) == [0])
     pick(qtbot, bank, 0)
     press(qtbot, bank.bank.evict)
-    wait_for(qtbot, lambda: "only template" in do.state.problem)
+    wait_for(qtbot, lambda: "This is the only template" in do.state.problem)
     (tmp_path / "bad.medsam2task").write_bytes(b"no task")
     do.bank.take_task(tmp_path / "bad.medsam2task")
     wait_for(qtbot, lambda: "no task file" in do.state.problem or "too short" in do.state.problem)

@@ -145,7 +145,9 @@ def test_three_accepted_frames_are_learned_from_and_what_is_better_is_offered(re
 def test_what_is_no_better_or_fails_changes_nothing_and_is_said(reviewed, qtbot, tmp_path):
     viewer, dock, review = reviewed
     review.lesson.learn.click()
-    assert "Accept 3 slices or more first; so far there is one" in dock.message.text()
+    assert (
+        "Learning needs 3 slices that you accepted, corrected or prompted; so far there is one" in dock.message.text()
+    )
     accept(dock, viewer, qtbot, 0, 4)
     model = dock.controller.state.model
     dock.controller.lessons._program = pupil(tmp_path, json.dumps({"before": 0.8, "after": 0.8, "weights": None}))

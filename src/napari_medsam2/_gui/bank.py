@@ -82,6 +82,7 @@ class BankView(QObject):
             noun=told.noun,
             mode=told.mode,
             has_image=shown,
+            has_prompts=work is not None and told.current in work.book.objects,
             rows=rows,
             capacity=0 if bank is None else bank.most_templates,
             bank=bank_for(told.bank, told.mode),

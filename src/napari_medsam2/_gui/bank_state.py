@@ -51,8 +51,8 @@ class BankState:
         Of the object whose memory it is.
     noun, mode
         What people call a frame, and "stack" or "flow".
-    has_dock, has_image
-        Whether there is a dock, and an image in it.
+    has_dock, has_image, has_prompts
+        Whether there is a dock, an image in it, and a prompt of the object.
     rows
         In the order in which they came.
     capacity
@@ -83,6 +83,7 @@ class BankState:
     mode: str = "stack"
     has_dock: bool = True
     has_image: bool = False
+    has_prompts: bool = False
     rows: tuple[BankRow, ...] = ()
     capacity: int = 0
     bank: str = "fifo"

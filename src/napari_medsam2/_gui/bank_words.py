@@ -22,7 +22,8 @@ def bank_summary(state: BankState) -> str:
     if not state.rows and state.waiting:
         return f"{state.title}: {_waiting_words(state)} remembered from the next run on."
     if not state.rows:
-        return f"Nothing is remembered of {state.title} yet: draw a prompt, then find it on all {state.noun}s."
+        first = "" if state.has_prompts else "draw a prompt, then "
+        return f"Nothing is remembered of {state.title} yet: {first}find it on all {state.noun}s (Shift+S)."
     templates = sum(row.pinned for row in state.rows)
     room = f" of {state.capacity}" if state.capacity >= len(state.rows) else ""
     told = f"{state.title}: {len(state.rows)}{room} remembered, {templates} template{'' if templates == 1 else 's'}"

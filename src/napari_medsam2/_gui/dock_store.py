@@ -77,7 +77,7 @@ class DockStore(QObject):
 
     def say(self, problem: str = "", *, report: str = "", note: str = "") -> None:
         """Show an error in words (with a report to copy), or good news."""
-        self.set(problem=problem, report=report or problem, note=note)
+        self.set(problem=_sentence(problem), report=report or problem, note=note)
 
     def forget_image(self) -> None:
         """Begin without an image; nothing is told."""
@@ -93,3 +93,10 @@ class DockStore(QObject):
         """Make the next prompt go to the current object, with the sign chosen."""
         if self.work is not None:
             self.work.aim(self._chosen.current, self._chosen.positive)
+
+
+def _sentence(words: str) -> str:
+    """Words of an error as a sentence; a name of a file or layer that comes first stays as it is."""
+    first = words.partition(" ")[0]
+    words = words[:1].upper() + words[1:] if first.isalpha() else words
+    return words if not words or words[-1] in ".?!" else f"{words}."

@@ -76,7 +76,10 @@ class Lessons(QObject):
             return
         frames = confirmed_frames(work)
         if len(frames) < LEAST_FRAMES:
-            store.say(f"Accept {LEAST_FRAMES} {store.chosen.noun}s or more first; so far there {_so_many(frames)}.")
+            store.say(
+                f"Learning needs {LEAST_FRAMES} {store.chosen.noun}s that you accepted, corrected or prompted; so far "
+                f"there {_so_many(frames)}."
+            )
             return
         self._work = work
         folder = user_state_path("napari-medsam2") / LEARNED / time.strftime(LEARNED_AT)

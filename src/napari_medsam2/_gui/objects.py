@@ -53,7 +53,7 @@ class ObjectEdits(QObject):
         try:
             called = checked(number, told)
         except PromptError as error:
-            self._store.say(f"{str(error)[0].upper()}{str(error)[1:]}.")
+            self._store.say(str(error))
             return
         if called == known:
             return

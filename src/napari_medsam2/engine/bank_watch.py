@@ -42,6 +42,7 @@ class BankWatch:
         self._entries: tuple[MemoryEntry, ...] = ()
         self._looked_at: dict[int, int] = {}
         self._prompted: frozenset[int] = frozenset()
+        self._waiting: tuple[int, ...] = ()
 
     def along(
         self, session: Session, steps: Iterator[FrameResult], request: int, generation: int
@@ -75,12 +76,13 @@ class BankWatch:
         prompted = frozenset(p.frame for p in session.prompts if p.object_id == self.object_id)
         waiting = session.templates_to_be(self.object_id)
         new = {t: found for t, found in looked_at.items() if self._looked_at.get(t) != id(found)}
-        if not anew and entries == self._entries and not new and prompted == self._prompted:
+        same = entries == self._entries and prompted == self._prompted and waiting == self._waiting
+        if same and not new and not anew:
             return
         known = {id(entry) for entry in self._entries}
         fresh = ((e.frame, _picture(session, e, self.object_id)) for e in entries if id(e) not in known)
         pictures = {frame: picture for frame, picture in fresh if picture is not None}
-        self._entries, self._prompted = entries, prompted
+        self._entries, self._prompted, self._waiting = entries, prompted, waiting
         self._looked_at = {t: id(found) for t, found in looked_at.items()}
         bare = None if bank is None else bank.bare()
         self._emit(BankTold(request, generation, self.object_id, bare, pictures, new, prompted, waiting, anew))

@@ -91,7 +91,7 @@ class Suspect:
 
 
 #: How much each doubt counts, 0..1: round numbers, near to what was best on seven stacks and ten flows.
-_WEIGHTS: Mapping[Mode, Mapping[Doubt, float]] = {
+WEIGHTS: Mapping[Mode, Mapping[Doubt, float]] = {
     "stack": {
         Doubt.MISSING: 0.9,
         Doubt.END: 0.5,
@@ -108,7 +108,7 @@ _FULL_JUMP: Mapping[Mode, float] = {"stack": 1.0, "flow": 3.0}
 _TOLD = 0.3
 
 
-def suspects(findings: Iterable[Finding], mode: Mode) -> list[Suspect]:
+def suspects(findings: Iterable[Finding], mode: Mode, weights: Mapping[Doubt, float] | None = None) -> list[Suspect]:
     """The frames without a prompt that were segmented, those first that are most likely wrong.
 
     Parameters
@@ -117,6 +117,8 @@ def suspects(findings: Iterable[Finding], mode: Mode) -> list[Suspect]:
         Of any objects and frames, in any order.
     mode
         Of the session: in a stack a frame is compared with those beside it, in a flow with all.
+    weights
+        How much each doubt counts, 0..1, in place of what suits the mode.
 
     Returns
     -------
@@ -129,16 +131,15 @@ def suspects(findings: Iterable[Finding], mode: Mode) -> list[Suspect]:
         by_object.setdefault(finding.object_id, []).append(finding)
     worst: dict[int, Suspect] = {}
     for row in by_object.values():
-        for suspect in _of_object(row, mode):
+        for suspect in _of_object(row, mode, weights or WEIGHTS[mode]):
             known = worst.get(suspect.frame)
             if known is None or suspect.score > known.score:
                 worst[suspect.frame] = suspect
     return sorted(worst.values(), key=lambda suspect: (-suspect.score, suspect.frame))
 
 
-def _of_object(row: Sequence[Finding], mode: Mode) -> Iterable[Suspect]:
+def _of_object(row: Sequence[Finding], mode: Mode, weights: Mapping[Doubt, float]) -> Iterable[Suspect]:
     """Suspects of one object, whose findings come by frame."""
-    weights = _WEIGHTS[mode]
     safe = [finding.frame for finding in row if finding.prompted]
     at_home = any(finding.on_border for finding in row if finding.prompted)
     found = [place for place, finding in enumerate(row) if finding.area]

@@ -38,6 +38,9 @@ def test_corrected_frames_say_whether_it_helps_where_there_are_some(path: Path) 
     lesson = read_lesson(path)
     assert lesson.judged == ACCEPTED, "one corrected frame says too little"
     assert replace(lesson, corrected=(2, 5, 8)).judged == (2, 5, 8), "the others are as they were found"
+    masks = [mask * (t not in (2, 5)) for t, mask in enumerate(lesson.dataset.masks)]
+    bare = replace(lesson, dataset=replace(lesson.dataset, masks=masks), corrected=(2, 5))
+    assert bare.judged == (1, 6, 8, 11), "frames that have no object give no score"
 
 
 @pytest.mark.parametrize(

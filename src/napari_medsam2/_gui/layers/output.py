@@ -53,14 +53,17 @@ def check_shape(layer: Labels, layout: Layout) -> None:
     if tuple(layer.data.shape) != layout.shape:
         raise OutputError(
             f"'{layer.name}' has the shape {tuple(layer.data.shape)}, the image {layout.shape}: choose a Labels layer "
-            "of the same shape, or a new layer"
+            "of the same shape"
         )
 
 
 def check_place(layer: Labels, image: Image, layout: Layout, counted: bool | None) -> None:
     """:class:`OutputError` if a layer does not lie on the image; ``counted`` as for :meth:`OutputLabels.of_user`."""
     if not lie_on_each_other(layer, image, layout, counted=counted):
-        raise OutputError(f"'{layer.name}' does not lie on the image: its scale or position differs, units counted")
+        raise OutputError(
+            f"'{layer.name}' does not lie on the image: its position, scale or unit differs. Give it those of the "
+            "image, or choose another layer"
+        )
 
 
 class OutputLabels:

@@ -40,7 +40,9 @@ class BankPanel(Panel):
         self.pin = button("Pin", "Make the selected memory a template: it stays, and counts like one with a prompt")
         self.evict = button("Evict", "Take the selected memory out: it misleads")
         self.template = button("", "What was found in view is right: accept it (A)")
-        self.bank = Choice(*BANKS.values(), tip="Which memories are kept: the newest, or sure and diverse ones")
+        self.bank = Choice(
+            *BANKS.values(), tip="Which are kept: the newest, or sure and diverse ones. Undo begins anew"
+        )
         self.bank.setAccessibleName("Memory bank")
         self.compare = button("", "Find all once more with the other memory, beside what there is")
         self.comparison = line(dim=True)

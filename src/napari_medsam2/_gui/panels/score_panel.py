@@ -126,7 +126,7 @@ def score_words(state: DockState) -> str:
     if not state.scores:
         return "Choose a Labels layer that is right, to see how near the result is."
     means = "together" if state.mode == "stack" else "on average"
-    return "; ".join(f"object {s.object_id}: Dice {s.total.dice:.3f} {means}" for s in state.scores[:4])
+    return "; ".join(f"Object {s.object_id}: Dice {s.total.dice:.3f} {means}" for s in state.scores[:4])
 
 
 def _number(value: float) -> str:

@@ -148,8 +148,8 @@ def _folds(lesson: Lesson) -> list[tuple[int, ...]]:
 
 
 def _helps(gains: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) -> bool:
-    """True if the mean gain is more than its standard error: what a few frames gain by chance is not offered."""
-    return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else bool(gains[0] > 0)
+    """True if the mean gain of the frames, two or more, is above its standard error: no gain by chance is offered."""
+    return bool(gains.mean() > gains.std(ddof=1) / np.sqrt(len(gains)))
 
 
 def _fitted(
@@ -175,11 +175,9 @@ def _scored(
     steps: int,
     note: Callable[[], None],
 ) -> tuple[list[float], list[float]]:
-    """Dice of each object on the frames of a fold, before and after learning from the other frames."""
+    """Dice on each frame of a fold, the mean of its objects, before and after learning from the other frames."""
     left = [k for k, frame in enumerate(examples.frames) if frame in fold and examples.plain[k]]
     others = [k for k, frame in enumerate(examples.frames) if frame not in fold]
-    if not others or not left:
-        return [], []
     own = FineLayers(network.decoder)
     learned = _fitted(network.decoder, lesson, examples, others, steps, note)
     some = examples.only(left)
@@ -191,4 +189,7 @@ def _dice(decoder: MaskDecoder, examples: Examples, layers: FineLayers) -> list[
     logits, _ = decoder.fine(examples.features, examples.coarse, layers)
     found = resize(logits, (examples.masks.shape[-2], examples.masks.shape[-1])) > 0
     pairs = zip(found[:, 0].cpu().numpy(), (examples.masks[:, 0] > 0.5).cpu().numpy(), strict=True)
-    return [dice(mask, truth) for mask, truth in pairs]
+    of_frame: dict[int, list[float]] = {}
+    for frame, (mask, truth) in zip(examples.frames, pairs, strict=True):
+        of_frame.setdefault(frame, []).append(dice(mask, truth))
+    return [float(np.mean(each)) for each in of_frame.values()]

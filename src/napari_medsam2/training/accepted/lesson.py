@@ -43,9 +43,22 @@ class Lesson:
     def judged(self) -> tuple[int, ...]:
         """Those that say whether learning helps: the corrected ones where there are two or more, else all.
 
-        A frame that is as it was found has what the network of before found, and would speak for that one.
+        A frame that is as it was found has what the network of before found, and would speak for that one. One without
+        an object that another frame has, too, says nothing.
         """
-        return self.corrected if len(self.corrected) > 1 else self.accepted
+        shown = self._shown()
+        telling = tuple(t for t in self.accepted if any(t in there and len(there) > 1 for there in shown.values()))
+        corrected = tuple(t for t in telling if t in self.corrected)
+        return corrected if len(corrected) > 1 else telling
+
+    def _shown(self) -> dict[int, list[int]]:
+        """The accepted frames of each object."""
+        shown: dict[int, list[int]] = {}
+        for t in self.accepted:
+            for number in np.unique(self.dataset.masks[t]).tolist():
+                if number:
+                    shown.setdefault(number, []).append(t)
+        return shown
 
     def check(self) -> None:
         """Say what cannot be learned from.
@@ -61,10 +74,9 @@ class Lesson:
                 f"{len(self.accepted)} accepted or corrected frame(s) are too few to learn from: accept {LEAST_FRAMES} "
                 "or more"
             )
-        masks = self.dataset.masks
-        shown = [number for t in self.accepted for number in np.unique(masks[t]).tolist() if number]
-        if not any(shown.count(number) > 1 for number in set(shown)):
+        if not any(len(there) > 1 for there in self._shown().values()):
             raise DatasetError("no object is on two of the accepted frames: accept more frames")
+        masks = self.dataset.masks
         seen: dict[bytes, int] = {}
         for t in self.accepted:
             pixels = hashlib.blake2b(self.dataset.frames[t].tobytes()).digest()
