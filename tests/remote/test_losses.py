@@ -12,7 +12,7 @@ from napari_medsam2.engine.engine import Engine
 from napari_medsam2.engine.events import Failed, Finished, FinishReason, ModelLoaded, Noted, ResultReady, RunState
 from napari_medsam2.errors import RemoteError
 from napari_medsam2.prompts import PointPrompt
-from napari_medsam2.remote import link
+from napari_medsam2.remote import patience
 from napari_medsam2.remote.client import ServerClient
 from napari_medsam2.remote.engine import RemoteEngine
 from napari_medsam2.session.journal import STEPS, Journal, digest_of
@@ -103,7 +103,7 @@ def undisturbed() -> Listener:
 
 def live_through(lab: Lab, monkeypatch, undisturbed: Listener, at: dict[int, str], act: str, at_event: int) -> None:
     """One life of a window; whatever happens, nothing waits for ever, and the frames are found as without it."""
-    monkeypatch.setattr(link, "_FIRST_WAIT_S", 0.01)
+    monkeypatch.setattr(patience, "FIRST_WAIT_S", 0.01)
     losing = Losing(lab, monkeypatch)
     heard = Acting(act, at_event)
     with closing(RemoteEngine(heard, lab.address)) as engine:

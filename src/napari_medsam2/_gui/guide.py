@@ -44,7 +44,7 @@ def _of_engine(state: DockState) -> str:
     if status.state is RunState.LOADING:
         return f"{loading_words(state)}... you can draw meanwhile."
     if status.state is RunState.PAUSED and status.detail:
-        return f"Paused: {status.detail}. The run goes on by itself once the server is there; you can draw meanwhile."
+        return f"Paused: {status.detail}. The run goes on by itself; you can draw meanwhile."
     if status.state is RunState.PAUSED:
         return f"Paused. Correct the {state.noun} that is wrong with a click, a box or the brush, then press Resume."
     if status.state in (RunState.RUNNING, RunState.STOPPING):

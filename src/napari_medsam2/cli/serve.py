@@ -71,7 +71,7 @@ def _keys(arguments: argparse.Namespace) -> tuple[str, ...]:
         try:
             lines = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeError) as error:
-            raise OptionError(f"cannot read keys from {path}: {error}") from error
+            raise OptionError(f"cannot read keys from {path}: {getattr(error, 'strerror', error)}") from error
         found = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         if not found:
             raise OptionError(f"there is no key in {path}: a key a line is wanted")

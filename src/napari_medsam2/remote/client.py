@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import httpx
 
 from .. import __version__
 from ..errors import RemoteError, WireError
-from ..json_files import parse_json
+from ..json_files import MOST_BYTES, parse_json
 from ..wire.lines import PROTOCOL
 from .address import host_of, is_this_machine
 
@@ -21,6 +22,9 @@ from .address import host_of, is_this_machine
 CONNECT_S, ANSWER_S = 5.0, 30.0
 #: A line holds all results of a session at most; an answer is short.
 MOST_LINE, _MOST_ANSWER = 1 << 29, 1 << 20
+_JSON = {"Content-Type": "application/json"}
+#: Of a reason why a frame cannot be read, so many letters are told.
+_MOST_WHY = 800
 #: So often a request that came too soon after others is made again.
 _PATIENCE = 5
 
@@ -31,6 +35,10 @@ class Refused(RemoteError):
 
 class SessionGone(RemoteError):
     """The server knows nothing of the session any more."""
+
+
+class NotTaken(WireError):
+    """The server is there, and does not take this: what was asked cannot be done, now or later."""
 
 
 class Busy(RemoteError):
@@ -153,8 +161,18 @@ class ServerClient:
         await self._ask("DELETE", self._path(""))
 
     async def send(self, requests: Sequence[Mapping[str, Any]]) -> int:
-        """Hand in requests; returns the place of the last one that the server has."""
-        told = await self._ask("POST", self._path("/requests"), json={"requests": requests})
+        """Hand in requests; returns the place of the last one that the server has.
+
+        Raises
+        ------
+        NotTaken
+            If one of them cannot be done, or they are too large together; also without asking, as who sends more than
+            is taken may be cut off before the answer comes.
+        """
+        body = await asyncio.to_thread(_as_json, {"requests": requests})
+        if len(body) > MOST_BYTES:
+            raise NotTaken(f"{self.host} takes {MOST_BYTES >> 20} MB at once; this is {len(body) >> 20} MB")
+        told = await self._ask("POST", self._path("/requests"), content=body, headers=_JSON)
         with _readable(self.host):
             return int(told["received"])
 
@@ -169,7 +187,9 @@ class ServerClient:
 
     async def give_up_frame(self, generation: int, frame: int, why: str) -> None:
         """Say that a frame cannot be read, so that nobody waits for it."""
-        await self._ask("POST", self._path(f"/images/{generation}/frames/{frame}/unreadable"), json={"why": why})
+        await self._ask(
+            "POST", self._path(f"/images/{generation}/frames/{frame}/unreadable"), json={"why": why[:_MOST_WHY]}
+        )
 
     async def lines(self, after: int) -> AsyncIterator[str]:
         """The lines of the session that follow one; ends when the server stops."""
@@ -238,7 +258,7 @@ class ServerClient:
         if status in (408, 429, 503):
             raise Busy(words, _seconds(answer.headers.get("retry-after", "1")))
         if status in (413, 422):
-            raise WireError(words)
+            raise NotTaken(words)
         raise RemoteError(words)
 
     def _lost(self, error: Exception) -> RemoteError:
@@ -272,6 +292,10 @@ def _readable(host: str) -> Iterator[None]:
         yield
     except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise WireError(f"{host} gives answers that cannot be read: is it a server of napari-medsam2?") from error
+
+
+def _as_json(value: Any) -> bytes:
+    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode()
 
 
 def _seconds(text: str) -> float:

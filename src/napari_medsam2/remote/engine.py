@@ -24,12 +24,10 @@ from ..types import Direction, Mode
 from ..wire.calls import KINDS
 from .client import ServerClient
 from .link import Link
-from .script import Asked
+from .script import Asked, in_groups
 from .tasks import GivenTask
 
 _log = logging.getLogger(__name__)
-#: Results that go in one request.
-_RESULTS_AT_ONCE = 2000
 
 
 class RemoteEngine:
@@ -138,10 +136,8 @@ class RemoteEngine:
 
     def take_results(self, results: Iterable[FrameResult], *, up_to_date: bool = False) -> int:
         """Go on with results that are there."""
-        taken = tuple(results)
         number = 0
-        for start in range(0, max(1, len(taken)), _RESULTS_AT_ONCE):
-            some = taken[start : start + _RESULTS_AT_ONCE]
+        for some in in_groups(tuple(results)):
             number = self._ask("take_results", results=some, up_to_date=up_to_date)
         return number
 
@@ -271,10 +267,13 @@ class RemoteEngine:
         self._link = link = Link(ServerClient(address, key), self._emit, self._on_dropped)
         self._living = asyncio.ensure_future(link.live())
         self._began.set()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._living
-        await link.leave()
-        self._emit(StatusChanged(RunStatus(RunState.CLOSED)))
+        try:
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._living
+            await link.leave()
+        finally:  # whatever happens, nobody waits for an engine that is gone
+            self._closing = True
+            self._emit(StatusChanged(RunStatus(RunState.CLOSED)))
 
     def _stop_living(self) -> None:
         if self._living is not None:
@@ -282,13 +281,17 @@ class RemoteEngine:
 
     def _take(self, asked: Asked) -> None:
         assert self._link is not None
-        self._link.ask(asked)
+        try:
+            self._link.ask(asked)
+        except Exception as problem:
+            self._link.give_up(problem)
         with self._lock:
             self._on_the_way -= 1
 
     def _on_dropped(self, asked: Asked, problem: Exception) -> None:
-        if asked.kind is not None:
-            self._emit(failure_of(problem, asked.number, asked.generation, asked.kind, None))
+        if asked.kind is not None:  # what makes a session anew nobody asked for, and its images are the latest
+            generation = asked.generation if asked.number else self._generation
+            self._emit(failure_of(problem, asked.number, generation, asked.kind, None))
 
     def _emit(self, event: Event) -> None:
         """Deliver an event, unless it is of an earlier generation; a model is of none."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
-import time
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,17 +32,16 @@ from ..engine.events import (
 from ..engine.requests import RequestKind
 from ..errors import RemoteError, WireError
 from ..wire.calls import BEGIN, MARK
-from .client import Busy, Refused, ServerClient, SessionGone
+from .changes import Changes
+from .client import ServerClient, SessionGone
 from .images import LocalImages
+from .patience import Patience
 from .replay import Replay
 from .script import Asked, Script
 from .talk import Ears, Talk
 
-#: Between two tries to reach a server that was lost, at first and at most; and how long nothing is said of it.
-_FIRST_WAIT_S, _LONGEST_WAIT_S, _QUIET_S = 0.25, 10.0, 1.5
-
+_log = logging.getLogger(__name__)
 _RUNS = (RequestKind.PROPAGATE, RequestKind.COMPARE)
-_changes = itertools.count(-1, -1)
 
 
 class _Again(Exception):
@@ -74,16 +72,14 @@ class Link:
         self._needed, self._again = asyncio.Event(), asyncio.Event()
         self._paused = False
         self._status = RunStatus()
-        self._lost_at: float | None = None
         self._told_lost, self._problem = False, ""
-        self._wait_s = _FIRST_WAIT_S
+        self._patience = Patience()
         self._replays, self._hands_over = False, False  # and nothing that comes of it is told
         self._replay = Replay()
-        self._changes_again: deque[int] = deque()  # of what is done again, in order
         self._run = Asked(0, 0, "propagate")
         self._standing: Standing | None = None
         self._watch: Asked | None = None  # whose memory somebody looks at
-        self._changes: dict[int, int] = {}  # our numbers of changes, by those of the session there
+        self._changes = Changes()
 
     # ---- what is asked ---------------------------------------------------------------------------------------------
 
@@ -112,6 +108,14 @@ class Link:
     async def live(self) -> None:
         """Keep the connection while it is needed; ends only when it is cancelled."""
         while True:
+            try:
+                await self._live()
+            except Exception as problem:
+                self.give_up(problem)
+                await self._begin_anew()
+
+    async def _live(self) -> None:
+        while True:
             if self._talk is None and not self.pending and (self._paused or not self._script.running):
                 self._rest()
                 self._needed.clear()
@@ -127,6 +131,26 @@ class Link:
                     self._talk = None
                 elif not isinstance(problem, _Again):
                     await self._wait_after(problem)
+
+    def give_up(self, problem: Exception) -> None:
+        """A defect, here or there: all that is asked is dropped, and told so; what is asked next begins anew.
+
+        So nothing waits for ever, and nothing is tried again and again that fails each time.
+        """
+        _log.error("what was asked of %s cannot be done", self._client.host, exc_info=problem)
+        dropped = list(self.pending) or [Asked(0, 0, "propagate", {}, RequestKind.PROPAGATE)]
+        self.pending.clear()
+        self._paused, self._watch, self._patience = False, None, Patience()
+        for asked in dropped:
+            self._on_dropped(asked, problem)
+        self._end_run(FinishReason.FAILED) if self._script.running else self._script.end_run()
+        if closing := [asked for asked in dropped if asked.kind is not None and asked.kind.changes_images]:
+            self._script.note_served(replace(closing[-1], kind=RequestKind.CLOSE_IMAGES))
+        if self._talk is not None:
+            self._again.set()
+        self._talk, self._replays, self._hands_over = None, False, False
+        self._status = replace(self._status, state=RunState.IDLE, detail="")
+        self._tell_back()
 
     def _rest(self) -> None:
         """Nothing is asked for, and there is no session that could say so."""
@@ -157,7 +181,7 @@ class Link:
         talk = Talk(self._client, ticket, self._images, ears)
         self._replays, self._hands_over = exact, not exact
         self._replay, self._standing = Replay(), None
-        self._changes, self._changes_again = {}, deque(script.changes if exact else ())
+        self._changes = Changes(script.changes if exact else ())
         if not replays:
             if script.model is not None:
                 talk.put(script.model)
@@ -193,8 +217,8 @@ class Link:
         with contextlib.suppress(RemoteError, WireError):
             await self._client.delete()
 
-    def _end_run(self) -> None:
-        """The user cancelled a run that goes on nowhere now: its results stay, and it is not done again."""
+    def _end_run(self, reason: FinishReason = FinishReason.CANCELLED) -> None:
+        """A run that goes on nowhere now is over: its results stay, and it is not done again."""
         cancelled = (*_RUNS, RequestKind.PREVIEW)
         before = [asked.kind is RequestKind.CANCEL for asked in self.pending]
         upto = before.index(True) if True in before else len(before)
@@ -202,10 +226,10 @@ class Link:
         run, steps = self._run, self._script.steps
         self._script.end_run()
         compares = run.kind is RequestKind.COMPARE
-        self._status = RunStatus(finish_reason=None if compares else FinishReason.CANCELLED)
+        self._status = RunStatus(finish_reason=None if compares else reason)
         self._emit(StatusChanged(self._status))
         kind = RequestKind.COMPARE if compares else RequestKind.PROPAGATE
-        self._emit(Finished(run.number, run.generation, FinishReason.CANCELLED, steps, kind))
+        self._emit(Finished(run.number, run.generation, reason, steps, kind))
 
     async def _wait_after(self, problem: Exception) -> None:
         """The server is lost, or was never found."""
@@ -217,13 +241,13 @@ class Link:
             for asked in dropped:
                 self._on_dropped(asked, problem)
             return
-        now = time.monotonic()
-        self._lost_at = self._lost_at or now
-        if not self._told_lost and (now - self._lost_at > _QUIET_S or isinstance(problem, Refused | Busy)):
+        is_long = self._patience.note(problem)
+        if self._patience.is_over:
+            raise problem
+        if is_long and not self._told_lost:
             self._told_lost, self._problem = True, str(problem)
             self._tell_lost()
-        await asyncio.sleep(max(self._wait_s, problem.wait_s if isinstance(problem, Busy) else 0.0))
-        self._wait_s = min(2 * self._wait_s, _LONGEST_WAIT_S)
+        await asyncio.sleep(self._patience.wait(problem))
 
     def _tell_lost(self) -> None:
         host = self._client.host
@@ -236,7 +260,7 @@ class Link:
     # ---- what comes of it ------------------------------------------------------------------------------------------
 
     def _on_alive(self) -> None:
-        self._lost_at, self._wait_s = None, _FIRST_WAIT_S
+        self._patience.note_alive()
         if self._told_lost and not (self._replays or self._hands_over):
             self._tell_back()
 
@@ -263,6 +287,7 @@ class Link:
             self._script.note_event(event)
             if isinstance(event, ResultReady) and event.kind is RequestKind.PROPAGATE:
                 self._run = Asked(event.request, event.generation, "propagate")
+                self._patience.note_progress()
             self._emit(event)
         elif isinstance(event, Noted | Failed):
             self._emit(event)
@@ -272,24 +297,18 @@ class Link:
         if isinstance(event, ModelLoaded):
             return replace(event, device=f"{event.device} of {self._client.host}")
         if isinstance(event, Restored):
-            return replace(event, change=self._change_here(event.change))
+            return replace(event, change=self._changes.ours(event.change, replays=self._replays))
         if isinstance(event, SequenceOpened) and (images := self._images.get(event.generation)) is not None:
             return replace(event, description=images.frames.describe())
         return event
-
-    def _change_here(self, change: int) -> int:
-        """Our number of a change, below 0: those of different servers, and of this computer, are never the same."""
-        again = self._changes_again.popleft() if self._replays and self._changes_again else None
-        if change not in self._changes:
-            self._changes[change] = next(_changes) if again is None else again
-        return self._changes[change]
 
     def _note_replayed(self, event: Event) -> None:
         if isinstance(event, Failed) and event.kind in (RequestKind.LOAD_MODEL, RequestKind.OPEN_IMAGES):
             self._emit(event)  # it could be done before
         if self._replay.note(event):
             detail = f"catching up on {self._client.host}: {self._replay.n_steps} of {self._script.steps}"
-            self._emit(StatusChanged(replace(self._status, state=RunState.LOADING, detail=detail)))
+            state = RunState.PAUSED if self._script.running else RunState.LOADING  # a run can be cancelled meanwhile
+            self._emit(StatusChanged(replace(self._status, state=state, detail=detail)))
 
     def _on_replayed(self) -> None:
         """The server is where the one before was; where it found something else, that is what there is now."""
@@ -316,6 +335,7 @@ class Link:
             return
         while self.pending and self.pending[0].number <= number:
             asked = self.pending.popleft()
+            self._patience.note_progress()
             if asked.number == number:
                 self._script.note_served(asked)
                 if asked.kind is not None and asked.kind.changes_images:
@@ -323,8 +343,6 @@ class Link:
                         del self._images[old]
 
     def _on_talk_dropped(self, asked: Asked, problem: Exception) -> None:
-        if not asked.number:
-            return
         closing = replace(asked, name="close_sequence", arguments={}, kind=RequestKind.CLOSE_IMAGES)
         instead = [closing] if asked.kind is RequestKind.OPEN_IMAGES else []
         self.pending = deque(each for old in self.pending for each in ([old] if old is not asked else instead))

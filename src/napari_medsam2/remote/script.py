@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -28,6 +28,8 @@ from .tasks import GivenTask
 
 #: What took longer than this is not done again unless a run was under way: its outcome is handed over instead.
 LONGEST_S = 60.0
+#: Results that go in one request, and bytes of them: a third more in JSON, of which a server takes 64 MB.
+_RESULTS_AT_ONCE, _BYTES_AT_ONCE = 2000, 16 << 20
 
 After = int | Literal["end"] | None
 _ENDS = (FinishReason.DONE, FinishReason.FAILED)
@@ -54,6 +56,19 @@ class Asked:
     name: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     kind: RequestKind | None = None
+
+
+def in_groups(results: Sequence[FrameResult]) -> Iterator[tuple[FrameResult, ...]]:
+    """Results in groups, each of which goes in one request; one empty group of none."""
+    group: list[FrameResult] = []
+    n_bytes = 0
+    for result in results:
+        if len(group) == _RESULTS_AT_ONCE or (group and n_bytes + len(result.pixels.packed) > _BYTES_AT_ONCE):
+            yield tuple(group)
+            group, n_bytes = [], 0
+        group.append(result)
+        n_bytes += len(result.pixels.packed)
+    yield tuple(group)
 
 
 class Script:
@@ -224,9 +239,10 @@ class Script:
             if key in places or (key[1] in objects and not found.prompted)
         }
         for fresh in (True, False):
-            some = tuple(found for key, found in results.items() if (key not in self._stale) is fresh)
-            if some or not fresh:  # not even without results can what is handed over be undone
-                ask("take_results", RequestKind.TAKE_RESULTS, results=some, up_to_date=fresh)
+            chosen = [found for key, found in results.items() if (key not in self._stale) is fresh]
+            if chosen or not fresh:  # not even without results can what is handed over be undone
+                for some in in_groups(chosen):
+                    ask("take_results", RequestKind.TAKE_RESULTS, results=some, up_to_date=fresh)
         self.changes.clear()
         self._items.clear()
         self._items.extend((asked, None) for asked in made if asked.name not in ("load_model", "open"))

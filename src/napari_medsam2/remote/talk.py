@@ -11,14 +11,14 @@ from typing import Any
 from ..engine.events import Event, SequenceOpened
 from ..engine.memory_events import TaskSaved
 from ..engine.requests import RequestKind
-from ..errors import EXPECTED_ERRORS, RemoteError, WireError
+from ..errors import RemoteError, WireError
 from ..prompts import MaskPrompt
 from ..session.taught import Task
 from ..wire.calls import BEGIN, MARK, pack_call, pack_opening
 from ..wire.codec import ShapeOf, decode, no_frames
 from ..wire.lines import END, EVENTS, REPLAYED, TASK, WANT, Told, read_line
 from ..wire.task_parts import TASK_PART, TaskParts
-from .client import Busy, ServerClient, SessionGone, SessionTicket
+from .client import Busy, NotTaken, ServerClient, SessionGone, SessionTicket
 from .images import LocalImages, read_images
 from .script import After, Asked
 from .tasks import GivenTask, with_tasks
@@ -43,7 +43,7 @@ class Ears:
     event, served, replayed
         An event; the number of a request that was done; that the session is where the lost one was.
     dropped
-        A request that cannot even be sent, and why.
+        A request that cannot be sent, or that the server does not take, and why.
     alive
         The server answers.
     """
@@ -72,7 +72,8 @@ class Talk:
         self._client, self._ticket, self._images, self._ears = client, ticket, images, ears
         self._queue: deque[tuple[Asked, After]] = deque()
         self._unsure: deque[tuple[dict[str, Any], Asked]] = deque()  # sent, and not known to have come
-        self._place = self._seen = self._told_seen = 0
+        self._received = self._seen = self._told_seen = 0
+        self._alone = 0  # so many go one by one: one of them is not taken
         self._told, self._parts = Told(), TaskParts()
         self._tasks: dict[str, Task] = {}  # those that were sent, by their digests
         self._uploads: Uploads | None = None
@@ -160,18 +161,44 @@ class Talk:
     async def _send(self) -> None:
         while True:
             if self._unsure:
-                try:
-                    received = await self._client.send(_some([told for told, _ in self._unsure]))
-                except Busy as busy:  # so much waits there: what comes of it is heard meanwhile
-                    await asyncio.sleep(busy.wait_s)
-                    continue
-                while self._unsure and self._unsure[0][0]["i"] <= received:
-                    self._note_sent(self._unsure.popleft()[1])
+                await self._send_some()
             elif self._queue:
                 await self._pack_some()
             else:
                 self._news.clear()
                 await self._news.wait()
+
+    async def _send_some(self) -> None:
+        told = [{"i": self._received + 1 + n, **each} for n, (each, _) in enumerate(self._unsure)]
+        some = _some(told[:1] if self._alone else told)
+        try:
+            received = await self._client.send(some)
+        except Busy as busy:  # so much waits there: what comes of it is heard meanwhile
+            await asyncio.sleep(busy.wait_s)
+            return
+        except NotTaken as problem:
+            if len(some) > 1:
+                self._alone = len(some)
+                return
+            self._drop(problem)
+            received = self._received
+        self._alone = max(0, self._alone - 1)
+        while self._unsure and self._received < received:
+            self._received += 1
+            self._note_sent(self._unsure.popleft()[1])
+
+    def _drop(self, problem: NotTaken) -> None:
+        """The server does not take the first of what is sent: it goes, and all parts of its task; others move up."""
+        while self._unsure[0][0]["do"] == TASK_PART:
+            self._unsure.popleft()
+        told, asked = self._unsure[0]
+        if told["do"] in (BEGIN, MARK):
+            raise problem  # it is no server of ours
+        self._ears.dropped(asked, problem)
+        if told["do"] == "open":
+            self._unsure[0] = _as_sent(replace(asked, name="close_sequence"), {}, None), asked
+        else:
+            self._unsure.popleft()
 
     async def _pack_some(self) -> None:
         """Take some of what is asked, so that it can be sent; what is large goes alone.
@@ -184,13 +211,11 @@ class Talk:
                 return
             lined = await self._pack(asked, after)
             self._queue.popleft()
-            for one, sent in lined:
-                self._place += 1
-                self._unsure.append(({"i": self._place, **sent}, one))
+            self._unsure += [(told, asked) for told in lined]
             if _is_large(asked):
                 return
 
-    async def _pack(self, asked: Asked, after: After) -> list[tuple[Asked, dict[str, Any]]]:
+    async def _pack(self, asked: Asked, after: After) -> list[dict[str, Any]]:
         """A request as it is sent, after the parts of its task; nothing for one that cannot be."""
         told: Mapping[str, Any] = {}
         parts: list[dict[str, Any]] = []
@@ -203,14 +228,13 @@ class Talk:
                 if "task" in arguments:
                     arguments, parts = await self._pack_task(arguments)
                 told = await asyncio.to_thread(pack_call, name, self._marked(arguments))
-        except EXPECTED_ERRORS as error:
+        except Exception as error:  # whatever it is that reads the images
             self._ears.dropped(asked, error)
             if name != "open":
                 return []
             name, told = "close_sequence", {}  # so that nothing is asked of the images before
         part = Asked(0, asked.generation, TASK_PART)
-        lined = [(part, each, None) for each in parts] + [(replace(asked, name=name), told, after)]
-        return [(one, _as_sent(one, arguments, when)) for one, arguments, when in lined]
+        return [*(_as_sent(part, each, None) for each in parts), _as_sent(replace(asked, name=name), told, after)]
 
     async def _pack_task(self, arguments: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[dict[str, Any]]]:
         """Arguments with what a task is called by, and the parts in which it is sent."""

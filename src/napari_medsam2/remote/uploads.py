@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from contextlib import suppress
 
-from ..errors import EXPECTED_ERRORS, WireError, in_words
+from ..errors import EXPECTED_ERRORS, in_words, on_one_line
 from ..images.frames import FrameSource
 from ..wire.chunks import checksum_of, pack_part, parts_of
-from .client import ServerClient
+from .client import NotTaken, ServerClient
 
+_log = logging.getLogger(__name__)
 #: Frames that are on their way at the same time, so that the line is never empty while one is read.
 _AT_ONCE = 2
 #: So often a part that was damaged on its way is sent again.
@@ -101,7 +103,11 @@ class Uploads:
         try:
             pixels = await asyncio.to_thread(self._frames.__getitem__, frame)
         except EXPECTED_ERRORS as error:
-            await client.give_up_frame(self.generation, frame, in_words(error))
+            await self._give_up(client, frame, in_words(error))
+            return
+        except Exception as error:  # of whatever reads a lazy layer
+            _log.exception("frame %d cannot be read", frame)
+            await self._give_up(client, frame, on_one_line(f"{type(error).__name__}: {error}"))
             return
         for number, rows in enumerate(parts_of(self._frames.header(frame))):
             packed = await asyncio.to_thread(pack_part, pixels[rows])
@@ -110,8 +116,11 @@ class Uploads:
                 try:
                     await client.put_part(self.generation, frame, number, packed, checksum_of(packed))
                     break
-                except WireError as error:
+                except NotTaken as error:
                     if attempt == _TRIES - 1:
-                        with suppress(WireError):  # other images are open there by now
-                            await client.give_up_frame(self.generation, frame, str(error))
+                        await self._give_up(client, frame, str(error))
                         return
+
+    async def _give_up(self, client: ServerClient, frame: int, why: str) -> None:
+        with suppress(NotTaken):  # other images are open there by now
+            await client.give_up_frame(self.generation, frame, why)
