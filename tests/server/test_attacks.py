@@ -212,6 +212,7 @@ BOMB = {
         ("call", {"object_id": 1, "called": {"is": "LabelledObject", "name": "../../x", "colour": ["red"]}}),
         ("undo", {"surprise": 1}),
         ("propagate", {"direction": "sideways"}),
+        ("split", {"object_id": 1, "surprise": 1}),
         ("preview", {}),
     ],
 )
@@ -253,6 +254,14 @@ def speak(lab: Lab, *parts: bytes, pause: float = 0.0) -> bytes:
         while more := line.recv(65536):
             answer += more
         return answer
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions", "/nowhere"])
+def test_a_request_of_two_lengths_hides_no_other_one(lab: Lab, path: str) -> None:
+    hidden = b"GET /v1/status HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {5 + len(hidden)}\r\n"
+    answer = speak(lab, head.encode() + b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden)
+    assert answer.startswith(b"HTTP/1.1 400") and answer.count(b"HTTP/1.1") == 1
 
 
 def test_a_body_that_never_ends_and_one_that_is_too_slow_are_given_up(lab: Lab) -> None:

@@ -55,9 +55,13 @@ class WholeEdits:
         numbers = tuple(others)
         return self._submit_restore(RequestKind.MERGE, lambda session: session.merge(into, numbers))
 
-    def split(self, object_id: int, frame: int | None = None, **numbers: int | None) -> int:
+    def split(
+        self, object_id: int, frame: int | None = None, *, first: int | None = None, largest: int | None = None
+    ) -> int:
         """Make objects of an object's parts; :class:`Restored` follows. See :meth:`napari_medsam2.Session.split`."""
-        return self._submit_restore(RequestKind.SPLIT, lambda session: session.split(object_id, frame, **numbers))
+        return self._submit_restore(
+            RequestKind.SPLIT, lambda session: session.split(object_id, frame, first=first, largest=largest)
+        )
 
     def accept(self, frame: int, objects: Sequence[int] | None = None) -> int:
         """Take what was found on a frame as right; :class:`Restored` follows. See

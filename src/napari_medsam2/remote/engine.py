@@ -189,9 +189,11 @@ class RemoteEngine:
         """Make objects one."""
         return self._ask("merge", into=into, others=tuple(others))
 
-    def split(self, object_id: int, frame: int | None = None, **numbers: int | None) -> int:
+    def split(
+        self, object_id: int, frame: int | None = None, *, first: int | None = None, largest: int | None = None
+    ) -> int:
         """Make objects of an object's parts."""
-        return self._ask("split", object_id=object_id, frame=frame, **numbers)
+        return self._ask("split", object_id=object_id, frame=frame, first=first, largest=largest)
 
     def accept(self, frame: int, objects: Sequence[int] | None = None) -> int:
         """Take what was found on a frame as right."""

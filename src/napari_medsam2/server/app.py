@@ -21,6 +21,7 @@ from ..wire.chunks import OVERHEAD
 from ..wire.lines import BEAT, END, PROTOCOL, write_line
 from .access import Access
 from .bodies import body_of, closing, json_of
+from .connections import OneLength
 from .models import SharedModels
 from .page import page_of
 from .served import ServedSession, TooMuchWaits
@@ -56,6 +57,7 @@ def make_app(settings: ServerSettings, models: SharedModels | None = None) -> Fa
         # A scheme in the page of what can be asked; who may ask is said in `access`.
         dependencies=[Depends(HTTPBearer(auto_error=False))],
     )
+    app.add_middleware(OneLength)
     app.state.parts = parts
     app.add_api_route("/docs", _docs, methods=["GET"], include_in_schema=False)
     app.add_api_route("/v1/status", _status, methods=["GET"])

@@ -1,11 +1,37 @@
-"""Connections: no more than so many at a time, and none that says nothing."""
+"""Connections: no more than so many at a time, none that says nothing, and none that could be read in two ways."""
 
 from __future__ import annotations
 
 import asyncio
 from typing import Any
 
+from fastapi.responses import JSONResponse
+from starlette.status import HTTP_400_BAD_REQUEST
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+
+class OneLength:
+    """Refuses a request that says in two ways how long it is: a proxy before us may take the other one.
+
+    What follows the end that we see would be the beginning of somebody else's request for the proxy, or the reverse.
+
+    Parameters
+    ----------
+    app
+        Answers all other requests.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if {b"content-length", b"transfer-encoding"} <= {name for name, _ in scope.get("headers", ())}:
+            words = "a request has a length or comes in chunks, never both"
+            answer = JSONResponse({"detail": words}, HTTP_400_BAD_REQUEST, {"Connection": "close"})
+            await answer(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
 
 
 def protocol(most: int, head_s: float) -> type[H11Protocol]:

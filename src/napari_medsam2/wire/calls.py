@@ -135,7 +135,7 @@ def unpack_call(name: str, told: Any, shape_of: ShapeOf = no_frames) -> dict[str
         hints = {**hints, "path": type(None)}
     given: dict[str, Any] = {}
     for key, value in told.items():
-        hint = hints.get(key) or hints.get("**")
+        hint = hints.get(key)
         if hint is None:
             raise WireError(f"{name} has no argument {shortened(key)}")
         given[key] = decode(hint, value, shape_of)
@@ -151,15 +151,10 @@ def _told(key: str, value: Any) -> Any:
 
 @cache
 def _hints(name: str) -> tuple[Mapping[str, Any], tuple[str, ...]]:
-    """The types of a method's arguments by name ("**": of all others), and those that must be given."""
+    """The types of a method's arguments by name, and those that must be given."""
     method = getattr(Engine, name)
     scope = {"Direction": Direction, "Mode": Mode, "FrameResult": FrameResult, "Task": Task}
     types = get_type_hints(method, localns=scope)
-    hints: dict[str, Any] = {}
-    needed: list[str] = []
-    for key, parameter in list(inspect.signature(method).parameters.items())[1:]:
-        several = parameter.kind is inspect.Parameter.VAR_KEYWORD
-        hints["**" if several else key] = types[key]
-        if not several and parameter.default is inspect.Parameter.empty:
-            needed.append(key)
-    return hints, tuple(needed)
+    parameters = dict(list(inspect.signature(method).parameters.items())[1:])
+    needed = tuple(key for key, parameter in parameters.items() if parameter.default is inspect.Parameter.empty)
+    return {key: types[key] for key in parameters}, needed
