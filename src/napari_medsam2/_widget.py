@@ -117,7 +117,7 @@ class MedSamDock(Docked):
         self._on_changed()
 
     def _connect(self) -> None:
-        do = self.controller
+        do, objects = self.controller, self.controller.objects
         do.store.changed.connect(self._on_changed)
         do.images.layer_made.connect(self._on_layer_made)
         do.models.download_offered.connect(self._on_download_offered)
@@ -128,7 +128,6 @@ class MedSamDock(Docked):
         self.help.show_requested.connect(self._on_show_report)
         self.message.close_requested.connect(do.store.say)
         image, table, prompt, run, model, review, output, footer = self._panels
-        objects = do.objects
         requests: tuple[tuple[Panel, Any, Callable[..., object]], ...] = (
             (image, image.image_requested, do.choose_image),
             (image, image.open_requested, lambda paths: do.open_paths([Path(path) for path in paths])),
@@ -147,6 +146,7 @@ class MedSamDock(Docked):
             (table, table.split_requested, lambda number, everywhere: objects.split(number, everywhere=everywhere)),
             (prompt, prompt.tool_requested, do.use_tool),
             (prompt, prompt.sign_requested, do.toggle_sign),
+            (prompt, prompt.reading_requested, do.choose_other_reading),
             (prompt, prompt.layer_requested, do.adopt_layer),
             (run, run.preview_requested, do.choose_preview),
             (run, run.learning_requested, do.images.choose_learning),
@@ -198,6 +198,7 @@ class MedSamDock(Docked):
         return {
             **{tool: partial(do.use_tool, tool) for tool in get_args(Tool)},
             "sign": do.toggle_sign,
+            "reading": do.choose_other_reading,
             "segment": do.segment_frame,
             "propagate": do.propagate,
             "commit": do.commit,

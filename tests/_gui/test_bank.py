@@ -237,14 +237,19 @@ def test_channels_of_one_layer_or_of_several_become_the_colours_that_are_segment
     viewer, do = dock._viewer, dock.controller
     planes = [frame[..., 0] for frame in flow_frames([RED] * 3)]
     nuclei = viewer.add_image(np.stack(planes), name="nuclei", contrast_limits=(0, 200), scale=(1, 2, 2))
+    bank = beside(dock)
+    bank.tabs.setCurrentIndex(1)
+    assert not bank.view.make.isVisible(), "there is one channel"
     viewer.add_image(np.stack(planes)[:, ::-1], name="membranes", contrast_limits=(0, 200), scale=(1, 2, 2))
     viewer.add_image(np.zeros((3, 5, 5), np.uint8), name="another size")
     do.choose_image(nuclei)
-    bank = beside(dock)
+    do.choose_mode("flow")
+    bank.tabs.setCurrentIndex(0)
     bank.tabs.setCurrentIndex(1)
     assert bank.view.make.isVisible() and bank.view.channels[1].currentText() == "Green: membranes"
     press(qtbot, bank.view.make)
     made = do.state.image_layer
+    assert do.state.mode == "flow", "as their images were"
     assert made.rgb and made.data.dtype == np.uint8
     assert made.name == "nuclei + membranes" and made.scale.tolist() == [1, 2, 2]
     pixels = np.asarray(made.data[0])

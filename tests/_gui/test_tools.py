@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from face import IMAGES, TRUTH, answer, deliver, draw_box
+from face import IMAGES, TRUTH, answer, deliver, draw_box, settled, wait_for_model
 from mouse import Mouse
+from two_readings import BOX, CELL, NUCLEUS, cells, model_of_parts
 
+from napari_medsam2._gui.controller import Controller
+from napari_medsam2._widget import MedSamDock
+from napari_medsam2.engine.engine import Engine
 from napari_medsam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 NOT = [{"modifiers": ("Control",)}, {"button": 2}]
@@ -250,3 +254,32 @@ def test_the_dock_leaves_no_mouse_behind(viewer, tool, qtbot):
     mouse.drag(*around(2, 4.5, 4.5, 14.5, 14.5))
     engine.replace_prompts.assert_not_called()
     assert not len(strokes.data)
+
+
+def test_what_else_a_box_may_mean_is_taken_by_a_key_and_undone(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer()
+    viewer.add_image(cells(3), name="cells")
+    controller = Controller(viewer, lambda told: Engine(told, load_model=lambda *_, **__: model_of_parts()))
+    dock = MedSamDock(viewer, controller)
+    viewer.window.add_dock_widget(dock, name="MedSAM-2")
+    wait_for_model(dock)
+    viewer.dims.set_current_step(0, 0)
+    button = dock.prompt.reading
+
+    def shows(mask):
+        result = controller.workspace.results.results.get((0, 1))
+        return settled(dock) and result is not None and np.array_equal(result.mask, mask)
+
+    assert not button.isEnabled()
+    dock.prompt.tools["box"].click()
+    draw_box(viewer.layers["cells boxes"], 0, BOX.y0, BOX.x0, BOX.y1, BOX.x1)
+    qtbot.waitUntil(lambda: shows(CELL) and button.isEnabled(), timeout=20_000)
+    dock.keys._keys["O"]()
+    qtbot.waitUntil(lambda: shows(NUCLEUS), timeout=20_000)
+    assert not button.isEnabled() and len(viewer.layers["cells points"].data) == 1, "the click says which is meant"
+    assert viewer.layers.selection.active.name == "cells boxes", "the tool stays in hand"
+    controller.undo()
+    qtbot.waitUntil(lambda: shows(CELL) and button.isEnabled(), timeout=20_000)
+    button.click()
+    qtbot.waitUntil(lambda: shows(NUCLEUS), timeout=20_000)
+    dock.close_dock(timeout=10.0)

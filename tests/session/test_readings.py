@@ -2,49 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from fakes import BlobNetwork, disc
 from torch import Tensor
+from two_readings import BOX, CELL, NUCLEUS, cells, model_of_parts
 
 from napari_medsam2.images.formats import as_frames
-from napari_medsam2.models.device import Model
-from napari_medsam2.network.interface import ImageFeatures, Prediction, PromptTensors
-from napari_medsam2.network.readings import choose
 from napari_medsam2.network.sam2.decoded import Decoded, as_chosen
 from napari_medsam2.network.sam2.mask_decoder import Candidates
-from napari_medsam2.prompts import BoxPrompt, PointPrompt
+from napari_medsam2.prompts import PointPrompt
 from napari_medsam2.session.recorded import RecordedSession
 from napari_medsam2.session.replay import replay
 from napari_medsam2.session.session import Session
 from napari_medsam2.types import Mask, Mode
 from napari_medsam2.wire.codec import decode, encode
 
-CELL, NUCLEUS = disc((64, 64), 32, 32, 14), disc((64, 64), 32, 32, 5)
-BOX = BoxPrompt(0, 17.5, 17.5, 46.5, 46.5)
-
-
-class Parts(BlobNetwork):
-    """Reads a single prompt as the whole blob that it is on, or as the bright part of that."""
-
-    def segment(self, features: ImageFeatures, prompts: PromptTensors | None, *given: Any, **named: Any) -> Prediction:
-        answer = super().segment(features, prompts, *given, **named)
-        if prompts is None or not prompts.is_one:
-            return answer
-        part = torch.where(features.levels[0].amax(1, keepdim=True) > 0.7, answer.logits, torch.tensor(-8.0))
-        readings = [answer.logits, part]
-        chosen = choose(readings, prompts.choosing, self.image_size)
-        return replace(answer, logits=readings[chosen], readings=(readings.pop(chosen), *readings))
-
 
 def open_cells(kind: type[Session] = Session, mode: Mode = "stack", n_frames: int = 3) -> Any:
-    image = np.where(NUCLEUS, 230, np.where(CELL, 130, 20)).astype(np.uint8)
-    model = Model(name="parts", network=Parts(64).eval(), device=torch.device("cpu"), region=False)
-    return kind(model, as_frames(np.stack([image] * n_frames)), mode=mode)
+    return kind(model_of_parts(), as_frames(cells(n_frames)), mode=mode)
 
 
 def shown(session: Session) -> Mask:

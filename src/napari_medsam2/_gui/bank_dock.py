@@ -110,11 +110,12 @@ class MemoryBankDock(Docked):
             self.bank.bindings.restore(self._controller.bank.state)  # type: ignore[arg-type]
 
     def _compose(self, do: Controller, chosen: list[int]) -> None:
-        """Make one colour image of the channels that were chosen, and take it as the image."""
-        layer = compose([self._channels[place] if place >= 0 else None for place in chosen])
+        """Make one colour image of the channels that were chosen, and take it as the image, with the same mode."""
+        layer, mode = compose([self._channels[place] if place >= 0 else None for place in chosen]), do.state.mode
         if layer is not None:
             self._viewer.add_layer(layer)
             do.choose_image(layer)
+            do.choose_mode(mode)
 
     def _show_state(self) -> None:
         state: Any = BankState(has_dock=False) if self._controller is None else self._controller.bank.state

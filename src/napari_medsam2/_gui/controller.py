@@ -196,6 +196,13 @@ class Controller(QObject):
             self.use_tool("point")
         self.store.aim()
 
+    def choose_other_reading(self) -> None:
+        """Click where the other reading of an ambiguous prompt in view differs, which chooses that one."""
+        work, state = self.client.ready(), self.state
+        click = None if work is None else work.results.other_reading(state.frame, state.current)
+        if work is not None and click is not None and state.has_other_reading:
+            work.tools.click(*click)
+
     def new_object(self) -> None:
         """Start another object: prompts now go to it."""
         self.objects.begin()

@@ -207,8 +207,8 @@ class DockState:
         The same objects with what is known of them.
     next_object
         No object may have a lower number unless it is one of these: labels that are kept have it.
-    in_parts
-        True if the current object is in separate parts on the frame in view.
+    in_parts, has_other_reading
+        True if the current object is in separate parts on the frame in view; if its prompt there may be read otherwise.
     keeps_at_end
         True if the result is kept as soon as the run has ended.
     positive, tool, drawing
@@ -288,6 +288,7 @@ class DockState:
     rows: tuple[ObjectRow, ...] = ()
     next_object: int = 1
     in_parts: bool = False
+    has_other_reading: bool = False
     keeps_at_end: bool = False
     positive: bool = True
     tool: str = ""
@@ -342,7 +343,7 @@ class DockState:
 _OF_THE_IMAGE = (
     *("image", "layout", "reason", "mode", "noun", "axes", "axis", "objects", "current", "positive", "tool", "drawing"),
     *("columns", "recovery", "up_to_date", "remarks", "learning", "frame", "problem", "report", "note", "aside"),
-    *("rows", "next_object", "in_parts", "keeps_at_end"),
+    *("rows", "next_object", "in_parts", "has_other_reading", "keeps_at_end"),
     *("scores", "scoring", "apart", "lesson", "has_prompts", "has_results", "done"),
     *("can_undo", "can_redo"),
 )

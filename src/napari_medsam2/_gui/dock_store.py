@@ -54,6 +54,8 @@ class DockStore(QObject):
             rows=rows,
             columns=next((row.columns for row in rows if row.number == state.current), ()),
             in_parts=not state.running and work.roster.is_in_parts(frame, state.current),
+            has_other_reading=(frame, state.current) not in work.past.stale
+            and work.results.other_reading(frame, state.current) is not None,
             frame=frame,
             tool=work.tool,
             drawing=work.tools.drawing,
@@ -99,4 +101,4 @@ def _sentence(words: str) -> str:
     """Words of an error as a sentence; a name of a file or layer that comes first stays as it is."""
     first = words.partition(" ")[0]
     words = words[:1].upper() + words[1:] if first.isalpha() else words
-    return words if not words or words[-1] in ".?!" else f"{words}."
+    return words if not words or words.rstrip().endswith((".", "?", "!")) else f"{words}."

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 from napari.layers import Image, Labels
 
 from ...errors import OutputError
@@ -112,6 +114,14 @@ class ResultView:
     def shown_on(self, frame: int) -> ResultsByObject:
         """Return what the layer shows on a frame, which later results may not be part of yet."""
         return self._shown.get(frame, {})
+
+    def other_reading(self, frame: int, object_id: int) -> tuple[npt.NDArray[np.float64], bool] | None:
+        """The click, in data coordinates ``(1, ndim)`` of our layers, that chooses another reading; and its sign."""
+        result = self.results.get((frame, object_id))
+        if result is None or result.other is None:
+            return None
+        y, x, positive = result.other
+        return self.layout.on_level(np.array([[frame, y, x]], float)), positive
 
     def add(self, result: FrameResult) -> None:
         """Take in a result; it is written with the next :meth:`flush`."""

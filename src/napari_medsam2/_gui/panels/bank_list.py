@@ -118,9 +118,11 @@ class _Painter(QStyledItemDelegate):
             painter.fillRect(QRect(bar.left(), bar.top(), max(1, round(_SIDE * row.share)), _BAR), QColor(ACCENT))
         painter.setPen(text)
         words = QRect(area.left(), bar.bottom() + 2, area.width(), option.fontMetrics.height())
-        title = option.fontMetrics.elidedText(row_title(row), Qt.TextElideMode.ElideMiddle, area.width() // 2)
+        share = "" if row.share is None else f"{row.share:.0%}"
+        room = area.width() - option.fontMetrics.horizontalAdvance(f" {share}")
+        title = option.fontMetrics.elidedText(row_title(row), Qt.TextElideMode.ElideMiddle, room)
         painter.drawText(words, Qt.AlignmentFlag.AlignLeft, title)
-        painter.drawText(words, Qt.AlignmentFlag.AlignRight, "" if row.share is None else f"{row.share:.0%}")
+        painter.drawText(words, Qt.AlignmentFlag.AlignRight, share)
         text.setAlphaF(0.7)
         painter.setPen(text)
         painter.drawText(words.translated(0, words.height()), Qt.AlignmentFlag.AlignLeft, f"sure {row.confidence:.2f}")

@@ -24,6 +24,7 @@ KEYS = {
     "polygon": "G",
     "mask": "M",
     "sign": "T",
+    "reading": "O",
     "segment": "S",
     "propagate": "Shift-S",
     "commit": "C",

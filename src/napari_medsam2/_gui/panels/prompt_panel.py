@@ -33,6 +33,7 @@ class PromptPanel(Panel):
 
     tool_requested = Signal(str)
     sign_requested = Signal()
+    reading_requested = Signal()
     layer_requested = Signal(object)
 
     def __init__(self, viewer: ViewerModel) -> None:
@@ -45,15 +46,20 @@ class PromptPanel(Panel):
             "What is drawn says 'this is the object' (+) or 'this is not part of it' (-). Without this button: hold "
             "Ctrl while you draw, or draw with the right mouse button",
         )
+        self.reading = button(
+            f"Other reading ({printed('reading')})",
+            "A box or click may mean part or whole, ring or disc: take the other one, by a click where they differ",
+        )
         self.adopt = LayerPicker(viewer, (Points, Shapes, Labels), "Use layer...")
         self.adopt.setToolTip("Take prompts from a Points, Shapes or Labels layer of yours; it is never changed")
         self.adopt.setAccessibleName("Use layer")
         self.adopt.setMinimumContentsLength(len("Use layer"))
         self.column.addLayout(row(*self.tools.values(), columns=_TOOLS_A_ROW))
-        self.column.addLayout(row(self.sign, self.adopt))
+        self.column.addLayout(row(self.sign, self.reading, self.adopt, columns=_TOOLS_A_ROW))
         for name, tool in self.tools.items():
             tool.clicked.connect(lambda _=False, name=name: self.tool_requested.emit(name))
         self.sign.clicked.connect(self.sign_requested)
+        self.reading.clicked.connect(self.reading_requested)
         self.adopt.layer_picked.connect(self._on_adopt)
         self._bind()
 
@@ -69,6 +75,7 @@ class PromptPanel(Panel):
             show(_can_draw, tool.setEnabled)
         for widget in (self.sign, self.adopt):
             show(lambda state: bool(state.image), widget.setEnabled)
+        show(lambda state: state.has_other_reading, self.reading.setEnabled)
         show(lambda state: state.positive, self._show_sign)
 
     def _show_sign(self, positive: bool) -> None:

@@ -109,7 +109,7 @@ class ViewPanel(Panel):
     def set_channels(self, names: tuple[str, ...]) -> None:
         """Offer these channels, for each colour; what was chosen stays where it is still there."""
         for place, (choice, colour) in enumerate(zip(self.channels, _COLOURS, strict=True)):
-            before = choice.currentText() if choice.count() > 1 else ""  # else nobody could choose
+            before = choice.currentText() if choice.count() > 2 else ""  # else nobody could choose
             choice.clear()
             choice.addItems([f"{colour}: none", *(f"{colour}: {name}" for name in names)])
             known = choice.findText(before)
