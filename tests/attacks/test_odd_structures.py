@@ -243,7 +243,7 @@ def test_an_odd_table_of_jobs_is_jobs_or_refused(names: list[str], cells: list[l
             csv.writer(file).writerows([["input", "output", *names], *cells])
 
         def read() -> None:
-            for job in make_jobs(read_table(folder / "jobs.csv"), {}, folder):
+            for job in make_jobs(read_table(folder / "jobs.csv", folder), {}, folder):
                 assert all(path.is_relative_to(folder) for path in job.written)
                 fingerprint(job, folder)
 

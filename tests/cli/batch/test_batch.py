@@ -181,11 +181,12 @@ def test_the_columns_are_the_options_of_segment(study: Path) -> None:
     }
     table = write_table(study / "one.csv", job)
     table.write_text(table.read_text().replace('","', '"\t"'))  # as a spreadsheet saves it
-    assert run("batch", table, "--passes", "1") == 0
-    results = json.loads((study / "sub" / "a.json").read_text())["results"]
+    assert run("batch", table, "--passes", "1", "-O", study / "found") == 0
+    assert not (study / "sub").exists()
+    results = json.loads((study / "found" / "sub" / "a.json").read_text())["results"]
     assert {result["frame"] for result in results} == {0, 1, 2, 3}
     assert {result["frame"] for result in results if result["prompted"]} == {0, 2}
-    assert (study / "sub" / "a.csv").is_file()
+    assert (study / "found" / "sub" / "a.csv").is_file()
 
 
 def test_a_task_made_on_some_images_is_run_over_others(tmp_path: Path) -> None:

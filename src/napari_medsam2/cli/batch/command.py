@@ -82,7 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _rows(arguments: argparse.Namespace, output: Path) -> list[Row]:
     if not arguments.jobs.is_dir():
-        return read_table(arguments.jobs)
+        return read_table(arguments.jobs, output)
     have_prompts = any(getattr(arguments, name, None) for name in PROMPTS)
     return jobs_folder(arguments.jobs.absolute(), output, arguments.suffix, all_have_prompts=have_prompts)
 

@@ -52,7 +52,9 @@ def jobs_folder(folder: Path, output: Path, suffix: str, *, all_have_prompts: bo
         if not found and not all_have_prompts:
             without.append(image.name)
             continue
-        rows.append(row_of(said | {option: str(path) for option, path in found}, f"{image.name} in {folder}", folder))
+        rows.append(
+            row_of(said | {option: str(path) for option, path in found}, f"{image.name} in {folder}", folder, folder)
+        )
     if not rows:
         raise OptionError(
             f"{folder} has no job in it: no image with its prompts beside it, in NAME.json or NAME{SESSION_SUFFIX}. "

@@ -11,10 +11,9 @@ from typing import Any
 from ...errors import OutputError, PromptError
 from ...images.writers.formats import format_of
 from ..prompt_files import parse_box, parse_point
-from .rows import PROMPTS, Row
+from .rows import PROMPTS, WRITTEN, Row
 
 #: Options that name what is written.
-_WRITTEN = ("output", "table", "json", "save_task")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,7 @@ class Job:
     @property
     def written(self) -> tuple[Path, ...]:
         """What it writes: the labels first."""
-        named = [self.options[name] for name in _WRITTEN if name in self.options]
+        named = [self.options[name] for name in WRITTEN if name in self.options]
         folder = format_of(named[0]) is None
         return (*named, *([named[0].with_name(named[0].name + ".csv")] if folder else ()))
 

@@ -22,6 +22,8 @@ NEEDED = ("input", "output")
 _NOT_OF_A_JOB = ("help", "on_interrupt")
 #: What says which objects are meant; a job that says any of it takes none of it from the command line.
 PROMPTS = ("point", "box", "mask", "prompts", "task", "session")
+#: Options that name files which a job writes.
+WRITTEN = ("output", "table", "json", "save_task")
 #: In a cell, several of what may be given again.
 SEVERAL = ";"
 _YES, _NO = ("yes", "true", "1"), ("no", "false", "0")
@@ -63,8 +65,10 @@ def columns() -> dict[str, argparse.Action]:
     return {action.dest: action for action in actions if action.dest not in _NOT_OF_A_JOB}
 
 
-def read_table(path: Path) -> list[Row]:
+def read_table(path: Path, output: Path) -> list[Row]:
     """The jobs of a CSV file in UTF-8, with commas or semicolons or tabs between its columns.
+
+    Relative paths are relative to where the table is, those of what is written to the folder ``output``.
 
     Raises
     ------
@@ -94,12 +98,22 @@ def read_table(path: Path) -> list[Row]:
                 'written in quotes: "0,20,22,44,46"'
             )
         said = {name: cell for name, cell in zip(names, cells, strict=False) if cell}
-        rows.append(row_of(said, place, path.absolute().parent))
+        rows.append(row_of(said, place, path.absolute().parent, output))
     return rows
 
 
-def row_of(said: Mapping[str, str], place: str, folder: Path) -> Row:
-    """The options of a job from the text in its cells; relative paths are relative to ``folder``."""
+def row_of(said: Mapping[str, str], place: str, folder: Path, output: Path) -> Row:
+    """The options of a job from the text in its cells.
+
+    Parameters
+    ----------
+    said
+        The text by column.
+    place
+        Where it stands, for messages.
+    folder, output
+        What relative paths are relative to, and those of what is written.
+    """
     if missing := [name for name in NEEDED if name not in said]:
         raise OptionError(f"{place} says no {' and no '.join(missing)}")
     known = columns()
@@ -109,7 +123,7 @@ def row_of(said: Mapping[str, str], place: str, folder: Path) -> Row:
             words += _words(known[name], cell, place)
     try:
         parsed = vars(segment_parser().parse_args([*words, "--", said["input"]]))
-        return Row(place, anchored({name: parsed[name] for name in said}, folder))
+        return Row(place, {name: _anchored(name, parsed[name], output if name in WRITTEN else folder) for name in said})
     except UserError as error:
         raise OptionError(f"{place}: {error}") from error
 
