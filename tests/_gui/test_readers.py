@@ -168,7 +168,7 @@ def test_a_folder_without_images_is_told(make_napari_viewer, tmp_path: Path) -> 
     viewer = make_napari_viewer()
     dock = running(viewer)
     dock.controller.open_paths([tmp_path])
-    assert "no images in the folder" in dock.controller.state.problem and not viewer.layers
+    assert "No images in the folder" in dock.controller.state.problem and not viewer.layers
     dock.close_dock(timeout=10.0)
 
 

@@ -162,6 +162,7 @@ def wait_for_model(dock: MedSamDock) -> None:
     end = time.monotonic() + 60
     while dock.controller.state.loading_left is not None:
         QApplication.processEvents()
+        time.sleep(0.005)  # Python's one lock is for the thread that loads it
         assert time.monotonic() < end, "the model did not come"
 
 

@@ -45,7 +45,7 @@ def test_a_labels_layer_that_does_not_fit_is_refused(image):
     read_only.flags.writeable = False
     for wrong, words in [
         (Labels(np.zeros((5, 40, 61), np.uint8)), "shape"),
-        (Labels(np.zeros(SHAPE, np.uint8)), "scale or position"),
+        (Labels(np.zeros(SHAPE, np.uint8)), "position, scale or unit"),
         (Labels(da.zeros(SHAPE, dtype=np.uint8)), "not in memory"),
         (Labels(read_only), "read-only"),
     ]:

@@ -124,7 +124,7 @@ def test_labels_of_the_user_s_on_the_image_in_another_unit(image):
         theirs = Labels(np.zeros(DATA.shape, int), **like(image, unit))
         assert OutputLabels.of_user(theirs, image, LAYOUT, keep=True).layer is theirs
         theirs.units = ("mm",) * 3
-        with pytest.raises(OutputError, match="units"):
+        with pytest.raises(OutputError, match="unit differs"):
             OutputLabels.of_user(theirs, image, LAYOUT, keep=True)
     metres = Image(DATA, scale=(2e-6, 5e-7, 5e-7), units=("m",) * 3)
     coarser = Labels(np.zeros(DATA.shape, int), scale=(2e-6, 4e-7, 4e-7), units=("m",) * 3)
