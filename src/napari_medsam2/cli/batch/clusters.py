@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -122,13 +123,18 @@ def _queue_of(arguments: argparse.Namespace) -> str | None:
 def _connected(address: str) -> Iterator[Client]:
     from distributed import Client
 
+    client, problem = None, ""
     try:
         client = Client(address, timeout=ANSWER_S)
     except (OSError, asyncio.TimeoutError, ValueError, TypeError) as error:
+        problem = type(error).__name__
+    if client is None:
+        # Now: one that is collected while the next is made waits for a lock of dask's that its own thread holds.
+        gc.collect()
         raise OptionError(
-            f"no dask scheduler answers at {address} within {ANSWER_S} s ({type(error).__name__}); `dask scheduler` "
+            f"no dask scheduler answers at {address} within {ANSWER_S} s ({problem}); `dask scheduler` "
             "starts one and says its address, such as tcp://host:8786"
-        ) from error
+        )
     with client:
         yield client
 
