@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 from weakref import ref
 
@@ -15,13 +15,10 @@ from ..memory_entry import MemoryEntry
 from ..results import FrameResult
 from .events import Event
 from .memory_events import BankTold
+from .telling import telling
 
 if TYPE_CHECKING:
     from ..session.session import Session
-
-
-#: While a run goes on, a telling is followed by this many times as long without one: it costs a run 2 % at most.
-REST = 50
 
 
 class BankWatch:
@@ -48,18 +45,7 @@ class BankWatch:
         self, session: Session, steps: Iterator[FrameResult], request: int, generation: int
     ) -> Iterator[FrameResult]:
         """Pass results on, each after what is remembered since, unless that was told just now."""
-        told_at = took_s = 0.0
-        try:
-            for result in steps:
-                began = time.perf_counter()
-                if began - told_at >= REST * took_s:
-                    self.tell(session, request, generation)
-                    told_at = time.perf_counter()
-                    took_s = told_at - began
-                yield result
-        finally:
-            steps.close()  # type: ignore[attr-defined]
-            self.tell(session, request, generation)
+        return telling(partial(self.tell, session, request, generation), steps)
 
     def tell(self, session: Session, request: int, generation: int, *, anew: bool = False) -> None:
         """Tell what differs from the last time; all of it if ``anew``, or if it is another object or session."""
